@@ -1,0 +1,1 @@
+"""Agents assembled from the parts of `ald_acme`."""

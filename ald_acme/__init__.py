@@ -1,0 +1,1 @@
+"""Parts of Actor-Learner Distillation, each usable alone."""

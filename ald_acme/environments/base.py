@@ -1,0 +1,167 @@
+"""Many environments that step at once, and one of them as a `dm_env`."""
+
+import abc
+from typing import Any, Sequence
+
+import dm_env
+from dm_env import specs
+import numpy as np
+import tree
+
+
+class BatchedEnvironment(abc.ABC):
+  """E environments behind one call.
+
+  `reset` and `step` return a `dm_env.TimeStep` whose leaves are arrays with a
+  leading dimension E: `step_type` int64 `[E]`, `reward` and `discount` float32
+  `[E]`, `observation` a nest of `[E, ...]`. Where a step is FIRST its reward is
+  0 and its discount 1. As in `dm_env`, stepping an environment whose last step
+  was LAST ignores the action and gives the FIRST step of a new episode.
+
+  Specs are those of a single environment.
+  """
+
+  @property
+  @abc.abstractmethod
+  def batch_size(self) -> int:
+    """E, the number of environments."""
+
+  @abc.abstractmethod
+  def reset(self) -> dm_env.TimeStep:
+    """Starts a new episode in every environment."""
+
+  @abc.abstractmethod
+  def step(self, action: np.ndarray) -> dm_env.TimeStep:
+    """Steps every environment; `action` is an integer array `[E]`."""
+
+  @abc.abstractmethod
+  def observation_spec(self) -> Any:
+    """A nest of `specs.Array` for one environment's observation."""
+
+  @abc.abstractmethod
+  def action_spec(self) -> specs.DiscreteArray:
+    """The actions of one environment."""
+
+  def reward_spec(self) -> specs.Array:
+    return specs.Array((), np.float32, name='reward')
+
+  def discount_spec(self) -> specs.BoundedArray:
+    return specs.BoundedArray((), np.float32, 0.0, 1.0, name='discount')
+
+  def render(self, index: int = 0) -> np.ndarray:
+    """An RGB picture of one environment, uint8 `[height, width, 3]`."""
+    raise ValueError(f'{type(self).__name__} cannot render.')
+
+  def close(self):
+    """Frees what the environments hold."""
+
+
+class Single(dm_env.Environment):
+  """The `dm_env` face of a batched environment of one."""
+
+  def __init__(self, batched: BatchedEnvironment):
+    if batched.batch_size != 1:
+      raise ValueError(
+        'Single needs a batch of 1, but received batch_size='
+        f'{batched.batch_size}; make the environment with batch_size=1.'
+      )
+    self._batched = batched
+
+  def reset(self) -> dm_env.TimeStep:
+    return self._unbatch(self._batched.reset())
+
+  def step(self, action) -> dm_env.TimeStep:
+    return self._unbatch(self._batched.step(np.asarray([action])))
+
+  def _unbatch(self, timestep: dm_env.TimeStep) -> dm_env.TimeStep:
+    step_type = dm_env.StepType(int(timestep.step_type[0]))
+    observation = tree.map_structure(lambda x: x[0], timestep.observation)
+    if step_type is dm_env.StepType.FIRST:
+      return dm_env.restart(observation)
+    reward, discount = timestep.reward[0], timestep.discount[0]
+    return dm_env.TimeStep(step_type, reward, discount, observation)
+
+  def observation_spec(self):
+    return self._batched.observation_spec()
+
+  def action_spec(self):
+    return self._batched.action_spec()
+
+  def reward_spec(self):
+    return self._batched.reward_spec()
+
+  def discount_spec(self):
+    return self._batched.discount_spec()
+
+  def render(self) -> np.ndarray:
+    """An RGB picture, uint8 `[height, width, 3]`."""
+    return self._batched.render(0)
+
+  def close(self):
+    self._batched.close()
+
+
+class Stacked(BatchedEnvironment):
+  """Any `dm_env` environments of one kind, stepped in turn."""
+
+  def __init__(self, environments: Sequence[dm_env.Environment]):
+    """Takes the environments over.
+
+    Args:
+      environments: at least one; all with the specs of the first.
+
+    Raises:
+      ValueError: if there is none, or the actions are not discrete.
+    """
+    if not environments:
+      raise ValueError('Stacked needs at least one environment, received none.')
+    self._environments = list(environments)
+    action_spec = self.action_spec()
+    if not isinstance(action_spec, specs.DiscreteArray):
+      raise ValueError(
+        'Only discrete actions are supported (dm_env.specs.DiscreteArray), but '
+        f'{type(environments[0]).__name__} has {action_spec!r}.'
+      )
+
+  @property
+  def batch_size(self) -> int:
+    return len(self._environments)
+
+  def reset(self) -> dm_env.TimeStep:
+    return self._stack([e.reset() for e in self._environments])
+
+  def step(self, action) -> dm_env.TimeStep:
+    return self._stack(
+      [e.step(a) for e, a in zip(self._environments, action, strict=True)]
+    )
+
+  def _stack(self, steps: list[dm_env.TimeStep]) -> dm_env.TimeStep:
+    first = [step.first() for step in steps]
+    return dm_env.TimeStep(
+      step_type=np.array([int(step.step_type) for step in steps]),
+      reward=np.array(
+        [0.0 if f else s.reward for f, s in zip(first, steps)], np.float32
+      ),
+      discount=np.array(
+        [1.0 if f else s.discount for f, s in zip(first, steps)], np.float32
+      ),
+      observation=tree.map_structure(
+        lambda *leaves: np.stack(leaves), *[s.observation for s in steps]
+      ),
+    )
+
+  def observation_spec(self):
+    return self._environments[0].observation_spec()
+
+  def action_spec(self):
+    return self._environments[0].action_spec()
+
+  def render(self, index: int = 0) -> np.ndarray:
+    environment = self._environments[index]
+    if not hasattr(environment, 'render'):
+      raise ValueError(f'{type(environment).__name__} cannot render.')
+    return environment.render()
+
+  def close(self):
+    for environment in self._environments:
+      environment.close()

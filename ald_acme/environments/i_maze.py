@@ -1,0 +1,256 @@
+"""I-Maze: remember a colour seen at the start until the far end of the maze.
+
+```
+  # # # # # # # # #     I: indicator, blue or pink with equal odds
+  # I A . . . . . #     A: the agent's first cell
+  # # # # . # # # #     G, R: green and red goals
+  # # # # . # # # #
+  # # # # . # # # #     blue asks for green, pink for red
+  # # # # . # # # #
+  # # # # . # # # #
+  # G . . . . . R #
+  # # # # # # # # #
+```
+
+The maze of the I-Maze results in Parisotto & Salakhutdinov, 2021, "Efficient
+Transformers in Reinforcement Learning using Actor-Learner Distillation"
+(https://arxiv.org/abs/2104.01655).
+"""
+
+import dm_env
+from dm_env import specs
+import numpy as np
+
+from ald_acme.environments import base
+from ald_acme.environments import streams
+
+CELLS = ('wall', 'empty', 'blue', 'pink', 'green', 'red')
+WALL, EMPTY, BLUE, PINK, GREEN, RED = range(len(CELLS))
+ACTIONS = ('up', 'down', 'left', 'right')
+_MOVES = np.array([[-1, 0], [1, 0], [0, -1], [0, 1]])
+_COLOURS = np.array(
+  [
+    [60, 60, 60],
+    [235, 235, 235],
+    [60, 90, 230],
+    [240, 130, 200],
+    [60, 180, 90],
+    [220, 60, 50],
+  ],
+  np.uint8,
+)
+_AGENT_COLOUR = np.array([250, 180, 40], np.uint8)
+_PIXELS = 12  # Side of a rendered cell.
+
+
+class BatchedIMaze(base.BatchedEnvironment):
+  """E mazes; a step of all of them is a few array look-ups.
+
+  Everything that a maze can show or do is tabulated when it is made: where a
+  move leads, and what the agent sees, by variant of the maze and cell.
+  """
+
+  def __init__(
+    self,
+    batch_size: int = 1,
+    size: int = 9,
+    view: int = 3,
+    limit: int | None = None,
+    correct_reward: float = 1.0,
+    wrong_reward: float = 0.0,
+    limit_reward: float = 0.0,
+    random_goals: bool = False,
+    random_start: bool = False,
+    seed: int = 0,
+  ):
+    """Builds the mazes.
+
+    Args:
+      batch_size: E, the number of mazes.
+      size: cells on a side, walls included; odd, at least 5.
+      view: side of the square window that the agent sees; odd.
+      limit: steps after which an episode ends; by default 25 (size - 5), so
+        100 at size 9 and 250 at size 15, but at least 25.
+      correct_reward: for entering the goal that the indicator asks for.
+      wrong_reward: for entering the other.
+      limit_reward: for coming to the limit.
+      random_goals: whether green and red change sides at random.
+      random_start: whether the agent starts at any empty cell of the top row.
+      seed: maze i of seed s has the same episodes whatever the batch size.
+
+    Raises:
+      ValueError: if an argument is out of its range.
+    """
+    for name, value, least, odd in (
+      ('batch_size', batch_size, 1, False),
+      ('size', size, 5, True),
+      ('view', view, 1, True),
+      ('limit', 1 if limit is None else limit, 1, False),
+      ('seed', seed, 0, False),
+    ):
+      if not isinstance(value, (int, np.integer)) or isinstance(value, bool):
+        raise ValueError(f'{name} must be an integer, but received {value!r}.')
+      if value < least or (odd and value % 2 == 0):
+        kind = 'an odd number' if odd else 'a number'
+        raise ValueError(
+          f'{name} must be {kind} of at least {least}, but received {value}.'
+        )
+    for name, value in (
+      ('correct_reward', correct_reward),
+      ('wrong_reward', wrong_reward),
+      ('limit_reward', limit_reward),
+    ):
+      if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise ValueError(f'{name} must be a number, but received {value!r}.')
+    for name, value in (
+      ('random_goals', random_goals),
+      ('random_start', random_start),
+    ):
+      if not isinstance(value, bool):
+        raise ValueError(
+          f'{name} must be True or False, but received {value!r}.'
+        )
+    self._size, self._view = size, view
+    self._limit = max(25, 25 * (size - 5)) if limit is None else limit
+    self._rewards = np.array([wrong_reward, correct_reward], np.float32)
+    self._limit_reward = limit_reward
+    self._random_goals, self._random_start = random_goals, random_start
+    self._seed = seed
+
+    self._mazes = np.arange(batch_size)
+    self._episode = np.full(batch_size, -1)
+    self._step = np.zeros(batch_size, np.int64)
+    self._variant = np.zeros(batch_size, np.int64)
+    self._cell = np.zeros(batch_size, np.int64)
+    self._finished = np.ones(batch_size, bool)
+
+    # A variant is 2 * (indicator is pink) + (green is on the right).
+    grids = np.stack([_grid(size, v // 2, v % 2) for v in range(4)])
+    self._grids = grids
+    self._views = _views(grids, view)
+    self._next_cell = _next_cells(grids[0])
+    self._start_cells = size + np.arange(2, size - 1)
+    self._left_goal, self._right_goal = _goals(size)
+
+  @property
+  def batch_size(self) -> int:
+    return len(self._mazes)
+
+  def observation_spec(self) -> specs.BoundedArray:
+    """One-hot cells, float32 `[view, view, 6]`, in the order of `CELLS`."""
+    shape = (self._view, self._view, len(CELLS))
+    return specs.BoundedArray(shape, np.float32, 0.0, 1.0, name='window')
+
+  def action_spec(self) -> specs.DiscreteArray:
+    return specs.DiscreteArray(len(ACTIONS), dtype=np.int32, name='action')
+
+  def reset(self) -> dm_env.TimeStep:
+    self._begin(np.ones(self.batch_size, bool))
+    first = np.ones(self.batch_size, bool)
+    reward = np.zeros(self.batch_size, np.float32)
+    return self._timestep(first, ~first, reward)
+
+  def step(self, action: np.ndarray) -> dm_env.TimeStep:
+    first = self._finished.copy()
+    cell = self._next_cell[self._cell, action]
+    cell = np.where(first, self._cell, cell)
+    self._cell = cell
+    self._step += 1
+    on_right = cell == self._right_goal
+    at_goal = ((cell == self._left_goal) | on_right) & ~first
+    # Pink asks for red, which is on the right unless green is.
+    asks_right = (self._variant // 2) ^ (self._variant % 2)
+    correct = on_right == asks_right
+    reward = np.where(at_goal, self._rewards[correct.astype(np.int64)], 0.0)
+    at_limit = (self._step >= self._limit) & ~at_goal & ~first
+    reward = np.where(at_limit, self._limit_reward, reward)
+    last = at_goal | at_limit
+    if first.any():
+      self._begin(first)
+    self._finished = last.copy()
+    return self._timestep(first, last, reward.astype(np.float32))
+
+  def _begin(self, which: np.ndarray):
+    """Starts new episodes in the mazes that the mask names."""
+    mazes = self._mazes[which]
+    self._episode[which] += 1
+    episode = self._episode[which]
+    seed = self._seed
+    variant = 2 * streams.integers(seed, 2, mazes, episode, 0)
+    if self._random_goals:
+      variant += streams.integers(seed, 2, mazes, episode, 1)
+    start = 0
+    if self._random_start:
+      starts = len(self._start_cells)
+      start = streams.integers(seed, starts, mazes, episode, 2)
+    self._variant[which] = variant
+    self._cell[which] = self._start_cells[start]
+    self._step[which] = 0
+    self._finished[which] = False
+
+  def _timestep(self, first, last, reward) -> dm_env.TimeStep:
+    step_type = np.where(
+      first,
+      int(dm_env.StepType.FIRST),
+      np.where(last, int(dm_env.StepType.LAST), int(dm_env.StepType.MID)),
+    )
+    return dm_env.TimeStep(
+      step_type=step_type,
+      reward=reward,
+      discount=np.where(last, 0.0, 1.0).astype(np.float32),
+      observation=self._views[self._variant, self._cell],
+    )
+
+  def render(self, index: int = 0) -> np.ndarray:
+    """The maze seen from above, uint8 `[12 size, 12 size, 3]`."""
+    picture = _COLOURS[self._grids[self._variant[index]]]
+    picture.reshape(-1, 3)[self._cell[index]] = _AGENT_COLOUR
+    return picture.repeat(_PIXELS, axis=0).repeat(_PIXELS, axis=1)
+
+
+class IMaze(base.Single):
+  """One I-Maze as a `dm_env.Environment`; arguments as in `BatchedIMaze`."""
+
+  def __init__(self, **kwargs):
+    super().__init__(BatchedIMaze(batch_size=1, **kwargs))
+
+
+def _goals(size: int) -> tuple[int, int]:
+  """Flat cells of the left and the right goal."""
+  row = (size - 2) * size
+  return row + 1, row + size - 2
+
+
+def _grid(size: int, pink: int, green_on_right: int) -> np.ndarray:
+  """Cells of one variant of the maze, int64 `[size, size]`."""
+  grid = np.full((size, size), WALL)
+  grid[[1, -2], 1:-1] = EMPTY
+  grid[1:-1, size // 2] = EMPTY
+  grid[1, 1] = PINK if pink else BLUE
+  goals = [GREEN, RED]
+  grid.flat[list(_goals(size))] = goals[::-1] if green_on_right else goals
+  return grid
+
+
+def _next_cells(grid: np.ndarray) -> np.ndarray:
+  """Flat cell after each action, int64 `[cells, actions]`."""
+  size = len(grid)
+  open_cell = np.isin(grid, (EMPTY, GREEN, RED))
+  here = np.indices(grid.shape).reshape(2, -1).T  # [cells, 2]
+  there = np.clip(here[:, np.newaxis] + _MOVES, 0, size - 1)
+  moves = open_cell[there[..., 0], there[..., 1]]
+  there = np.where(moves[..., np.newaxis], there, here[:, np.newaxis])
+  return there[..., 0] * size + there[..., 1]
+
+
+def _views(grids: np.ndarray, view: int) -> np.ndarray:
+  """What is seen, float32 `[variants, cells, view, view, kinds of cell]`."""
+  margin = view // 2
+  padded = np.pad(
+    grids, ((0, 0), (margin, margin), (margin, margin)), constant_values=WALL
+  )
+  windows = np.lib.stride_tricks.sliding_window_view(
+    padded, (view, view), axis=(1, 2)
+  )
+  one_hot = np.eye(len(CELLS), dtype=np.float32)
+  return one_hot[windows].reshape(len(grids), -1, view, view, len(CELLS))

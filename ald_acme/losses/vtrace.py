@@ -1,0 +1,121 @@
+"""V-trace targets and the actor-critic losses that use them.
+
+Espeholt et al., 2018, "IMPALA" (https://arxiv.org/abs/1802.01561), eq. (1).
+"""
+
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from ald_acme.losses import masking
+
+
+class VTrace(NamedTuple):
+  """Targets without gradient.
+
+  Attributes:
+    values: float32 `[T, B]`, v_s of eq. (1), what the value should be.
+    advantages: float32 `[T, B]`, rho_s (r_s + gamma v_{s+1} - V(x_s)).
+    errors: float32 `[T, B]`, r_s + gamma v_{s+1} - V(x_s), not weighted.
+  """
+
+  values: tf.Tensor
+  advantages: tf.Tensor
+  errors: tf.Tensor
+
+
+def vtrace(
+  values: tf.Tensor,
+  rewards: tf.Tensor,
+  discounts: tf.Tensor,
+  log_rhos: tf.Tensor,
+  mask: tf.Tensor,
+  clip_rho: float = 1.0,
+  clip_c: float = 1.0,
+) -> VTrace:
+  """Off-policy corrected targets for an unroll.
+
+  Args:
+    values: float32 `[T + 1, B]`, V(x_0) to V(x_T).
+    rewards: float32 `[T, B]`, r_t of the transition from x_t to x_{t+1}.
+    discounts: float32 `[T, B]`, gamma of that transition; 0 where x_{t+1} is
+      terminal, gamma where the episode was cut off there.
+    log_rhos: float32 `[T, B]`, log pi(a_t | x_t) - log mu(a_t | x_t).
+    mask: bool `[T, B]`, false where x_t ends an episode: such a step is its own
+      target, and nothing passes it.
+    clip_rho: bound of the weights of the temporal differences.
+    clip_c: bound of the weights of the trace.
+
+  Returns:
+    The targets; no gradient flows through them.
+
+  Raises:
+    ValueError: if the shapes do not agree.
+  """
+  masking.assert_same_shape(
+    values=values[1:],
+    rewards=rewards,
+    discounts=discounts,
+    log_rhos=log_rhos,
+    mask=mask,
+  )
+  weight = tf.cast(mask, values.dtype)
+  rhos = tf.exp(log_rhos)
+  clipped_rhos = weight * tf.minimum(clip_rho, rhos)
+  deltas = clipped_rhos * (rewards + discounts * values[1:] - values[:-1])
+  decays = weight * discounts * tf.minimum(clip_c, rhos)
+
+  correction = tf.zeros_like(values[0])
+  corrections = []
+  for delta, decay in zip(
+    reversed(tf.unstack(deltas)), reversed(tf.unstack(decays))
+  ):
+    correction = delta + decay * correction
+    corrections.append(correction)
+  targets = values[:-1] + tf.stack(corrections[::-1])  # [T, B]
+  next_targets = tf.concat([targets[1:], values[-1:]], axis=0)
+  errors = weight * (rewards + discounts * next_targets - values[:-1])
+  return VTrace(
+    values=tf.stop_gradient(targets),
+    advantages=tf.stop_gradient(clipped_rhos * errors),
+    errors=tf.stop_gradient(errors),
+  )
+
+
+def log_probability(logits: tf.Tensor, action: tf.Tensor) -> tf.Tensor:
+  """log pi(a): logits `[..., A]` and int32 actions `[...]` to `[...]`."""
+  return -tf.nn.sparse_softmax_cross_entropy_with_logits(action, logits)
+
+
+def policy_gradient_loss(
+  logits: tf.Tensor,
+  action: tf.Tensor,
+  advantages: tf.Tensor,
+  mask: tf.Tensor,
+) -> tf.Tensor:
+  """-E[A log pi(a)], a scalar.
+
+  Args:
+    logits: float32 `[T, B, A]`.
+    action: int32 `[T, B]`.
+    advantages: float32 `[T, B]`; no gradient flows through them.
+    mask: bool `[T, B]`, the steps that count.
+  """
+  log_pi = log_probability(logits, action)
+  return -masking.masked_mean(tf.stop_gradient(advantages) * log_pi, mask)
+
+
+def value_loss(
+  values: tf.Tensor, targets: tf.Tensor, mask: tf.Tensor
+) -> tf.Tensor:
+  """E[1/2 (target - V)^2], a scalar; all `[T, B]`."""
+  error = tf.stop_gradient(targets) - values
+  return masking.masked_mean(0.5 * tf.square(error), mask)
+
+
+def entropy(logits: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
+  """Mean entropy of the policy in nats, a scalar; logits `[T, B, A]`."""
+  log_pi = tf.nn.log_softmax(logits)
+  return masking.masked_mean(
+    -tf.reduce_sum(tf.exp(log_pi) * log_pi, axis=-1), mask
+  )

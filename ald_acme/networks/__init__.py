@@ -1,0 +1,1 @@
+"""Sonnet networks behind one recurrent interface."""

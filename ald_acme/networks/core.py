@@ -1,0 +1,44 @@
+"""The one recurrent interface that actor and learner networks share."""
+
+import abc
+from typing import Any
+
+import sonnet as snt
+import tensorflow as tf
+
+State = Any
+
+
+class UnrollableCore(snt.RNNCore, abc.ABC):
+  """A recurrent core that also unrolls whole sequences with resets.
+
+  A step and an unroll give the same numbers, because a step is an unroll of
+  length one. States are nests of tensors with the batch as first dimension.
+  """
+
+  @abc.abstractmethod
+  def unroll(
+    self, inputs: tf.Tensor, reset: tf.Tensor, state: State
+  ) -> tuple[tf.Tensor, State]:
+    """Reads a sequence.
+
+    Args:
+      inputs: float32 `[T, B, D]`.
+      reset: bool `[T, B]`; where true, what was read before is forgotten
+        before the step is read.
+      state: the state before the first step, leaves `[B, ...]`.
+
+    Returns:
+      The outputs, float32 `[T, B, output_size]`, and the state after them.
+    """
+
+  @property
+  @abc.abstractmethod
+  def output_size(self) -> int:
+    """Size of the last dimension of the outputs."""
+
+  def __call__(self, inputs, state):
+    """One step without a reset: `[B, D]` to `[B, output_size]`."""
+    reset = tf.zeros([1, tf.shape(inputs)[0]], tf.bool)
+    outputs, state = self.unroll(inputs[tf.newaxis], reset, state)
+    return outputs[0], state

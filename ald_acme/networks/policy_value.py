@@ -1,0 +1,65 @@
+"""A whole network: torso, recurrent core, policy and value heads."""
+
+from typing import Any
+
+import sonnet as snt
+import tensorflow as tf
+import tree
+
+from ald_acme import types
+from ald_acme.networks import core as cores
+
+State = Any
+
+
+class PolicyValueNetwork(snt.RNNCore):
+  """The form that actors and learners share.
+
+  A step (`__call__`) takes leaves `[B, ...]`, an unroll takes `[T, B, ...]`,
+  and both give the same numbers. Where `start_of_episode` is set the state is
+  reset before the step is read.
+  """
+
+  def __init__(
+    self,
+    torso: snt.Module,
+    core: cores.UnrollableCore,
+    num_actions: int,
+    name: str | None = None,
+  ):
+    super().__init__(name=name)
+    self._torso = torso
+    self._core = core
+    self._head = snt.Linear(
+      num_actions + 1, w_init=snt.initializers.TruncatedNormal(0.01)
+    )
+
+  def initial_state(self, batch_size, **kwargs) -> State:
+    return self._core.initial_state(batch_size, **kwargs)
+
+  def unroll(
+    self, inputs: types.Inputs, state: State
+  ) -> tuple[types.Outputs, State]:
+    """Reads a sequence, leaves `[T, B, ...]`, from a state `[B, ...]`."""
+    length, batch = inputs.start_of_episode.shape
+    batch = batch or tf.shape(inputs.start_of_episode)[1]
+
+    def merge(x):
+      return tf.reshape(x, tf.concat([[length * batch], tf.shape(x)[2:]], 0))
+
+    flat = tree.map_structure(merge, inputs)
+    flat = tree.map_structure(
+      lambda x, like: tf.ensure_shape(x, [None, *like.shape[2:]]), flat, inputs
+    )
+    features = self._torso(flat)
+    features = tf.reshape(features, [length, batch, features.shape[-1]])
+    x, state = self._core.unroll(features, inputs.start_of_episode, state)
+    x = self._head(tf.reshape(x, [length * batch, x.shape[-1]]))
+    x = tf.reshape(x, [length, batch, x.shape[-1]])
+    return types.Outputs(logits=x[..., :-1], value=x[..., -1]), state
+
+  def __call__(self, inputs: types.Inputs, state: State):
+    """Reads one step, leaves `[B, ...]`."""
+    sequence = tree.map_structure(lambda x: x[tf.newaxis], inputs)
+    outputs, state = self.unroll(sequence, state)
+    return tree.map_structure(lambda x: x[0], outputs), state

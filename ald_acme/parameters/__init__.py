@@ -1,0 +1,1 @@
+"""Network parameters shared between processes."""

@@ -1,0 +1,1 @@
+"""The replay tables: the only package here that knows Reverb."""

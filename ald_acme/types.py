@@ -1,0 +1,111 @@
+"""The structures that the parts of the system hand to each other."""
+
+from typing import Any, NamedTuple
+
+Nest = Any
+Array = Any  # A numpy array or a tensor.
+
+
+class Inputs(NamedTuple):
+  """What a recurrent policy sees at a step; leaves are `[T, B, ...]`.
+
+  The previous action and reward make the input of RL^2 (Duan et al., 2016).
+
+  Attributes:
+    observation: the environment's observation, a nest.
+    action: int32, the action that led here; 0 at the start of an episode.
+    reward: float32, the reward that came with the observation.
+    start_of_episode: bool, true where the recurrent state must be reset before
+      this step is read.
+  """
+
+  observation: Nest
+  action: Array
+  reward: Array
+  start_of_episode: Array
+
+
+class Outputs(NamedTuple):
+  """What a network answers at a step.
+
+  Attributes:
+    logits: float32 `[..., A]`, unnormalised log-probabilities of the actions.
+    value: float32 `[...]`, the expected discounted return.
+  """
+
+  logits: Array
+  value: Array
+
+
+class Unroll(NamedTuple):
+  """T steps of E environments, time-major: the unit of data of every table.
+
+  `inputs` holds one step more than the rest: the last is the bootstrap, and it
+  is the first of the next unroll of the same environments. A step whose
+  `is_last` is set is the end of an episode: its action has no effect (the
+  environment resets), so it counts in no loss.
+
+  Attributes:
+    inputs: `[T + 1, E, ...]`.
+    action: int32 `[T, E]`, taken at step t.
+    reward: float32 `[T, E]`, received for it.
+    discount: float32 `[T, E]`, the environment's: 0 where the episode ended.
+    is_last: bool `[T, E]`.
+    behaviour_logits: float32 `[T, E, A]` of the policy that acted.
+    actor_state: the acting network's state before step 0, leaves `[E, ...]`.
+    stamp: where and when the unroll was made.
+  """
+
+  inputs: Inputs
+  action: Array
+  reward: Array
+  discount: Array
+  is_last: Array
+  behaviour_logits: Array
+  actor_state: Nest
+  stamp: 'Stamp'
+
+
+class Stamp(NamedTuple):
+  """Where and when an unroll was made; every field an int64 scalar.
+
+  Attributes:
+    stream: number of the actor.
+    sequence: 0 for the actor's first unroll, then one more each time; a gap
+      tells the learner runner that the actor was restarted.
+    actor_updates: distillation updates in the parameters that acted.
+    learner_updates: learner updates that those parameters had been taught by.
+  """
+
+  stream: Array
+  sequence: Array
+  actor_updates: Array
+  learner_updates: Array
+
+
+class Targets(NamedTuple):
+  """The learner's answers on an unroll, for the distillers to imitate.
+
+  Attributes:
+    logits: float32 `[T, E, A]`.
+    value: float32 `[T, E]`.
+    learner_updates: int64 scalar, the age of the learner that answered.
+  """
+
+  logits: Array
+  value: Array
+  learner_updates: Array
+
+
+class LearnerItem(NamedTuple):
+  """An item of the `learner` table."""
+
+  unroll: Unroll
+  learner_state: Nest  # The learner's state before step 0, leaves `[E, ...]`.
+
+
+class DistillItem(NamedTuple):
+  """An item of the `distill` table."""
+
+  unroll: Unroll
+  targets: Targets
