@@ -73,8 +73,8 @@ class Stamp(NamedTuple):
     stream: number of the actor.
     sequence: 0 for the actor's first unroll, then one more each time; a gap
       tells the learner runner that the actor was restarted.
-    actor_updates: distillation updates in the parameters that acted.
-    learner_updates: learner updates that those parameters had been taught by.
+    actor_updates: distillation updates in the parameters that acted first.
+    learner_updates: learner updates done by then.
   """
 
   stream: Array

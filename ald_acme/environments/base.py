@@ -1,7 +1,8 @@
 """Many environments that step at once, and one of them as a `dm_env`."""
 
 import abc
-from typing import Any, Sequence
+from collections.abc import Sequence
+from typing import Any
 
 import dm_env
 from dm_env import specs

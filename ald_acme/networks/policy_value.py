@@ -63,3 +63,22 @@ class PolicyValueNetwork(snt.RNNCore):
     sequence = tree.map_structure(lambda x: x[tf.newaxis], inputs)
     outputs, state = self.unroll(sequence, state)
     return tree.map_structure(lambda x: x[0], outputs), state
+
+
+def create_variables(network: PolicyValueNetwork, observation_spec):
+  """Makes the network's variables by one step on zeros.
+
+  Args:
+    network: whose variables may not exist yet.
+    observation_spec: a nest of specs with `shape` and `dtype`.
+  """
+  zeros = tree.map_structure(
+    lambda s: tf.zeros([1, *s.shape], tf.as_dtype(s.dtype)), observation_spec
+  )
+  inputs = types.Inputs(
+    observation=zeros,
+    action=tf.zeros([1], tf.int32),
+    reward=tf.zeros([1]),
+    start_of_episode=tf.ones([1], tf.bool),
+  )
+  network(inputs, network.initial_state(1))

@@ -1,0 +1,203 @@
+"""The builder: makes each part of an ALD agent from one config."""
+
+from collections.abc import Callable, Iterator, Sequence
+import functools
+from typing import Any
+
+import acme
+from acme.tf import variable_utils
+from acme.utils import counting
+from acme.utils import loggers
+import numpy as np
+import reverb
+import tensorflow as tf
+
+from agents.ald import acting
+from agents.ald import config as ald_config
+from agents.ald import distilling
+from agents.ald import learner_runner
+from agents.ald import learning
+from agents.ald import networks as ald_networks
+from ald_acme import types
+from ald_acme.environments import base
+from ald_acme.parameters import shared as shared_parameters
+from ald_acme.parameters import store
+from ald_acme.replay import items
+from ald_acme.replay import reader
+from ald_acme.replay import tables
+from ald_acme.replay import writer
+
+ShouldStop = Callable[[], bool]
+
+
+def _never() -> bool:
+  return False
+
+
+class ALDBuilder:
+  """Makes the parts; holds no TensorFlow state, so it can be pickled.
+
+  Each method makes one part, and a subclass may replace any one of them.
+  """
+
+  def __init__(
+    self,
+    config: ald_config.ALDConfig,
+    network_factory: ald_networks.NetworkFactory | None = None,
+  ):
+    """Keeps what the parts are made from.
+
+    Args:
+      config: of the agent.
+      network_factory: makes `ALDNetworks` for an `acme.EnvironmentSpec`; by
+        default the LSTM and GTrXL of the config's sizes.
+    """
+    config.validate()
+    self._config = config
+    self._network_factory = network_factory or functools.partial(
+      ald_networks.make_default_networks, sizes=config.networks
+    )
+
+  def make_networks(
+    self, environment_spec: acme.specs.EnvironmentSpec
+  ) -> ald_networks.ALDNetworks:
+    """Both networks, with the first parameters that the seed gives."""
+    tf.random.set_seed(self._config.seed)
+    return self._network_factory(environment_spec)
+
+  def make_replay_tables(
+    self, environment_spec: acme.specs.EnvironmentSpec
+  ) -> list[reverb.Table]:
+    """The tables `queue`, `learner` and `distill`, for one server."""
+    config = self._config
+    networks = self.make_networks(environment_spec)
+    unroll = items.unroll_spec(
+      environment_spec,
+      items.state_spec(networks.actor, config.envs_per_actor),
+      config.unroll_length,
+      config.envs_per_actor,
+    )
+    learner_state = items.state_spec(networks.learner, config.envs_per_actor)
+    limits = tables.Limits(
+      queue_size=config.queue_size,
+      learner_queue_size=config.learner_queue_size,
+      distill_size=config.distill_table_size,
+      distill_min_size=config.distill_min_size,
+      samples_per_insert=config.samples_per_insert,
+    )
+    return tables.make_tables(
+      limits,
+      unroll,
+      items.learner_spec(unroll, learner_state),
+      items.distill_spec(unroll),
+    )
+
+  def make_dataset_iterator(
+    self, replay_client: reverb.Client, should_stop: ShouldStop = _never
+  ) -> Iterator[Sequence[types.LearnerItem]]:
+    """Batches for the learner, each item once and in order."""
+    return reader.Reader(
+      replay_client, tables.LEARNER, self._config.learner_batch, should_stop
+    )
+
+  def make_actor_parameters(
+    self,
+    networks: ald_networks.ALDNetworks,
+    state: dict[str, Any] | None = None,
+  ) -> store.ActorParameters:
+    """The shared parameters that distillers improve and actors pull."""
+    initial = [v.numpy() for v in networks.actor.trainable_variables]
+    return store.ActorParameters(initial, self._config.num_distillers, state)
+
+  def make_unroll_actor(
+    self,
+    networks: ald_networks.ALDNetworks,
+    environment: base.BatchedEnvironment,
+    replay_client: reverb.Client,
+    variable_source: acme.VariableSource,
+    stream: int = 0,
+    seed: Any = 0,
+    counter: counting.Counter | None = None,
+    logger: loggers.Logger | None = None,
+    should_stop: ShouldStop = _never,
+  ) -> acting.UnrollActor:
+    """An actor of E environments with one inference a step."""
+    age = tf.Variable(0, dtype=tf.int64, trainable=False)
+    client = variable_utils.VariableClient(
+      variable_source,
+      {'actor': networks.actor.trainable_variables, 'updates': [age]},
+      self._config.actor_update_period,
+    )
+    client.update_and_wait()
+    return acting.UnrollActor(
+      environment=environment,
+      network=networks.actor,
+      unroll_length=self._config.unroll_length,
+      writer=writer.Writer(replay_client, should_stop),
+      variable_client=client,
+      actor_updates=age,
+      seed=seed,
+      stream=stream,
+      counter=counter,
+      logger=logger,
+    )
+
+  def make_learner_runner(
+    self,
+    networks: ald_networks.ALDNetworks,
+    replay_client: reverb.Client,
+    variable_source: acme.VariableSource,
+    counter: counting.Counter | None = None,
+    logger: loggers.Logger | None = None,
+    should_stop: ShouldStop = _never,
+  ) -> learner_runner.LearnerRunner:
+    """The sole consumer of `queue`."""
+    age = tf.Variable(0, dtype=tf.int64, trainable=False)
+    client = variable_utils.VariableClient(
+      variable_source,
+      {'learner': networks.learner.trainable_variables, 'updates': [age]},
+    )
+    client.update_and_wait()
+    return learner_runner.LearnerRunner(
+      network=networks.learner,
+      unrolls=reader.Reader(replay_client, tables.QUEUE, 1, should_stop),
+      writer=writer.Writer(replay_client, should_stop),
+      variable_client=client,
+      learner_updates=age,
+      counter=counter,
+      logger=logger,
+    )
+
+  def make_learner(
+    self,
+    networks: ald_networks.ALDNetworks,
+    dataset: Iterator[Sequence[types.LearnerItem]],
+    counter: counting.Counter | None = None,
+    logger: loggers.Logger | None = None,
+  ) -> learning.ALDLearner:
+    """The learner of the large network."""
+    return learning.ALDLearner(
+      networks.learner, dataset, self._config, counter, logger
+    )
+
+  def make_distiller(
+    self,
+    networks: ald_networks.ALDNetworks,
+    shared: shared_parameters.SharedParameters,
+    replay_client: reverb.Client,
+    worker: int = 0,
+    counter: counting.Counter | None = None,
+    logger: loggers.Logger | None = None,
+    should_stop: ShouldStop = _never,
+  ) -> distilling.Distiller:
+    """One of N_D workers on the shared actor parameters."""
+    batches = reader.Reader(
+      replay_client, tables.DISTILL, self._config.distill_batch, should_stop
+    )
+    return distilling.Distiller(
+      networks.actor, shared, batches, self._config, worker, counter, logger
+    )
+
+  def seed_of(self, *path: int) -> np.random.SeedSequence:
+    """A stream of its own for each place that draws random numbers."""
+    return np.random.SeedSequence([self._config.seed, *path])

@@ -1,0 +1,129 @@
+"""The distiller: teaches the actor's network what the learner's answers."""
+
+from collections.abc import Callable, Iterator, Sequence
+import threading
+from typing import Any
+
+from acme.utils import counting
+from acme.utils import loggers
+import numpy as np
+import tensorflow as tf
+
+from agents.ald import config as ald_config
+from ald_acme import optimizers
+from ald_acme import types
+from ald_acme.losses import distillation
+from ald_acme.parameters import shared as shared_parameters
+from ald_acme.replay import items as replay_items
+
+
+class Distiller:
+  """One HOGWILD worker on the shared actor parameters.
+
+  Each step copies the shared vector, computes a gradient of
+  `alpha_pi E[KL] + alpha_V E[1/2 (V_L - V_A)^2]` there, and adds its update to
+  the shared vector as that is by then. Adam's moments are the worker's own.
+  """
+
+  def __init__(
+    self,
+    network,
+    shared: shared_parameters.SharedParameters,
+    batches: Iterator[Sequence[types.DistillItem]],
+    config: ald_config.ALDConfig,
+    worker: int = 0,
+    counter: counting.Counter | None = None,
+    logger: loggers.Logger | None = None,
+  ):
+    """Begins with a fresh optimiser.
+
+    Args:
+      network: the actor's `PolicyValueNetwork`; scratch space of this worker.
+      shared: the parameters to improve.
+      batches: of the `distill` table.
+      config: of the agent.
+      worker: number of this distiller, its slot in the shared counters.
+      counter: counts `actor_updates`.
+      logger: gets a row per update.
+    """
+    self._network = network
+    self._shared = shared
+    self._batches = batches
+    self._config = config
+    self._worker = worker
+    self._counter = counter or counting.Counter()
+    self._logger = logger
+    self._lock = threading.Lock()
+    self._optimizer = optimizers.FlatAdam(
+      shared.handle.size,
+      config.distiller_learning_rate,
+      config.distiller_gradient_norm,
+    )
+    self._update = tf.function(self._update_from, autograph=False)
+
+  def _update_from(self, vector: tf.Tensor, items: Sequence[types.DistillItem]):
+    """The difference to add to `vector`, and metrics."""
+    item = replay_items.concatenate(items)
+    unroll, targets = item.unroll, item.targets
+    variables = self._network.trainable_variables
+    for variable, value in zip(
+      variables, optimizers.unflatten(vector, variables)
+    ):
+      variable.assign(value)
+    inputs = tf.nest.map_structure(lambda x: x[:-1], unroll.inputs)
+    mask = tf.logical_not(unroll.is_last)
+    with tf.GradientTape() as tape:
+      outputs, _ = self._network.unroll(inputs, unroll.actor_state)
+      kl = distillation.policy_distillation_loss(
+        outputs.logits, targets.logits, mask, self._config.kl_direction
+      )
+      value_loss = distillation.value_distillation_loss(
+        outputs.value, targets.value, mask
+      )
+      loss = self._config.policy_cost * kl
+      loss += self._config.distill_value_cost * value_loss
+    gradient = optimizers.flatten(tape.gradient(loss, variables))
+    difference, norm = self._optimizer.step(gradient)
+    metrics = {
+      'kl': kl,
+      'value_loss': value_loss,
+      'loss': loss,
+      'gradient_norm': norm,
+    }
+    return difference, metrics
+
+  def step(self):
+    """One update of the shared parameters; StopIteration when data ends."""
+    items = next(self._batches)
+    with self._lock:
+      difference, metrics = self._update(self._shared.read(), items)
+    self._shared.add(difference.numpy(), self._worker)
+    counts = self._counter.increment(actor_updates=1)
+    if self._logger:
+      teacher = np.mean([int(i.targets.learner_updates) for i in items])
+      self._logger.write(
+        {
+          'frames': counts.get('frames', 0),
+          'actor_updates': self._shared.updates,
+          'teacher_lag': counts.get('learner_updates', 0) - teacher,
+          **{name: float(value) for name, value in metrics.items()},
+        }
+      )
+
+  def run(self, should_stop: Callable[[], bool] = lambda: False):
+    """Distils until the data ends or told to stop."""
+    try:
+      while not should_stop():
+        self.step()
+    except StopIteration:
+      pass
+
+  def save(self) -> dict[str, Any]:
+    """The worker's optimiser."""
+    with self._lock:
+      return self._optimizer.save()
+
+  def restore(self, state: dict[str, Any]):
+    """Takes up what `save` gave."""
+    with self._lock:
+      self._optimizer.restore(state)

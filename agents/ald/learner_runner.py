@@ -1,0 +1,105 @@
+"""The learner runner: has the learner's network read every unroll, once."""
+
+from collections.abc import Callable, Iterator
+
+from acme.tf import variable_utils
+from acme.utils import counting
+from acme.utils import loggers
+import tensorflow as tf
+
+from ald_acme import types
+from ald_acme.replay import tables
+from ald_acme.replay import writer as replay_writer
+
+
+class LearnerRunner:
+  """Attaches the learner's memory, logits and values to unrolls.
+
+  The learner's recurrent memory of each stream of environments is carried from
+  unroll to unroll here, so the learner itself may take unrolls in any batch.
+  """
+
+  def __init__(
+    self,
+    network,
+    unrolls: Iterator[list[types.Unroll]],
+    writer: replay_writer.Writer,
+    variable_client: variable_utils.VariableClient,
+    learner_updates: tf.Variable,
+    counter: counting.Counter | None = None,
+    logger: loggers.Logger | None = None,
+  ):
+    """Begins with empty memories.
+
+    Args:
+      network: the learner's `PolicyValueNetwork`.
+      unrolls: of the `queue` table, one at a time.
+      writer: of the replay server.
+      variable_client: pulls the network's variables and `learner_updates`.
+      learner_updates: int64, the age of the network's parameters.
+      counter: counts `unrolls`.
+      logger: gets a row per unroll.
+    """
+    self._network = network
+    self._unrolls = unrolls
+    self._writer = writer
+    self._variable_client = variable_client
+    self._learner_updates = learner_updates
+    self._counter = counter or counting.Counter()
+    self._logger = logger
+    self._memories = {}  # Stream to (sequence of the next unroll, state).
+
+    def read(inputs, state):
+      # The last step belongs to the next unroll, which begins with it.
+      inputs = tf.nest.map_structure(lambda x: x[:-1], inputs)
+      return network.unroll(inputs, state)
+
+    self._read = tf.function(read, autograph=False)
+
+  def step(self) -> bool:
+    """Reads one unroll and passes it on; False if the program stopped."""
+    try:
+      (unroll,) = next(self._unrolls)
+    except StopIteration:
+      return False
+    self._variable_client.update()
+    state = self._recall(unroll)
+    outputs, next_state = self._read(unroll.inputs, state)
+    stamp = unroll.stamp
+    self._memories[int(stamp.stream)] = (int(stamp.sequence) + 1, next_state)
+    targets = types.Targets(
+      outputs.logits, outputs.value, self._learner_updates.read_value()
+    )
+    step = {'unroll': unroll, 'state': state, 'targets': targets}
+    # The learner first: it must not wait for the distillers' turn.
+    written = self._writer.write(
+      step,
+      {
+        tables.LEARNER: lambda s: types.LearnerItem(s['unroll'], s['state']),
+        tables.DISTILL: lambda s: types.DistillItem(s['unroll'], s['targets']),
+      },
+    )
+    if written:
+      counts = self._counter.increment(unrolls=1)
+      if self._logger:
+        self._logger.write(
+          {
+            'frames': counts.get('frames', 0),
+            'unrolls': counts.get('unrolls', 0),
+            'learner_age': int(self._learner_updates),
+            'streams': len(self._memories),
+          }
+        )
+    return written
+
+  def _recall(self, unroll: types.Unroll):
+    """The learner's memory before the unroll, empty for a new stream."""
+    sequence, state = self._memories.get(int(unroll.stamp.stream), (None, None))
+    if sequence != int(unroll.stamp.sequence):  # New, or begun again.
+      state = self._network.initial_state(unroll.action.shape[1])
+    return state
+
+  def run(self, should_stop: Callable[[], bool] = lambda: False):
+    """Reads until told to stop."""
+    while not should_stop() and self.step():
+      pass

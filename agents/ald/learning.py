@@ -1,0 +1,251 @@
+"""The learner: RL on the actors' unrolls, held near the actors' policy."""
+
+from collections.abc import Iterator, Sequence
+import copy
+import threading
+import time
+from typing import Any
+
+import acme
+from acme.utils import counting
+from acme.utils import loggers
+import numpy as np
+import tensorflow as tf
+
+from agents.ald import config as ald_config
+from ald_acme import optimizers
+from ald_acme import types
+from ald_acme.losses import distillation
+from ald_acme.losses import vmpo
+from ald_acme.losses import vtrace
+from ald_acme.parameters import vectors
+from ald_acme.replay import items as replay_items
+
+
+class ALDLearner(acme.Learner):
+  """Minimises `L_RL + lambda E[KL(pi_A || pi_L)]` over the learner's network.
+
+  L_RL is V-trace actor-critic or V-MPO; the KL is to the policy that acted,
+  whose logits are in the unrolls. No gradient reaches the actor.
+  """
+
+  def __init__(
+    self,
+    network,
+    batches: Iterator[Sequence[types.LearnerItem]],
+    config: ald_config.ALDConfig,
+    counter: counting.Counter | None = None,
+    logger: loggers.Logger | None = None,
+  ):
+    """Begins with fresh optimisers.
+
+    Args:
+      network: a `PolicyValueNetwork` whose variables exist.
+      batches: of the `learner` table; each item is used once.
+      config: of the agent.
+      counter: counts `learner_updates`.
+      logger: gets a row per update.
+    """
+    self._network = network
+    self._batches = batches
+    self._config = config
+    self._counter = counter or counting.Counter()
+    self._logger = logger
+    self._lock = threading.Lock()  # Nobody reads half an update.
+    self._updates = 0
+
+    variables = list(network.trainable_variables)
+    self._variables = variables
+    self._layout = vectors.Layout([v.shape for v in variables])
+    self._optimizer = optimizers.FlatAdam(
+      self._layout.size,
+      config.learner_learning_rate,
+      config.learner_gradient_norm,
+    )
+    if config.loss == 'vmpo':
+      self._target = copy.deepcopy(network)
+      self._duals = [
+        tf.Variable(_inverse_softplus(initial))
+        for initial in (config.initial_temperature, config.initial_alpha)
+      ]
+      self._dual_optimizer = optimizers.FlatAdam(
+        len(self._duals), config.dual_learning_rate
+      )
+    self._update = tf.function(self._update_on, autograph=False)
+
+  # --- The objective.
+
+  def _update_on(self, items: Sequence[types.LearnerItem]):
+    """One gradient step; returns metrics as scalars."""
+    item = replay_items.concatenate(items)
+    with tf.GradientTape() as tape:
+      loss, metrics, duals = self._loss(item)
+    variables = self._variables + duals
+    gradients = tape.gradient(loss, variables)
+    own = optimizers.flatten(gradients[: len(self._variables)])
+    difference, norm = self._optimizer.step(own)
+    _add(difference, self._variables)
+    if duals:
+      of_duals = optimizers.flatten(gradients[len(self._variables) :])
+      difference, _ = self._dual_optimizer.step(of_duals)
+      _add(difference, duals)
+    return {**metrics, 'loss': loss, 'gradient_norm': norm}
+
+  def _loss(self, item: types.LearnerItem):
+    config, unroll = self._config, item.unroll
+    outputs, _ = self._network.unroll(unroll.inputs, item.learner_state)
+    logits = outputs.logits[:-1]  # [T, B, A]; the last is a bootstrap.
+    mask = tf.logical_not(unroll.is_last)
+    log_rhos = vtrace.log_probability(
+      logits, unroll.action
+    ) - vtrace.log_probability(unroll.behaviour_logits, unroll.action)
+    targets = vtrace.vtrace(
+      values=outputs.value,
+      rewards=unroll.reward,
+      discounts=config.discount * unroll.discount,
+      log_rhos=tf.stop_gradient(log_rhos),
+      mask=mask,
+    )
+    value_loss = vtrace.value_loss(outputs.value[:-1], targets.values, mask)
+    regulariser = distillation.policy_regulariser(
+      logits, unroll.behaviour_logits, mask
+    )
+    entropy = vtrace.entropy(logits, mask)
+    metrics = {
+      'value_loss': value_loss,
+      'kl_to_actor': regulariser,
+      'entropy': entropy,
+    }
+    loss = config.value_cost * value_loss
+    loss += config.regulariser_cost * regulariser
+    if config.loss == 'vtrace':
+      policy_loss = vtrace.policy_gradient_loss(
+        logits, unroll.action, targets.advantages, mask
+      )
+      loss += policy_loss - config.entropy_cost * entropy
+      return loss, {**metrics, 'policy_loss': policy_loss}, []
+
+    target_outputs, _ = self._target.unroll(unroll.inputs, item.learner_state)
+    temperature, alpha = (tf.nn.softplus(dual) + 1e-8 for dual in self._duals)
+    terms = vmpo.vmpo_loss(
+      logits=logits,
+      target_logits=target_outputs.logits[:-1],
+      action=unroll.action,
+      advantages=targets.errors,
+      mask=mask,
+      temperature=temperature,
+      alpha=alpha,
+      epsilon_temperature=config.epsilon_temperature,
+      epsilon_alpha=config.epsilon_alpha,
+    )
+    loss += terms.policy + terms.temperature + terms.trust_region
+    metrics.update(
+      policy_loss=terms.policy,
+      kl_to_target=terms.kl,
+      temperature=temperature,
+      alpha=alpha,
+    )
+    return loss, metrics, self._duals
+
+  # --- acme.Learner.
+
+  def step(self):
+    """One update; raises StopIteration when the data ends."""
+    items = next(self._batches)
+    began = time.time()
+    with self._lock:
+      metrics = self._update(items)
+      self._updates += 1
+      if self._config.loss == 'vmpo':
+        if self._updates % self._config.target_update_period == 0:
+          self._copy_to_target()
+    metrics = {name: float(value) for name, value in metrics.items()}
+    counts = self._counter.increment(learner_updates=1)
+    if self._logger:
+      stamps = [item.unroll.stamp for item in items]
+      acted = np.mean([int(stamp.learner_updates) for stamp in stamps])
+      self._logger.write(
+        {
+          'frames': counts.get('frames', 0),
+          'learner_updates': self._updates,
+          'update_seconds': time.time() - began,
+          'policy_lag': self._updates - 1 - acted,
+          **metrics,
+        }
+      )
+
+  def _copy_to_target(self):
+    for target, variable in zip(
+      self._target.trainable_variables, self._variables
+    ):
+      target.assign(variable)
+
+  def run(self, num_steps: int | None = None):
+    """Learns until the data ends, or for a number of updates."""
+    try:
+      while num_steps is None or num_steps > 0:
+        self.step()
+        num_steps = None if num_steps is None else num_steps - 1
+    except StopIteration:
+      pass
+
+  def get_variables(self, names: Sequence[str]) -> list[list[np.ndarray]]:
+    """Variables by name: 'learner' (the network's) or 'updates' (its age)."""
+    with self._lock:
+      known = {
+        'learner': [variable.numpy() for variable in self._variables],
+        'updates': [np.int64(self._updates)],
+      }
+    return [known[name] for name in names]
+
+  # --- acme.core.Saveable.
+
+  def save(self) -> dict[str, Any]:
+    """Everything that learning goes on from, as flat arrays."""
+    pack = self._layout.pack
+    with self._lock:
+      state = {
+        'updates': np.int64(self._updates),
+        'variables': pack(self._variables),
+        'optimizer': self._optimizer.save(),
+      }
+      if self._config.loss == 'vmpo':
+        state['target'] = pack(self._target.trainable_variables)
+        state['duals'] = np.array([d.numpy() for d in self._duals])
+        state['dual_optimizer'] = self._dual_optimizer.save()
+    return state
+
+  def restore(self, state: dict[str, Any]):
+    """Takes up a state that `save` gave.
+
+    Raises:
+      ValueError: if it is of another network or another loss.
+    """
+    if ('target' in state) != (self._config.loss == 'vmpo'):
+      raise ValueError(
+        f'The checkpoint was not made with loss={self._config.loss!r}; resume '
+        'with the loss that it was made with.'
+      )
+    with self._lock:
+      self._updates = int(state['updates'])
+      self._assign(self._variables, state['variables'])
+      self._optimizer.restore(state['optimizer'])
+      if self._config.loss == 'vmpo':
+        self._assign(self._target.trainable_variables, state['target'])
+        for dual, value in zip(self._duals, state['duals']):
+          dual.assign(value)
+        self._dual_optimizer.restore(state['dual_optimizer'])
+
+  def _assign(self, variables: Sequence[tf.Variable], vector: np.ndarray):
+    for variable, value in zip(variables, self._layout.unpack(vector)):
+      variable.assign(value)
+
+
+def _add(difference: tf.Tensor, variables: Sequence[tf.Variable]):
+  parts = optimizers.unflatten(difference, variables)
+  for variable, part in zip(variables, parts):
+    variable.assign_add(part)
+
+
+def _inverse_softplus(x: float) -> float:
+  return float(np.log(np.expm1(x)))

@@ -1,0 +1,305 @@
+"""The distributed agent: every part a node of a Launchpad program."""
+
+from collections.abc import Callable
+import dataclasses
+import os
+import time
+from typing import Any
+
+import acme
+from acme.tf import variable_utils
+from acme.utils import counting
+from acme.utils import loggers
+import launchpad as lp
+from launchpad.nodes.python import local_multi_processing
+
+from agents import lifecycle
+from agents.ald import builder as ald_builder
+from agents.ald import config as ald_config
+from ald_acme import checkpoints
+from ald_acme import evaluator
+from ald_acme import metrics
+from ald_acme import monitor
+from ald_acme import policies
+from ald_acme import run_folder
+from ald_acme.environments import base
+from ald_acme.parameters import shared as shared_parameters
+
+# Makes E environments from (batch_size, seed).
+EnvironmentFactory = Callable[[int, int], base.BatchedEnvironment]
+
+# Places that draw random numbers, each with streams of its own.
+_ACTING, _EVALUATING_ACTOR, _EVALUATING_LEARNER = range(3)
+
+
+@dataclasses.dataclass
+class DistributedALD:
+  """A Launchpad program of an ALD agent.
+
+  Attributes:
+    builder: makes the parts.
+    environment_factory: makes environments from a batch size and a seed.
+    config: of the agent.
+    folder: of the run.
+    checkpoint: path of the checkpoint to go on from, None to begin.
+    launched: when the user gave the command, seconds since the epoch.
+  """
+
+  builder: ald_builder.ALDBuilder
+  environment_factory: EnvironmentFactory
+  config: ald_config.ALDConfig
+  folder: run_folder.RunFolder
+  checkpoint: str | None = None
+  launched: float = dataclasses.field(default_factory=time.time)
+
+  # --- The nodes. Each function runs in its node's own process.
+
+  def _replay(self):
+    lifecycle.Lifecycle()
+    return self.builder.make_replay_tables(self._environment_spec())
+
+  def _counter(self):
+    life = lifecycle.Lifecycle()
+    counter = counting.Counter()
+    counts = self._saved('counts')
+    if counts:
+      counter.increment(**{k: v.item() for k, v in counts.items()})
+    methods = ('increment', 'get_counts')
+    return lifecycle.Service(counter, methods, lambda: life.wait(None))
+
+  def _actor_parameters(self):
+    life = lifecycle.Lifecycle()
+    store = self.builder.make_actor_parameters(
+      self._networks(), self._saved('actor_parameters')
+    )
+    methods = ('handle', 'get_variables', 'save')
+    return lifecycle.Service(store, methods, lambda: life.wait(None))
+
+  def _learner(self, replay, counter, watcher):
+    life = lifecycle.Lifecycle()
+    learner = self.builder.make_learner(
+      self._networks(),
+      self.builder.make_dataset_iterator(replay, life.should_stop),
+      counting.Counter(counter, time_delta=0.0),
+      self._logger('learner', watcher),
+    )
+    state = self._saved('learner')
+    if state:
+      learner.restore(state)
+    methods = ('get_variables', 'save')
+    return lifecycle.Service(learner, methods, lambda: life.guard(learner.run))
+
+  def _learner_runner(self, replay, learner, counter, watcher):
+    life = lifecycle.Lifecycle()
+    runner = self.builder.make_learner_runner(
+      self._networks(),
+      replay,
+      learner,
+      counting.Counter(counter),
+      self._logger('learner_runner', watcher),
+      life.should_stop,
+    )
+    life.guard(lambda: runner.run(life.should_stop))
+
+  def _distiller(self, index, replay, parameters, counter, watcher):
+    life = lifecycle.Lifecycle()
+    distiller = self.builder.make_distiller(
+      self._networks(),
+      shared_parameters.SharedParameters.attach(parameters.handle()),
+      replay,
+      index,
+      counting.Counter(counter),
+      self._logger(f'distiller_{index}', watcher),
+      life.should_stop,
+    )
+    state = self._saved(f'distiller_{index}')
+    if state:
+      distiller.restore(state)
+    return lifecycle.Service(
+      distiller,
+      ('save',),
+      lambda: life.guard(lambda: distiller.run(life.should_stop)),
+    )
+
+  def _actor(self, index, replay, parameters, counter, watcher):
+    life = lifecycle.Lifecycle()
+    # After a resume the episodes are new ones, not those played before.
+    counts = self._saved('counts') or {}
+    seed = self.builder.seed_of(_ACTING, index, int(counts.get('frames', 0)))
+    actor = self.builder.make_unroll_actor(
+      self._networks(),
+      self._environment(self.config.envs_per_actor, seed),
+      replay,
+      parameters,
+      index,
+      seed,
+      counting.Counter(counter, time_delta=0.0),
+      self._logger(f'actor_{index}', watcher),
+      life.should_stop,
+    )
+    life.guard(lambda: actor.run(life.should_stop))
+
+  def _evaluator(self, parameters, learner, counter, watcher):
+    life = lifecycle.Lifecycle()
+    networks = self._networks()
+
+    def subject(name, network, source, episodes, period, place):
+      seed = self.builder.seed_of(place)
+      environment = self._environment(episodes, seed)
+      num_actions = environment.action_spec().num_values
+      return evaluator.Subject(
+        environment,
+        policies.BatchedPolicy(network, num_actions, episodes, seed),
+        variable_utils.VariableClient(
+          source, {name: network.trainable_variables}
+        ),
+        period,
+      )
+
+    part = evaluator.Evaluator(
+      subject(
+        'actor',
+        networks.actor,
+        parameters,
+        self.config.evaluation_episodes,
+        self.config.evaluation_period,
+        _EVALUATING_ACTOR,
+      ),
+      subject(
+        'learner',
+        networks.learner,
+        learner,
+        self.config.learner_evaluation_episodes,
+        self.config.learner_evaluation_period,
+        _EVALUATING_LEARNER,
+      ),
+      counting.Counter(counter, time_delta=0.0),
+      self._logger('evaluator', watcher, period=0.0),
+    )
+    return lifecycle.Service(
+      part, ('evaluate',), lambda: life.guard(lambda: part.run(life.wait))
+    )
+
+  def _monitor(self, counter, learner, parameters, distillers, evaluator_):
+    life = lifecycle.Lifecycle()
+    savers = {'learner': learner, 'actor_parameters': parameters}
+    for index, distiller in enumerate(distillers):
+      savers[f'distiller_{index}'] = distiller
+    config = self.config
+    part = monitor.Monitor(
+      folder=self.folder,
+      sources=monitor.Sources(counter, savers, evaluator_),
+      goal=monitor.Goal(config.max_frames, config.target_return),
+      dprl=config.dprl,
+      seed=config.seed,
+      checkpoint_period=config.checkpoint_period,
+      checkpoints_kept=config.checkpoints_kept,
+      launched=self.launched,
+      earlier=self._saved('run'),
+      on_end=lp.stop,
+    )
+    methods = ('report', 'request_stop', 'wait_for_end')
+
+    def run():
+      part.run(life.should_stop)
+      life.wait(None)
+
+    return lifecycle.Service(part, methods, lambda: life.guard(run))
+
+  # --- What nodes share.
+
+  def _environment(self, batch_size, seed) -> base.BatchedEnvironment:
+    return self.environment_factory(
+      batch_size, int(seed.generate_state(1)[0] >> 1)
+    )
+
+  def _environment_spec(self) -> acme.specs.EnvironmentSpec:
+    environment = self.environment_factory(1, 0)
+    spec = acme.make_environment_spec(environment)
+    environment.close()
+    return spec
+
+  def _networks(self):
+    return self.builder.make_networks(self._environment_spec())
+
+  def _logger(self, node, watcher, period: float = 1.0) -> loggers.Logger:
+    return metrics.make_logger(self.folder, node, watcher.report, period)
+
+  def _saved(self, part: str) -> dict[str, Any] | None:
+    """A part's state in the checkpoint that the run goes on from."""
+    if self.checkpoint is None:
+      return None
+    return checkpoints.read(self.checkpoint).get(part)
+
+  # --- The program.
+
+  def build(self, name: str = 'ald') -> tuple[lp.Program, lp.CourierHandle]:
+    """Wires the nodes; also gives a handle of the monitor."""
+    program = lp.Program(name)
+
+    def add(label, node):
+      with program.group(label):
+        return program.add_node(node)
+
+    replay = add('replay', lp.ReverbNode(self._replay))
+    counter = add('counter', lp.CourierNode(self._counter))
+    parameters = add('actor_parameters', lp.CourierNode(self._actor_parameters))
+    # The monitor and the nodes that report to it know each other.
+    monitor_node = lp.CourierNode(self._monitor)
+    watcher = monitor_node.create_handle()
+    learner = add(
+      'learner', lp.CourierNode(self._learner, replay, counter, watcher)
+    )
+    add(
+      'learner_runner',
+      lp.PyNode(self._learner_runner, replay, learner, counter, watcher),
+    )
+    with program.group('distiller'):
+      distillers = [
+        program.add_node(
+          lp.CourierNode(
+            self._distiller, i, replay, parameters, counter, watcher
+          )
+        )
+        for i in range(self.config.num_distillers)
+      ]
+    evaluator_ = add(
+      'evaluator',
+      lp.CourierNode(self._evaluator, parameters, learner, counter, watcher),
+    )
+    with program.group('actor'):
+      for i in range(self.config.num_actors):
+        program.add_node(
+          lp.PyNode(self._actor, i, replay, parameters, counter, watcher)
+        )
+    monitor_node.configure(counter, learner, parameters, distillers, evaluator_)
+    add('monitor', monitor_node)
+    return program, watcher
+
+
+def local_resources(
+  program: lp.Program,
+) -> dict[str, local_multi_processing.PythonProcess]:
+  """Threads and devices of each node on one machine.
+
+  TensorFlow starts a thread pool per process, and every process would have
+  every core in it: two cores thrash. Accelerators belong to the learner and
+  its runner; any other process would take their memory.
+  """
+  half = max(1, (os.cpu_count() or 1) // 2)
+  resources = {}
+  for label in program.groups:
+    learns = label in ('learner', 'learner_runner')
+    threads = str(half if learns else 1)
+    environment = {
+      'TF_NUM_INTRAOP_THREADS': threads,
+      'TF_NUM_INTEROP_THREADS': '1',
+      'OMP_NUM_THREADS': '1',
+      'OPENBLAS_NUM_THREADS': '1',
+      'TF_CPP_MIN_LOG_LEVEL': '2',
+      'TF_FORCE_GPU_ALLOW_GROWTH': 'true',
+    }
+    if not learns:
+      environment['CUDA_VISIBLE_DEVICES'] = '-1'
+    resources[label] = local_multi_processing.PythonProcess(env=environment)
+  return resources

@@ -1,0 +1,86 @@
+"""How a node of a Launchpad program begins and ends."""
+
+from collections.abc import Callable, Sequence
+import ctypes
+import os
+import signal
+import threading
+import time
+from typing import Any
+
+from absl import logging
+import launchpad as lp
+
+_GRACE = 3.0  # Seconds to end by itself; Launchpad kills after ten.
+_PR_SET_PDEATHSIG = 1
+
+
+class Lifecycle:
+  """A node's view of the program's end; make one as the node begins.
+
+  In a process of its own a node ignores Ctrl-C (the launcher sees to an
+  orderly end), ends when its launcher does, however that ends, and ends within
+  seconds of a SIGTERM even if it is stuck in a call that Python cannot
+  interrupt.
+  """
+
+  def __init__(self):
+    self._stop = lp.stop_event()
+    if threading.current_thread() is threading.main_thread():
+      signal.signal(signal.SIGINT, signal.SIG_IGN)
+      signal.signal(signal.SIGTERM, lambda *_: self._stop.set())
+      # A Python handler waits for the main thread; the wake-up pipe does not.
+      self._woken, wake = os.pipe()
+      os.set_blocking(wake, False)
+      signal.set_wakeup_fd(wake)
+      threading.Thread(target=self._await_signal, daemon=True).start()
+      ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+  def _await_signal(self):
+    while signal.SIGTERM not in os.read(self._woken, 1):
+      pass
+    self._stop.set()
+    time.sleep(_GRACE)
+    logging.info('Still busy after %.0f s: ending the hard way.', _GRACE)
+    logging.flush()
+    os._exit(0)
+
+  def should_stop(self) -> bool:
+    """Whether the program is ending."""
+    return self._stop.is_set()
+
+  def wait(self, seconds: float) -> bool:
+    """Waits; true if the program is ending."""
+    return self._stop.wait(seconds)
+
+  def guard(self, run: Callable[[], None]):
+    """Runs a node's loop; errors of the program's end are not errors."""
+    try:
+      run()
+    except Exception:
+      # Neighbours that end first cause errors here; a second tells them from
+      # errors of our own.
+      if not self._stop.wait(2.0):
+        raise
+      logging.info('Ended while a call was under way.', exc_info=True)
+
+
+class Service:
+  """What a `CourierNode` holds: some methods of a part, and its loop."""
+
+  def __init__(
+    self, part: Any, methods: Sequence[str], run: Callable[[], None]
+  ):
+    """Wraps a part.
+
+    Args:
+      part: of the system.
+      methods: names of its methods that other nodes may call.
+      run: the node's loop; the node ends with it.
+    """
+    self._run = run
+    for method in methods:
+      setattr(self, method, getattr(part, method))
+
+  def run(self):
+    self._run()

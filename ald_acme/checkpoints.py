@@ -1,0 +1,107 @@
+"""A folder of checkpoints: the newest whole one counts."""
+
+import glob
+import os
+import re
+from typing import Any, NamedTuple
+import zipfile
+
+from absl import logging
+import numpy as np
+
+from ald_acme import files
+
+State = dict[str, Any]  # Nested dictionaries of arrays and numbers.
+_SEPARATOR = '/'
+
+
+class Checkpoint(NamedTuple):
+  """A checkpoint that was read whole."""
+
+  path: str
+  state: State
+
+
+class CheckpointFolder:
+  """Writes numbered checkpoints atomically and keeps the last few.
+
+  A checkpoint is a numpy `.npz` file; its zip checksums tell a damaged one.
+  """
+
+  def __init__(self, directory: str, kept: int = 3):
+    """Looks at a folder, which need not exist yet.
+
+    Args:
+      directory: of the checkpoints.
+      kept: how many to keep; older ones are removed.
+    """
+    self._directory, self._kept = directory, kept
+
+  def paths(self) -> list[str]:
+    """The checkpoints' files, newest first."""
+    found = glob.glob(os.path.join(self._directory, 'checkpoint-*.npz'))
+    return sorted(filter(_number, found), key=_number, reverse=True)
+
+  def save(self, state: State) -> str:
+    """Writes the next checkpoint and returns its path."""
+    os.makedirs(self._directory, exist_ok=True)
+    paths = self.paths()
+    number = _number(paths[0]) + 1 if paths else 1
+    path = os.path.join(self._directory, f'checkpoint-{number:06d}.npz')
+    with files.atomic(path) as file:
+      np.savez(file, **_flatten(state))
+    for old in self.paths()[self._kept :]:
+      os.remove(old)
+    return path
+
+  def latest(self) -> Checkpoint | None:
+    """The newest checkpoint that can be read, None if there is none.
+
+    Damaged ones are passed over with a warning.
+    """
+    for path in self.paths():
+      try:
+        return Checkpoint(path, read(path))
+      except ValueError as error:
+        logging.warning('%s Trying the one before.', error)
+    return None
+
+
+def read(path: str) -> State:
+  """Reads a checkpoint.
+
+  Raises:
+    ValueError: if the file is damaged.
+    FileNotFoundError: if there is none.
+  """
+  try:
+    with np.load(path, allow_pickle=False) as arrays:
+      return _unflatten({name: arrays[name] for name in arrays.files})
+  except (zipfile.BadZipFile, EOFError, KeyError, ValueError) as error:
+    raise ValueError(f'Checkpoint {path} is damaged ({error}).') from error
+
+
+def _number(path: str) -> int:
+  match = re.search(r'checkpoint-(\d+)\.npz$', path)
+  return int(match.group(1)) if match else 0
+
+
+def _flatten(state: State, prefix: str = '') -> dict[str, np.ndarray]:
+  flat = {}
+  for name, value in state.items():
+    if isinstance(value, dict):
+      flat.update(_flatten(value, prefix + name + _SEPARATOR))
+    else:
+      flat[prefix + name] = np.asarray(value)
+  return flat
+
+
+def _unflatten(flat: dict[str, np.ndarray]) -> State:
+  state = {}
+  for path, value in flat.items():
+    *folders, name = path.split(_SEPARATOR)
+    inner = state
+    for folder in folders:
+      inner = inner.setdefault(folder, {})
+    inner[name] = value
+  return state

@@ -1,0 +1,271 @@
+"""The monitor: watches a run, saves it, and decides when it is over."""
+
+from collections.abc import Callable, Mapping
+import dataclasses
+import math
+import threading
+import time
+from typing import Any
+
+from absl import logging
+
+from ald_acme import checkpoints
+from ald_acme import curves
+from ald_acme import files
+from ald_acme import run_folder
+
+SOLVED = 0.95  # The return that `solved_at_frames` is about.
+
+
+@dataclasses.dataclass
+class Goal:
+  """When a run is over; 0 means never.
+
+  Attributes:
+    max_frames: environment frames.
+    target_return: of an evaluation of the actor.
+  """
+
+  max_frames: int = 0
+  target_return: float = 0.0
+
+
+@dataclasses.dataclass
+class Sources:
+  """Whom the monitor asks.
+
+  Attributes:
+    counter: an `acme` counter of the whole program.
+    savers: parts with `save`, by the name that their state has in a
+      checkpoint.
+    evaluator: asked for one last evaluation.
+  """
+
+  counter: Any
+  savers: Mapping[str, Any]
+  evaluator: Any
+
+
+class Monitor:
+  """Takes reports of all nodes; writes progress, checkpoints and the end.
+
+  A checkpoint holds the states of all parts, asked for one after the other
+  while they go on, in one file.
+  """
+
+  def __init__(
+    self,
+    folder: run_folder.RunFolder,
+    sources: Sources,
+    goal: Goal,
+    dprl: float,
+    seed: int,
+    checkpoint_period: float,
+    checkpoints_kept: int,
+    launched: float | None = None,
+    earlier: dict[str, Any] | None = None,
+    on_end: Callable[[], None] = lambda: None,
+  ):
+    """Begins to watch.
+
+    Args:
+      folder: of the run.
+      sources: whom to ask for counts and states.
+      goal: when the run is over.
+      dprl: distillation updates per learner update, as configured.
+      seed: of the run.
+      checkpoint_period: seconds between checkpoints.
+      checkpoints_kept: how many to keep.
+      launched: when the program was launched, seconds since the epoch; by
+        default now.
+      earlier: the monitor's part of the checkpoint that the run goes on from.
+      on_end: called last; it stops the program.
+    """
+    self._folder, self._sources, self._goal = folder, sources, goal
+    self._dprl, self._seed = dprl, seed
+    self._checkpoints = checkpoints.CheckpointFolder(
+      folder.checkpoints, checkpoints_kept
+    )
+    self._checkpoint_period = checkpoint_period
+    self._on_end = on_end
+    earlier = earlier or {}
+    self._earlier_seconds = float(earlier.get('wall_seconds', 0.0))
+    self._solved_at = float(earlier.get('solved_at_frames', math.nan))
+    self._launched = launched or time.time()
+    self._first_frames: tuple[float, int] | None = None  # (time, frames)
+    self._reports: dict[str, dict[str, float]] = {}
+    self._counts: dict[str, float] = {}
+    self._stop_reason: str | None = None
+    self._stop_requested = threading.Event()
+    self._ended = threading.Event()
+
+  # --- Called by other processes.
+
+  def report(self, node: str, row: Mapping[str, float]):
+    """Takes the newest row of a node's log."""
+    self._reports.setdefault(node, {}).update(
+      {k: v for k, v in row.items() if not math.isnan(v)}
+    )
+    if node != 'evaluator':
+      return
+    actor_return = row['actor_return']
+    if actor_return >= SOLVED and math.isnan(self._solved_at):
+      self._solved_at = row['frames']
+    target = self._goal.target_return
+    if target and actor_return >= target:
+      self.request_stop('target_return')
+
+  def request_stop(self, reason: str):
+    """Ends the run; the first reason counts."""
+    self._stop_reason = self._stop_reason or reason
+    self._stop_requested.set()
+
+  def wait_for_end(self, seconds: float) -> bool:
+    """Waits until the end is written; false if that takes longer."""
+    return self._ended.wait(seconds)
+
+  # --- The node's own loop.
+
+  def run(self, should_stop: Callable[[], bool] = lambda: False):
+    """Watches until the goal is reached or a stop is asked for."""
+    next_checkpoint = time.monotonic() + self._checkpoint_period
+    while not self._stop_requested.wait(0.2):
+      if should_stop():  # Stopped from outside: there is nobody left to ask.
+        self._write_end('terminated')
+        return
+      self._count()
+      frames = self._counts.get('frames', 0)
+      if self._goal.max_frames and frames >= self._goal.max_frames:
+        self.request_stop('max_frames')
+      self._write_progress('running' if frames else 'starting')
+      if time.monotonic() >= next_checkpoint:
+        self._save()
+        next_checkpoint = time.monotonic() + self._checkpoint_period
+    self._write_progress('ending')
+    self._end()
+
+  def _count(self):
+    self._counts = self._sources.counter.get_counts()
+    frames = int(self._counts.get('frames', 0))
+    if self._first_frames is None:
+      self._first_frames = (time.time(), frames)
+    elif frames == self._first_frames[1]:  # Still starting.
+      self._first_frames = (time.time(), frames)
+
+  def _save(self) -> str | None:
+    """Writes a checkpoint; None, with a warning, if a part is missing."""
+    try:
+      state = {
+        'counts': dict(self._sources.counter.get_counts()),
+        'run': {
+          'wall_seconds': self._wall_seconds(),
+          'solved_at_frames': self._solved_at,
+        },
+      }
+      for name, saver in self._sources.savers.items():
+        state[name] = saver.save()
+    except Exception as error:  # A node may be gone; its error can be any.
+      logging.warning('No checkpoint: a node does not answer (%s).', error)
+      return None
+    path = self._checkpoints.save(state)
+    logging.info('Saved %s', path)
+    return path
+
+  def _end(self):
+    reason = self._stop_reason
+    failed = reason.startswith('node ')
+    if not failed:
+      try:
+        self.report('evaluator', self._sources.evaluator.evaluate())
+      except Exception as error:  # As above; the end must be written.
+        logging.warning('No last evaluation: %s', error)
+    # Frames that were counted while the stop was on its way belong to it.
+    self._count_exactly()
+    self._save()
+    self._write_end(reason)
+    self._ended.set()
+    self._on_end()
+
+  def _count_exactly(self):
+    """Replaces counts that nodes report with delay by what they have now."""
+    try:
+      self._count()
+      for name, count in (
+        ('learner', 'learner_updates'),
+        ('actor_parameters', 'actor_updates'),
+      ):
+        state = self._sources.savers[name].save()
+        self._counts[count] = int(state['updates'])
+    except Exception as error:  # As above.
+      logging.warning('Counts are those of the last report: %s', error)
+
+  # --- What people read.
+
+  def _wall_seconds(self) -> float:
+    return self._earlier_seconds + time.time() - self._launched
+
+  def _frames_per_second(self) -> float:
+    if self._first_frames is None:
+      return 0.0
+    since, frames = self._first_frames
+    seconds = time.time() - since
+    if seconds < 1.0:
+      return 0.0
+    return (self._counts.get('frames', 0) - frames) / seconds
+
+  def _dprl_measured(self) -> float:
+    learner_updates = self._counts.get('learner_updates', 0)
+    if not learner_updates:
+      return math.nan
+    return self._counts.get('actor_updates', 0) / learner_updates
+
+  def _newest(self, node: str, name: str) -> float | None:
+    return self._reports.get(node, {}).get(name)
+
+  def _write_progress(self, state: str):
+    frames = int(self._counts.get('frames', 0))
+    speed = self._frames_per_second()
+    eta = None
+    if self._goal.max_frames and speed:
+      eta = max(0.0, (self._goal.max_frames - frames) / speed)
+    progress = {
+      'state': state,
+      'frames': frames,
+      'max_frames': self._goal.max_frames,
+      'frames_per_second': round(speed, 1),
+      'actor_return': self._newest('evaluator', 'actor_return'),
+      'learner_return': self._newest('evaluator', 'learner_return'),
+      'dprl': _none_if_nan(self._dprl_measured()),
+      'kl': self._newest('distiller_0', 'kl'),
+      'policy_lag': self._newest('learner', 'policy_lag'),
+      'eta_seconds': eta,
+      'wall_seconds': round(self._wall_seconds(), 1),
+      'learner_updates': int(self._counts.get('learner_updates', 0)),
+      'actor_updates': int(self._counts.get('actor_updates', 0)),
+    }
+    files.write_json(self._folder.progress, progress)
+
+  def _write_end(self, reason: str):
+    files.write_json(
+      self._folder.summary,
+      {
+        'frames': int(self._counts.get('frames', 0)),
+        'wall_seconds': round(self._wall_seconds(), 1),
+        'frames_per_second': round(self._frames_per_second(), 1),
+        'final_return': self._newest('evaluator', 'final_return'),
+        'learner_return': self._newest('evaluator', 'learner_return'),
+        'solved_at_frames': _none_if_nan(self._solved_at),
+        'dprl_configured': self._dprl,
+        'dprl_measured': _none_if_nan(self._dprl_measured()),
+        'actor_updates': int(self._counts.get('actor_updates', 0)),
+        'learner_updates': int(self._counts.get('learner_updates', 0)),
+        'seed': self._seed,
+        'stopped_because': reason,
+      },
+    )
+    curves.draw(self._folder)
+    self._write_progress('ended')
+
+
+def _none_if_nan(x: float) -> float | None:
+  return None if math.isnan(x) else x

@@ -1,0 +1,121 @@
+"""One vector of parameters that several processes update without locks.
+
+Niu et al., 2011, "HOGWILD!" (https://arxiv.org/abs/1106.5730).
+"""
+
+import mmap
+import os
+from typing import NamedTuple
+
+import numpy as np
+
+
+class Handle(NamedTuple):
+  """What another process on this host needs to attach; plain values."""
+
+  pid: int
+  descriptor: int
+  size: int
+  num_workers: int
+
+
+class SharedParameters:
+  """A float32 vector and its workers' counts in anonymous shared memory.
+
+  The memory has no name, so nothing of it can be left behind: it is an
+  unlinked file (`memfd_create`) that other processes of the same user open
+  through the owner's `/proc` entry, and the kernel frees it with the last
+  process that holds it, however that process ends.
+
+  Updates are plain additions in place. Two that meet may lose a few elements
+  of one of them; each worker counts in a slot of its own, so no count is lost.
+  """
+
+  def __init__(self, handle: Handle, descriptor: int):
+    """Maps the memory; use `create` or `attach`."""
+    self._handle = handle
+    self._descriptor = descriptor
+    self._memory = mmap.mmap(descriptor, _num_bytes(handle))
+    self._counters = np.frombuffer(self._memory, np.int64, handle.num_workers)
+    self._vector = np.frombuffer(
+      self._memory, np.float32, handle.size, offset=self._counters.nbytes
+    )
+
+  @classmethod
+  def create(cls, initial: np.ndarray, num_workers: int) -> 'SharedParameters':
+    """Makes new shared memory.
+
+    Args:
+      initial: float32 `[P]`, the first parameters.
+      num_workers: how many may update them.
+
+    Returns:
+      The owner's view; others may attach while the owner lives.
+    """
+    descriptor = os.memfd_create('ald_actor_parameters')
+    handle = Handle(os.getpid(), descriptor, initial.size, num_workers)
+    os.ftruncate(descriptor, _num_bytes(handle))
+    shared = cls(handle, descriptor)
+    shared.write(initial)
+    return shared
+
+  @classmethod
+  def attach(cls, handle: Handle) -> 'SharedParameters':
+    """Maps the memory of a living owner on this host.
+
+    Raises:
+      FileNotFoundError: if the owner is gone or on another host.
+    """
+    handle = Handle(*handle)
+    path = f'/proc/{handle.pid}/fd/{handle.descriptor}'
+    try:
+      descriptor = os.open(path, os.O_RDWR)
+    except OSError as error:
+      raise FileNotFoundError(
+        f'No shared parameters at {path}: their owner has ended, or runs on '
+        'another host; distillers must run beside the parameters they update.'
+      ) from error
+    return cls(handle, descriptor)
+
+  @property
+  def handle(self) -> Handle:
+    """What `attach` needs."""
+    return self._handle
+
+  def read(self) -> np.ndarray:
+    """A copy of the vector, float32 `[P]`."""
+    return self._vector.copy()
+
+  def write(self, vector: np.ndarray):
+    """Replaces the vector; for the owner, before anybody updates it."""
+    self._vector[:] = vector
+
+  def add(self, difference: np.ndarray, worker: int):
+    """Adds a worker's update in place, without a lock.
+
+    Args:
+      difference: float32 `[P]`.
+      worker: who updates, from 0.
+    """
+    np.add(self._vector, difference, out=self._vector)
+    self._counters[worker] += 1
+
+  @property
+  def updates(self) -> int:
+    """Updates of all workers together."""
+    return int(self._counters.sum())
+
+  def restore_updates(self, updates: int):
+    """Goes on from the count of an earlier run."""
+    self._counters[:] = 0
+    self._counters[0] = updates
+
+  def close(self):
+    """Frees this process's hold; views made before must not be used."""
+    del self._counters, self._vector
+    self._memory.close()
+    os.close(self._descriptor)
+
+
+def _num_bytes(handle: Handle) -> int:
+  return 8 * handle.num_workers + 4 * handle.size

@@ -1,0 +1,103 @@
+"""Signatures of the tables' items, and how items become a batch."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import tensorflow as tf
+import tree
+
+from ald_acme import types
+
+Nest = Any
+
+
+def unroll_spec(
+  environment_spec, actor_state_spec: Nest, length: int, batch_size: int
+) -> types.Unroll:
+  """Signature of an unroll of T steps of E environments.
+
+  Args:
+    environment_spec: an `acme.specs.EnvironmentSpec` with discrete actions.
+    actor_state_spec: `tf.TensorSpec`s of the acting network's state, leaves
+      `[E, ...]`.
+    length: T.
+    batch_size: E.
+
+  Returns:
+    A `types.Unroll` of `tf.TensorSpec`.
+  """
+
+  def per_step(steps, shape, dtype):
+    return tf.TensorSpec([steps, batch_size, *shape], tf.as_dtype(dtype))
+
+  num_actions = environment_spec.actions.num_values
+  scalar = tf.TensorSpec([], tf.int64)
+  return types.Unroll(
+    inputs=types.Inputs(
+      observation=tree.map_structure(
+        lambda s: per_step(length + 1, s.shape, s.dtype),
+        environment_spec.observations,
+      ),
+      action=per_step(length + 1, (), tf.int32),
+      reward=per_step(length + 1, (), tf.float32),
+      start_of_episode=per_step(length + 1, (), tf.bool),
+    ),
+    action=per_step(length, (), tf.int32),
+    reward=per_step(length, (), tf.float32),
+    discount=per_step(length, (), tf.float32),
+    is_last=per_step(length, (), tf.bool),
+    behaviour_logits=per_step(length, (num_actions,), tf.float32),
+    actor_state=actor_state_spec,
+    stamp=types.Stamp(scalar, scalar, scalar, scalar),
+  )
+
+
+def distill_spec(unroll: types.Unroll) -> types.DistillItem:
+  """Signature of the `distill` table, from that of the unrolls."""
+  length, batch_size, num_actions = unroll.behaviour_logits.shape
+  return types.DistillItem(
+    unroll,
+    types.Targets(
+      logits=tf.TensorSpec([length, batch_size, num_actions], tf.float32),
+      value=tf.TensorSpec([length, batch_size], tf.float32),
+      learner_updates=tf.TensorSpec([], tf.int64),
+    ),
+  )
+
+
+def learner_spec(
+  unroll: types.Unroll, learner_state_spec: Nest
+) -> types.LearnerItem:
+  """Signature of the `learner` table, from that of the unrolls."""
+  return types.LearnerItem(unroll, learner_state_spec)
+
+
+def state_spec(network, batch_size: int) -> Nest:
+  """Signature of a recurrent network's state for a batch."""
+  return tree.map_structure(
+    lambda x: tf.TensorSpec(x.shape, x.dtype), network.initial_state(batch_size)
+  )
+
+
+def concatenate(items: Sequence[Nest]) -> Nest:
+  """Joins items along their environments, for use in a `tf.function`.
+
+  Args:
+    items: `LearnerItem`s, `DistillItem`s or `Unroll`s, all of one kind.
+
+  Returns:
+    One item: time-major leaves `[T, n * E, ...]`, states `[n * E, ...]`, and
+    the scalars stacked to `[n]`.
+  """
+  if len(items) == 1:
+    return tree.map_structure_with_path(
+      lambda _, x: x[tf.newaxis] if x.shape.rank == 0 else x, items[0]
+    )
+
+  def join(path, *leaves):
+    if leaves[0].shape.rank == 0:
+      return tf.stack(leaves)
+    batch_first = any(name in ('actor_state', 'learner_state') for name in path)
+    return tf.concat(leaves, axis=0 if batch_first else 1)
+
+  return tree.map_structure_with_path(join, *items)

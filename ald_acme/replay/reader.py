@@ -1,0 +1,75 @@
+"""Samples items in batches, waiting when the table says so."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import reverb
+import tree
+
+from ald_acme.replay import waiting
+
+Nest = Any
+
+
+class Reader(Iterator[list[Nest]]):
+  """Iterates over batches of a table's items.
+
+  One worker with one sample in flight: a queue stays in order, and a rate
+  limiter is never more than two samples ahead of what was used.
+  """
+
+  def __init__(
+    self,
+    client: reverb.Client,
+    table: str,
+    batch_size: int = 1,
+    should_stop: Callable[[], bool] = lambda: False,
+  ):
+    """Prepares to sample; nothing is asked of the server yet.
+
+    Args:
+      client: of the replay server.
+      table: name of the table; items have the structure of its signature.
+      batch_size: items per batch.
+      should_stop: asked while waiting; true ends the iteration.
+    """
+    self._batch_size = batch_size
+    self._should_stop = should_stop
+    self._patience = waiting.Patience(client, table, 'sample')
+    self._client, self._table = client, table
+    self._dataset = None
+    self._samples = None
+    self._batch = []
+
+  def __next__(self) -> list[Nest]:
+    """A list of `batch_size` items; raises StopIteration when stopped."""
+    self._patience.served()
+    while not self._should_stop():
+      try:
+        if self._dataset is None:
+          self._dataset = self._make_dataset()
+        if self._samples is None:
+          self._samples = iter(self._dataset)
+        self._batch.append(next(self._samples).data)
+      except (StopIteration, reverb.errors.DeadlineExceededError):
+        # The server had nothing for us in time, or is not up yet.
+        self._samples = None
+        self._patience.waiting()
+        continue
+      if len(self._batch) == self._batch_size:
+        batch, self._batch = self._batch, []
+        return batch
+    raise StopIteration
+
+  def _make_dataset(self) -> reverb.TrajectoryDataset:
+    info = self._client.server_info(timeout=1)
+    signature = info[self._table].signature
+    return reverb.TrajectoryDataset(
+      self._client.server_address,
+      self._table,
+      dtypes=tree.map_structure(lambda s: s.dtype, signature),
+      shapes=tree.map_structure(lambda s: s.shape, signature),
+      max_in_flight_samples_per_worker=1,
+      num_workers_per_iterator=1,
+      rate_limiter_timeout_ms=waiting.POLL_MS,
+    )

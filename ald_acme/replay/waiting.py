@@ -1,0 +1,71 @@
+"""Waiting on a table without hanging in silence."""
+
+from collections.abc import Callable
+import time
+
+from absl import logging
+import reverb
+
+POLL_MS = 500  # The longest that a wait goes without a look at `should_stop`.
+_PATIENCE = 30.0  # Seconds of waiting before each report.
+
+
+class Patience:
+  """Says in the log what a node waits for, once in 30 s of waiting."""
+
+  def __init__(
+    self,
+    client: reverb.Client,
+    table: str,
+    side: str,
+    patience: float = _PATIENCE,
+    clock: Callable[[], float] = time.monotonic,
+  ):
+    """Begins a watch.
+
+    Args:
+      client: asked for the limiter's numbers.
+      table: name of the table waited on.
+      side: 'insert' or 'sample'.
+      patience: seconds of waiting before each report.
+      clock: seconds now.
+    """
+    self._client, self._table, self._side = client, table, side
+    self._patience, self._clock = patience, clock
+    self.served()
+
+  def served(self):
+    """The wait is over."""
+    self._since = self._reported = self._clock()
+
+  def waiting(self):
+    """Still waiting: reports when it is time."""
+    now = self._clock()
+    if now - self._reported < self._patience:
+      return
+    self._reported = now
+    logging.warning(
+      'Waiting for %.0f s to %s on table %r: %s',
+      now - self._since,
+      self._side,
+      self._table,
+      describe(self._client, self._table),
+    )
+
+
+def describe(client: reverb.Client, table: str) -> str:
+  """The table's size and its limiter's numbers, in one line."""
+  try:
+    info = client.server_info(timeout=5)[table]
+  except (reverb.errors.ReverbError, RuntimeError, KeyError) as error:
+    return f'the replay server does not answer ({error}).'
+  limiter = info.rate_limiter_info
+  inserts = limiter.insert_stats.completed
+  samples = limiter.sample_stats.completed
+  error = inserts * limiter.samples_per_insert - samples
+  return (
+    f'size {info.current_size} of {info.max_size}, {inserts} inserts, '
+    f'{samples} samples, samples_per_insert {limiter.samples_per_insert:g}, '
+    f'error {error:g} (samples wait below {limiter.min_diff:g}, inserts above '
+    f'{limiter.max_diff:g}), min_size_to_sample {limiter.min_size_to_sample}.'
+  )

@@ -1,0 +1,64 @@
+"""Inserts items, waiting when the tables say so."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import reverb
+import tree
+
+from ald_acme.replay import waiting
+
+Nest = Any
+
+
+class Writer:
+  """Writes one step at a time, each an item of one or more tables.
+
+  Items of one step share their chunks: what several tables hold is sent and
+  stored once.
+  """
+
+  def __init__(
+    self, client: reverb.Client, should_stop: Callable[[], bool] = lambda: False
+  ):
+    """Opens a stream to the server.
+
+    Args:
+      client: of the replay server.
+      should_stop: asked while waiting; true ends the wait.
+    """
+    self._client = client
+    self._should_stop = should_stop
+    self._stream = client.trajectory_writer(num_keep_alive_refs=1)
+
+  def write(
+    self, step: Nest, select: Mapping[str, Callable[[Nest], Nest]]
+  ) -> bool:
+    """Inserts, and blocks until the tables have taken it.
+
+    Args:
+      step: a nest of arrays.
+      select: for each table, a function from the nest to the part of it that
+        the table's item holds.
+
+    Returns:
+      False if the program stopped before the tables took it.
+
+    Raises:
+      reverb.ReverbError: if the item does not fit the table's signature, or
+        the server is gone.
+    """
+    self._stream.append(step)
+    last = tree.map_structure(lambda column: column[-1], self._stream.history)
+    watches = []
+    for table, part in select.items():
+      self._stream.create_item(table, priority=1.0, trajectory=part(last))
+      watches.append(waiting.Patience(self._client, table, 'insert'))
+    while not self._should_stop():
+      try:
+        self._stream.flush(0, timeout_ms=waiting.POLL_MS)
+        return True
+      except reverb.errors.DeadlineExceededError:
+        for watch in watches:
+          watch.waiting()
+    return False
