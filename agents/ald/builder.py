@@ -1,33 +1,40 @@
 """The builder: makes each part of an ALD agent from one config."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterator, Sequence
-import functools
+import typing
 from typing import Any
 
 import acme
-from acme.tf import variable_utils
 from acme.utils import counting
 from acme.utils import loggers
 import numpy as np
-import reverb
-import tensorflow as tf
 
-from agents.ald import acting
 from agents.ald import config as ald_config
-from agents.ald import distilling
-from agents.ald import learner_runner
-from agents.ald import learning
-from agents.ald import networks as ald_networks
-from ald_acme import types
 from ald_acme.environments import base
-from ald_acme.parameters import shared as shared_parameters
-from ald_acme.parameters import store
-from ald_acme.replay import items
-from ald_acme.replay import reader
-from ald_acme.replay import tables
-from ald_acme.replay import writer
+
+if typing.TYPE_CHECKING:
+  import reverb
+
+  from agents.ald import acting
+  from agents.ald import distilling
+  from agents.ald import learner_runner
+  from agents.ald import learning
+  from agents.ald import networks as ald_networks
+  from ald_acme import evaluator
+  from ald_acme import types
+  from ald_acme.parameters import shared as shared_parameters
+  from ald_acme.parameters import store
+
+# Each method imports what its part is made of: TensorFlow takes seconds to
+# import, and neither the launcher nor every node needs it.
 
 ShouldStop = Callable[[], bool]
+# Makes E environments from (batch_size, seed).
+EnvironmentFactory = Callable[[int, int], base.BatchedEnvironment]
+# Places that draw random numbers, each with streams of its own.
+ACTING, EVALUATING_ACTOR, EVALUATING_LEARNER = range(3)
 
 
 def _never() -> bool:
@@ -54,21 +61,29 @@ class ALDBuilder:
     """
     config.validate()
     self._config = config
-    self._network_factory = network_factory or functools.partial(
-      ald_networks.make_default_networks, sizes=config.networks
-    )
+    self._network_factory = network_factory
 
   def make_networks(
     self, environment_spec: acme.specs.EnvironmentSpec
   ) -> ald_networks.ALDNetworks:
     """Both networks, with the first parameters that the seed gives."""
+    import tensorflow as tf
+
+    from agents.ald import networks
+
     tf.random.set_seed(self._config.seed)
-    return self._network_factory(environment_spec)
+    if self._network_factory:
+      return self._network_factory(environment_spec)
+    sizes = self._config.networks
+    return networks.make_default_networks(environment_spec, sizes)
 
   def make_replay_tables(
     self, environment_spec: acme.specs.EnvironmentSpec
   ) -> list[reverb.Table]:
     """The tables `queue`, `learner` and `distill`, for one server."""
+    from ald_acme.replay import items
+    from ald_acme.replay import tables
+
     config = self._config
     networks = self.make_networks(environment_spec)
     unroll = items.unroll_spec(
@@ -96,6 +111,9 @@ class ALDBuilder:
     self, replay_client: reverb.Client, should_stop: ShouldStop = _never
   ) -> Iterator[Sequence[types.LearnerItem]]:
     """Batches for the learner, each item once and in order."""
+    from ald_acme.replay import reader
+    from ald_acme.replay import tables
+
     return reader.Reader(
       replay_client, tables.LEARNER, self._config.learner_batch, should_stop
     )
@@ -106,6 +124,8 @@ class ALDBuilder:
     state: dict[str, Any] | None = None,
   ) -> store.ActorParameters:
     """The shared parameters that distillers improve and actors pull."""
+    from ald_acme.parameters import store
+
     initial = [v.numpy() for v in networks.actor.trainable_variables]
     return store.ActorParameters(initial, self._config.num_distillers, state)
 
@@ -122,6 +142,12 @@ class ALDBuilder:
     should_stop: ShouldStop = _never,
   ) -> acting.UnrollActor:
     """An actor of E environments with one inference a step."""
+    from acme.tf import variable_utils
+    import tensorflow as tf
+
+    from agents.ald import acting
+    from ald_acme.replay import writer
+
     age = tf.Variable(0, dtype=tf.int64, trainable=False)
     client = variable_utils.VariableClient(
       variable_source,
@@ -152,6 +178,14 @@ class ALDBuilder:
     should_stop: ShouldStop = _never,
   ) -> learner_runner.LearnerRunner:
     """The sole consumer of `queue`."""
+    from acme.tf import variable_utils
+    import tensorflow as tf
+
+    from agents.ald import learner_runner
+    from ald_acme.replay import reader
+    from ald_acme.replay import tables
+    from ald_acme.replay import writer
+
     age = tf.Variable(0, dtype=tf.int64, trainable=False)
     client = variable_utils.VariableClient(
       variable_source,
@@ -176,6 +210,8 @@ class ALDBuilder:
     logger: loggers.Logger | None = None,
   ) -> learning.ALDLearner:
     """The learner of the large network."""
+    from agents.ald import learning
+
     return learning.ALDLearner(
       networks.learner, dataset, self._config, counter, logger
     )
@@ -191,12 +227,75 @@ class ALDBuilder:
     should_stop: ShouldStop = _never,
   ) -> distilling.Distiller:
     """One of N_D workers on the shared actor parameters."""
+    from agents.ald import distilling
+    from ald_acme.replay import reader
+    from ald_acme.replay import tables
+
     batches = reader.Reader(
       replay_client, tables.DISTILL, self._config.distill_batch, should_stop
     )
     return distilling.Distiller(
       networks.actor, shared, batches, self._config, worker, counter, logger
     )
+
+  def make_evaluator(
+    self,
+    networks: ald_networks.ALDNetworks,
+    environment_factory: EnvironmentFactory,
+    actor_source: acme.VariableSource,
+    learner_source: acme.VariableSource,
+    counter: counting.Counter | None = None,
+    logger: loggers.Logger | None = None,
+  ) -> evaluator.Evaluator:
+    """Evaluates both policies in environments of its own."""
+    from acme.tf import variable_utils
+
+    from ald_acme import evaluator
+    from ald_acme import policies
+
+    def subject(name, network, source, episodes, period, place):
+      seed = self.seed_of(place)
+      environment = self.make_environment(environment_factory, episodes, seed)
+      num_actions = environment.action_spec().num_values
+      return evaluator.Subject(
+        environment,
+        policies.BatchedPolicy(network, num_actions, episodes, seed),
+        variable_utils.VariableClient(
+          source, {name: network.trainable_variables}
+        ),
+        period,
+      )
+
+    config = self._config
+    return evaluator.Evaluator(
+      subject(
+        'actor',
+        networks.actor,
+        actor_source,
+        config.evaluation_episodes,
+        config.evaluation_period,
+        EVALUATING_ACTOR,
+      ),
+      subject(
+        'learner',
+        networks.learner,
+        learner_source,
+        config.learner_evaluation_episodes,
+        config.learner_evaluation_period,
+        EVALUATING_LEARNER,
+      ),
+      counter,
+      logger,
+    )
+
+  def make_environment(
+    self,
+    environment_factory: EnvironmentFactory,
+    batch_size: int,
+    seed: np.random.SeedSequence,
+  ) -> base.BatchedEnvironment:
+    """Environments whose episodes come from a stream of `seed_of`."""
+    return environment_factory(batch_size, int(seed.generate_state(1)[0] >> 1))
 
   def seed_of(self, *path: int) -> np.random.SeedSequence:
     """A stream of its own for each place that draws random numbers."""

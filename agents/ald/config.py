@@ -80,7 +80,7 @@ class ALDConfig:
   learner_evaluation_period: float = 30.0  # Seconds; it costs more.
 
   # The run; 0 means no limit.
-  max_frames: int = 0
+  max_frames: int = 600_000
   target_return: float = 0.0  # Stop at this evaluation return of the actor.
   checkpoint_period: float = 30.0  # Seconds between checkpoints.
   checkpoints_kept: int = 3

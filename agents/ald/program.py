@@ -1,13 +1,11 @@
 """The distributed agent: every part a node of a Launchpad program."""
 
-from collections.abc import Callable
 import dataclasses
 import os
 import time
 from typing import Any
 
 import acme
-from acme.tf import variable_utils
 from acme.utils import counting
 from acme.utils import loggers
 import launchpad as lp
@@ -17,19 +15,10 @@ from agents import lifecycle
 from agents.ald import builder as ald_builder
 from agents.ald import config as ald_config
 from ald_acme import checkpoints
-from ald_acme import evaluator
 from ald_acme import metrics
 from ald_acme import monitor
-from ald_acme import policies
 from ald_acme import run_folder
-from ald_acme.environments import base
 from ald_acme.parameters import shared as shared_parameters
-
-# Makes E environments from (batch_size, seed).
-EnvironmentFactory = Callable[[int, int], base.BatchedEnvironment]
-
-# Places that draw random numbers, each with streams of its own.
-_ACTING, _EVALUATING_ACTOR, _EVALUATING_LEARNER = range(3)
 
 
 @dataclasses.dataclass
@@ -46,7 +35,7 @@ class DistributedALD:
   """
 
   builder: ald_builder.ALDBuilder
-  environment_factory: EnvironmentFactory
+  environment_factory: ald_builder.EnvironmentFactory
   config: ald_config.ALDConfig
   folder: run_folder.RunFolder
   checkpoint: str | None = None
@@ -125,10 +114,14 @@ class DistributedALD:
     life = lifecycle.Lifecycle()
     # After a resume the episodes are new ones, not those played before.
     counts = self._saved('counts') or {}
-    seed = self.builder.seed_of(_ACTING, index, int(counts.get('frames', 0)))
+    seed = self.builder.seed_of(
+      ald_builder.ACTING, index, int(counts.get('frames', 0))
+    )
     actor = self.builder.make_unroll_actor(
       self._networks(),
-      self._environment(self.config.envs_per_actor, seed),
+      self.builder.make_environment(
+        self.environment_factory, self.config.envs_per_actor, seed
+      ),
       replay,
       parameters,
       index,
@@ -141,38 +134,11 @@ class DistributedALD:
 
   def _evaluator(self, parameters, learner, counter, watcher):
     life = lifecycle.Lifecycle()
-    networks = self._networks()
-
-    def subject(name, network, source, episodes, period, place):
-      seed = self.builder.seed_of(place)
-      environment = self._environment(episodes, seed)
-      num_actions = environment.action_spec().num_values
-      return evaluator.Subject(
-        environment,
-        policies.BatchedPolicy(network, num_actions, episodes, seed),
-        variable_utils.VariableClient(
-          source, {name: network.trainable_variables}
-        ),
-        period,
-      )
-
-    part = evaluator.Evaluator(
-      subject(
-        'actor',
-        networks.actor,
-        parameters,
-        self.config.evaluation_episodes,
-        self.config.evaluation_period,
-        _EVALUATING_ACTOR,
-      ),
-      subject(
-        'learner',
-        networks.learner,
-        learner,
-        self.config.learner_evaluation_episodes,
-        self.config.learner_evaluation_period,
-        _EVALUATING_LEARNER,
-      ),
+    part = self.builder.make_evaluator(
+      self._networks(),
+      self.environment_factory,
+      parameters,
+      learner,
       counting.Counter(counter, time_delta=0.0),
       self._logger('evaluator', watcher, period=0.0),
     )
@@ -207,11 +173,6 @@ class DistributedALD:
     return lifecycle.Service(part, methods, lambda: life.guard(run))
 
   # --- What nodes share.
-
-  def _environment(self, batch_size, seed) -> base.BatchedEnvironment:
-    return self.environment_factory(
-      batch_size, int(seed.generate_state(1)[0] >> 1)
-    )
 
   def _environment_spec(self) -> acme.specs.EnvironmentSpec:
     environment = self.environment_factory(1, 0)

@@ -100,7 +100,9 @@ class BatchedIMaze(base.BatchedEnvironment):
       ('wrong_reward', wrong_reward),
       ('limit_reward', limit_reward),
     ):
-      if isinstance(value, bool) or not isinstance(value, (int, float)):
+      if isinstance(value, bool) or not isinstance(
+        value, (int, float, np.number)
+      ):
         raise ValueError(f'{name} must be a number, but received {value!r}.')
     for name, value in (
       ('random_goals', random_goals),
@@ -122,7 +124,7 @@ class BatchedIMaze(base.BatchedEnvironment):
     self._step = np.zeros(batch_size, np.int64)
     self._variant = np.zeros(batch_size, np.int64)
     self._cell = np.zeros(batch_size, np.int64)
-    self._finished = np.ones(batch_size, bool)
+    self._finished = np.ones(batch_size, bool)  # The next step begins anew.
 
     # A variant is 2 * (indicator is pink) + (green is on the right).
     grids = np.stack([_grid(size, v // 2, v % 2) for v in range(4)])
@@ -152,9 +154,7 @@ class BatchedIMaze(base.BatchedEnvironment):
 
   def step(self, action: np.ndarray) -> dm_env.TimeStep:
     first = self._finished.copy()
-    cell = self._next_cell[self._cell, action]
-    cell = np.where(first, self._cell, cell)
-    self._cell = cell
+    self._cell = cell = self._next_cell[self._cell, action]
     self._step += 1
     on_right = cell == self._right_goal
     at_goal = ((cell == self._left_goal) | on_right) & ~first
@@ -167,7 +167,7 @@ class BatchedIMaze(base.BatchedEnvironment):
     last = at_goal | at_limit
     if first.any():
       self._begin(first)
-    self._finished = last.copy()
+    self._finished = last
     return self._timestep(first, last, reward.astype(np.float32))
 
   def _begin(self, which: np.ndarray):

@@ -22,12 +22,12 @@ def uniform(seed: int, *coordinates: np.ndarray | int) -> np.ndarray:
   Returns:
     float64, of the coordinates' broadcast shape.
   """
-  with np.errstate(over='ignore'):
-    state = _mix(np.uint64(seed % 2**64) + _GAMMA)
+  with np.errstate(over='ignore'):  # Overflow is meant.
+    state = _mix(np.atleast_1d(np.uint64(seed % 2**64)) + _GAMMA)
     for coordinate in coordinates:
-      coordinate = np.asarray(coordinate).astype(np.uint64)
-      state = _mix(state ^ _mix(coordinate + _GAMMA))
-  return (state >> np.uint64(11)).astype(np.float64) / 2.0**53
+      state = _mix(_mix(state + _GAMMA) ^ np.asarray(coordinate, np.uint64))
+  shape = np.broadcast_shapes(*map(np.shape, coordinates))
+  return ((state >> np.uint64(11)).astype(np.float64) / 2.0**53).reshape(shape)
 
 
 def integers(seed: int, high, *coordinates: np.ndarray | int) -> np.ndarray:
@@ -36,7 +36,6 @@ def integers(seed: int, high, *coordinates: np.ndarray | int) -> np.ndarray:
 
 
 def _mix(x: np.ndarray) -> np.ndarray:
-  x = np.atleast_1d(x)  # Scalars would warn of overflow, which is meant.
   x = (x ^ (x >> np.uint64(30))) * _MIX_1
   x = (x ^ (x >> np.uint64(27))) * _MIX_2
   return x ^ (x >> np.uint64(31))

@@ -64,6 +64,9 @@ def vmpo_loss(
   flat = tf.boolean_mask(tf.reshape(advantages, [-1]), flat_mask)
   log_pi = vtrace.log_probability(logits, action)
   log_pi = tf.boolean_mask(tf.reshape(log_pi, [-1]), flat_mask)
+  # Where no step counts, a zero stands in: it is weighted, but moves nothing.
+  none = tf.cast(tf.equal(tf.size(flat), 0), tf.int32)
+  flat, log_pi = (tf.pad(x, [[0, none]]) for x in (flat, log_pi))
   half = tf.maximum(tf.size(flat) // 2, 1)
   best, indices = tf.math.top_k(tf.stop_gradient(flat), half, sorted=False)
 

@@ -64,6 +64,11 @@ class GTrXL(core.UnrollableCore):
         f'GTrXL width must be even and a multiple of num_heads={num_heads}, '
         f'but received width={width}.'
       )
+    if memory_size < 1 or num_layers < 1:
+      raise ValueError(
+        'GTrXL needs at least one layer and one step of memory, but received '
+        f'num_layers={num_layers}, memory_size={memory_size}.'
+      )
     self._width = width
     self._memory_size = memory_size
     self._layers = [

@@ -21,14 +21,15 @@ class LSTM(core.UnrollableCore):
   def __init__(self, hidden_size: int, name: str | None = None):
     super().__init__(name=name)
     self.cell = snt.LSTM(hidden_size)
+    self._hidden_size = hidden_size
 
   @property
   def output_size(self) -> int:
-    return self.cell.output_size[0]
+    return self._hidden_size
 
   def initial_state(self, batch_size, **kwargs) -> snt.LSTMState:
     """Zeros, `[B, hidden_size]` each."""
-    return self.cell.initial_state(batch_size, **kwargs)
+    return self.cell.initial_state(batch_size)
 
   def unroll(self, inputs, reset, state):
     self.cell(inputs[0], state)  # Creates the variables, once.

@@ -31,7 +31,7 @@ class PolicyValueNetwork(snt.RNNCore):
     self._torso = torso
     self._core = core
     self._head = snt.Linear(
-      num_actions + 1, w_init=snt.initializers.TruncatedNormal(0.01)
+      num_actions + 1, w_init=snt.initializers.TruncatedNormal(stddev=0.01)
     )
 
   def initial_state(self, batch_size, **kwargs) -> State:

@@ -1,0 +1,126 @@
+"""What a person sees of a run: a live panel, or plain lines, then a table."""
+
+import math
+import time
+from typing import Any
+
+from rich import box
+from rich import console as rich_console
+from rich import live as rich_live
+from rich import panel as rich_panel
+from rich import table as rich_table
+
+from ald_acme import run_folder
+
+_LINE_PERIOD = 10.0  # Seconds between plain lines.
+
+
+class Display:
+  """Shows the newest progress; a panel on a terminal, lines elsewhere."""
+
+  def __init__(
+    self, folder: run_folder.RunFolder, console: rich_console.Console
+  ):
+    self._folder, self._console = folder, console
+    self._live = None
+    self._next_line = 0.0
+    self._began = time.monotonic()
+
+  def __enter__(self) -> 'Display':
+    if self._console.is_terminal:
+      self._live = rich_live.Live(
+        console=self._console, refresh_per_second=4, transient=True
+      )
+      self._live.start()
+    return self
+
+  def __exit__(self, *_):
+    if self._live:
+      self._live.stop()
+
+  def show(self, progress: dict[str, Any] | None):
+    """Shows the contents of progress.json; None while there is none."""
+    if progress is None:
+      seconds = time.monotonic() - self._began
+      progress = {'state': 'starting', 'wall_seconds': seconds}
+    if self._live:
+      self._live.update(self._panel(progress))
+    elif time.monotonic() >= self._next_line:
+      self._next_line = time.monotonic() + _LINE_PERIOD
+      self._console.print(
+        '  '.join(
+          f'{name} {value}' for name, value in _fields(progress) if value
+        ),
+        highlight=False,
+        soft_wrap=True,
+      )
+
+  def _panel(self, progress: dict[str, Any]) -> rich_panel.Panel:
+    grid = rich_table.Table.grid(padding=(0, 2))
+    fields = [(n, v) for n, v in _fields(progress) if v]
+    half = math.ceil(len(fields) / 2)
+    for left, right in zip(
+      fields[:half], fields[half:] + [('', '')] * (len(fields) % 2)
+    ):
+      grid.add_row(f'[dim]{left[0]}', left[1], f'[dim]{right[0]}', right[1])
+    return rich_panel.Panel(
+      grid, title=f'ALD  {self._folder.path}', expand=False
+    )
+
+
+def _fields(progress: dict[str, Any]) -> list[tuple[str, str]]:
+  """Names and values as people read them; empty where not known yet."""
+
+  def number(name, form):
+    value = progress.get(name)
+    return '' if value is None else format(value, form)
+
+  frames = number('frames', ',')
+  if frames and progress.get('max_frames'):
+    share = progress['frames'] / progress['max_frames']
+    frames += f' of {progress["max_frames"]:,} ({share:.0%})'
+  eta = progress.get('eta_seconds')
+  return [
+    ('', progress['state']),
+    ('time', duration(progress['wall_seconds'])),
+    ('frames', frames),
+    ('frames/s', number('frames_per_second', ',.0f')),
+    ('actor return', number('actor_return', '.3f')),
+    ('learner return', number('learner_return', '.3f')),
+    ('DpRL', number('dprl', '.2f')),
+    ('KL', number('kl', '.4f')),
+    ('policy lag', number('policy_lag', '.0f')),
+    ('ETA', '' if eta is None else duration(eta)),
+  ]
+
+
+def duration(seconds: float) -> str:
+  """'1:02:03' or '2:03'."""
+  minutes, seconds = divmod(round(seconds), 60)
+  hours, minutes = divmod(minutes, 60)
+  if hours:
+    return f'{hours}:{minutes:02d}:{seconds:02d}'
+  return f'{minutes}:{seconds:02d}'
+
+
+def print_summary(
+  summary: dict[str, Any],
+  folder: run_folder.RunFolder,
+  checkpoint: str | None,
+  console: rich_console.Console,
+):
+  """Prints a run's summary.json as a short table, and where its files are."""
+  table = rich_table.Table(box=box.SIMPLE, show_header=False)
+  for name, value in summary.items():
+    if isinstance(value, float):
+      value = f'{value:,.4g}' if abs(value) < 1000 else f'{value:,.0f}'
+    elif isinstance(value, int) and name != 'seed':
+      value = f'{value:,}'
+    table.add_row(name, 'never' if value is None else str(value))
+  console.print(table)
+  for name, path in (
+    ('learning curve', folder.learning_curve),
+    ('checkpoint', checkpoint),
+    ('summary', folder.summary),
+  ):
+    console.print(f'{name}: {path or "none"}', highlight=False, soft_wrap=True)

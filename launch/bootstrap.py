@@ -1,0 +1,68 @@
+"""Makes the process fit to import Courier before anything imports it.
+
+Courier's library needs `libpython3.10.so.1.0` on the loader's path. Pythons
+that were built without a shared library on that path (uv's own downloads,
+conda) have the file beside them but do not say so; see launchpad issue 30.
+"""
+
+import ctypes
+import os
+import sys
+import sysconfig
+
+_MARK = 'ALD_LIBRARY_PATH_SET'
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+
+
+def prepare():
+  """Sees to libpython and to the import path, here and in child processes.
+
+  Where libpython is not found by the loader but lies beside the interpreter,
+  the program is started again with the library path set; where it lies
+  nowhere, the program ends with what to do about it.
+  """
+  path = os.environ.get('PYTHONPATH')
+  if ROOT not in (path or '').split(os.pathsep):
+    os.environ['PYTHONPATH'] = os.pathsep.join(filter(None, [ROOT, path]))
+  if ROOT not in sys.path:
+    sys.path.insert(0, ROOT)
+  if _loads():
+    return
+  folder = _library_folder()
+  if folder is None or os.environ.get(_MARK):
+    sys.exit(
+      f'This Python ({sys.executable}) has no {_name()} that can be loaded, '
+      'which Launchpad needs. Use a Python built with --enable-shared: '
+      "Debian's python3.10 with the libpython3.10 package, or pyenv with "
+      'PYTHON_CONFIGURE_OPTS=--enable-shared.'
+    )
+  earlier = os.environ.get('LD_LIBRARY_PATH')
+  os.environ['LD_LIBRARY_PATH'] = os.pathsep.join(
+    filter(None, [folder, earlier])
+  )
+  os.environ[_MARK] = '1'
+  os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
+
+
+def _name() -> str:
+  version = f'{sys.version_info.major}.{sys.version_info.minor}'
+  return f'libpython{version}.so.1.0'
+
+
+def _loads() -> bool:
+  try:
+    ctypes.CDLL(_name())
+  except OSError:
+    return False
+  return True
+
+
+def _library_folder() -> str | None:
+  """Where the interpreter's own libpython lies."""
+  for folder in (
+    os.path.join(sys.base_prefix, 'lib'),
+    sysconfig.get_config_var('LIBDIR'),
+  ):
+    if folder and os.path.exists(os.path.join(folder, _name())):
+      return folder
+  return None
