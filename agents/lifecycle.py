@@ -11,7 +11,7 @@ from typing import Any
 from absl import logging
 import launchpad as lp
 
-_GRACE = 3.0  # Seconds to end by itself; Launchpad kills after ten.
+_GRACE = 1.0  # Seconds to end by itself; Launchpad kills after ten.
 _PR_SET_PDEATHSIG = 1
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+import acme
 from acme.tf import variable_utils
 from acme.utils import counting
 from acme.utils import loggers
@@ -64,13 +65,13 @@ class UnrollActor:
     self._counter = counter or counting.Counter()
     self._counts = self._counter.get_counts()
     self._logger = logger
-    num_actions = environment.action_spec().num_values
     size = environment.batch_size
-    self._policy = policies.BatchedPolicy(network, num_actions, size, seed)
+    spec = acme.make_environment_spec(environment)
+    self._policy = policies.BatchedPolicy(network, spec, size, seed)
     self._timestep = environment.reset()
     self._returns = np.zeros(size)
     self._lengths = np.zeros(size, np.int64)
-    self._unroll = self._allocate(size, num_actions)
+    self._unroll = self._allocate(size, spec.actions.num_values)
 
   def _allocate(self, size: int, num_actions: int) -> types.Unroll:
     inputs = self._policy.inputs(self._timestep)

@@ -256,10 +256,10 @@ class ALDBuilder:
     def subject(name, network, source, episodes, period, place):
       seed = self.seed_of(place)
       environment = self.make_environment(environment_factory, episodes, seed)
-      num_actions = environment.action_spec().num_values
+      spec = acme.make_environment_spec(environment)
       return evaluator.Subject(
         environment,
-        policies.BatchedPolicy(network, num_actions, episodes, seed),
+        policies.BatchedPolicy(network, spec, episodes, seed),
         variable_utils.VariableClient(
           source, {name: network.trainable_variables}
         ),

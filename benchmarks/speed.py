@@ -1,0 +1,195 @@
+"""Frames per second against Acme's stock TF IMPALA, side by side in one run.
+
+  uv run --isolated --group benchmarks benchmarks/speed.py
+
+Four measurements on the same 9x9 I-Maze with an LSTM of 64, each of them in a
+process of its own, one after the other:
+
+  stock acting   Acme's IMPALAActor in Acme's EnvironmentLoop, not learning
+  stock loop     Acme's IMPALA agent in the same loop, acting and learning
+  ALD acting     one actor of this project, default config, not learning
+  ALD system     `launch/local.py`, default config, acting and learning
+
+Start-up is left out everywhere. (Acme's adders import JAX, which is why the
+`benchmarks` dependency group has it.)
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+
+_ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+sys.path.insert(0, _ROOT)
+
+_SECONDS = 20.0  # Of each measurement in a single process.
+_SYSTEM_FRAMES = 300_000
+
+
+def stock(learning: bool) -> float:
+  """Frames per second of Acme's TF IMPALA."""
+  import acme
+  from acme.agents.tf import impala
+  from acme.tf import networks as acme_networks
+  from acme.tf import utils as tf2_utils
+  from acme.utils import loggers
+  import sonnet as snt
+  import tensorflow as tf
+
+  from ald_acme.environments import i_maze
+
+  class Network(snt.RNNCore):
+    """The actor's sizes in the form that Acme's IMPALA wants."""
+
+    def __init__(self, num_actions):
+      super().__init__()
+      self._network = snt.DeepRNN(
+        [
+          snt.Flatten(),
+          snt.Linear(64),
+          tf.nn.relu,
+          snt.LSTM(64),
+          acme_networks.PolicyValueHead(num_actions),
+        ]
+      )
+
+    def __call__(self, inputs, state):
+      return self._network(inputs, state)
+
+    def initial_state(self, batch_size, **kwargs):
+      return self._network.initial_state(batch_size)
+
+    def unroll(self, inputs, state, sequence_length):
+      return snt.static_unroll(self._network, inputs, state, sequence_length)
+
+  environment = i_maze.IMaze(seed=0)
+  spec = acme.make_environment_spec(environment)
+  network = Network(spec.actions.num_values)
+  silent = loggers.NoOpLogger()
+  if learning:
+    agent = impala.IMPALA(
+      environment_spec=spec,
+      network=network,
+      sequence_length=40,
+      sequence_period=40,
+      batch_size=32,
+      logger=silent,
+    )
+  else:
+    tf2_utils.create_variables(network, [spec.observations])
+    agent = impala.IMPALAActor(network)
+  loop = acme.EnvironmentLoop(environment, agent, logger=silent)
+  loop.run(num_steps=3_000)  # Traces the functions, and learns once.
+  frames, began = 0, time.monotonic()
+  while time.monotonic() - began < _SECONDS:
+    frames += loop.run_episode()['episode_length']
+  return frames / (time.monotonic() - began)
+
+
+def acting() -> float:
+  """Frames per second of one of our actors whose unrolls go nowhere."""
+  import acme
+  from acme.utils import counting
+  import tensorflow as tf
+
+  from agents.ald import acting as ald_acting
+  from agents.ald import config as ald_config
+  from agents.ald import networks as ald_networks
+  from ald_acme.environments import i_maze
+
+  class Nowhere:
+    def write(self, step, select):
+      return True
+
+  class NoUpdates:
+    def update(self, wait):
+      pass
+
+  config = ald_config.ALDConfig()
+  environment = i_maze.BatchedIMaze(config.envs_per_actor)
+  spec = acme.make_environment_spec(environment)
+  counter = counting.Counter()
+  actor = ald_acting.UnrollActor(
+    environment,
+    ald_networks.make_default_networks(spec).actor,
+    config.unroll_length,
+    Nowhere(),
+    NoUpdates(),
+    tf.Variable(0, dtype=tf.int64),
+    seed=0,
+    counter=counter,
+  )
+  actor.step()
+  frames = counter.get_counts()['frames']
+  began = time.monotonic()
+  while time.monotonic() - began < _SECONDS:
+    actor.step()
+  return (counter.get_counts()['frames'] - frames) / (time.monotonic() - began)
+
+
+def system() -> float:
+  """Frames per second of the whole program, from its first unroll on."""
+  with tempfile.TemporaryDirectory() as folder:
+    workdir = os.path.join(folder, 'run')
+    subprocess.run(
+      [
+        sys.executable,
+        os.path.join(_ROOT, 'launch', 'local.py'),
+        f'--workdir={workdir}',
+        f'--max_frames={_SYSTEM_FRAMES}',
+      ],
+      check=True,
+      stdout=subprocess.DEVNULL,
+    )
+    with open(os.path.join(workdir, 'summary.json'), encoding='utf-8') as file:
+      return json.load(file)['frames_per_second']
+
+
+_MEASUREMENTS = {
+  'stock acting': lambda: stock(learning=False),
+  'stock loop': lambda: stock(learning=True),
+  'ALD acting': acting,
+  'ALD system': system,
+}
+
+
+def _measure(name: str) -> float:
+  """Runs one measurement in a new process with one thread a pool."""
+  environment = {**os.environ, 'TF_CPP_MIN_LOG_LEVEL': '3'}
+  if name != 'ALD system':  # The launcher sets its own nodes' threads.
+    environment.update(
+      TF_NUM_INTRAOP_THREADS='1',
+      TF_NUM_INTEROP_THREADS='1',
+      OMP_NUM_THREADS='1',
+    )
+  printed = subprocess.run(
+    [sys.executable, os.path.abspath(__file__), name],
+    check=True,
+    env=environment,
+    stdout=subprocess.PIPE,
+    text=True,
+  ).stdout
+  return float(printed.splitlines()[-1])
+
+
+def main():
+  if len(sys.argv) > 1:
+    print(_MEASUREMENTS[sys.argv[1]](), flush=True)
+    os._exit(0)  # Acme's agent owns a server that takes long to close.
+  print(f'{os.cpu_count()} cores; frames per second, start-up excluded')
+  speeds = {}
+  for name in _MEASUREMENTS:
+    speeds[name] = _measure(name)
+    print(f'{name:14} {speeds[name]:10,.0f}', flush=True)
+  for ours, theirs in (
+    ('ALD acting', 'stock acting'),
+    ('ALD acting', 'stock loop'),
+    ('ALD system', 'stock loop'),
+  ):
+    print(f'{ours} / {theirs}: {speeds[ours] / speeds[theirs]:.0f}x')
+
+
+if __name__ == '__main__':
+  main()
