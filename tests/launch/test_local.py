@@ -1,0 +1,196 @@
+"""Real runs in real processes: learning, stopping, crashing, resuming."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import psutil
+import pytest
+
+from ald_acme import checkpoints
+from ald_acme import curves
+from ald_acme import run_folder
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(__file__)))
+LOCAL = os.path.join(ROOT, 'launch', 'local.py')
+SIZE = '--environment_kwargs=size=5'
+START = 240  # Seconds that a start may take on a busy machine.
+
+
+class Run:
+  """A launcher process and what it leaves behind."""
+
+  def __init__(self, workdir, *flags):
+    self.folder = run_folder.RunFolder(str(workdir))
+    self.process = subprocess.Popen(
+      [sys.executable, LOCAL, f'--workdir={workdir}', *flags],
+      stdout=subprocess.PIPE,
+      stderr=subprocess.PIPE,
+      text=True,
+    )
+
+  def progress(self):
+    try:
+      with open(self.folder.progress, encoding='utf-8') as file:
+        return json.load(file)
+    except FileNotFoundError:
+      return {'frames': 0, 'learner_updates': 0}
+
+  def wait_for(self, field, least):
+    deadline = time.monotonic() + START
+    while self.progress()[field] < least:
+      assert self.process.poll() is None, self.process.communicate()
+      assert time.monotonic() < deadline, self.progress()
+      time.sleep(0.2)
+
+  def children(self):
+    return psutil.Process(self.process.pid).children(recursive=True)
+
+  def end(self):
+    """Waits for the end; returns status, output and errors."""
+    children = self.children()
+    out, error = self.process.communicate(timeout=START)
+    assert not [c for c in children if c.is_running()], 'processes left behind'
+    return self.process.returncode, out, error
+
+  def summary(self):
+    with open(self.folder.summary, encoding='utf-8') as file:
+      return json.load(file)
+
+
+@pytest.fixture(scope='module')
+def solved(tmp_path_factory):
+  """A run on a small maze that ends by reaching its target."""
+  before = set(os.listdir('/dev/shm'))
+  run = Run(
+    tmp_path_factory.mktemp('runs') / 'run',
+    SIZE,
+    '--target_return=0.95',
+    '--max_frames=400000',
+    '--num_distillers=2',
+    '--config.evaluation_period=1',
+    '--config.checkpoint_period=5',
+  )
+  run.wait_for('frames', 1)
+  status, out, error = run.end()
+  left = {n for n in set(os.listdir('/dev/shm')) - before if 'ald' in n}
+  assert not left, 'shared memory left behind'
+  assert status == 0, error
+  return run, out
+
+
+@pytest.mark.timeout(600)
+def test_learns(solved):
+  run, out = solved
+  summary = run.summary()
+  # Entering goals at random gives 0.5.
+  assert summary['stopped_because'] == 'target_return'
+  assert 0 < summary['solved_at_frames'] <= summary['frames'] <= 410_000
+  evaluations = curves.read(run.folder, 'evaluator')
+  assert evaluations['actor_return'][0] < 0.8
+  assert max(evaluations['actor_return']) >= 0.95
+  assert 'learning curve' in out and 'checkpoint' in out
+
+
+def test_files_of_a_run(solved):
+  run, _ = solved
+  folder = run.folder
+  with open(folder.config, encoding='utf-8') as file:
+    config = json.load(file)
+  assert config['config']['num_distillers'] == 2
+  assert config['versions']['tensorflow'] == '2.8.0'
+  for node in (
+    'actor_0',
+    'learner',
+    'learner_runner',
+    'distiller_0',
+    'distiller_1',
+    'evaluator',
+  ):
+    assert curves.read(folder, node)['frames'], node
+    assert os.listdir(os.path.join(folder.tensorboard, node)), node
+  assert os.path.getsize(folder.learning_curve) > 5_000
+  assert checkpoints.CheckpointFolder(folder.checkpoints).latest()
+
+
+def test_dprl_holds(solved):
+  run, _ = solved
+  summary = run.summary()
+  # Runs may be short here: allow the few updates that are under way.
+  due = summary['dprl_configured'] * summary['learner_updates']
+  assert summary['actor_updates'] == pytest.approx(due, abs=20)
+  state = checkpoints.CheckpointFolder(run.folder.checkpoints).latest().state
+  assert int(state['actor_parameters']['updates']) > 0
+
+
+@pytest.mark.timeout(900)
+def test_resume_interrupt_and_crash(solved):
+  first, _ = solved
+  workdir = first.folder.path
+  frames = first.summary()['frames']
+  newest = checkpoints.CheckpointFolder(first.folder.checkpoints).paths()[0]
+  with open(newest, 'rb+') as file:  # A damaged one is passed over.
+    file.truncate(os.path.getsize(newest) // 2)
+
+  again = Run(
+    workdir, '--resume', '--target_return=0', '--max_frames=100000000'
+  )
+  again.wait_for('learner_updates', 10)
+  deadline = time.monotonic() + START
+  while again.progress()['actor_return'] is None:
+    assert time.monotonic() < deadline
+    time.sleep(0.2)
+  first_return = again.progress()['actor_return']
+  again.wait_for('frames', frames + 10_000)
+  again.process.send_signal(signal.SIGINT)
+  status, out, error = again.end()
+  assert status == 130, error
+  summary = again.summary()
+  assert summary['stopped_because'] == 'interrupted'
+  assert summary['frames'] > frames
+  assert first_return > 0.75, 'the return fell back to chance'
+  assert 'Traceback' not in out + error
+  saved = checkpoints.CheckpointFolder(again.folder.checkpoints).latest()
+  assert int(saved.state['counts']['frames']) >= frames
+
+  third = Run(workdir, '--resume', '--max_frames=100000000')
+  third.wait_for('learner_updates', summary['learner_updates'] + 3)
+  actor = next(c for c in third.children() if _is_node(c, 'actor/0', third))
+  actor.kill()
+  status, _, error = third.end()
+  assert status == 1
+  assert 'node actor/0 failed (signal 9)' in error
+  assert 'node_logs' in error and 'Traceback' not in error
+  assert third.summary()['stopped_because'].startswith('node actor/0')
+  after = checkpoints.CheckpointFolder(third.folder.checkpoints).latest()
+  assert np.isfinite(after.state['learner']['variables']).all()
+
+
+def _is_node(process, node, run):
+  """Whether a process prints to the node's newest log."""
+  logs = sorted(os.listdir(run.folder.node_logs), key=lambda n: int(n[7:]))
+  log = os.path.join(run.folder.node_logs, logs[-1], node)
+  return os.path.realpath(f'/proc/{process.pid}/fd/1') == os.path.realpath(log)
+
+
+def test_resume_refuses_other_networks(solved):
+  run, _ = solved
+  result = subprocess.run(
+    [
+      sys.executable,
+      LOCAL,
+      '--resume',
+      f'--workdir={run.folder.path}',
+      '--config.networks.lstm=32',
+    ],
+    capture_output=True,
+    text=True,
+    check=False,
+  )
+  assert result.returncode == 2
+  assert 'networks cannot change' in result.stderr
+  assert 'Traceback' not in result.stderr

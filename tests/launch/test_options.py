@@ -1,0 +1,116 @@
+"""Bad command lines: one clear line, status 2 or 1, nothing touched."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(__file__)))
+LOCAL = os.path.join(ROOT, 'launch', 'local.py')
+
+
+def run(*arguments, cwd=None):
+  return subprocess.run(
+    [sys.executable, LOCAL, *map(str, arguments)],
+    capture_output=True,
+    text=True,
+    cwd=cwd,
+    check=False,
+    timeout=120,
+  )
+
+
+def assert_refused(result, status, *texts):
+  error = result.stderr
+  assert result.returncode == status, error
+  assert 'Traceback' not in error
+  lines = [line for line in error.splitlines() if line.startswith('error: ')]
+  assert len(lines) == 1, error
+  for text in texts:
+    assert text in lines[0]
+
+
+@pytest.mark.parametrize(
+  'flag,texts',
+  [
+    ('--seed=abc', ('seed', 'abc')),
+    ('--seed=-1', ('seed', '-1', 'at least 0')),
+    ('--dprl=0', ('dprl', '0.0', 'above 0')),
+    ('--dprl=5000', ('dprl', '5000', 'limiter')),
+    ('--dprl=nan', ('dprl', 'nan')),
+    ('--num_actors=0', ('num_actors', '0', 'at least 1')),
+    ('--num_actors=1.5', ('num_actors', '1.5')),
+    ('--envs_per_actor=-4', ('envs_per_actor', '-4')),
+    ('--preset=huge', ('preset', 'huge', 'small')),
+    ('--config.loss=ppo', ('loss', 'ppo', 'vtrace')),
+    ('--config.discount=2', ('discount', '2')),
+    ('--config.no_such_field=1', ('no_such_field',)),
+    ('--config.unroll_length=x', ('unroll_length', 'x')),
+    ('--config.networks.gtrxl_heads=5', ('gtrxl_width', '64', 'gtrxl_heads=5')),
+    ('--config.distill_min_size=40', ('distill_min_size=40', 'deadlock')),
+    ('--no_such_flag=1', ('no_such_flag',)),
+    ('stray', ('stray',)),
+    ('--environment=pong', ('environment', 'pong', 'i_maze')),
+    ('--environment=no.such:thing', ('no.such:thing',)),
+    ('--environment_kwargs=size=8', ('size', '8', 'odd')),
+    ('--environment_kwargs=colour=3', ('colour', 'limit')),
+    ('--environment_kwargs=size', ('environment_kwargs', 'size')),
+    ('--resume', ('--resume', '--workdir')),
+  ],
+)
+def test_usage(flag, texts, tmp_path):
+  assert_refused(run(flag, cwd=tmp_path), 2, *texts)
+  assert os.listdir(tmp_path) == []
+
+
+def test_two_words_for_one_field(tmp_path):
+  result = run('--dprl=2', '--config.dprl=3', cwd=tmp_path)
+  assert_refused(result, 2, '--dprl=2', '--config.dprl=3')
+
+
+def test_help_names_the_flags():
+  result = run('--help')
+  assert result.returncode == 0
+  for flag in ('--environment', '--workdir', '--dprl', '--resume', '--config'):
+    assert flag in result.stdout
+
+
+@pytest.fixture
+def earlier_run(tmp_path):
+  """A folder as a run leaves it, but without checkpoints."""
+  path = tmp_path / 'run'
+  path.mkdir()
+  (path / 'config.json').write_text('{"precious": true}')
+  return path
+
+
+def test_another_runs_folder(earlier_run):
+  result = run(f'--workdir={earlier_run}')
+  assert_refused(result, 1, str(earlier_run), '--resume')
+  assert os.listdir(earlier_run) == ['config.json']
+
+
+def test_workdir_that_cannot_be_written(tmp_path):
+  (tmp_path / 'file').write_text('')
+  result = run(f'--workdir={tmp_path}/file/run')
+  assert_refused(result, 1, 'file/run', 'cannot be written')
+
+
+def test_nothing_to_resume(tmp_path):
+  result = run('--resume', f'--workdir={tmp_path}')
+  assert_refused(result, 1, str(tmp_path), 'no run to resume')
+
+
+def test_damaged_config(earlier_run):
+  (earlier_run / 'config.json').write_text('{"config": ')
+  result = run('--resume', f'--workdir={earlier_run}')
+  assert_refused(result, 1, 'config.json', 'not valid JSON')
+
+
+def test_config_of_another_version(earlier_run):
+  config = {'config': {'warp': 9}, 'environment': 'i_maze'}
+  (earlier_run / 'config.json').write_text(json.dumps(config))
+  result = run('--resume', f'--workdir={earlier_run}')
+  assert_refused(result, 2, 'config.json', 'warp')

@@ -1,0 +1,47 @@
+"""What is installed: one pinned set, and a wheel with three packages."""
+
+import os
+import shutil
+import subprocess
+import zipfile
+
+import pytest
+
+ROOT = os.path.dirname(os.path.dirname(__file__))
+
+needs_uv = pytest.mark.skipif(not shutil.which('uv'), reason='uv is not here')
+
+
+@needs_uv
+def test_requirements_are_those_of_the_lock():
+  exported = subprocess.run(
+    ['uv', 'export', '--locked', '--no-hashes', '--no-emit-project'],
+    cwd=ROOT,
+    capture_output=True,
+    text=True,
+    check=True,
+  ).stdout
+  with open(os.path.join(ROOT, 'requirements.txt'), encoding='utf-8') as file:
+    requirements = file.read()
+
+  def pins(text):
+    lines = (line.split('#')[0].strip() for line in text.splitlines())
+    return sorted(filter(None, lines))
+
+  assert pins(requirements) == pins(exported)
+
+
+@needs_uv
+def test_wheel_holds_the_packages(tmp_path):
+  subprocess.run(
+    ['uv', 'build', '--wheel', '--out-dir', str(tmp_path)],
+    cwd=ROOT,
+    capture_output=True,
+    check=True,
+  )
+  (wheel,) = tmp_path.glob('*.whl')
+  names = zipfile.ZipFile(wheel).namelist()
+  tops = {name.split('/')[0] for name in names if '.dist-info' not in name}
+  assert tops == {'ald_acme', 'agents', 'launch'}
+  for path in ('launch/local.py', 'agents/ald/builder.py'):
+    assert path in names
