@@ -1,7 +1,7 @@
 """How a node of a Launchpad program begins and ends."""
 
 from collections.abc import Callable, Sequence
-import ctypes
+import multiprocessing
 import os
 import signal
 import threading
@@ -12,7 +12,6 @@ from absl import logging
 import launchpad as lp
 
 _GRACE = 1.0  # Seconds to end by itself; Launchpad kills after ten.
-_PR_SET_PDEATHSIG = 1
 
 
 class Lifecycle:
@@ -34,7 +33,11 @@ class Lifecycle:
       os.set_blocking(wake, False)
       signal.set_wakeup_fd(wake)
       threading.Thread(target=self._await_signal, daemon=True).start()
-      ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+      launcher = multiprocessing.parent_process()
+      if launcher:
+        threading.Thread(
+          target=self._await_end_of, args=(launcher,), daemon=True
+        ).start()
 
   def _await_signal(self):
     while signal.SIGTERM not in os.read(self._woken, 1):
@@ -44,6 +47,10 @@ class Lifecycle:
     logging.info('Still busy after %.0f s: ending the hard way.', _GRACE)
     logging.flush()
     os._exit(0)
+
+  def _await_end_of(self, launcher):
+    launcher.join()
+    os.kill(os.getpid(), signal.SIGTERM)
 
   def should_stop(self) -> bool:
     """Whether the program is ending."""

@@ -8,7 +8,6 @@ import contextlib
 import dataclasses
 import functools
 import importlib.metadata
-import io
 import os
 import platform
 import signal
@@ -131,16 +130,16 @@ def _description(opts: options.Options, saved: dict | None) -> dict:
 def _run(opts, folder, checkpoint, launched, console) -> int:
   """Launches the program, shows it, and sees to its end."""
   node_logs = folder.next_node_logs()
-  os.environ['LAUNCHPAD_LOGGING_DIR'] = node_logs  # Read at import.
-  os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
   with contextlib.suppress(FileNotFoundError):
     os.remove(folder.progress)
     os.remove(folder.summary)
 
   with progress.Display(folder, console) as display:
     display.show(None)
-    # These take seconds to import, hence here.
+    # Imported here, so that a wrong command line is refused at once.
     from agents import supervision
+
+    supervision.start_fork_server()
     from agents.ald import builder
     from agents.ald import program as ald_program
 
@@ -157,7 +156,7 @@ def _run(opts, folder, checkpoint, launched, console) -> int:
       launched,
     ).build()
     supervisor = supervision.Supervisor(
-      program, ald_program.local_resources(program), watcher
+      program, ald_program.local_resources(program), watcher, node_logs
     )
     interrupted = False
 
@@ -165,11 +164,9 @@ def _run(opts, folder, checkpoint, launched, console) -> int:
       nonlocal interrupted
       interrupted = True
 
-    with contextlib.redirect_stdout(io.StringIO()):  # Launchpad's own lines.
-      supervisor.launch()
-    # After Launchpad, which would stop everything before it is saved.
     signal.signal(signal.SIGINT, interrupt)
     signal.signal(signal.SIGTERM, interrupt)
+    supervisor.launch()
     failed = None
     while not failed and not interrupted and not supervisor.ended():
       failed = supervisor.failed()
@@ -182,8 +179,7 @@ def _run(opts, folder, checkpoint, launched, console) -> int:
     elif interrupted:
       console.print('Stopping: saving a checkpoint.')
       supervisor.request_stop('interrupted')
-    with contextlib.redirect_stdout(io.StringIO()):
-      supervisor.stop()
+    supervisor.stop()
 
   if os.path.exists(folder.summary):
     paths = checkpoints.CheckpointFolder(folder.checkpoints).paths()
@@ -194,7 +190,7 @@ def _run(opts, folder, checkpoint, launched, console) -> int:
       console,
     )
   if failed:
-    log = os.path.join(node_logs, failed)
+    log = supervisor.log(failed)
     options.fail(
       f'node {failed} failed ({supervisor.status(failed)}); its log, {log}, '
       f'ends with: {_last_line(log)}',

@@ -1,0 +1,24 @@
+"""What nodes import, in one place: the fork server imports it once for all.
+
+Importing starts no thread and touches no device, so it is safe to fork after.
+"""
+
+import acme.tf.variable_utils
+import acme.utils.loggers.tf_summary
+import launchpad
+import launchpad.nodes.reverb.node
+import reverb
+import sonnet
+import tensorflow
+
+import agents.ald.acting
+import agents.ald.distilling
+import agents.ald.learner_runner
+import agents.ald.learning
+import agents.ald.networks
+import agents.ald.program
+import ald_acme.evaluator
+import ald_acme.parameters.store
+import ald_acme.replay.reader
+import ald_acme.replay.tables
+import ald_acme.replay.writer

@@ -1,0 +1,72 @@
+"""Files are whole or are not there."""
+
+import os
+
+import pytest
+
+from ald_acme import files
+
+
+@pytest.fixture
+def path(tmp_path):
+  """Of a file that holds 'old'; no other file may be left beside it."""
+  path = tmp_path / 'file'
+  path.write_bytes(b'old')
+  yield str(path)
+  assert os.listdir(tmp_path) == ['file']
+
+
+def _read(path):
+  with open(path, 'rb') as file:
+    return file.read()
+
+
+def test_replaces_only_when_complete(path):
+  with files.atomic(path) as file:
+    file.write(b'new')
+    file.flush()
+    assert _read(path) == b'old'
+  assert _read(path) == b'new'
+
+
+@pytest.mark.parametrize('error', [ValueError, KeyboardInterrupt, SystemExit])
+def test_an_error_leaves_the_old(path, error):
+  with pytest.raises(error):
+    with files.atomic(path) as file:
+      file.write(b'a part')
+      raise error
+  assert _read(path) == b'old'
+
+
+def test_the_folder_must_exist(tmp_path):
+  with pytest.raises(FileNotFoundError):
+    with files.atomic(str(tmp_path / 'none' / 'file')):
+      pytest.fail('There is no such folder.')
+
+
+@pytest.mark.parametrize(
+  'value', [{'a': [1, 2.5, None, True], 'b': {'c': 'ä'}}, [], 'text', None]
+)
+def test_json_comes_back(path, value):
+  files.write_json(path, value)
+  assert files.read_json(path) == value
+  assert _read(path).endswith(b'\n')
+
+
+def test_json_is_for_people(path):
+  files.write_json(path, {'a': 1, 'b': 2})
+  assert _read(path) == b'{\n  "a": 1,\n  "b": 2\n}\n'
+
+
+def test_what_is_not_json_is_not_written(path):
+  with pytest.raises(TypeError):
+    files.write_json(path, {'a': object()})
+  assert _read(path) == b'old'
+
+
+@pytest.mark.parametrize('content', [b'', b'{"a": 1', b'old', b'\xff\xfe{}'])
+def test_damaged_json_is_named(path, content):
+  with open(path, 'wb') as file:
+    file.write(content)
+  with pytest.raises(ValueError, match=f'{path} is not valid JSON'):
+    files.read_json(path)
