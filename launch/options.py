@@ -39,13 +39,6 @@ _PRESET = flags.DEFINE_enum(
   'Sizes of both networks: small learns on a CPU (the default), paper wants an '
   'accelerator.',
 )
-_CONFIG = config_flags.DEFINE_config_dataclass(
-  'config',
-  ald_config.ALDConfig(),
-  'Any field of the configuration, such as --config.discount=0.98 or '
-  '--config.networks.lstm=128.',
-)
-
 # Shorthands for fields of the configuration.
 for _define, _name, _help in (
   (flags.DEFINE_integer, 'seed', 'Seeds every node.'),
@@ -76,6 +69,31 @@ _SHORTHANDS = (
 )
 
 
+def fail(message: str, status: int):
+  """Ends the program with one line that says what is wrong."""
+  print(f'error: {message}', file=sys.stderr)
+  if status == 2:
+    print('Run with --help for the options.', file=sys.stderr)
+  sys.exit(status)
+
+
+def _define_config():
+  """Defines --config; it is this that looks for unknown fields."""
+  try:
+    return config_flags.DEFINE_config_dataclass(
+      'config',
+      ald_config.ALDConfig(),
+      'Any field of the configuration, such as --config.discount=0.98 or '
+      '--config.networks.lstm=128.',
+    )
+  except (KeyError, TypeError, ValueError) as error:
+    message = str(error).strip('\'"').split(' on dataclass')[0]
+    fail(f'--config: {message}.', status=2)
+
+
+_CONFIG = _define_config()
+
+
 class UsageError(ValueError):
   """The command line cannot be carried out; the text says why."""
 
@@ -101,6 +119,10 @@ class Options:
 
 def parse(argv: Sequence[str]) -> list[str]:
   """Parses the command line; ends the program with status 2 if it is wrong."""
+  if '--help' in argv:  # absl's own --help ends with status 1.
+    print(sys.modules['__main__'].__doc__)
+    print(flags.FLAGS.main_module_help())
+    sys.exit(0)
   try:
     rest = flags.FLAGS(list(argv))
     if len(rest) > 1:
@@ -117,14 +139,6 @@ def parse(argv: Sequence[str]) -> list[str]:
     KeyError,
   ) as error:
     fail(str(error).strip('\'"').replace('\n', ' '), status=2)
-
-
-def fail(message: str, status: int):
-  """Ends the program with one line that says what is wrong."""
-  print(f'error: {message}', file=sys.stderr)
-  if status == 2:
-    print('Run with --help for the options.', file=sys.stderr)
-  sys.exit(status)
 
 
 def read(saved: dict[str, Any] | None = None) -> Options:

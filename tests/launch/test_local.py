@@ -54,7 +54,9 @@ class Run:
     """Waits for the end; returns status, output and errors."""
     children = self.children()
     out, error = self.process.communicate(timeout=START)
-    assert not [c for c in children if c.is_running()], 'processes left behind'
+    _, alive = psutil.wait_procs(children, timeout=5)
+    left = [c for c in alive if c.status() != psutil.STATUS_ZOMBIE]
+    assert not left, 'processes left behind'
     return self.process.returncode, out, error
 
   def summary(self):
@@ -159,13 +161,13 @@ def test_resume_interrupt_and_crash(solved):
 
   third = Run(workdir, '--resume', '--max_frames=100000000')
   third.wait_for('learner_updates', summary['learner_updates'] + 3)
-  actor = next(c for c in third.children() if _is_node(c, 'actor/0', third))
+  actor = next(c for c in third.children() if _is_node(c, 'actor_0', third))
   actor.kill()
   status, _, error = third.end()
   assert status == 1
-  assert 'node actor/0 failed (signal 9)' in error
+  assert 'node actor_0 failed (signal 9)' in error
   assert 'node_logs' in error and 'Traceback' not in error
-  assert third.summary()['stopped_because'].startswith('node actor/0')
+  assert third.summary()['stopped_because'].startswith('node actor_0')
   after = checkpoints.CheckpointFolder(third.folder.checkpoints).latest()
   assert np.isfinite(after.state['learner']['variables']).all()
 
@@ -173,7 +175,7 @@ def test_resume_interrupt_and_crash(solved):
 def _is_node(process, node, run):
   """Whether a process prints to the node's newest log."""
   logs = sorted(os.listdir(run.folder.node_logs), key=lambda n: int(n[7:]))
-  log = os.path.join(run.folder.node_logs, logs[-1], node)
+  log = os.path.join(run.folder.node_logs, logs[-1], f'{node}.log')
   return os.path.realpath(f'/proc/{process.pid}/fd/1') == os.path.realpath(log)
 
 
