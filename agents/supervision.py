@@ -88,6 +88,7 @@ class Supervisor:
             self.log(name),
           ),
           name=name,
+          daemon=True,  # Not joined, but ended, if the launcher fails.
         )
         process.start()
         self._nodes[name] = process

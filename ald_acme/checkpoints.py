@@ -48,7 +48,7 @@ class CheckpointFolder:
     paths = self.paths()
     number = _number(paths[0]) + 1 if paths else 1
     path = os.path.join(self._directory, f'checkpoint-{number:06d}.npz')
-    with files.atomic(path) as file:
+    with files.atomic(path, durable=True) as file:
       np.savez(file, **_flatten(state))
     for old in self.paths()[self._kept :]:
       os.remove(old)

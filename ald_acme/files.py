@@ -8,11 +8,13 @@ from typing import Any, BinaryIO
 
 
 @contextlib.contextmanager
-def atomic(path: str) -> Iterator[BinaryIO]:
+def atomic(path: str, durable: bool = False) -> Iterator[BinaryIO]:
   """Opens a file to write that takes the place of `path` when complete.
 
   Args:
     path: of the file; its folder must exist.
+    durable: whether to wait for the disk, so that the file also survives a
+      crash of the machine.
 
   Yields:
     A binary file. If the body raises, `path` is left as it was.
@@ -21,8 +23,9 @@ def atomic(path: str) -> Iterator[BinaryIO]:
   try:
     with open(temporary, 'wb') as file:
       yield file
-      file.flush()
-      os.fsync(file.fileno())
+      if durable:
+        file.flush()
+        os.fsync(file.fileno())
     os.replace(temporary, path)
   except BaseException:
     with contextlib.suppress(FileNotFoundError):

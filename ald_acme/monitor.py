@@ -14,6 +14,7 @@ from ald_acme import curves
 from ald_acme import files
 from ald_acme import run_folder
 
+_PERIOD = 0.5  # Seconds between looks at the counts.
 SOLVED = 0.95  # The return that `solved_at_frames` is about.
 
 
@@ -129,7 +130,7 @@ class Monitor:
   def run(self, should_stop: Callable[[], bool] = lambda: False):
     """Watches until the goal is reached or a stop is asked for."""
     next_checkpoint = time.monotonic() + self._checkpoint_period
-    while not self._stop_requested.wait(0.2):
+    while not self._stop_requested.wait(_PERIOD):
       if should_stop():  # Stopped from outside: there is nobody left to ask.
         self._write_end('terminated')
         return

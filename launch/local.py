@@ -166,20 +166,22 @@ def _run(opts, folder, checkpoint, launched, console) -> int:
 
     signal.signal(signal.SIGINT, interrupt)
     signal.signal(signal.SIGTERM, interrupt)
-    supervisor.launch()
     failed = None
-    while not failed and not interrupted and not supervisor.ended():
-      failed = supervisor.failed()
-      display.show(_progress(folder))
-      time.sleep(_POLL)
-    if (_progress(folder) or {}).get('state') == 'ended':
-      interrupted = False  # The signal was the program's own end.
-    if failed:
-      supervisor.request_stop(f'node {failed} failed')
-    elif interrupted:
-      console.print('Stopping: saving a checkpoint.')
-      supervisor.request_stop('interrupted')
-    supervisor.stop()
+    try:
+      supervisor.launch()
+      while not failed and not interrupted and not supervisor.ended():
+        failed = supervisor.failed()
+        display.show(_progress(folder))
+        time.sleep(_POLL)
+      if (_progress(folder) or {}).get('state') == 'ended':
+        interrupted = False  # The signal was the program's own end.
+      if failed:
+        supervisor.request_stop(f'node {failed} failed')
+      elif interrupted:
+        console.print('Stopping: saving a checkpoint.')
+        supervisor.request_stop('interrupted')
+    finally:  # Whatever happens here, no process is left.
+      supervisor.stop()
 
   if os.path.exists(folder.summary):
     paths = checkpoints.CheckpointFolder(folder.checkpoints).paths()

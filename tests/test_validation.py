@@ -58,7 +58,7 @@ def test_annotations_may_be_text():
 
 
 def test_nan_is_no_number():
-  with pytest.raises(ValueError, match='rate must be a number.* nan'):
+  with pytest.raises(ValueError, match=r'rate must be a number.* nan'):
     validation.check_types(Config(rate=math.nan))
 
 

@@ -184,7 +184,9 @@ class DistributedALD:
     return self.builder.make_networks(self._environment_spec())
 
   def _logger(self, node, watcher, period: float = 1.0) -> loggers.Logger:
-    return metrics.make_logger(self.folder, node, watcher.report, period)
+    # Told without waiting for an answer: nothing here hangs on the monitor.
+    report = watcher.futures.report
+    return metrics.make_logger(self.folder, node, report, period)
 
   def _saved(self, part: str) -> dict[str, Any] | None:
     """A part's state in the checkpoint that the run goes on from."""

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import reverb
+import tensorflow as tf
 import tree
 
 from ald_acme.replay import waiting
@@ -61,10 +62,10 @@ class Reader(Iterator[list[Nest]]):
         return batch
     raise StopIteration
 
-  def _make_dataset(self) -> reverb.TrajectoryDataset:
+  def _make_dataset(self) -> tf.data.Dataset:
     info = self._client.server_info(timeout=1)
     signature = info[self._table].signature
-    return reverb.TrajectoryDataset(
+    dataset = reverb.TrajectoryDataset(
       self._client.server_address,
       self._table,
       dtypes=tree.map_structure(lambda s: s.dtype, signature),
@@ -73,3 +74,8 @@ class Reader(Iterator[list[Nest]]):
       num_workers_per_iterator=1,
       rate_limiter_timeout_ms=waiting.POLL_MS,
     )
+    # An iterator that autotunes takes up to a minute to be destroyed, and one
+    # is destroyed at every time-out.
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return dataset.with_options(options)

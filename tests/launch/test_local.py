@@ -24,6 +24,8 @@ START = 240  # Seconds that a start may take on a busy machine.
 class Run:
   """A launcher process and what it leaves behind."""
 
+  started = []
+
   def __init__(self, workdir, *flags):
     self.folder = run_folder.RunFolder(str(workdir))
     self.process = subprocess.Popen(
@@ -32,6 +34,7 @@ class Run:
       stderr=subprocess.PIPE,
       text=True,
     )
+    self.started.append(self.process)
 
   def progress(self):
     try:
@@ -62,6 +65,14 @@ class Run:
   def summary(self):
     with open(self.folder.summary, encoding='utf-8') as file:
       return json.load(file)
+
+
+@pytest.fixture(scope='module', autouse=True)
+def nothing_left_running():
+  """Ends what a failed test left; a launcher takes its nodes with it."""
+  yield
+  for process in Run.started:
+    process.kill()
 
 
 @pytest.fixture(scope='module')

@@ -183,7 +183,7 @@ def test_a_killed_owner_leaves_nothing(owner):
   held = shared_parameters.SharedParameters.attach(handle)
   os.kill(process.pid, signal.SIGKILL)
   process.join()
-  with pytest.raises(FileNotFoundError, match='owner has ended.*another host'):
+  with pytest.raises(FileNotFoundError, match=r'owner has ended.*another host'):
     shared_parameters.SharedParameters.attach(handle)
   # Who holds the memory keeps it; with the last hold it is gone.
   held.add(np.ones(_SIZE, np.float32), worker=0)

@@ -67,6 +67,6 @@ def test_other_shapes_are_refused(change):
 
 @pytest.mark.parametrize('shape', [(14,), (16,), (15, 1), ()])
 def test_vectors_of_other_sizes_are_refused(shape):
-  with pytest.raises(ValueError, match='15 parameters.*other sizes') as error:
+  with pytest.raises(ValueError, match=r'15 parameters.*other sizes') as error:
     vectors.Layout(SHAPES).unpack(np.zeros(shape))
   assert str(shape) in str(error.value)

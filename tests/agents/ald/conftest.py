@@ -1,0 +1,137 @@
+"""Small networks, unrolls made up, and fakes of what parts talk to."""
+
+from acme import specs
+import numpy as np
+import pytest
+import sonnet as snt
+import tensorflow as tf
+import tree
+
+from agents.ald import builder as ald_builder
+from agents.ald import config as ald_config
+from ald_acme import types
+from ald_acme.environments import i_maze
+from ald_acme.networks import sizes
+
+T, E, A = 4, 3, 4
+_SIZES = sizes.NetworkSizes(
+  torso=8,
+  lstm=8,
+  gtrxl_width=8,
+  gtrxl_layers=1,
+  gtrxl_heads=2,
+  gtrxl_mlp=8,
+  gtrxl_memory=4,
+)
+
+
+class _Writer:
+  """Keeps a copy of each item; says that the program stopped when told to."""
+
+  def __init__(self):
+    self.items = {}
+    self.stopped = False
+
+  def write(self, step, select):
+    if not self.stopped:
+      for table, part in select.items():
+        item = tree.map_structure(np.array, part(step))
+        self.items.setdefault(table, []).append(item)
+    return not self.stopped
+
+
+class _VariableClient:
+  """Counts its updates, and may do something at each."""
+
+  def __init__(self):
+    self.updates = 0
+    self.on_update = lambda: None
+
+  def update(self, wait=False):
+    self.updates += 1
+    self.on_update()
+
+
+@pytest.fixture
+def writer():
+  return _Writer()
+
+
+@pytest.fixture
+def variable_client():
+  return _VariableClient()
+
+
+@pytest.fixture
+def make_config():
+  """Makes a config of small networks."""
+  return lambda **kwargs: ald_config.ALDConfig(
+    **{
+      'networks': _SIZES,
+      'unroll_length': T,
+      'envs_per_actor': E,
+      'learner_learning_rate': 1e-2,
+      'distiller_learning_rate': 1e-2,
+      **kwargs,
+    }
+  )
+
+
+@pytest.fixture
+def make_networks(make_config):
+  """Makes both networks; no variable is left at zero."""
+
+  def make(seed=0, **kwargs):
+    config = make_config(seed=seed, **kwargs)
+    maze = i_maze.BatchedIMaze(size=5)
+    networks = ald_builder.ALDBuilder(config).make_networks(
+      specs.make_environment_spec(maze)
+    )
+    rng = np.random.RandomState(seed)
+    for network in (networks.actor, networks.learner):
+      for variable in network.trainable_variables:
+        variable.assign_add(0.3 * rng.randn(*variable.shape))
+    return networks
+
+  return make
+
+
+@pytest.fixture
+def make_unroll():
+  """Makes up an unroll of a few short episodes."""
+
+  def make(seed=0, length=T, stream=0, sequence=0, learner_updates=0):
+    rng = np.random.RandomState(seed)
+    is_last = rng.rand(length + 1, E) < 0.25
+    # No episode has one step alone, so after a last step comes a first one.
+    is_last[1:] &= ~is_last[:-1]
+    start = np.concatenate([np.zeros([1, E], bool), is_last[:-1]])
+    is_last &= ~start
+    reward = np.where(start, 0, rng.randn(length + 1, E)).astype(np.float32)
+    discount = np.where(is_last, 0, 1).astype(np.float32)
+    action = rng.randint(A, size=(length + 1, E)).astype(np.int32)
+    return types.Unroll(
+      inputs=types.Inputs(
+        observation=np.eye(6, dtype=np.float32)[
+          rng.randint(6, size=(length + 1, E, 3, 3))
+        ],
+        action=np.roll(action, 1, axis=0),
+        reward=reward,
+        start_of_episode=start,
+      ),
+      action=action[:-1],
+      reward=reward[1:],
+      discount=discount[1:],
+      is_last=is_last[:-1],
+      behaviour_logits=rng.randn(length, E, A).astype(np.float32),
+      actor_state=snt.LSTMState(*rng.randn(2, E, 8).astype(np.float32)),
+      stamp=types.Stamp(*map(np.int64, (stream, sequence, 0, learner_updates))),
+    )
+
+  return make
+
+
+@pytest.fixture
+def tensors():
+  """Turns the arrays of a nest into tensors, as a reader gives them."""
+  return lambda nest: tree.map_structure(tf.convert_to_tensor, nest)

@@ -1,0 +1,226 @@
+"""The actor's unrolls against what its environments and network did."""
+
+from acme.utils import counting
+from acme.utils import loggers
+import dm_env
+import numpy as np
+import pytest
+import tensorflow as tf
+import tree
+
+from agents.ald import acting
+from ald_acme.environments import i_maze
+from ald_acme.replay import tables
+
+FIRST, MID, LAST = (int(step_type) for step_type in dm_env.StepType)
+LENGTH = 5
+
+
+class Mazes(i_maze.BatchedIMaze):
+  """Takes note of all time steps and actions; rewards tell steps apart."""
+
+  def __init__(self, batch_size=3, limit=6):
+    super().__init__(
+      batch_size, size=5, limit=limit, limit_reward=0.25, wrong_reward=0.5
+    )
+    self.timesteps, self.actions = [], []
+
+  def reset(self):
+    self.timesteps.append(super().reset())
+    return self.timesteps[-1]
+
+  def step(self, action):
+    self.actions.append(np.array(action))
+    self.timesteps.append(super().step(action))
+    return self.timesteps[-1]
+
+  def history(self, name):
+    """`[steps, E]`, from the first to the last."""
+    return np.stack([getattr(step, name) for step in self.timesteps])
+
+
+@pytest.fixture
+def make(make_networks, writer, variable_client):
+  """Makes an actor of a network and mazes of its own."""
+
+  def make(seed=0, counter=None, logger=None, stream=0, age=None):
+    environment, network = Mazes(), make_networks().actor
+    actor = acting.UnrollActor(
+      environment,
+      network,
+      LENGTH,
+      writer,
+      variable_client,
+      tf.Variable(0, dtype=tf.int64) if age is None else age,
+      seed,
+      stream,
+      counter,
+      logger,
+    )
+    return actor, environment, network
+
+  return make
+
+
+@pytest.fixture
+def unrolls(make, writer):
+  """Eight unrolls, the mazes and the network that they are of."""
+  actor, environment, network = make()
+  for _ in range(8):
+    assert actor.step()
+  assert writer.items.keys() == {tables.QUEUE}
+  return writer.items[tables.QUEUE], environment, network
+
+
+def _join(unrolls, name):
+  return np.concatenate([getattr(unroll, name) for unroll in unrolls])
+
+
+def test_unrolls_overlap_by_the_bootstrap(unrolls):
+  for unroll, following in zip(unrolls[0], unrolls[0][1:]):
+    tree.map_structure(
+      lambda x, y: np.testing.assert_array_equal(x[-1], y[0]),
+      unroll.inputs,
+      following.inputs,
+    )
+
+
+def test_unrolls_are_what_happened(unrolls):
+  unrolls, mazes, _ = unrolls
+  step_type = mazes.history('step_type')
+  for kind in (FIRST, MID, LAST):
+    assert (step_type == kind).sum() > 3
+  for name, expected in (
+    ('action', mazes.actions),
+    ('reward', mazes.history('reward')[1:]),
+    ('discount', mazes.history('discount')[1:]),
+    ('is_last', step_type[:-1] == LAST),
+  ):
+    np.testing.assert_array_equal(_join(unrolls, name), expected)
+  # Each step of the inputs but the bootstraps.
+  observation, action, reward, start = (
+    np.concatenate([leaf[:-1] for leaf in leaves])
+    for leaves in zip(*[unroll.inputs for unroll in unrolls])
+  )
+  np.testing.assert_array_equal(observation, mazes.history('observation')[:-1])
+  np.testing.assert_array_equal(reward, mazes.history('reward')[:-1])
+  np.testing.assert_array_equal(start, step_type[:-1] == FIRST)
+  led_here = np.concatenate([[[0] * 3], mazes.actions[:-1]])
+  np.testing.assert_array_equal(action[~start], led_here[~start])
+
+
+def test_the_network_gives_the_behaviour_again(unrolls):
+  unrolls, _, network = unrolls
+  following = network.initial_state(3)
+  for unroll in unrolls:
+    state = tree.map_structure(tf.constant, unroll.actor_state)
+    tree.map_structure(
+      lambda x, y: np.testing.assert_allclose(x, y, atol=1e-5),
+      state,
+      following,
+    )
+    inputs = tree.map_structure(lambda x: tf.constant(x[:-1]), unroll.inputs)
+    outputs, following = network.unroll(inputs, state)
+    np.testing.assert_allclose(
+      outputs.logits, unroll.behaviour_logits, rtol=1e-5, atol=1e-5
+    )
+  # The states matter: without them the logits are others.
+  outputs, _ = network.unroll(inputs, network.initial_state(3))
+  assert np.abs(outputs.logits - unroll.behaviour_logits).max() > 1e-3
+
+
+def test_seeds_reproduce(make, writer):
+  for seed in (1, 1, 2):
+    actor, *_ = make(seed)
+    actor.step()
+  actions = [unroll.action for unroll in writer.items[tables.QUEUE]]
+  np.testing.assert_array_equal(actions[0], actions[1])
+  assert (actions[0] != actions[2]).any()
+
+
+def test_stamps(make, writer, variable_client):
+  age, counter = tf.Variable(0, dtype=tf.int64), counting.Counter()
+  # New parameters at every step, and a learner that learns meanwhile.
+  variable_client.on_update = lambda: age.assign_add(1)
+  actor, *_ = make(stream=7, age=age, counter=counter)
+  for _ in range(3):
+    counter.increment(learner_updates=10)
+    actor.step()
+  stamps = [unroll.stamp for unroll in writer.items[tables.QUEUE]]
+  assert all(np.asarray(x).dtype == np.int64 for stamp in stamps for x in stamp)
+  # Pulled at each step but the first: the stamp tells of the first.
+  assert [tuple(map(int, stamp)) for stamp in stamps] == [
+    (7, 0, 0, 0),
+    (7, 1, LENGTH, 10),
+    (7, 2, 2 * LENGTH, 20),
+  ]
+
+
+def test_frames_leave_out_resets(make):
+  counter = counting.Counter()
+  actor, mazes, _ = make(counter=counter)
+  for number in range(1, 9):
+    actor.step()
+    step_type = mazes.history('step_type')
+    assert (step_type == FIRST)[1:].sum() or number < 3
+    assert counter.get_counts() == {
+      'frames': 3 * LENGTH * number - (step_type == FIRST)[1:].sum(),
+      'episodes': (step_type == LAST).sum(),
+    }
+
+
+def test_parameters_are_pulled_once_a_step(make, variable_client):
+  actor, *_ = make()
+  for number in range(1, 4):
+    actor.step()
+    assert variable_client.updates == number * LENGTH
+
+
+def test_the_log(make, variable_client):
+  age, counter = tf.Variable(0, dtype=tf.int64), counting.Counter()
+  variable_client.on_update = lambda: age.assign_add(1)
+  logger = loggers.InMemoryLogger()
+  actor, mazes, _ = make(age=age, counter=counter, logger=logger)
+  for number in range(8):
+    counter.increment(learner_updates=2)
+    actor.step()
+    # Episodes that ended in this unroll, from the beginning of each.
+    returns, lengths = [], []
+    ended = mazes.history('step_type') == LAST
+    for t, maze in np.argwhere(ended):
+      if t > number * LENGTH:
+        begun = max(np.flatnonzero(ended[:t, maze]), default=-1) + 1
+        returns.append(mazes.history('reward')[begun : t + 1, maze].sum())
+        lengths.append(t - begun)
+    row = logger.data[-1]
+    for name, values in (('return', returns), ('episode_length', lengths)):
+      expected = np.mean(values) if values else np.nan
+      np.testing.assert_allclose(row[name], expected, rtol=1e-6)
+    assert row['frames'] == counter.get_counts()['frames']
+    assert row['episodes'] == ended.sum()
+    assert row['policy_lag_actor_updates'] == LENGTH
+    assert row['policy_lag_learner_updates'] == 2
+  assert len(logger.data) == 8
+
+
+def test_what_was_not_written_does_not_count(make, writer):
+  counter = counting.Counter()
+  actor, *_ = make(counter=counter)
+  assert actor.step()
+  counts = counter.get_counts()
+  writer.stopped = True
+  assert not actor.step()
+  assert counter.get_counts() == counts
+  writer.stopped = False
+  assert actor.step()
+  sequences = [int(u.stamp.sequence) for u in writer.items[tables.QUEUE]]
+  assert sequences == [0, 1]
+
+
+@pytest.mark.parametrize('stopped, unrolls', [(False, 2), (True, 0)])
+def test_run(make, writer, stopped, unrolls):
+  actor, *_ = make()
+  writer.stopped = stopped
+  answers = iter([False, False, True])
+  actor.run(lambda: next(answers))
+  assert len(writer.items.get(tables.QUEUE, [])) == unrolls

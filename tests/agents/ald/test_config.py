@@ -1,0 +1,222 @@
+"""A config that cannot work is refused, with the field and the value."""
+
+import dataclasses
+import math
+
+import pytest
+
+from agents.ald import config as ald_config
+from ald_acme.networks import sizes
+
+COUNTS = [
+  'num_actors',
+  'envs_per_actor',
+  'num_distillers',
+  'unroll_length',
+  'learner_batch',
+  'distill_batch',
+  'queue_size',
+  'learner_queue_size',
+  'distill_table_size',
+  'distill_min_size',
+  'target_update_period',
+  'actor_update_period',
+  'evaluation_episodes',
+  'learner_evaluation_episodes',
+  'checkpoints_kept',
+]
+MAY_BE_0 = ['seed', 'max_frames']
+POSITIVE = [
+  'dprl',
+  'epsilon_temperature',
+  'epsilon_alpha',
+  'initial_temperature',
+  'initial_alpha',
+  'dual_learning_rate',
+  'learner_learning_rate',
+  'learner_gradient_norm',
+  'distiller_learning_rate',
+  'distiller_gradient_norm',
+  'evaluation_period',
+  'learner_evaluation_period',
+  'checkpoint_period',
+]
+COSTS = [
+  'value_cost',
+  'entropy_cost',
+  'regulariser_cost',
+  'policy_cost',
+  'distill_value_cost',
+]
+CHOICES = ['loss', 'kl_direction']
+
+
+def _refused(field, value, *words):
+  with pytest.raises(ValueError) as error:
+    ald_config.ALDConfig(**{field: value})
+  for word in (field, repr(value), *words):
+    assert word in str(error.value)
+
+
+def test_every_field_is_tested():
+  tested = {*COUNTS, *MAY_BE_0, *POSITIVE, *COSTS, *CHOICES}
+  others = {'networks', 'discount', 'target_return'}
+  fields = {field.name for field in dataclasses.fields(ald_config.ALDConfig)}
+  assert fields == tested | others
+
+
+@pytest.mark.parametrize('value', [0, -3])
+@pytest.mark.parametrize('field', COUNTS)
+def test_counts(field, value):
+  _refused(field, value, 'at least 1')
+
+
+@pytest.mark.parametrize('field', MAY_BE_0)
+def test_counts_that_may_be_0(field):
+  ald_config.ALDConfig(**{field: 0})
+  _refused(field, -1, 'at least 0')
+
+
+@pytest.mark.parametrize('value', [0.0, -0.5])
+@pytest.mark.parametrize('field', POSITIVE)
+def test_positive_numbers(field, value):
+  _refused(field, value, 'above 0')
+
+
+@pytest.mark.parametrize('field', COSTS)
+def test_costs(field):
+  ald_config.ALDConfig(**{field: 0})
+  _refused(field, -0.5, 'at least 0')
+
+
+@pytest.mark.parametrize('value', [-0.1, 1.1])
+def test_discount(value):
+  for good in (0, 0.5, 1):
+    ald_config.ALDConfig(discount=good)
+  _refused('discount', value, 'from 0.0 to 1.0')
+
+
+@pytest.mark.parametrize(
+  'field, choices',
+  [('loss', ['vtrace', 'vmpo']), ('kl_direction', ['reverse', 'forward'])],
+)
+def test_choices(field, choices):
+  for choice in choices:
+    ald_config.ALDConfig(**{field: choice})
+  for bad in ('', choices[0].upper(), 'ppo'):
+    _refused(field, bad, *choices)
+
+
+@pytest.mark.parametrize(
+  'field, value',
+  [
+    *((field, 1.5) for field in COUNTS + MAY_BE_0),
+    *((field, 'much') for field in POSITIVE + COSTS + ['discount']),
+    *((field, None) for field in CHOICES),
+    ('target_return', '1'),
+    ('max_frames', True),
+  ],
+)
+def test_types(field, value):
+  _refused(field, value, 'must be of type')
+
+
+@pytest.mark.parametrize('field', POSITIVE + COSTS + ['discount'])
+def test_nan(field):
+  _refused(field, math.nan, 'must be a number')
+
+
+@pytest.mark.parametrize('networks', ['small', None, {'lstm': 32}])
+def test_networks_must_be_sizes(networks):
+  _refused('networks', networks)
+
+
+@pytest.mark.parametrize('field', ['torso', 'lstm', 'gtrxl_memory'])
+def test_sizes_are_checked(field):
+  config = ald_config.ALDConfig()
+  setattr(config.networks, field, 0)
+  with pytest.raises(ValueError, match=rf'networks\.{field} .* received 0'):
+    config.validate()
+
+
+def test_widths_must_fit_the_heads():
+  with pytest.raises(ValueError, match=r'gtrxl_width .*gtrxl_heads=4.* 42'):
+    sizes.NetworkSizes(gtrxl_width=42)
+
+
+@pytest.mark.parametrize('preset', sizes.PRESETS)
+def test_presets(preset):
+  networks = sizes.PRESETS[preset]
+  config = ald_config.ALDConfig(networks=networks)
+  assert config.networks == networks
+  config.networks.lstm = 7  # Of this config alone.
+  assert sizes.PRESETS[preset].lstm != 7
+
+
+def test_changes_are_checked_by_validate():
+  config = ald_config.ALDConfig()
+  config.validate()
+  config.discount = 2.0
+  with pytest.raises(ValueError, match='discount'):
+    config.validate()
+
+
+@pytest.mark.parametrize('least, size', [(2, 1), (33, 32)])
+def test_a_table_that_can_never_be_sampled_is_refused(least, size):
+  with pytest.raises(ValueError) as error:
+    ald_config.ALDConfig(distill_min_size=least, distill_table_size=size)
+  for words in (
+    f'distill_min_size={least}',
+    f'distill_table_size={size}',
+    'sampling would never begin',
+    'deadlock',
+    'raise distill_table_size',
+  ):
+    assert words in str(error.value)
+  ald_config.ALDConfig(distill_min_size=size, distill_table_size=size)
+
+
+@pytest.mark.parametrize(
+  'dprl, distill_batch, learner_batch, expected',
+  [
+    (4, 1, 1, 4.0),
+    (0.5, 1, 1, 0.5),
+    (0.1, 3, 2, 0.15),
+    (1.5, 2, 4, 0.75),
+    (2.0, 4, 1, 8.0),
+    (1 / 64, 1, 1, 1 / 64),
+    (1024.0, 1, 1, 1024.0),
+  ],
+)
+def test_samples_per_insert(dprl, distill_batch, learner_batch, expected):
+  config = ald_config.ALDConfig(
+    dprl=dprl, distill_batch=distill_batch, learner_batch=learner_batch
+  )
+  assert config.samples_per_insert == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+  'dprl, distill_batch, learner_batch, asked',
+  [
+    (0.01, 1, 1, '0.01'),
+    (0.5, 1, 64, '0.0078125'),
+    (2000.0, 1, 1, '2000'),
+    (600.0, 2, 1, '1200'),
+    (math.inf, 1, 1, 'inf'),
+  ],
+)
+def test_ratios_that_stand_still_are_refused(
+  dprl, distill_batch, learner_batch, asked
+):
+  with pytest.raises(ValueError) as error:
+    ald_config.ALDConfig(
+      dprl=dprl, distill_batch=distill_batch, learner_batch=learner_batch
+    )
+  for words in (
+    f'dprl={dprl}',
+    f'distill_batch={distill_batch}',
+    f'learner_batch={learner_batch}',
+    f'asks for {asked} samples',
+    '1/64 to 1024',
+  ):
+    assert words in str(error.value)

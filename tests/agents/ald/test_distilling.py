@@ -1,0 +1,256 @@
+"""Distillers on batches that are made up, and on one memory."""
+
+import contextlib
+import itertools
+
+from acme.utils import counting
+from acme.utils import loggers
+import numpy as np
+import pytest
+import tensorflow as tf
+import tree
+
+from agents.ald import distilling
+from ald_acme import types
+from ald_acme.parameters import shared as shared_parameters
+from ald_acme.parameters import store
+
+
+@pytest.fixture
+def make_item(make_unroll, tensors):
+  """Makes an item of the `distill` table."""
+
+  def make(seed=0, change=lambda item: None, teacher=0):
+    unroll = make_unroll(seed)
+    rng = np.random.RandomState(seed + 1000)
+    targets = types.Targets(
+      logits=rng.randn(*unroll.behaviour_logits.shape).astype(np.float32),
+      value=rng.randn(*unroll.action.shape).astype(np.float32),
+      learner_updates=np.int64(teacher),
+    )
+    item = types.DistillItem(unroll, targets)
+    change(item)
+    return tensors(item)
+
+  return make
+
+
+@pytest.fixture
+def make_store(make_networks):
+  """Makes the actor parameters of a network."""
+
+  def make(num_workers=2):
+    variables = make_networks().actor.trainable_variables
+    return store.ActorParameters([v.numpy() for v in variables], num_workers)
+
+  return make
+
+
+@pytest.fixture
+def make_distiller(make_networks, make_config):
+  """Makes a worker on a store's parameters, and its log."""
+  with contextlib.ExitStack() as stack:
+
+    def make(parameters, batches, worker=0, counter=None, **kwargs):
+      shared = stack.enter_context(
+        contextlib.closing(
+          shared_parameters.SharedParameters.attach(parameters.handle())
+        )
+      )
+      logger = loggers.InMemoryLogger()
+      distiller = distilling.Distiller(
+        make_networks(
+          seed=1
+        ).actor,  # Scratch space: what it holds is not read.
+        shared,
+        iter(batches),
+        make_config(**kwargs),
+        worker,
+        counter,
+        logger,
+      )
+      return distiller, logger.data
+
+    yield make
+
+
+def _actor(parameters):
+  """The flat parameters and their age."""
+  state = parameters.save()
+  return state['variables'], state['updates']
+
+
+def _kl(p_logits, q_logits, mask):
+  """Mean KL(p || q) in numpy."""
+  p, q = (
+    np.exp(x) / np.exp(x).sum(-1, keepdims=True)
+    for x in (np.float64(p_logits), np.float64(q_logits))
+  )
+  return (p * np.log(p / q)).sum(-1)[mask].mean()
+
+
+@pytest.mark.parametrize('direction', ['reverse', 'forward'])
+def test_the_actor_comes_near_the_learner(
+  make_store, make_distiller, make_item, make_networks, direction
+):
+  item, actor = make_item(), make_networks().actor
+  unroll, targets = item
+  inputs = tf.nest.map_structure(lambda x: x[:-1], unroll.inputs)
+  outputs, _ = actor.unroll(inputs, unroll.actor_state)
+  pair = [outputs.logits.numpy(), targets.logits.numpy()]
+  mask = ~unroll.is_last.numpy()
+  expected = _kl(*(pair if direction == 'reverse' else pair[::-1]), mask)
+  error = targets.value.numpy() - outputs.value.numpy()
+
+  parameters = make_store()
+  distiller, log = make_distiller(
+    parameters,
+    itertools.repeat([item], 60),
+    kl_direction=direction,
+    policy_cost=2.0,
+    distill_value_cost=0.25,
+  )
+  distiller.run()
+  assert log[0]['kl'] == pytest.approx(expected, rel=1e-4)
+  value_loss = 0.5 * (error[mask] ** 2).mean()
+  assert log[0]['value_loss'] == pytest.approx(value_loss, rel=1e-4)
+  assert log[0]['loss'] == pytest.approx(
+    2 * expected + 0.25 * value_loss, rel=1e-4
+  )
+  for name in ('kl', 'value_loss', 'loss'):
+    assert log[-1][name] < 0.3 * log[0][name]
+  assert _actor(parameters)[1] == 60
+
+
+@pytest.mark.parametrize(
+  'costs, moved',
+  [({'policy_cost': 0.0}, 'value_loss'), ({'distill_value_cost': 0.0}, 'kl')],
+)
+def test_costs(make_store, make_distiller, make_item, costs, moved):
+  distiller, log = make_distiller(
+    make_store(), itertools.repeat([make_item()], 2), **costs
+  )
+  distiller.run()
+  scale = 0.5 if moved == 'value_loss' else 1.0
+  for row in log:
+    assert row['loss'] == pytest.approx(scale * row[moved])
+  assert log[1]['loss'] < log[0]['loss']
+
+
+def test_what_does_not_count_does_not_matter(
+  make_store, make_distiller, make_item
+):
+  def updated(change):
+    parameters = make_store()
+    make_distiller(parameters, [[make_item(0, change)]])[0].step()
+    return _actor(parameters)[0]
+
+  def of_steps(last):
+    def change(item):
+      chosen = item.unroll.is_last == last
+      assert chosen.any()
+      item.targets.logits[chosen] = [9, -9, 0, 0]
+      item.targets.value[chosen] = 99.0
+
+    return change
+
+  def of_rl(item):
+    """The bootstrap, what was done and what came of it."""
+    tree.map_structure(lambda x: x.__setitem__(-1, 1), item.unroll.inputs)
+    item.unroll.action[:] = 0
+    item.unroll.reward[:] = 99.0
+    item.unroll.discount[:] = 0.0
+    item.unroll.behaviour_logits[:] = 0.0
+
+  expected = updated(lambda item: None)
+  np.testing.assert_array_equal(updated(of_steps(last=True)), expected)
+  np.testing.assert_array_equal(updated(of_rl), expected)
+  assert not np.allclose(updated(of_steps(last=False)), expected)
+
+
+def test_two_workers_update_one_actor(make_store, make_distiller, make_item):
+  parameters = make_store(num_workers=2)
+  counter = counting.Counter()
+  batches = itertools.repeat([make_item(0), make_item(1)])
+  (one, log_one), (other, log_other) = (
+    make_distiller(parameters, batches, worker, counter) for worker in range(2)
+  )
+  for _ in range(20):
+    one.step()
+    other.step()
+    other.step()
+  assert _actor(parameters)[1] == 60
+  assert counter.get_counts() == {'actor_updates': 60}
+  assert [row['actor_updates'] for row in log_one[:3]] == [1, 4, 7]
+  assert [row['actor_updates'] for row in log_other[:4]] == [2, 3, 5, 6]
+  assert other.save()['step'] == 2 * one.save()['step'] == 40
+  # Each goes on from where the other got to.
+  kls = [log_one[0]['kl'], log_other[0]['kl'], log_one[-1]['kl']]
+  assert kls[0] > kls[1] > 2 * kls[2]
+
+
+def test_an_update_is_added_to_what_is_there_by_then(
+  make_store, make_distiller, make_item
+):
+  item = make_item()
+
+  def run(meanwhile):
+    """The parameters after an update during which something was added."""
+    parameters = make_store()
+    distiller, _ = make_distiller(parameters, [[item]])
+    update, shared = distiller._update, distiller._shared
+
+    def slow(*args):
+      answer = update(*args)
+      if meanwhile:
+        shared.add(np.ones(shared.handle.size, np.float32), 1)
+      return answer
+
+    distiller._update = slow
+    distiller.step()
+    return _actor(parameters)
+
+  alone, _ = run(meanwhile=False)
+  both, updates = run(meanwhile=True)
+  np.testing.assert_allclose(both, alone + 1, rtol=1e-5, atol=1e-5)
+  assert updates == 2
+
+
+def test_goes_on_from_what_was_saved(make_store, make_distiller, make_item):
+  items = [make_item(seed) for seed in range(5)]
+  parameters = make_store()
+  distiller, _ = make_distiller(parameters, [[item] for item in items])
+  for _ in range(3):
+    distiller.step()
+  saved = parameters.save(), distiller.save()
+  distiller.run()
+
+  again = store.ActorParameters(
+    parameters.get_variables(['actor'])[0], 2, saved[0]
+  )
+  distiller_again, _ = make_distiller(again, [[item] for item in items[3:]])
+  distiller_again.restore(saved[1])
+  distiller_again.run()
+  np.testing.assert_array_equal(_actor(again)[0], _actor(parameters)[0])
+  assert _actor(again)[1] == 5
+
+
+def test_the_log(make_store, make_distiller, make_item):
+  counter = counting.Counter()
+  counter.increment(frames=100, learner_updates=7)
+  batch = [make_item(teacher=age) for age in (4, 5)]
+  distiller, log = make_distiller(make_store(), [batch], counter=counter)
+  distiller.run()
+  (row,) = log
+  assert row['frames'] == 100
+  assert row['actor_updates'] == 1
+  assert row['teacher_lag'] == 2.5
+  assert np.isfinite(list(row.values())).all()
+
+
+def test_run_until_told_to_stop(make_store, make_distiller, make_item):
+  parameters = make_store()
+  distiller, _ = make_distiller(parameters, itertools.repeat([make_item()]))
+  answers = iter([False, False, True])
+  distiller.run(lambda: next(answers))
+  assert _actor(parameters)[1] == 2

@@ -1,0 +1,198 @@
+"""The learner runner: unrolls one by one are as one long unroll."""
+
+from acme.utils import counting
+from acme.utils import loggers
+import numpy as np
+import pytest
+import tensorflow as tf
+import tree
+
+from agents.ald import learner_runner
+from ald_acme import types
+from ald_acme.replay import tables
+
+LENGTH = 4
+
+
+@pytest.fixture
+def network(make_networks):
+  return make_networks().learner
+
+
+@pytest.fixture
+def make_stream(make_unroll):
+  """Makes a long unroll, and the same in pieces."""
+
+  def make(pieces, seed=0, stream=0):
+    whole = make_unroll(seed, length=pieces * LENGTH, stream=stream)
+
+    def piece(i):
+      def cut(path, x):
+        start = i * LENGTH
+        overlap = int(path[0] == 'inputs')
+        return x[start : start + LENGTH + overlap]
+
+      steps = whole._replace(actor_state=(), stamp=())
+      return tree.map_structure_with_path(cut, steps)._replace(
+        actor_state=whole.actor_state,
+        stamp=whole.stamp._replace(sequence=np.int64(i)),
+      )
+
+    return whole, [piece(i) for i in range(pieces)]
+
+  return make
+
+
+@pytest.fixture
+def run(network, writer, variable_client, tensors):
+  """Has unrolls read; gives the items of both tables."""
+
+  def run(unrolls, age=None, counter=None, logger=None):
+    runner = learner_runner.LearnerRunner(
+      network,
+      iter([[tensors(unroll)] for unroll in unrolls]),
+      writer,
+      variable_client,
+      tf.Variable(0, dtype=tf.int64) if age is None else age,
+      counter,
+      logger,
+    )
+    runner.run()
+    return [
+      writer.items.get(name, []) for name in (tables.LEARNER, tables.DISTILL)
+    ]
+
+  return run
+
+
+def _assert_close(one, other):
+  tree.map_structure(
+    lambda x, y: np.testing.assert_allclose(x, y, rtol=1e-4, atol=1e-5),
+    tuple(one),
+    tuple(other),
+  )
+
+
+def _read(network, whole):
+  """Outputs and state after all steps but the bootstrap."""
+  inputs = tree.map_structure(lambda x: tf.constant(x[:-1]), whole.inputs)
+  return network.unroll(inputs, network.initial_state(whole.action.shape[1]))
+
+
+def _assert_as_one(network, learner_items, distill_items, whole):
+  """Items of one stream are as the network's answers on the whole."""
+  outputs, _ = _read(network, whole)
+  logits = np.concatenate([item.targets.logits for item in distill_items])
+  value = np.concatenate([item.targets.value for item in distill_items])
+  _assert_close((logits, value), outputs)
+  for i, item in enumerate(learner_items):
+    if not i:
+      expected = network.initial_state(whole.action.shape[1])
+    else:
+      until = tree.map_structure(
+        lambda x, i=i: x[: i * LENGTH + 1], whole.inputs
+      )
+      _, expected = _read(network, whole._replace(inputs=until))
+    _assert_close(item.learner_state, expected)
+
+
+def test_memory_is_carried(run, network, make_stream):
+  whole, pieces = make_stream(5)
+  items = run(pieces)
+  assert [len(of_table) for of_table in items] == [5, 5]
+  _assert_as_one(network, *items, whole)
+
+
+def test_unrolls_are_passed_on_as_they_are(run, make_stream):
+  _, pieces = make_stream(3)
+  for of_table in run(pieces):
+    for item, piece in zip(of_table, pieces):
+      tree.map_structure(
+        np.testing.assert_array_equal, tuple(item.unroll), tuple(piece)
+      )
+
+
+def test_every_stream_has_a_memory_of_its_own(run, network, make_stream):
+  wholes, streams = zip(*[make_stream(4, seed=s, stream=s) for s in range(2)])
+  order = [0, 0, 1, 0, 1, 1, 1, 0]
+  queues = [list(pieces) for pieces in streams]
+  items = run([queues[stream].pop(0) for stream in order])
+  for stream, whole in enumerate(wholes):
+    own = [
+      [i for i in of_table if i.unroll.stamp.stream == stream]
+      for of_table in items
+    ]
+    assert len(own[0]) == 4
+    _assert_as_one(network, *own, whole)
+
+
+@pytest.mark.parametrize(
+  'sequences', [[0, 1, 3], [0, 1, 0], [0, 1, 1], [5, 6, 8]]
+)
+def test_a_gap_empties_the_memory(run, network, make_stream, sequences):
+  _, pieces = make_stream(3)
+  learner_items, distill_items = run(
+    [
+      piece._replace(stamp=piece.stamp._replace(sequence=np.int64(sequence)))
+      for piece, sequence in zip(pieces, sequences)
+    ]
+  )
+  empty = network.initial_state(3)
+  for i in (0, 2):  # At the beginning and after the gap.
+    _assert_close(learner_items[i].learner_state, empty)
+    outputs, _ = _read(network, pieces[i])
+    targets = distill_items[i].targets
+    _assert_close((targets.logits, targets.value), outputs)
+  assert np.abs(learner_items[1].learner_state.memory).max() > 0.1
+
+
+def test_targets_tell_the_learners_age(run, make_stream, variable_client):
+  age = tf.Variable(7, dtype=tf.int64)
+  variable_client.on_update = lambda: age.assign_add(1)
+  _, pieces = make_stream(3)
+  _, distill_items = run(pieces, age)
+  ages = [item.targets.learner_updates for item in distill_items]
+  assert ages == [8, 9, 10]
+  assert {np.asarray(x).dtype for x in ages} == {np.dtype(np.int64)}
+  assert variable_client.updates == 3
+
+
+def test_newest_parameters_answer(
+  run, network, make_stream, variable_client, writer
+):
+  def move():
+    for variable in network.trainable_variables:
+      variable.assign_add(tf.ones_like(variable) / 10)
+
+  variable_client.on_update = move
+  (piece,) = make_stream(1)[1]
+  _, (item,) = run([piece])
+  outputs, _ = _read(network, piece)
+  _assert_close((item.targets.logits, item.targets.value), outputs)
+
+
+def test_counts_and_log(run, make_stream):
+  counter, logger = counting.Counter(), loggers.InMemoryLogger()
+  counter.increment(frames=50)
+  unrolls = make_stream(2)[1] + make_stream(1, stream=1)[1]
+  run(unrolls, counter=counter, logger=logger)
+  assert counter.get_counts() == {'frames': 50, 'unrolls': 3}
+  assert logger.data == [
+    {'frames': 50, 'unrolls': n, 'learner_age': 0, 'streams': streams}
+    for n, streams in ((1, 1), (2, 1), (3, 2))
+  ]
+
+
+def test_stops_when_nothing_can_be_written(run, make_stream, writer):
+  writer.stopped = True
+  counter = counting.Counter()
+  assert run(make_stream(2)[1], counter=counter) == [[], []]
+  assert counter.get_counts() == {}
+
+
+def test_tables_hold_their_kinds(run, make_stream):
+  (learner_item,), (distill_item,) = run(make_stream(1)[1])
+  assert isinstance(learner_item, types.LearnerItem)
+  assert isinstance(distill_item, types.DistillItem)
+  assert distill_item.targets.logits.shape == (LENGTH, 3, 4)
+  assert distill_item.targets.value.shape == (LENGTH, 3)

@@ -1,0 +1,283 @@
+"""The learner on batches that are made up."""
+
+import itertools
+
+from acme.utils import counting
+from acme.utils import loggers
+import numpy as np
+import pytest
+import tensorflow as tf
+import tree
+
+from agents.ald import learning
+from ald_acme import checkpoints
+from ald_acme import types
+
+LOSSES = ['vtrace', 'vmpo']
+
+
+@pytest.fixture
+def make_item(make_unroll, tensors):
+  """Makes an item of the `learner` table."""
+
+  def make(seed=0, change=lambda unroll: None, state=None, **kwargs):
+    unroll = make_unroll(seed, **kwargs)
+    change(unroll)
+    # Most tests have an LSTM learn: its graphs are made in no time.
+    return tensors(types.LearnerItem(unroll, state or unroll.actor_state))
+
+  return make
+
+
+@pytest.fixture
+def make_learner(make_networks, make_config):
+  """Makes a learner, and its log."""
+
+  def make(batches, network=None, **kwargs):
+    logger = loggers.InMemoryLogger()
+    learner = learning.ALDLearner(
+      network or make_networks().actor,
+      iter(batches),
+      make_config(**kwargs),
+      counting.Counter(),
+      logger,
+    )
+    return learner, logger.data
+
+  return make
+
+
+def _assert_same(one, other, **tolerance):
+  tree.map_structure(
+    lambda x, y: np.testing.assert_allclose(x, y, **tolerance), one, other
+  )
+
+
+@pytest.mark.parametrize('loss', LOSSES)
+def test_losses_fall_on_one_batch(make_learner, make_item, loss):
+  batch = [make_item(0), make_item(1)]
+  learner, log = make_learner(
+    itertools.repeat(batch),
+    loss=loss,
+    regulariser_cost=1.0,
+    target_update_period=1000,
+  )
+  learner.run(80)
+  for name in ('loss', 'value_loss', 'kl_to_actor'):
+    values = [row[name] for row in log]
+    assert np.isfinite(values).all()
+  assert log[-1]['loss'] < log[0]['loss'] - 0.1
+  assert log[-1]['value_loss'] < 0.5 * log[0]['value_loss']
+
+
+@pytest.mark.parametrize('loss', LOSSES)
+def test_learns_the_rewarded_action(
+  make_learner, make_item, make_networks, loss
+):
+  def pay_for_2(unroll):
+    unroll.is_last[:] = False
+    unroll.inputs.start_of_episode[:] = False
+    unroll.discount[:] = 0.0
+    unroll.reward[:] = unroll.action == 2
+    unroll.behaviour_logits[:] = 0.0
+
+  batches = [[make_item(seed, pay_for_2)] for seed in range(20)]
+  network = make_networks().actor
+  learner, log = make_learner(
+    itertools.cycle(batches),
+    network,
+    loss=loss,
+    regulariser_cost=0.0,
+    initial_temperature=0.1,  # Greedy, and with a loose leash.
+    initial_alpha=0.1,
+  )
+
+  def odds():
+    (item,) = batches[0]
+    outputs, _ = network.unroll(item.unroll.inputs, item.learner_state)
+    return np.mean(tf.nn.softmax(outputs.logits)[..., 2])
+
+  print('ODDS', odds())
+  learner.run(150)
+  print('ODDS', odds())
+  assert log[-1]['value_loss'] < 0.5 * log[0]['value_loss']
+
+
+def test_the_regulariser_holds_the_learner_near_the_actor(
+  make_learner, make_item
+):
+  final = []
+  for cost in (0.0, 10.0):
+    learner, log = make_learner(
+      itertools.repeat([make_item()]), regulariser_cost=cost
+    )
+    learner.run(40)
+    final.append(log[-1]['kl_to_actor'])
+  assert final[1] < 0.5 * log[0]['kl_to_actor']
+  assert final[1] < 0.5 * final[0]
+
+
+@pytest.mark.parametrize('loss', LOSSES)
+def test_masked_steps_do_not_matter(make_learner, make_item, loss):
+  def updated(change):
+    learner, _ = make_learner([[make_item(0, change)]], loss=loss)
+    learner.step()
+    return learner.save()
+
+  def of_steps(masked):
+    def change(unroll):
+      assert unroll.is_last.any()
+      chosen = unroll.is_last == masked
+      unroll.action[chosen] = (unroll.action[chosen] + 1) % 4
+      unroll.reward[chosen] = 1e6
+      unroll.discount[chosen] = 0.3
+      unroll.behaviour_logits[chosen] = [1e3, -1e3, 0, 7]
+
+    return change
+
+  expected = updated(lambda unroll: None)
+  _assert_same(updated(of_steps(masked=True)), expected, rtol=0, atol=0)
+  others = updated(of_steps(masked=False))
+  assert not np.allclose(others['variables'], expected['variables'])
+
+
+@pytest.mark.parametrize('loss', LOSSES)
+def test_a_batch_of_two_is_as_one_of_all_their_environments(
+  make_learner, make_item, loss
+):
+  items = [make_item(seed) for seed in (0, 1)]
+
+  def join(path, *leaves):
+    if not leaves[0].shape.rank:
+      return leaves[0]
+    return tf.concat(leaves, axis=int(path[0] != 'learner_state'))
+
+  # States of actors, alone among the rest, have the environments first.
+  joined = tree.map_structure_with_path(
+    join,
+    *[i._replace(unroll=i.unroll._replace(actor_state=())) for i in items],
+  )
+  states = []
+  for batch in (items, [joined]):
+    learner, _ = make_learner([batch], loss=loss)
+    learner.step()
+    states.append(learner.save())
+  _assert_same(*states, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+  'loss, role', [('vtrace', 'actor'), ('vmpo', 'actor'), ('vmpo', 'learner')]
+)
+def test_goes_on_from_what_was_saved(
+  make_learner, make_item, make_networks, tmp_path, loss, role
+):
+  network, another = (getattr(make_networks(seed), role) for seed in (0, 1))
+  batches = [
+    [make_item(seed, state=network.initial_state(3))] for seed in range(6)
+  ]
+  kwargs = {'loss': loss, 'target_update_period': 2}
+  learner, log = make_learner(batches, network, **kwargs)
+  learner.run(3)
+  folder = checkpoints.CheckpointFolder(str(tmp_path))
+  folder.save({'learner': learner.save()})
+  learner.run()
+
+  again, log_again = make_learner(batches[3:], another, **kwargs)
+  again.restore(folder.latest().state['learner'])
+  again.run()
+  _assert_same(again.save(), learner.save(), rtol=0, atol=0)
+  assert again.save()['updates'] == 6
+  assert [row['loss'] for row in log_again] == [row['loss'] for row in log[3:]]
+
+
+@pytest.mark.parametrize('loss', LOSSES)
+def test_what_was_saved_stays_as_it_was(make_learner, make_item, loss):
+  learner, _ = make_learner([[make_item()]] * 3, loss=loss)
+  learner.step()
+  state = learner.save()
+  before = tree.map_structure(np.array, state)
+  learner.run()
+  _assert_same(state, before, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize('loss, other', [LOSSES, LOSSES[::-1]])
+def test_states_of_another_loss_are_refused(make_learner, loss, other):
+  learner, _ = make_learner([], loss=loss)
+  with pytest.raises(ValueError, match=f"not made with loss='{other}'"):
+    make_learner([], loss=other)[0].restore(learner.save())
+
+
+def test_states_of_other_sizes_are_refused(
+  make_learner, make_networks, make_config
+):
+  sizes = make_config().networks
+  sizes.lstm += 1
+  learner, _ = make_learner([], make_networks(networks=sizes).actor)
+  with pytest.raises(ValueError, match='other sizes'):
+    make_learner([])[0].restore(learner.save())
+
+
+def test_variables_by_name(make_learner, make_item, make_networks):
+  network = make_networks().actor
+  learner, _ = make_learner([[make_item()]], network)
+  learner.step()
+  updates, variables = learner.get_variables(['updates', 'learner'])
+  assert updates == [1]
+  assert np.asarray(updates[0]).dtype == np.int64
+  assert len(variables) == len(network.trainable_variables)
+  for one, other in zip(variables, network.trainable_variables):
+    np.testing.assert_array_equal(one, other.numpy())
+  swapped = learner.get_variables(['learner', 'updates'])
+  _assert_same(swapped, [variables, updates])
+  with pytest.raises(KeyError, match='actor'):
+    learner.get_variables(['actor'])
+
+
+def test_the_target_is_copied_now_and_then(make_learner, make_item):
+  learner, log = make_learner(
+    [[make_item(seed)] for seed in range(7)],
+    loss='vmpo',
+    target_update_period=3,
+  )
+  targets, variables = [], []
+  for _ in range(8):
+    state = learner.save()
+    targets.append(state['target'])
+    variables.append(state['variables'])
+    learner.run(1)
+  for update, source in enumerate([0, 0, 0, 3, 3, 3, 6, 6]):
+    np.testing.assert_array_equal(targets[update], variables[source])
+  assert not np.array_equal(variables[3], variables[0])
+  # The policies are one just after a copy, and then they part.
+  np.testing.assert_allclose([log[i]['kl_to_target'] for i in (0, 3, 6)], 0)
+  assert min(log[i]['kl_to_target'] for i in (1, 2, 4, 5)) > 1e-6
+
+
+@pytest.mark.parametrize('initial', [0.1, 20.0, 1000.0])
+def test_duals_begin_as_configured(make_learner, make_item, initial):
+  learner, log = make_learner(
+    [[make_item()]],
+    loss='vmpo',
+    initial_temperature=initial,
+    initial_alpha=2 * initial,
+  )
+  learner.step()
+  assert log[0]['temperature'] == pytest.approx(initial, rel=1e-5)
+  assert log[0]['alpha'] == pytest.approx(2 * initial, rel=1e-5)
+
+
+def test_the_log(make_learner, make_item):
+  batch = [make_item(learner_updates=age) for age in (0, 1)]
+  learner, log = make_learner([batch] * 3)
+  learner.run()
+  assert [row['learner_updates'] for row in log] == [1, 2, 3]
+  assert [row['policy_lag'] for row in log] == [-0.5, 0.5, 1.5]
+  assert learner._counter.get_counts() == {'learner_updates': 3}
+  assert all(np.isfinite(list(row.values())).all() for row in log)
+
+
+@pytest.mark.parametrize('batches, steps, done', [(3, None, 3), (3, 2, 2)])
+def test_run(make_learner, make_item, batches, steps, done):
+  learner, log = make_learner([[make_item()]] * batches)
+  learner.run(steps)
+  assert len(log) == done

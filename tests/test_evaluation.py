@@ -1,0 +1,82 @@
+"""One whole episode in each environment, no more and no less."""
+
+import dm_env
+from dm_env import specs
+import numpy as np
+import pytest
+
+from ald_acme import evaluation
+from ald_acme import policies
+from ald_acme.environments import base
+
+
+class Toy(dm_env.Environment):
+  """Rewards 1 + 10 * action; a second episode unasked for would show."""
+
+  def __init__(self, length):
+    self._length, self._step, self.episodes = length, None, 0
+
+  def reset(self):
+    self._step, self.episodes = 0, self.episodes + 1
+    return dm_env.restart(np.float32(0))
+
+  def step(self, action):
+    if self._step in (None, self._length):
+      self._length = 1  # The episodes after the first are short and rich.
+      return self.reset()
+    self._step += 1
+    last = self._step == self._length
+    make = dm_env.termination if last else dm_env.transition
+    reward = 1.0 + 10.0 * action
+    return make(reward if self.episodes == 1 else 1e6, np.float32(self._step))
+
+  def observation_spec(self):
+    return specs.Array((), np.float32)
+
+  def action_spec(self):
+    return specs.DiscreteArray(9)
+
+
+class Policy:
+  """Always acts the same; takes note of what it sees."""
+
+  def __init__(self, action):
+    self._action = np.array(action)
+    self.seen = None
+
+  def reset(self):
+    self.seen = []
+
+  def inputs(self, timestep):
+    return timestep.step_type
+
+  def step(self, inputs):
+    self.seen.append(inputs)
+    return policies.Decision(self._action, None)
+
+
+@pytest.mark.parametrize('lengths', [[1], [3], [1, 4, 2], [5, 1, 1, 5], [2, 2]])
+def test_exactly_one_episode_each(lengths):
+  lengths, action = np.array(lengths), np.arange(len(lengths))
+  environment = base.Stacked([Toy(length) for length in lengths])
+  policy = Policy(action)
+  episodes = evaluation.play(environment, policy)
+  np.testing.assert_array_equal(episodes.lengths, lengths)
+  np.testing.assert_array_equal(episodes.returns, lengths * (1 + 10 * action))
+  assert episodes.lengths.dtype == np.int64
+  assert episodes.returns.dtype == np.float64
+  assert len(policy.seen) == lengths.max()  # Ends with the longest.
+
+
+def test_everything_is_reset():
+  toys = [Toy(2), Toy(3)]
+  environment, policy = base.Stacked(toys), Policy([0, 0])
+  environment.reset()
+  environment.step([0, 0])
+  for toy in toys:
+    toy.episodes = 0
+  for _ in range(2):
+    evaluation.play(environment, policy)
+    # The policy began anew, with a first step in every environment.
+    np.testing.assert_array_equal(policy.seen[0], int(dm_env.StepType.FIRST))
+    assert (np.stack(policy.seen[1:]) != int(dm_env.StepType.FIRST)).any()

@@ -1,0 +1,101 @@
+"""Where rows go: a CSV file, TensorBoard events and a report."""
+
+import glob
+import os
+import time
+
+import numpy as np
+import pytest
+from tensorboard.backend.event_processing import event_accumulator
+from tensorboard.util import tensor_util
+
+from ald_acme import curves
+from ald_acme import metrics
+from ald_acme import run_folder
+
+
+@pytest.fixture
+def folder(tmp_path):
+  return run_folder.RunFolder(str(tmp_path))
+
+
+def _events(folder, node):
+  """TensorBoard's `{tag: [(step, value)]}`."""
+  path = os.path.join(folder.tensorboard, node)
+  accumulator = event_accumulator.EventAccumulator(path)
+  accumulator.Reload()
+  return {
+    tag: [
+      (event.step, tensor_util.make_ndarray(event.tensor_proto).item())
+      for event in accumulator.Tensors(tag)
+    ]
+    for tag in accumulator.Tags()['tensors']
+  }
+
+
+def test_a_resumed_log_has_one_header(folder):
+  for frames in (1, 2):
+    logger = metrics.CSV(folder, 'actor_0')
+    logger.write({'return': frames / 2, 'frames': frames})
+    logger.close()
+  with open(os.path.join(folder.logs, 'actor_0.csv')) as file:
+    lines = file.read().splitlines()
+  assert lines == ['frames,return', '1,0.5', '2,1.0']
+
+
+def test_rows_are_there_at_once(folder):
+  logger = metrics.CSV(folder, 'actor_0')
+  for frames in range(3):
+    logger.write({'frames': frames, 'kl': float('nan')})
+    log = curves.read(folder, 'actor_0')  # While the file is open.
+    assert log['frames'] == list(range(frames + 1))
+    assert np.isnan(log['kl']).all()
+
+
+def test_tensorboard_events(folder):
+  logger = metrics.TensorBoard(folder, 'learner')
+  logger.write({'frames': 10, 'value_loss': 0.5, 'kl': float('nan')})
+  logger.write({'frames': 30, 'value_loss': np.float32(0.25), 'kl': 2})
+  before_closing = _events(folder, 'learner')
+  logger.close()
+  assert before_closing == _events(folder, 'learner')
+  assert before_closing == {
+    'learner/ValueLoss': [(10, 0.5), (30, 0.25)],
+    'learner/Kl': [(30, 2.0)],
+  }
+
+
+def test_a_row_goes_everywhere(folder):
+  reports = []
+  logger = metrics.make_logger(
+    folder, 'learner', lambda *report: reports.append(report), period=0.0
+  )
+  logger.write({'frames': np.int64(4), 'loss': np.float32(0.5)})
+  logger.close()
+  assert reports == [('learner', {'frames': 4.0, 'loss': 0.5})]
+  assert {type(value) for value in reports[0][1].values()} == {float}
+  log = curves.read(folder, 'learner')
+  assert log == {'frames': [4.0], 'loss': [0.5]}
+  assert _events(folder, 'learner') == {'learner/Loss': [(4, 0.5)]}
+
+
+@pytest.mark.parametrize(
+  'period, kept', [(0.0, [0, 1, 2, 3]), (0.15, [0, 2]), (100.0, [0])]
+)
+def test_rows_that_come_too_soon_are_dropped(period, kept):
+  reported = []
+  logger = metrics.make_logger(
+    None, 'node', lambda _, row: reported.append(row['frames']), period
+  )
+  for frames in range(4):
+    logger.write({'frames': frames})
+    time.sleep(0.2 if frames == 1 else 0.01)
+  assert reported == kept
+
+
+def test_no_folder_no_files(tmp_path, monkeypatch):
+  monkeypatch.chdir(tmp_path)
+  logger = metrics.make_logger(None, 'node')
+  logger.write({'frames': 1})
+  logger.close()
+  assert not glob.glob('**', recursive=True)

@@ -1,0 +1,373 @@
+"""The monitor against parts that are scripted, or gone."""
+
+import dataclasses
+import json
+import os
+import threading
+import time
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ald_acme import checkpoints
+from ald_acme import files
+from ald_acme import monitor
+from ald_acme import run_folder
+
+NAN = float('nan')
+
+
+def _row(actor_return, frames=0, learner_return=NAN):
+  return {
+    'frames': frames,
+    'actor_return': actor_return,
+    'final_return': actor_return - 0.01,
+    'learner_return': learner_return,
+  }
+
+
+class Gone(Exception):
+  """What a call to a node that ended raises."""
+
+
+@dataclasses.dataclass
+class Node:
+  """A counter, an evaluator and a part with a state, until it is gone."""
+
+  frames: int = 0
+  pace: int = 0  # Frames between two looks at the counter.
+  returns: float = 0.5
+  state: Any = None
+  gone: bool = False
+  asked: int = 0
+
+  def _answer(self, value):
+    self.asked += 1
+    if self.gone:
+      raise Gone('no answer')
+    return value
+
+  def get_counts(self):
+    self.frames += self.pace
+    # What nodes reported so far, which is less than they have done.
+    return self._answer(
+      {'frames': self.frames, 'learner_updates': 4, 'actor_updates': 10}
+    )
+
+  def evaluate(self):
+    return self._answer(_row(self.returns, self.frames, 0.75))
+
+  def save(self):
+    return self._answer(self.state)
+
+
+@dataclasses.dataclass
+class Run:
+  """A monitor, and all that it meets."""
+
+  monitor: monitor.Monitor
+  folder: run_folder.RunFolder
+  counter: Node
+  evaluator: Node
+  learner: Node
+  ended: list
+
+  def summary(self):
+    return files.read_json(self.folder.summary)
+
+  def progress(self):
+    return files.read_json(self.folder.progress)
+
+  def checkpoint(self):
+    return checkpoints.CheckpointFolder(self.folder.checkpoints).latest()
+
+  def run_until(self, reason, seconds=0.5):
+    """Runs, and asks for a stop after some time."""
+    timer = threading.Timer(seconds, self.monitor.request_stop, [reason])
+    timer.start()
+    self.monitor.run()
+    timer.join()
+
+
+@pytest.fixture
+def make(tmp_path):
+  """Makes a monitor of scripted parts."""
+
+  def make(max_frames=0, target_return=0.0, pace=0, frames=0, **kwargs):
+    folder = run_folder.RunFolder(str(tmp_path))
+    counter = Node(frames=frames, pace=pace)
+    evaluator = Node(frames=frames)
+    learner = Node(state={'updates': np.int64(5), 'variables': np.arange(3.0)})
+    savers = {
+      'learner': learner,
+      'actor_parameters': Node(state={'updates': np.int64(19)}),
+      'distiller_0': Node(state={'step': np.int64(19)}),
+    }
+    ended = []
+    arguments = {
+      'dprl': 4.0,
+      'seed': 11,
+      'checkpoint_period': 1000.0,
+      'checkpoints_kept': 3,
+      **kwargs,
+    }
+    part = monitor.Monitor(
+      folder,
+      monitor.Sources(counter, savers, evaluator),
+      monitor.Goal(max_frames, target_return),
+      on_end=lambda: ended.append(True),
+      **arguments,
+    )
+    return Run(part, folder, counter, evaluator, learner, ended)
+
+  return make
+
+
+def test_stops_at_max_frames(make):
+  run = make(max_frames=1000, pace=400)
+  run.monitor.run()
+  summary = run.summary()
+  # Frames after 1000 were counted as the end was on its way.
+  assert 1200 <= summary['frames'] <= 1600
+  assert summary.pop('frames') == run.progress()['frames']
+  assert 0 < summary.pop('wall_seconds') < 60
+  assert 0 <= summary.pop('frames_per_second') < 10_000
+  assert summary == {
+    'final_return': 0.49,
+    'learner_return': 0.75,
+    'solved_at_frames': None,
+    'dprl_configured': 4.0,
+    'dprl_measured': 3.8,
+    'actor_updates': 19,  # Those that the parts have done by now.
+    'learner_updates': 5,
+    'seed': 11,
+    'stopped_because': 'max_frames',
+  }
+  assert run.ended == [True]
+  assert run.monitor.wait_for_end(0)
+  assert os.path.getsize(run.folder.learning_curve) > 1000
+
+
+@pytest.mark.parametrize(
+  'target, returns, reason',
+  [
+    (0.8, [0.5, 0.8], 'target_return'),
+    (0.8, [0.9, 0.1], 'target_return'),
+    (0.8, [0.5, 0.79], 'by hand'),
+    (0.0, [0.5, 1.0], 'by hand'),
+  ],
+)
+def test_stops_at_target_return(make, target, returns, reason):
+  run = make(target_return=target)
+  for actor_return in returns:
+    run.monitor.report('evaluator', _row(actor_return))
+  run.monitor.report('actor_0', {'frames': 1.0, 'actor_return': 1.0})
+  run.run_until('by hand', 0.1)
+  assert run.summary()['stopped_because'] == reason
+
+
+def test_the_first_reason_counts(make):
+  run = make(max_frames=1, target_return=0.1, pace=5)
+  run.monitor.request_stop('by hand')
+  run.monitor.request_stop('again')
+  run.monitor.run()
+  assert run.summary()['stopped_because'] == 'by hand'
+
+
+@pytest.mark.parametrize(
+  'returns, last, solved_at',
+  [
+    ([0.5, 0.9499, 0.95, 0.97], 1.0, 300),
+    ([0.99, 0.1, 0.99], 0.1, 100),
+    ([0.5, 0.9], 0.99, 900),  # The evaluation at the end counts too.
+    ([0.5, 0.9], 0.5, None),
+    ([], 0.5, None),
+  ],
+)
+@pytest.mark.parametrize('earlier', [None, NAN, 50.0])
+def test_solved_at_the_first_evaluation(
+  make, returns, last, solved_at, earlier
+):
+  run = make(
+    frames=900, earlier=earlier and {'solved_at_frames': np.array(earlier)}
+  )
+  for i, actor_return in enumerate(returns):
+    run.monitor.report('evaluator', _row(actor_return, 100 * (i + 1)))
+  run.evaluator.returns = last
+  run.monitor.request_stop('by hand')
+  run.monitor.run()
+  expected = 50 if earlier == 50 else solved_at
+  assert run.summary()['solved_at_frames'] == expected
+  saved = run.checkpoint().state['run']['solved_at_frames']
+  np.testing.assert_equal(float(saved), NAN if expected is None else expected)
+
+
+def test_the_last_evaluation_is_the_final_one(make):
+  run = make()
+  run.monitor.report('evaluator', _row(0.9, learner_return=0.9))
+  run.evaluator.returns = 0.6
+  run.monitor.request_stop('by hand')
+  run.monitor.run()
+  assert run.summary()['final_return'] == 0.59
+  assert run.summary()['learner_return'] == 0.75
+  assert run.progress()['actor_return'] == 0.6
+
+
+def test_a_checkpoint_at_the_end(make):
+  run = make(frames=77)
+  run.monitor.request_stop('by hand')
+  run.monitor.run()
+  state = run.checkpoint().state
+  assert state.keys() == {
+    'counts',
+    'run',
+    'learner',
+    'actor_parameters',
+    'distiller_0',
+  }
+  assert state['counts']['frames'] == 77
+  assert state['learner']['updates'] == 5
+  np.testing.assert_array_equal(state['learner']['variables'], [0, 1, 2])
+  assert state['distiller_0']['step'] == 19
+
+
+@pytest.mark.parametrize('period, least, most', [(0.3, 2, 5), (1e9, 1, 1)])
+def test_checkpoints_as_time_goes(make, period, least, most):
+  run = make(checkpoint_period=period, checkpoints_kept=9)
+  run.run_until('by hand', 1.4)
+  names = os.listdir(run.folder.checkpoints)
+  assert least <= len(names) <= most
+
+
+@pytest.mark.parametrize(
+  'node', ['learner', 'evaluator', 'counter', 'all of them']
+)
+def test_the_end_is_written_whoever_is_gone(make, caplog, node):
+  run = make(pace=10, checkpoint_period=0.3)
+  run.monitor.report('evaluator', _row(0.5))
+  nodes = {n: getattr(run, n) for n in ('learner', 'evaluator', 'counter')}
+
+  def end():
+    for name in nodes if node == 'all of them' else [node]:
+      nodes[name].gone = True
+
+  timer = threading.Timer(0.3, end)
+  timer.start()
+  run.run_until(f'node {node} failed', 1.0)
+  assert run.summary()['stopped_because'] == f'node {node} failed'
+  assert run.summary()['final_return'] == 0.49
+  assert run.summary()['frames'] > 0
+  assert run.progress()['state'] == 'ended'
+  assert run.ended == [True]
+  assert run.monitor.wait_for_end(0)
+  assert not run.evaluator.asked  # It may wait for the node that is gone.
+  assert ('No checkpoint' in caplog.text) == (node != 'evaluator')
+
+
+@pytest.mark.parametrize('name', ['learner', 'evaluator'])
+def test_a_part_is_gone_at_an_orderly_end(make, name):
+  run = make(frames=77)
+  getattr(run, name).gone = True
+  run.monitor.request_stop('by hand')
+  run.monitor.run()
+  assert (run.checkpoint() is None) == (name == 'learner')
+  assert run.summary()['frames'] == 77
+  assert run.summary()['stopped_because'] == 'by hand'
+  assert run.ended == [True]
+
+
+def test_stopped_from_outside(make):
+  run = make(pace=10)
+  polls = iter([False, False, True])
+  run.monitor.run(lambda: next(polls))
+  assert run.summary()['stopped_because'] == 'terminated'
+  assert run.summary()['frames'] == 20
+  assert run.progress()['state'] == 'ended'
+  assert run.checkpoint() is None  # There was nobody left to ask.
+  assert run.evaluator.asked == 0
+
+
+def test_states_of_progress(make, monkeypatch):
+  run = make()
+  states, write_json = [], files.write_json
+
+  def write(path, value):
+    if path == run.folder.progress:
+      json.dumps(value, allow_nan=False)
+      states.append(value['state'])
+      run.counter.pace = 10
+    write_json(path, value)
+
+  monkeypatch.setattr(files, 'write_json', write)
+  run.run_until('by hand', 0.7)
+  assert states[:2] == ['starting', 'running']
+  assert set(states[1:-2]) == {'running'}
+  assert states[-2:] == ['ending', 'ended']
+
+
+def test_progress(make):
+  run = make(max_frames=10**6, frames=200)
+  for node, row in (
+    ('evaluator', _row(0.5, learner_return=0.8)),
+    ('evaluator', _row(0.6)),  # Without the learner, whose return stays.
+    ('distiller_0', {'kl': 0.02, 'teacher_lag': 1.0}),
+    ('distiller_1', {'kl': 7.0}),
+    ('learner', {'policy_lag': 3.0}),
+    ('learner', {'policy_lag': NAN}),
+  ):
+    run.monitor.report(node, row)
+  polls = iter([False, True])
+  run.monitor.run(lambda: next(polls))
+  progress = run.progress()
+  assert 0 < progress.pop('wall_seconds') < 60
+  assert progress == {
+    'state': 'ended',
+    'frames': 200,
+    'max_frames': 10**6,
+    'frames_per_second': 0.0,
+    'actor_return': 0.6,
+    'learner_return': 0.8,
+    'dprl': 2.5,
+    'kl': 0.02,
+    'policy_lag': 3.0,
+    'eta_seconds': None,
+    'learner_updates': 4,
+    'actor_updates': 10,
+  }
+
+
+def test_speed_is_counted_from_the_first_frame(make, monkeypatch):
+  run = make(max_frames=6000)
+  began, earlier = time.monotonic(), 5000  # Frames of the run gone on from.
+  monkeypatch.setattr(
+    run.counter,
+    'get_counts',
+    lambda: {
+      'frames': earlier + int(1000 * max(0, time.monotonic() - began - 0.8))
+    },
+  )
+  run.monitor.run()
+  assert run.summary()['stopped_because'] == 'max_frames'
+  # A poll of 0.2 s, or two, may lie between starting and the first frame.
+  assert 800 < run.summary()['frames_per_second'] < 1200
+  assert run.progress()['eta_seconds'] == 0
+
+
+def test_seconds_are_those_of_the_whole_run(make):
+  run = make(launched=time.time() - 100, earlier={'wall_seconds': 50.0})
+  run.monitor.request_stop('by hand')
+  run.monitor.run()
+  assert 150 <= run.summary()['wall_seconds'] < 160
+  assert 150 < run.checkpoint().state['run']['wall_seconds'] < 160
+
+
+def test_the_end_is_waited_for(make):
+  run = make()
+  assert not run.monitor.wait_for_end(0.01)
+  thread = threading.Thread(target=run.monitor.run)
+  thread.start()
+  assert not run.monitor.wait_for_end(0.01)
+  run.monitor.request_stop('by hand')
+  assert run.monitor.wait_for_end(30)
+  thread.join()

@@ -1,0 +1,97 @@
+"""Adam on a vector against Sonnet's Adam on the variables."""
+
+import numpy as np
+import pytest
+import sonnet as snt
+import tensorflow as tf
+
+from ald_acme import optimizers
+
+SHAPES = [(2, 3), (), (4,), (1, 2, 1)]
+SIZE = 13
+
+
+def _gradients(steps=6, scale=1.0, seed=0):
+  rng = np.random.RandomState(seed)
+  return [
+    [np.asarray(scale * rng.randn(*shape), np.float32) for shape in SHAPES]
+    for _ in range(steps)
+  ]
+
+
+def _flat(arrays):
+  return np.concatenate([np.ravel(array) for array in arrays])
+
+
+def test_flatten_and_unflatten():
+  variables = [tf.Variable(x) for x in _gradients(1)[0]]
+  vector = optimizers.flatten(variables)
+  np.testing.assert_array_equal(vector, _flat(variables))
+  back = optimizers.unflatten(vector, variables)
+  assert len(back) == len(variables)
+  for one, other in zip(back, variables):
+    assert one.shape == other.shape
+    np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize('graph', [False, True], ids=['eager', 'graph'])
+@pytest.mark.parametrize('max_norm', [None, 1e-3, 1.0, 3.5, 1e3])
+@pytest.mark.parametrize('epsilon', [1e-8, 1e-5, 0.1])
+def test_as_sonnets_adam(graph, max_norm, epsilon):
+  decays = {'beta1': 0.8, 'beta2': 0.95}
+  sonnets = snt.optimizers.Adam(3e-2, epsilon=epsilon, **decays)
+  mine = optimizers.FlatAdam(
+    SIZE, 3e-2, max_norm, beta_1=0.8, beta_2=0.95, epsilon=epsilon
+  )
+  step = tf.function(mine.step) if graph else mine.step
+  variables = [tf.Variable(tf.zeros(shape)) for shape in SHAPES]
+  vector = np.zeros(SIZE, np.float32)
+  for gradients in _gradients():
+    difference, norm = step(optimizers.flatten(gradients))
+    vector += difference
+    np.testing.assert_allclose(norm, tf.linalg.global_norm(gradients), 1e-6)
+    if max_norm is not None:
+      gradients, _ = tf.clip_by_global_norm(gradients, max_norm)
+    sonnets.apply([tf.convert_to_tensor(x) for x in gradients], variables)
+    np.testing.assert_allclose(vector, _flat(variables), rtol=1e-5, atol=1e-6)
+
+
+def test_first_step_by_hand():
+  adam = optimizers.FlatAdam(2, learning_rate=0.1, epsilon=1.0)
+  difference, norm = adam.step(tf.constant([3.0, -4.0]))
+  # Bias-corrected moments are g and g^2: a step of -0.1 g / (|g| + 1).
+  np.testing.assert_allclose(difference, [-0.075, 0.08], rtol=1e-5)
+  assert norm == 5.0
+
+
+def test_no_gradient_no_step():
+  adam = optimizers.FlatAdam(SIZE, 1.0, max_norm=1.0)
+  difference, norm = adam.step(tf.zeros([SIZE]))
+  np.testing.assert_array_equal(difference, np.zeros(SIZE))
+  assert norm == 0
+
+
+def test_goes_on_from_what_was_saved():
+  def make():
+    return optimizers.FlatAdam(SIZE, 1e-2, max_norm=1.0)
+
+  gradients = [optimizers.flatten(x) for x in _gradients()]
+  adam = make()
+  for gradient in gradients[:4]:
+    adam.step(gradient)
+  state = adam.save()
+  assert state['step'] == 4
+  expected = [adam.step(gradient)[0] for gradient in gradients[4:]]
+
+  again = make()
+  fresh = [again.step(gradient)[0] for gradient in gradients[4:]]
+  assert not np.allclose(fresh, expected, rtol=1e-2)
+  again.restore(state)
+  for gradient, difference in zip(gradients[4:], expected):
+    np.testing.assert_array_equal(again.step(gradient)[0], difference)
+
+
+def test_a_state_of_another_size_is_refused():
+  state = optimizers.FlatAdam(SIZE, 1e-2).save()
+  with pytest.raises(ValueError, match='13'):
+    optimizers.FlatAdam(SIZE + 1, 1e-2).restore(state)

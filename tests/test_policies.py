@@ -1,0 +1,151 @@
+"""Actions are drawn from the softmax; what a step needs is kept."""
+
+from acme import specs
+import dm_env
+import numpy as np
+import pytest
+import tensorflow as tf
+import tree
+
+from ald_acme import policies
+from ald_acme import types
+
+FIRST, MID, LAST = (int(step_type) for step_type in dm_env.StepType)
+LOGITS = np.log([0.1, 0.2, 0.7]).astype(np.float32)
+ALWAYS_2 = np.float32([-1e9, -1e9, 0])
+
+
+class Network:
+  """Fixed logits; the state counts an episode's steps and holds the inputs."""
+
+  def __init__(self, logits):
+    self._logits = logits
+
+  def initial_state(self, batch_size):
+    zeros = tf.zeros([batch_size])
+    return {'steps': zeros, 'seen': tf.stack(4 * [zeros], axis=1)}
+
+  def __call__(self, inputs, state):
+    steps = tf.where(inputs.start_of_episode, 0.0, state['steps']) + 1.0
+    logits = tf.tile(self._logits[np.newaxis], [steps.shape[0], 1])
+    leaves = [tf.cast(leaf, tf.float32) for leaf in tree.flatten(inputs)]
+    state = {'steps': steps, 'seen': tf.stack(leaves, axis=1)}
+    return types.Outputs(logits, steps), state
+
+
+def _policy(batch_size, seed=0, logits=LOGITS):
+  spec = specs.EnvironmentSpec(
+    observations={'x': specs.Array((), np.int64)},
+    actions=specs.DiscreteArray(len(logits)),
+    rewards=specs.Array((), np.float32),
+    discounts=specs.BoundedArray((), np.float32, 0.0, 1.0),
+  )
+  return policies.BatchedPolicy(Network(logits), spec, batch_size, seed)
+
+
+def _timestep(step_type, reward=None):
+  step_type = np.array(step_type)
+  reward = np.zeros(len(step_type)) if reward is None else np.array(reward)
+  return dm_env.TimeStep(
+    step_type=step_type,
+    reward=reward.astype(np.float32),
+    discount=np.ones(len(step_type), np.float32),
+    observation={'x': np.arange(len(step_type))},
+  )
+
+
+def _act(policy, *step_types):
+  """Actions `[steps, E]`."""
+  decisions = [policy.step(policy.inputs(_timestep(s))) for s in step_types]
+  return np.stack([decision.action for decision in decisions])
+
+
+@pytest.mark.parametrize('offset', [0.0, 50.0, -50.0])
+def test_frequencies_are_the_softmax(offset):
+  size = 40_000
+  policy = _policy(size, logits=LOGITS + np.float32(offset))
+  first, second = _act(policy, *2 * [[MID] * size])
+  both, _, _ = np.histogram2d(first, second, bins=3, range=[(-0.5, 2.5)] * 2)
+  p = np.exp(LOGITS)  # Steps are independent, so joint odds are products.
+  np.testing.assert_allclose(both / size, np.outer(p, p), atol=0.01)
+
+
+def test_what_is_impossible_does_not_happen():
+  actions = _act(_policy(1000, logits=ALWAYS_2), [MID] * 1000)
+  np.testing.assert_array_equal(actions, 2)
+
+
+@pytest.mark.parametrize('seed', [7, [7, 1], np.random.SeedSequence(7)])
+def test_seeds_reproduce(seed):
+  steps = 4 * [[MID] * 50]
+  actions = _act(_policy(50, seed), *steps)
+  np.testing.assert_array_equal(actions, _act(_policy(50, seed), *steps))
+  assert (actions != _act(_policy(50, seed=8), *steps)).any()
+
+
+def test_decisions():
+  policy = _policy(4)
+  decision = policy.step(policy.inputs(_timestep([MID] * 4)))
+  assert (decision.action.dtype, decision.action.shape) == (np.int32, (4,))
+  assert decision.logits.dtype == np.float32
+  np.testing.assert_array_equal(decision.logits, [LOGITS] * 4)
+
+
+def test_the_state_moves_on():
+  policy = _policy(3)
+  states = [policy.state]
+  for step_type in ([FIRST] * 3, [MID, LAST, MID], [MID, FIRST, LAST]):
+    _act(policy, step_type)
+    states.append(policy.state)
+  # A state that was taken before later steps is left as it was.
+  np.testing.assert_array_equal(
+    [state['steps'] for state in states],
+    [[0, 0, 0], [1, 1, 1], [2, 2, 2], [3, 1, 3]],
+  )
+
+
+def test_the_network_sees_the_inputs():
+  policy = _policy(4)
+  rng = np.random.RandomState(0)
+  for _ in range(5):
+    inputs = policy.inputs(_timestep(rng.randint(3, size=4), rng.randn(4)))
+    policy.step(inputs)
+    np.testing.assert_array_equal(
+      policy.state['seen'], np.stack(tree.flatten(inputs), axis=1)
+    )
+
+
+def test_inputs_hold_what_led_here():
+  policy = _policy(2, logits=ALWAYS_2)
+  _act(policy, [FIRST, FIRST])
+  timestep = _timestep([MID, LAST], [0.5, 1.0])
+  inputs = policy.inputs(timestep)
+  assert inputs.observation is timestep.observation
+  assert inputs.action.dtype == np.int32
+  np.testing.assert_array_equal(inputs.action, [2, 2])
+  np.testing.assert_array_equal(inputs.reward, [0.5, 1.0])
+  assert inputs.start_of_episode.dtype == bool
+  np.testing.assert_array_equal(inputs.start_of_episode, [False, False])
+
+
+def test_inputs_at_episode_starts_hold_no_action():
+  policy = _policy(2, logits=ALWAYS_2)
+  inputs = policy.inputs(_timestep([FIRST, FIRST]))
+  np.testing.assert_array_equal(inputs.action, [0, 0])
+  np.testing.assert_array_equal(inputs.start_of_episode, [True, True])
+  _act(policy, [FIRST, FIRST], [MID, LAST])
+  inputs = policy.inputs(_timestep([MID, FIRST], [0.5, 0.0]))
+  np.testing.assert_array_equal(inputs.start_of_episode, [False, True])
+  # As `types.Inputs` has it: the action before a start led nowhere.
+  np.testing.assert_array_equal(inputs.action, [2, 0])
+  assert inputs.action.dtype == np.int32
+
+
+def test_reset_forgets():
+  policy = _policy(3, logits=ALWAYS_2)
+  for _ in range(2):
+    np.testing.assert_array_equal(policy.state['steps'], np.zeros(3))
+    inputs = policy.inputs(_timestep([MID] * 3))
+    np.testing.assert_array_equal(inputs.action, np.zeros(3))
+    _act(policy, [MID] * 3, [MID] * 3)
+    policy.reset()
