@@ -124,7 +124,11 @@ def test_the_network_gives_the_behaviour_again(unrolls):
     np.testing.assert_allclose(
       outputs.logits, unroll.behaviour_logits, rtol=1e-5, atol=1e-5
     )
-  # The states matter: without them the logits are others.
+
+
+def test_the_state_matters(unrolls):
+  unroll, network = unrolls[0][1], unrolls[2]
+  inputs = tree.map_structure(lambda x: tf.constant(x[:-1]), unroll.inputs)
   outputs, _ = network.unroll(inputs, network.initial_state(3))
   assert np.abs(outputs.logits - unroll.behaviour_logits).max() > 1e-3
 

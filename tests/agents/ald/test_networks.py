@@ -1,0 +1,49 @@
+"""The default networks, at both presets."""
+
+import acme
+import pytest
+import tensorflow as tf
+
+from agents.ald import networks
+from ald_acme import types
+from ald_acme.environments import i_maze
+from ald_acme.networks import sizes
+
+
+@pytest.mark.parametrize(
+  'preset,state_shape,at_least,at_most',
+  [
+    ('small', (2, 2, 64, 64), 150_000, 200_000),
+    ('paper', (2, 4, 512, 256), 4_000_000, 8_000_000),
+  ],
+)
+def test_presets(preset, state_shape, at_least, at_most):
+  environment = i_maze.BatchedIMaze(2)
+  spec = acme.make_environment_spec(environment)
+  made = networks.make_default_networks(spec, sizes.PRESETS[preset])
+  size = sum(v.shape.num_elements() for v in made.learner.trainable_variables)
+  assert at_least <= size <= at_most
+  state = made.learner.initial_state(2)
+  assert state.memory.shape == state_shape
+  observation = environment.reset().observation
+  inputs = types.Inputs(
+    observation=tf.stack([observation] * 3),
+    action=tf.zeros([3, 2], tf.int32),
+    reward=tf.zeros([3, 2]),
+    start_of_episode=tf.zeros([3, 2], tf.bool),
+  )
+  for network in (made.actor, made.learner):
+    outputs, _ = network.unroll(inputs, network.initial_state(2))
+    assert outputs.logits.shape == (3, 2, spec.actions.num_values)
+    assert outputs.value.shape == (3, 2)
+
+
+def test_pairs_differ_by_seed():
+  spec = acme.make_environment_spec(i_maze.BatchedIMaze(1))
+
+  def weights(seed):
+    tf.random.set_seed(seed)
+    return networks.make_default_networks(spec).actor.trainable_variables[0]
+
+  tf.debugging.assert_equal(weights(1), weights(1))
+  assert not tf.reduce_all(weights(1) == weights(2))
