@@ -1,5 +1,6 @@
 """Launches a program on one machine and watches its processes."""
 
+from collections.abc import Sequence
 import multiprocessing
 from multiprocessing import forkserver
 import os
@@ -7,7 +8,6 @@ import runpy
 import sys
 import time
 import types
-from typing import Sequence
 from unittest import mock
 
 from absl import flags

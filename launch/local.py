@@ -10,6 +10,7 @@ import functools
 import importlib.metadata
 import os
 import platform
+import re
 import signal
 import subprocess
 import sys
@@ -39,6 +40,8 @@ flags.adopt_module_key_flags(options)
 
 _POLL = 0.25  # Seconds between looks at the processes.
 _INTERRUPTED = 130  # Exit status after Ctrl-C, by convention.
+# Exceptions, and what C++ logs of errors and fatal errors.
+_ERROR = re.compile(r'[\w.]*(Error|Exception|Interrupt)\b|[EF]\d{4} ')
 _LIBRARIES = (
   'ald-acme',
   'dm-acme',
@@ -194,8 +197,8 @@ def _run(opts, folder, checkpoint, launched, console) -> int:
   if failed:
     log = supervisor.log(failed)
     options.fail(
-      f'node {failed} failed ({supervisor.status(failed)}); its log, {log}, '
-      f'ends with: {_last_line(log)}',
+      f'node {failed} failed ({supervisor.status(failed)}); its log is {log}, '
+      f'and says: {_cause(log)}',
       status=1,
     )
   return _INTERRUPTED if interrupted else 0
@@ -208,10 +211,12 @@ def _progress(folder: run_folder.RunFolder) -> dict | None:
     return None
 
 
-def _last_line(path: str) -> str:
+def _cause(path: str) -> str:
+  """The line of a node's log that says why it ended, as near as we can tell."""
   with open(path, encoding='utf-8', errors='replace') as file:
     lines = [line.strip() for line in file if line.strip()]
-  return lines[-1] if lines else 'nothing'
+  errors = [line for line in lines if _ERROR.match(line)]
+  return (errors or lines or ['nothing'])[-1][:300]
 
 
 if __name__ == '__main__':

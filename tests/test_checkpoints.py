@@ -172,6 +172,13 @@ def test_damaged_ones_are_passed_over(folder, caplog, change):
   assert folder.latest() is None
 
 
+def test_checkpoints_outlive_the_machine(folder, monkeypatch):
+  synced = []
+  monkeypatch.setattr(os, 'fsync', synced.append)
+  folder.save(STATE)
+  assert synced
+
+
 def test_none_to_read(tmp_path):
   with pytest.raises(FileNotFoundError):
     checkpoints.read(str(tmp_path / 'checkpoint-000001.npz'))

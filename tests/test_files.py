@@ -29,6 +29,18 @@ def test_replaces_only_when_complete(path):
   assert _read(path) == b'new'
 
 
+@pytest.mark.parametrize('durable', [False, True])
+def test_durable_files_wait_for_the_disk(path, monkeypatch, durable):
+  synced = []
+  monkeypatch.setattr(
+    os, 'fsync', lambda file: synced.append(os.fstat(file).st_size)
+  )
+  with files.atomic(path, durable) as file:
+    file.write(b'new')
+  assert synced == [3] * durable
+  assert _read(path) == b'new'
+
+
 @pytest.mark.parametrize('error', [ValueError, KeyboardInterrupt, SystemExit])
 def test_an_error_leaves_the_old(path, error):
   with pytest.raises(error):

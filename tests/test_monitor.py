@@ -91,8 +91,9 @@ class Run:
 
 
 @pytest.fixture
-def make(tmp_path):
-  """Makes a monitor of scripted parts."""
+def make(tmp_path, monkeypatch):
+  """Makes a monitor of scripted parts, with little time between looks."""
+  monkeypatch.setattr(monitor, '_PERIOD', 0.1)
 
   def make(max_frames=0, target_return=0.0, pace=0, frames=0, **kwargs):
     folder = run_folder.RunFolder(str(tmp_path))
@@ -349,7 +350,7 @@ def test_speed_is_counted_from_the_first_frame(make, monkeypatch):
   )
   run.monitor.run()
   assert run.summary()['stopped_because'] == 'max_frames'
-  # A poll of 0.2 s, or two, may lie between starting and the first frame.
+  # A look or two may lie between starting and the first frame.
   assert 800 < run.summary()['frames_per_second'] < 1200
   assert run.progress()['eta_seconds'] == 0
 

@@ -184,9 +184,7 @@ class DistributedALD:
     return self.builder.make_networks(self._environment_spec())
 
   def _logger(self, node, watcher, period: float = 1.0) -> loggers.Logger:
-    # Told without waiting for an answer: nothing here hangs on the monitor.
-    report = watcher.futures.report
-    return metrics.make_logger(self.folder, node, report, period)
+    return metrics.make_logger(self.folder, node, watcher.report, period)
 
   def _saved(self, part: str) -> dict[str, Any] | None:
     """A part's state in the checkpoint that the run goes on from."""

@@ -68,7 +68,13 @@ def make(
   environments = []
   for i in range(batch_size):
     own = {**arguments, 'seed': seed + i} if seeded else arguments
-    environments.append(factory(**own))
+    try:
+      environments.append(factory(**own))
+    except Exception as error:  # Not ours; it may raise anything.
+      raise ValueError(
+        f'environment {name!r} cannot be made with {own} '
+        f'({type(error).__name__}: {error}).'
+      ) from error
   return base.Stacked(environments)
 
 

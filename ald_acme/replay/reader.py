@@ -74,8 +74,8 @@ class Reader(Iterator[list[Nest]]):
       num_workers_per_iterator=1,
       rate_limiter_timeout_ms=waiting.POLL_MS,
     )
-    # An autotuning iterator may take a minute to be destroyed (a lost wake-up in
-    # TensorFlow 2.8), and one is destroyed at every time-out.
+    # An autotuning iterator may take a minute to be destroyed (a wake-up is
+    # lost in TensorFlow 2.8), and one is destroyed at every time-out.
     options = tf.data.Options()
     options.autotune.enabled = False
     return dataset.with_options(options)

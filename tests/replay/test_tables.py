@@ -30,7 +30,7 @@ class Pump:
   def __init__(self, client, table):
     self._client, self._table = client, table
     self._stream = client.trajectory_writer(num_keep_alive_refs=1)
-    self._dataset = reverb.TrajectoryDataset(
+    dataset = reverb.TrajectoryDataset(
       client.server_address,
       table,
       dtypes=SPEC.dtype,
@@ -39,6 +39,9 @@ class Pump:
       num_workers_per_iterator=1,
       rate_limiter_timeout_ms=100,
     )
+    options = tf.data.Options()
+    options.autotune.enabled = False  # Or an iterator ends after a minute.
+    self._dataset = dataset.with_options(options)
     self._begun = 0
 
   def insert(self, most=100):

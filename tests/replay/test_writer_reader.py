@@ -189,6 +189,12 @@ def test_a_reader_waits_for_the_server(stop_after):
     next(reader)
 
 
+def test_a_time_out_takes_no_minute(serve):
+  reader = replay_reader.Reader(serve([_queue()]), 'queue')
+  # Whose iterators are destroyed at once, as those that autotune are not.
+  assert reader._make_dataset().options().autotune.enabled is False
+
+
 def test_waiting_is_reported(serve, stop_after, monkeypatch, caplog):
   impatient = functools.partial(waiting.Patience, patience=0.0)
   monkeypatch.setattr(waiting, 'Patience', impatient)

@@ -120,7 +120,7 @@ def make_unroll():
         start_of_episode=start,
       ),
       action=action[:-1],
-      reward=reward[1:],
+      reward=reward[1:].copy(),  # The inputs' own is left alone by changes.
       discount=discount[1:],
       is_last=is_last[:-1],
       behaviour_logits=rng.randn(length, E, A).astype(np.float32),
