@@ -107,6 +107,9 @@ def acting() -> float:
     def update(self, wait):
       pass
 
+    def update_and_wait(self):
+      pass
+
   config = ald_config.ALDConfig()
   environment = i_maze.BatchedIMaze(config.envs_per_actor)
   spec = acme.make_environment_spec(environment)

@@ -106,7 +106,7 @@ class UnrollActor:
     frames = int((~unroll.is_last).sum())
     self._counts = self._counter.increment(frames=frames, episodes=len(returns))
     # Pulling here, after the wait, gives the next unroll the newest policy.
-    self._variable_client.update(wait=True)
+    self._variable_client.update_and_wait()
     if self._logger:
       now = self._ages()
       self._logger.write(

@@ -41,8 +41,7 @@ class ALDConfig:
   queue_size: int = 1  # Back-pressure on the actors: small is on-policy.
   learner_queue_size: int = 1
   distill_table_size: int = 32
-  # As many as lie between runner and learner: so DpRL holds from the start.
-  distill_min_size: int = 3
+  distill_min_size: int = 1
   dprl: float = 4.0  # Distillation updates per learner update.
 
   # Learner's loss.

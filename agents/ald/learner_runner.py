@@ -62,7 +62,8 @@ class LearnerRunner:
       (unroll,) = next(self._unrolls)
     except StopIteration:
       return False
-    self._variable_client.update()
+    # At once: the distillers' targets are as old as these parameters.
+    self._variable_client.update_and_wait()
     state = self._recall(unroll)
     outputs, next_state = self._read(unroll.inputs, state)
     stamp = unroll.stamp

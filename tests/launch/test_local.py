@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from typing import ClassVar
 
 import numpy as np
 import psutil
@@ -24,7 +25,7 @@ START = 240  # Seconds that a start may take on a busy machine.
 class Run:
   """A launcher process and what it leaves behind."""
 
-  started = []
+  started: ClassVar[list[subprocess.Popen]] = []
 
   def __init__(self, workdir, *flags):
     self.folder = run_folder.RunFolder(str(workdir))
