@@ -5,6 +5,7 @@ import multiprocessing
 from multiprocessing import forkserver
 import os
 import runpy
+import signal
 import sys
 import time
 import types
@@ -26,11 +27,14 @@ def start_fork_server():
   and every node begins as a copy of it: ten nodes start in the time of one.
   """
   # Read when numpy is imported; TensorFlow's threads are set for each node.
-  os.environ.setdefault('OPENBLAS_NUM_THREADS', '1')
-  os.environ.setdefault('OMP_NUM_THREADS', '1')
+  os.environ['OPENBLAS_NUM_THREADS'] = os.environ['OMP_NUM_THREADS'] = '1'
   os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
   forkserver.set_forkserver_preload(['agents.preload'])
-  forkserver.ensure_running()
+  handler = signal.signal(signal.SIGINT, signal.SIG_IGN)  # It inherits this.
+  try:
+    forkserver.ensure_running()
+  finally:
+    signal.signal(signal.SIGINT, handler)
 
 
 class Supervisor:
@@ -88,7 +92,6 @@ class Supervisor:
             self.log(name),
           ),
           name=name,
-          daemon=True,  # Not joined, but ended, if the launcher fails.
         )
         process.start()
         self._nodes[name] = process
@@ -98,30 +101,36 @@ class Supervisor:
     return os.path.join(self._logs, f'{name}.log')
 
   def failed(self) -> str | None:
-    """The name of a node whose process ended badly, None if all is well."""
-    for name, process in self._nodes.items():
-      if process.exitcode not in (None, 0):
-        return name
-    return None
+    """The name of a node that has ended, None if all are there.
+
+    Until the program's end no node has a reason to end, not even well.
+    """
+    ended = {
+      n: p.exitcode for n, p in self._nodes.items() if p.exitcode is not None
+    }
+    # Where one drew others after it, those that ended by themselves are last.
+    return max(ended, key=lambda name: ended[name] != 0, default=None)
 
   def status(self, name: str) -> str:
     """How a node's process ended, in words."""
     code = self._nodes[name].exitcode
     return f'signal {-code}' if code < 0 else f'exit code {code}'
 
-  def ended(self) -> bool:
-    """Whether every node came to its own end."""
-    return all(p.exitcode is not None for p in self._nodes.values())
+  def request_stop(self, reason: str, failed: bool = False):
+    """Has the monitor save and write the end, if it is there to.
 
-  def request_stop(self, reason: str):
-    """Has the monitor save and write the end, if it is there to."""
-    if self._nodes['monitor_0'].exitcode is not None:
+    Args:
+      reason: for the summary.
+      failed: whether a node is gone.
+    """
+    monitor = self._nodes.get('monitor_0')
+    if monitor is None or monitor.exitcode is not None:
       return
     client = courier.Client(
       self._watcher._address.resolve(), call_timeout=_END, wait_for_ready=False
     )
     try:
-      client.request_stop(reason)
+      client.request_stop(reason, failed)
       client.wait_for_end(_END)
     except Exception:  # It had not started, or hangs: nothing can be saved.
       pass
@@ -129,7 +138,8 @@ class Supervisor:
   def stop(self):
     """Ends every process and waits for them."""
     for process in self._nodes.values():
-      process.terminate()
+      if process.exitcode is None:
+        process.terminate()
     deadline = time.monotonic() + _GRACE
     for process in self._nodes.values():
       process.join(max(0.0, deadline - time.monotonic()))

@@ -4,7 +4,6 @@ import glob
 import os
 import re
 from typing import Any, NamedTuple
-import zipfile
 
 from absl import logging
 import numpy as np
@@ -77,7 +76,9 @@ def read(path: str) -> State:
   try:
     with np.load(path, allow_pickle=False) as arrays:
       return _unflatten({name: arrays[name] for name in arrays.files})
-  except (zipfile.BadZipFile, EOFError, KeyError, ValueError) as error:
+  except FileNotFoundError:
+    raise
+  except Exception as error:  # Damage can raise nearly anything in zipfile.
     raise ValueError(f'Checkpoint {path} is damaged ({error}).') from error
 
 

@@ -10,11 +10,15 @@ from typing import Any
 from absl import logging
 
 from ald_acme import checkpoints
-from ald_acme import curves
 from ald_acme import files
 from ald_acme import run_folder
 
 _PERIOD = 0.5  # Seconds between looks at the counts.
+# Parts whose state has the exact count of their updates.
+_COUNTED_BY = {
+  'learner': 'learner_updates',
+  'actor_parameters': 'actor_updates',
+}
 SOLVED = 0.95  # The return that `solved_at_frames` is about.
 
 
@@ -65,6 +69,7 @@ class Monitor:
     checkpoints_kept: int,
     launched: float | None = None,
     earlier: dict[str, Any] | None = None,
+    earlier_counts: Mapping[str, float] | None = None,
     on_end: Callable[[], None] = lambda: None,
   ):
     """Begins to watch.
@@ -80,6 +85,7 @@ class Monitor:
       launched: when the program was launched, seconds since the epoch; by
         default now.
       earlier: the monitor's part of the checkpoint that the run goes on from.
+      earlier_counts: the counts in it; DpRL is measured from there on.
       on_end: called last; it stops the program.
     """
     self._folder, self._sources, self._goal = folder, sources, goal
@@ -96,7 +102,9 @@ class Monitor:
     self._first_frames: tuple[float, int] | None = None  # (time, frames)
     self._reports: dict[str, dict[str, float]] = {}
     self._counts: dict[str, float] = {}
+    self._earlier_counts = dict(earlier_counts or {})
     self._stop_reason: str | None = None
+    self._failed = False
     self._stop_requested = threading.Event()
     self._ended = threading.Event()
 
@@ -116,9 +124,15 @@ class Monitor:
     if target and actor_return >= target:
       self.request_stop('target_return')
 
-  def request_stop(self, reason: str):
-    """Ends the run; the first reason counts."""
-    self._stop_reason = self._stop_reason or reason
+  def request_stop(self, reason: str, failed: bool = False):
+    """Ends the run; the first reason counts.
+
+    Args:
+      reason: for the summary.
+      failed: whether a node is gone, so that not everybody can be asked.
+    """
+    if self._stop_reason is None:
+      self._stop_reason, self._failed = reason, failed
     self._stop_requested.set()
 
   def wait_for_end(self, seconds: float) -> bool:
@@ -156,49 +170,40 @@ class Monitor:
   def _save(self) -> str | None:
     """Writes a checkpoint; None, with a warning, if a part is missing."""
     try:
+      counts = dict(self._sources.counter.get_counts())
       state = {
-        'counts': dict(self._sources.counter.get_counts()),
-        'run': {
-          'wall_seconds': self._wall_seconds(),
-          'solved_at_frames': self._solved_at,
-        },
+        name: saver.save() for name, saver in self._sources.savers.items()
       }
-      for name, saver in self._sources.savers.items():
-        state[name] = saver.save()
     except Exception as error:  # A node may be gone; its error can be any.
       logging.warning('No checkpoint: a node does not answer (%s).', error)
       return None
+    # Nodes report their counts with delay; their states are exact.
+    for part, count in _COUNTED_BY.items():
+      if part in state:
+        counts[count] = int(state[part]['updates'])
+    self._counts = counts
+    state['counts'] = counts
+    state['run'] = {
+      'wall_seconds': self._wall_seconds(),
+      'solved_at_frames': self._solved_at,
+    }
     path = self._checkpoints.save(state)
     logging.info('Saved %s', path)
     return path
 
   def _end(self):
-    reason = self._stop_reason
-    failed = reason.startswith('node ')
-    if not failed:
+    if not self._failed and self._stop_reason in (
+      'max_frames',
+      'target_return',
+    ):
       try:
         self.report('evaluator', self._sources.evaluator.evaluate())
       except Exception as error:  # As above; the end must be written.
         logging.warning('No last evaluation: %s', error)
-    # Frames that were counted while the stop was on its way belong to it.
-    self._count_exactly()
     self._save()
-    self._write_end(reason)
+    self._write_end(self._stop_reason)
     self._ended.set()
     self._on_end()
-
-  def _count_exactly(self):
-    """Replaces counts that nodes report with delay by what they have now."""
-    try:
-      self._count()
-      for name, count in (
-        ('learner', 'learner_updates'),
-        ('actor_parameters', 'actor_updates'),
-      ):
-        state = self._sources.savers[name].save()
-        self._counts[count] = int(state['updates'])
-    except Exception as error:  # As above.
-      logging.warning('Counts are those of the last report: %s', error)
 
   # --- What people read.
 
@@ -215,10 +220,11 @@ class Monitor:
     return (self._counts.get('frames', 0) - frames) / seconds
 
   def _dprl_measured(self) -> float:
-    learner_updates = self._counts.get('learner_updates', 0)
-    if not learner_updates:
-      return math.nan
-    return self._counts.get('actor_updates', 0) / learner_updates
+    actor_updates, learner_updates = (
+      self._counts.get(name, 0) - self._earlier_counts.get(name, 0)
+      for name in ('actor_updates', 'learner_updates')
+    )
+    return actor_updates / learner_updates if learner_updates else math.nan
 
   def _newest(self, node: str, name: str) -> float | None:
     return self._reports.get(node, {}).get(name)
@@ -264,7 +270,6 @@ class Monitor:
         'stopped_because': reason,
       },
     )
-    curves.draw(self._folder)
     self._write_progress('ended')
 
 

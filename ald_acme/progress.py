@@ -9,6 +9,7 @@ from rich import console as rich_console
 from rich import live as rich_live
 from rich import panel as rich_panel
 from rich import table as rich_table
+from rich import text
 
 from ald_acme import run_folder
 
@@ -64,7 +65,7 @@ class Display:
     ):
       grid.add_row(f'[dim]{left[0]}', left[1], f'[dim]{right[0]}', right[1])
     return rich_panel.Panel(
-      grid, title=f'ALD  {self._folder.path}', expand=False
+      grid, title=text.Text(f'ALD  {self._folder.path}'), expand=False
     )
 
 
@@ -123,4 +124,6 @@ def print_summary(
     ('checkpoint', checkpoint),
     ('summary', folder.summary),
   ):
-    console.print(f'{name}: {path or "none"}', highlight=False, soft_wrap=True)
+    console.print(
+      f'{name}: {path or "none"}', highlight=False, markup=False, soft_wrap=True
+    )

@@ -1,8 +1,11 @@
 """A run is a folder: what is where in it."""
 
 import dataclasses
+import fcntl
+import itertools
 import os
 import time
+from typing import TextIO
 
 from ald_acme import files
 
@@ -61,8 +64,11 @@ class RunFolder:
     """Whether the folder holds a run."""
     return os.path.exists(self.config)
 
-  def create(self):
-    """Makes the folder for a new run.
+  def create(self) -> TextIO:
+    """Makes the folder for a new run, and locks it.
+
+    Returns:
+      The lock; the folder is in use as long as it is open.
 
     Raises:
       ValueError: if it holds a run already, or cannot be written.
@@ -72,54 +78,89 @@ class RunFolder:
         f'workdir {self.path!r} holds another run; choose a new folder, or '
         'give --resume to continue that run.'
       )
-    self._make_writable()
+    lock = self._lock()
+    os.makedirs(self.logs, exist_ok=True)
+    return lock
 
-  def reopen(self):
-    """Prepares to continue the folder's run.
+  def reopen(self) -> TextIO:
+    """Locks the folder to continue its run.
+
+    Returns:
+      The lock; the folder is in use as long as it is open.
 
     Raises:
-      ValueError: if it holds none, or cannot be written.
+      ValueError: if it holds none, is in use, or cannot be written.
     """
     if not self.exists():
       raise ValueError(
         f'workdir {self.path!r} holds no run to resume (no config.json); check '
         'the path, or leave --resume out to begin a new run there.'
       )
-    self._make_writable()
+    return self._lock()
 
-  def _make_writable(self):
+  def _lock(self) -> TextIO:
     try:
-      os.makedirs(self.logs, exist_ok=True)
-      probe = self._join('.writable')
-      with open(probe, 'w', encoding='utf-8'):
-        pass
-      os.remove(probe)
+      os.makedirs(self.path, exist_ok=True)
+      lock = open(self._join('.lock'), 'w', encoding='utf-8')
     except OSError as error:
       raise ValueError(
         f'workdir {self.path!r} cannot be written ({error.strerror}); choose '
         'another with --workdir.'
       ) from error
+    try:
+      fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+      raise ValueError(
+        f'workdir {self.path!r} is in use by a run that has not ended; wait '
+        'for it, or choose another with --workdir.'
+      ) from error
+    return lock
 
   def next_node_logs(self) -> str:
     """A new folder for what this launch's nodes print."""
     os.makedirs(self.node_logs, exist_ok=True)
-    path = os.path.join(
-      self.node_logs, f'launch-{len(os.listdir(self.node_logs)) + 1}'
-    )
+    numbers = [
+      int(name[7:])
+      for name in os.listdir(self.node_logs)
+      if name.startswith('launch-') and name[7:].isdigit()
+    ]
+    path = os.path.join(self.node_logs, f'launch-{max(numbers, default=0) + 1}')
     os.makedirs(path)
     return path
 
   def read_config(self) -> dict:
-    """The contents of config.json; ValueError if it is damaged."""
-    return files.read_json(self.config)
+    """The contents of config.json.
+
+    Raises:
+      ValueError: if it is damaged, or is not the configuration of a run.
+    """
+    try:
+      saved = files.read_json(self.config)
+    except (OSError, UnicodeDecodeError) as error:
+      raise ValueError(f'{self.config} cannot be read: {error}') from error
+    wanted = {'config': dict, 'environment': str, 'environment_kwargs': str}
+    for name, kind in wanted.items():
+      if not isinstance(saved, dict) or not isinstance(saved.get(name), kind):
+        raise ValueError(
+          f'{self.config} is not the configuration of a run: it has no '
+          f'{name!r}; restore the file, or begin a new run.'
+        )
+    return saved
 
 
-def default_path(name: str) -> str:
-  """A folder under `runs/` that does not exist yet."""
+def make_default(name: str) -> str:
+  """Makes a new folder under `runs/` and returns its path."""
   stamp = time.strftime('%Y%m%d-%H%M%S')
-  path = base = os.path.join('runs', f'{name}-{stamp}')
-  number = 1
-  while os.path.exists(path):
-    number += 1
-    path = f'{base}-{number}'
-  return path
+  for number in itertools.count(1):
+    suffix = f'-{number}' if number > 1 else ''
+    path = os.path.join('runs', f'{name}-{stamp}{suffix}')
+    try:
+      os.makedirs(path)
+      return path
+    except FileExistsError:
+      continue
+    except OSError as error:
+      raise ValueError(
+        f'workdir {path!r} cannot be written ({error.strerror}); choose '
+        'another with --workdir.'
+      ) from error

@@ -13,7 +13,8 @@ class Inputs(NamedTuple):
 
   Attributes:
     observation: the environment's observation, a nest.
-    action: int32, the action that led here; 0 at the start of an episode.
+    action: int32, the action that led here; it means nothing at the start of
+      an episode.
     reward: float32, the reward that came with the observation.
     start_of_episode: bool, true where the recurrent state must be reset before
       this step is read.

@@ -26,9 +26,10 @@ def check_types(config: Any, where: str = ''):
         f'{_name(field.name, where)} must be of type {wanted.__name__}, but '
         f'received {value!r}.'
       )
-    if isinstance(value, float) and math.isnan(value):
+    if isinstance(value, float) and not math.isfinite(value):
       raise ValueError(
-        f'{_name(field.name, where)} must be a number, but received nan.'
+        f'{_name(field.name, where)} must be a finite number, but received '
+        f'{value}.'
       )
 
 

@@ -30,6 +30,7 @@ from absl import flags
 from rich import console as rich_console
 
 from ald_acme import checkpoints
+from ald_acme import curves
 from ald_acme import files
 from ald_acme import progress
 from ald_acme import run_folder
@@ -57,63 +58,86 @@ def main(_) -> int:
   launched = time.time()
   console = rich_console.Console()
   try:
-    opts, folder, checkpoint = _prepare()
+    opts, folder, lock, checkpoint = _prepare()
   except options.UsageError as error:
     options.fail(str(error), status=2)
   except ValueError as error:
     options.fail(str(error), status=1)
-  console.print(
-    f'Training on {opts.environment}({opts.environment_kwargs}), seed '
-    f'{opts.config.seed}, in {folder.path}',
-    highlight=False,
-    soft_wrap=True,
-  )
-  return _run(opts, folder, checkpoint, launched, console)
+  with lock:
+    console.print(
+      f'Training on {opts.environment}({opts.environment_kwargs}), seed '
+      f'{opts.config.seed}, in {folder.path}',
+      highlight=False,
+      markup=False,
+      soft_wrap=True,
+    )
+    return _run(opts, folder, checkpoint, launched, console)
 
 
 def _prepare():
-  """Checks everything that can be checked before a process starts."""
+  """Checks everything that can be checked before a process starts.
+
+  Returns:
+    The options, the run's folder and its lock, and the checkpoint to go on
+    from, None to begin.
+  """
   workdir = flags.FLAGS.workdir
-  saved = None
+  saved = checkpoint = None
   if flags.FLAGS.resume:
     if not workdir:
       raise options.UsageError(
         '--resume needs --workdir, the folder of the run to continue.'
       )
     folder = run_folder.RunFolder(os.path.abspath(workdir))
-    folder.reopen()
+    lock = folder.reopen()
     saved = folder.read_config()
   opts = options.read(saved)
   try:
     arguments = registry.parse_arguments(opts.environment_kwargs)
-    registry.make(opts.environment, arguments, 1, 0).close()
+    registry.check(opts.environment, arguments)
   except ValueError as error:
     raise options.UsageError(str(error)) from error
-  checkpoint = None
-  if opts.resume:
-    checkpoint = checkpoints.CheckpointFolder(folder.checkpoints).latest()
-    if checkpoint is None:
-      raise ValueError(
-        f'{folder.checkpoints} holds no checkpoint that can be read; begin a '
-        'new run in another workdir.'
-      )
+  if saved is not None:
+    checkpoint = _checkpoint(folder, opts.config.max_frames)
   else:
-    folder = run_folder.RunFolder(
-      os.path.abspath(opts.workdir or run_folder.default_path('ald'))
-    )
-    folder.create()
+    workdir = opts.workdir or run_folder.make_default('ald')
+    folder = run_folder.RunFolder(os.path.abspath(workdir))
+    lock = folder.create()
   files.write_json(folder.config, _description(opts, saved))
-  return opts, folder, checkpoint
+  return opts, folder, lock, checkpoint
+
+
+def _checkpoint(
+  folder: run_folder.RunFolder, max_frames: int
+) -> checkpoints.Checkpoint | None:
+  """The checkpoint to go on from; None if the run ended before its first."""
+  found = checkpoints.CheckpointFolder(folder.checkpoints)
+  checkpoint = found.latest()
+  if checkpoint is None and found.paths():
+    raise ValueError(
+      f'no checkpoint in {folder.checkpoints} can be read; begin a new run in '
+      'another workdir.'
+    )
+  if checkpoint:
+    frames = int(checkpoint.state['counts'].get('frames', 0))
+    if max_frames and frames >= max_frames:
+      raise options.UsageError(
+        f'the run has {frames} frames and max_frames is {max_frames}: there is '
+        'nothing left to do; give a higher --max_frames.'
+      )
+  return checkpoint
 
 
 def _description(opts: options.Options, saved: dict | None) -> dict:
   """What config.json says of a run."""
-  commit = subprocess.run(
-    ['git', '-C', bootstrap.ROOT, 'rev-parse', 'HEAD'],
-    capture_output=True,
-    text=True,
-    check=False,
-  ).stdout.strip()
+  commit = None
+  with contextlib.suppress(OSError):  # There may be no git.
+    commit = subprocess.run(
+      ['git', '-C', bootstrap.ROOT, 'rev-parse', 'HEAD'],
+      capture_output=True,
+      text=True,
+      check=False,
+    ).stdout.strip()
   versions = {'python': platform.python_version()}
   for library in _LIBRARIES:
     with contextlib.suppress(importlib.metadata.PackageNotFoundError):
@@ -135,8 +159,16 @@ def _run(opts, folder, checkpoint, launched, console) -> int:
   node_logs = folder.next_node_logs()
   with contextlib.suppress(FileNotFoundError):
     os.remove(folder.progress)
-    os.remove(folder.summary)
 
+  interrupted = False
+
+  def interrupt(*_):
+    nonlocal interrupted
+    interrupted = True
+
+  signal.signal(signal.SIGINT, interrupt)
+  signal.signal(signal.SIGTERM, interrupt)
+  failed = None
   with progress.Display(folder, console) as display:
     display.show(None)
     # Imported here, so that a wrong command line is refused at once.
@@ -153,7 +185,6 @@ def _run(opts, folder, checkpoint, launched, console) -> int:
         opts.environment,
         registry.parse_arguments(opts.environment_kwargs),
       ),
-      opts.config,
       folder,
       checkpoint.path if checkpoint else None,
       launched,
@@ -161,32 +192,27 @@ def _run(opts, folder, checkpoint, launched, console) -> int:
     supervisor = supervision.Supervisor(
       program, ald_program.local_resources(program), watcher, node_logs
     )
-    interrupted = False
-
-    def interrupt(*_):
-      nonlocal interrupted
-      interrupted = True
-
-    signal.signal(signal.SIGINT, interrupt)
-    signal.signal(signal.SIGTERM, interrupt)
-    failed = None
     try:
-      supervisor.launch()
-      while not failed and not interrupted and not supervisor.ended():
-        failed = supervisor.failed()
+      if not interrupted:
+        supervisor.launch()
+      while not (failed or interrupted or _has_ended(folder)):
         display.show(_progress(folder))
         time.sleep(_POLL)
-      if (_progress(folder) or {}).get('state') == 'ended':
+        # In this order: nodes may end once the end is written.
+        failed = supervisor.failed()
+        failed = None if _has_ended(folder) else failed
+      if _has_ended(folder):
         interrupted = False  # The signal was the program's own end.
-      if failed:
-        supervisor.request_stop(f'node {failed} failed')
-      elif interrupted:
+      elif failed:
+        supervisor.request_stop(f'node {failed} failed', failed=True)
+      else:
         console.print('Stopping: saving a checkpoint.')
         supervisor.request_stop('interrupted')
     finally:  # Whatever happens here, no process is left.
       supervisor.stop()
 
-  if os.path.exists(folder.summary):
+  if _has_ended(folder):
+    curves.draw(folder)
     paths = checkpoints.CheckpointFolder(folder.checkpoints).paths()
     progress.print_summary(
       files.read_json(folder.summary),
@@ -202,6 +228,11 @@ def _run(opts, folder, checkpoint, launched, console) -> int:
       status=1,
     )
   return _INTERRUPTED if interrupted else 0
+
+
+def _has_ended(folder: run_folder.RunFolder) -> bool:
+  """Whether the monitor has written the end of the run."""
+  return (_progress(folder) or {}).get('state') == 'ended'
 
 
 def _progress(folder: run_folder.RunFolder) -> dict | None:

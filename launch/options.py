@@ -40,40 +40,29 @@ _PRESET = flags.DEFINE_enum(
   'accelerator.',
 )
 # Shorthands for fields of the configuration.
-for _define, _name, _help in (
-  (flags.DEFINE_integer, 'seed', 'Seeds every node.'),
-  (flags.DEFINE_integer, 'max_frames', 'Stop after these frames; 0: never.'),
-  (
+_SHORTHANDS = {
+  'seed': (flags.DEFINE_integer, 'Seeds every node.'),
+  'max_frames': (flags.DEFINE_integer, 'Stop after these frames; 0: never.'),
+  'target_return': (
     flags.DEFINE_float,
-    'target_return',
     'Stop when an evaluation of the actor reaches this return; 0: never.',
   ),
-  (flags.DEFINE_integer, 'num_actors', 'Actor processes.'),
-  (flags.DEFINE_integer, 'envs_per_actor', 'Environments of each actor.'),
-  (flags.DEFINE_integer, 'num_distillers', 'Distiller processes (N_D).'),
-  (
+  'num_actors': (flags.DEFINE_integer, 'Actor processes.'),
+  'envs_per_actor': (flags.DEFINE_integer, 'Environments of each actor.'),
+  'num_distillers': (flags.DEFINE_integer, 'Distiller processes (N_D).'),
+  'dprl': (
     flags.DEFINE_float,
-    'dprl',
     'Distillation updates per learner update; may be a fraction.',
   ),
-):
+}
+for _name, (_define, _help) in _SHORTHANDS.items():
   _define(_name, None, f'{_help} Same as --config.{_name}.')
-_SHORTHANDS = (
-  'seed',
-  'max_frames',
-  'target_return',
-  'num_actors',
-  'envs_per_actor',
-  'num_distillers',
-  'dprl',
-)
 
 
 def fail(message: str, status: int):
   """Ends the program with one line that says what is wrong."""
-  print(f'error: {message}', file=sys.stderr)
-  if status == 2:
-    print('Run with --help for the options.', file=sys.stderr)
+  more = ' (--help lists the options)' if status == 2 else ''
+  print(f'error: {" ".join(message.split())}{more}', file=sys.stderr)
   sys.exit(status)
 
 
@@ -86,9 +75,17 @@ def _define_config():
       'Any field of the configuration, such as --config.discount=0.98 or '
       '--config.networks.lstm=128.',
     )
-  except (KeyError, TypeError, ValueError) as error:
-    message = str(error).strip('\'"').split(' on dataclass')[0]
-    fail(f'--config: {message}.', status=2)
+  except (flags.Error, KeyError, TypeError, ValueError) as error:
+    fail(_text(error), status=2)
+
+
+def _text(error: Exception) -> str:
+  """What an error of the command line says, for people."""
+  text = str(error.args[0]) if isinstance(error, KeyError) else str(error)
+  text, dataclass, _ = text.partition(' on dataclass')
+  if dataclass:
+    text = f'{text} in the configuration: look for the name after --config'
+  return text.removesuffix('.')
 
 
 _CONFIG = _define_config()
@@ -119,26 +116,24 @@ class Options:
 
 def parse(argv: Sequence[str]) -> list[str]:
   """Parses the command line; ends the program with status 2 if it is wrong."""
-  if '--help' in argv:  # absl's own --help ends with status 1.
+  if {'--help', '-h', '--helpshort'} & set(argv):  # absl's ends with status 1.
     print(sys.modules['__main__'].__doc__)
     print(flags.FLAGS.main_module_help())
     sys.exit(0)
   try:
     rest = flags.FLAGS(list(argv))
-    if len(rest) > 1:
-      raise UsageError(
-        f'unknown argument {rest[1]!r}: every option begins with --.'
-      )
-    return rest
   except (
     flags.Error,
-    UsageError,
+    OSError,  # A --flagfile that is not there.
     ValueError,
     TypeError,
     AttributeError,
     KeyError,
   ) as error:
-    fail(str(error).strip('\'"').replace('\n', ' '), status=2)
+    fail(_text(error), status=2)
+  if len(rest) > 1:
+    fail(f'unknown argument {rest[1]!r}: every option begins with --', status=2)
+  return rest
 
 
 def read(saved: dict[str, Any] | None = None) -> Options:
@@ -153,7 +148,7 @@ def read(saved: dict[str, Any] | None = None) -> Options:
   """
   config = _CONFIG.value
   given = config_flags.get_override_values(flags.FLAGS['config'])
-  if saved:
+  if saved is not None:
     config = from_dict(saved['config'])
     for path, value in given.items():
       *folders, name = path.split('.')
@@ -183,7 +178,7 @@ def read(saved: dict[str, Any] | None = None) -> Options:
   except ValueError as error:
     raise UsageError(str(error)) from error
   environment, kwargs = _ENVIRONMENT.value, _ENVIRONMENT_KWARGS.value
-  if saved:
+  if saved is not None:
     _check_same(saved, environment, kwargs, config)
     environment, kwargs = saved['environment'], saved['environment_kwargs']
   return Options(
@@ -203,9 +198,9 @@ def from_dict(fields: dict[str, Any]) -> ald_config.ALDConfig:
   """
   fields = dict(fields)
   try:
-    networks = sizes.NetworkSizes(**fields.pop('networks', {}))
+    networks = sizes.NetworkSizes(**fields.pop('networks'))
     return ald_config.ALDConfig(networks=networks, **fields)
-  except (TypeError, ValueError) as error:
+  except (KeyError, TypeError, ValueError) as error:
     raise UsageError(
       f'config.json is not of this version of ald_acme: {error}'
     ) from error
@@ -224,7 +219,7 @@ def _check_same(saved, environment, kwargs, config):
       )
   for name in ('networks', 'loss', 'seed'):
     now = dataclasses.asdict(config)[name]
-    if now != saved['config'][name]:
+    if now != dataclasses.asdict(from_dict(saved['config']))[name]:
       raise UsageError(
         f'{name} cannot change when a run is resumed: its checkpoints were '
         f'made with {json.dumps(saved["config"][name])}, but received '

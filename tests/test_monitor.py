@@ -82,9 +82,9 @@ class Run:
   def checkpoint(self):
     return checkpoints.CheckpointFolder(self.folder.checkpoints).latest()
 
-  def run_until(self, reason, seconds=0.5):
+  def run_until(self, *request, seconds=0.5):
     """Runs, and asks for a stop after some time."""
-    timer = threading.Timer(seconds, self.monitor.request_stop, [reason])
+    timer = threading.Timer(seconds, self.monitor.request_stop, request)
     timer.start()
     self.monitor.run()
     timer.join()
@@ -147,7 +147,6 @@ def test_stops_at_max_frames(make):
   }
   assert run.ended == [True]
   assert run.monitor.wait_for_end(0)
-  assert os.path.getsize(run.folder.learning_curve) > 1000
 
 
 @pytest.mark.parametrize(
@@ -164,7 +163,7 @@ def test_stops_at_target_return(make, target, returns, reason):
   for actor_return in returns:
     run.monitor.report('evaluator', _row(actor_return))
   run.monitor.report('actor_0', {'frames': 1.0, 'actor_return': 1.0})
-  run.run_until('by hand', 0.1)
+  run.run_until('by hand', seconds=0.1)
   assert run.summary()['stopped_because'] == reason
 
 
@@ -196,7 +195,7 @@ def test_solved_at_the_first_evaluation(
   for i, actor_return in enumerate(returns):
     run.monitor.report('evaluator', _row(actor_return, 100 * (i + 1)))
   run.evaluator.returns = last
-  run.monitor.request_stop('by hand')
+  run.monitor.request_stop('max_frames')
   run.monitor.run()
   expected = 50 if earlier == 50 else solved_at
   assert run.summary()['solved_at_frames'] == expected
@@ -204,15 +203,26 @@ def test_solved_at_the_first_evaluation(
   np.testing.assert_equal(float(saved), NAN if expected is None else expected)
 
 
-def test_the_last_evaluation_is_the_final_one(make):
+@pytest.mark.parametrize(
+  'request_, asked',
+  [
+    (('max_frames',), 1),
+    (('target_return',), 1),
+    (('interrupted',), 0),  # Somebody waits for the end.
+    (('node learner_0 failed', True), 0),  # It may wait for the node.
+  ],
+)
+def test_a_last_evaluation_at_the_goal(make, request_, asked):
   run = make()
   run.monitor.report('evaluator', _row(0.9, learner_return=0.9))
   run.evaluator.returns = 0.6
-  run.monitor.request_stop('by hand')
+  run.monitor.request_stop(*request_)
   run.monitor.run()
-  assert run.summary()['final_return'] == 0.59
-  assert run.summary()['learner_return'] == 0.75
-  assert run.progress()['actor_return'] == 0.6
+  assert run.evaluator.asked == asked
+  summary = run.summary()
+  assert summary['final_return'] == [0.89, 0.59][asked]
+  assert summary['learner_return'] == [0.9, 0.75][asked]
+  assert run.progress()['actor_return'] == [0.9, 0.6][asked]
 
 
 def test_a_checkpoint_at_the_end(make):
@@ -227,7 +237,11 @@ def test_a_checkpoint_at_the_end(make):
     'actor_parameters',
     'distiller_0',
   }
-  assert state['counts']['frames'] == 77
+  assert {name: int(x) for name, x in state['counts'].items()} == {
+    'frames': 77,
+    'learner_updates': 5,  # As in the states, not as reported.
+    'actor_updates': 19,
+  }
   assert state['learner']['updates'] == 5
   np.testing.assert_array_equal(state['learner']['variables'], [0, 1, 2])
   assert state['distiller_0']['step'] == 19
@@ -236,7 +250,7 @@ def test_a_checkpoint_at_the_end(make):
 @pytest.mark.parametrize('period, least, most', [(0.3, 2, 5), (1e9, 1, 1)])
 def test_checkpoints_as_time_goes(make, period, least, most):
   run = make(checkpoint_period=period, checkpoints_kept=9)
-  run.run_until('by hand', 1.4)
+  run.run_until('by hand', seconds=1.4)
   names = os.listdir(run.folder.checkpoints)
   assert least <= len(names) <= most
 
@@ -255,14 +269,14 @@ def test_the_end_is_written_whoever_is_gone(make, caplog, node):
 
   timer = threading.Timer(0.3, end)
   timer.start()
-  run.run_until(f'node {node} failed', 1.0)
+  run.run_until(f'node {node} failed', True, seconds=1.0)
   assert run.summary()['stopped_because'] == f'node {node} failed'
   assert run.summary()['final_return'] == 0.49
   assert run.summary()['frames'] > 0
   assert run.progress()['state'] == 'ended'
   assert run.ended == [True]
   assert run.monitor.wait_for_end(0)
-  assert not run.evaluator.asked  # It may wait for the node that is gone.
+  assert not run.evaluator.asked
   assert ('No checkpoint' in caplog.text) == (node != 'evaluator')
 
 
@@ -270,11 +284,10 @@ def test_the_end_is_written_whoever_is_gone(make, caplog, node):
 def test_a_part_is_gone_at_an_orderly_end(make, name):
   run = make(frames=77)
   getattr(run, name).gone = True
-  run.monitor.request_stop('by hand')
-  run.monitor.run()
+  run.run_until('max_frames')
   assert (run.checkpoint() is None) == (name == 'learner')
   assert run.summary()['frames'] == 77
-  assert run.summary()['stopped_because'] == 'by hand'
+  assert run.summary()['stopped_because'] == 'max_frames'
   assert run.ended == [True]
 
 
@@ -301,7 +314,7 @@ def test_states_of_progress(make, monkeypatch):
     write_json(path, value)
 
   monkeypatch.setattr(files, 'write_json', write)
-  run.run_until('by hand', 0.7)
+  run.run_until('by hand', seconds=0.7)
   assert states[:2] == ['starting', 'running']
   assert set(states[1:-2]) == {'running'}
   assert states[-2:] == ['ending', 'ended']
@@ -361,6 +374,23 @@ def test_seconds_are_those_of_the_whole_run(make):
   run.monitor.run()
   assert 150 <= run.summary()['wall_seconds'] < 160
   assert 150 < run.checkpoint().state['run']['wall_seconds'] < 160
+
+
+def test_dprl_is_that_of_this_launch(make):
+  earlier = {'actor_updates': np.array(9), 'learner_updates': np.array(3)}
+  run = make(earlier_counts=earlier)
+  run.monitor.request_stop('by hand')
+  run.monitor.run()
+  assert run.summary()['dprl_measured'] == (19 - 9) / (5 - 3)
+  assert run.summary()['actor_updates'] == 19
+
+
+def test_no_updates_no_dprl(make):
+  earlier = {'actor_updates': np.array(19), 'learner_updates': np.array(5)}
+  run = make(earlier_counts=earlier)
+  run.monitor.request_stop('by hand')
+  run.monitor.run()
+  assert run.summary()['dprl_measured'] is None
 
 
 def test_the_end_is_waited_for(make):

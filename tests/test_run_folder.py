@@ -14,33 +14,54 @@ def folder(tmp_path):
   return run_folder.RunFolder(str(tmp_path / 'runs' / 'run'))
 
 
+CONFIG = {'config': {}, 'environment': 'maze', 'environment_kwargs': 'size=5'}
+
+
 def test_create(folder):
   assert not folder.exists()
-  folder.create()
-  assert os.listdir(folder.path) == ['logs']
+  folder.create().close()
+  assert sorted(os.listdir(folder.path)) == ['.lock', 'logs']
   assert not folder.exists()  # Until there is a config.json.
   folder.create()  # So a launch that failed may be tried again.
 
 
 def test_another_run_is_refused(folder):
-  folder.create()
-  files.write_json(folder.config, {'seed': 7})
+  folder.create().close()
+  files.write_json(folder.config, CONFIG)
   with pytest.raises(ValueError, match=f'{folder.path}.*--resume'):
     folder.create()
-  assert folder.read_config() == {'seed': 7}
+  assert folder.read_config() == CONFIG
 
 
 def test_reopen(folder):
-  folder.create()
-  files.write_json(folder.config, {})
-  folder.reopen()
-  assert sorted(os.listdir(folder.path)) == ['config.json', 'logs']
+  folder.create().close()
+  files.write_json(folder.config, CONFIG)
+  for _ in range(2):
+    folder.reopen().close()
+
+
+@pytest.mark.parametrize('again', ['create', 'reopen'])
+def test_one_run_at_a_time(folder, again):
+  with folder.create():
+    files.write_json(folder.config, CONFIG)
+    with pytest.raises(ValueError, match=f'{folder.path}.* is in use'):
+      getattr(folder, again)()
+  with folder.reopen(), pytest.raises(ValueError, match='is in use'):
+    getattr(folder, again)()
+
+
+def test_a_refusal_leaves_no_lock(folder):
+  folder.create().close()
+  files.write_json(folder.config, CONFIG)
+  with pytest.raises(ValueError, match='another run'):
+    folder.create()
+  folder.reopen().close()
 
 
 @pytest.mark.parametrize('made', [False, True])
 def test_no_run_to_resume(folder, made):
   if made:
-    folder.create()
+    folder.create().close()
   with pytest.raises(ValueError, match=f'{folder.path}.*no config.json'):
     folder.reopen()
   assert os.path.exists(folder.path) == made
@@ -54,10 +75,22 @@ def test_below_a_file_nothing_can_be_written(tmp_path, below):
     folder.create()
 
 
-def test_damaged_config_is_named(folder):
+@pytest.mark.parametrize(
+  'content',
+  [
+    b'',
+    b'{"config": ',
+    b'\xff\xfe',
+    b'[]',
+    b'{}',
+    b'{"config": {}, "environment": "maze"}',
+    b'{"config": 1, "environment": "maze", "environment_kwargs": ""}',
+  ],
+)
+def test_damaged_config_is_named(folder, content):
   folder.create()
-  with open(folder.config, 'w') as file:
-    file.write('{"seed": ')
+  with open(folder.config, 'wb') as file:
+    file.write(content)
   with pytest.raises(ValueError, match=folder.config):
     folder.read_config()
 
@@ -85,12 +118,16 @@ def test_node_logs_after_old_ones_were_removed(folder):
   assert folder.next_node_logs() not in (first, second)
 
 
-def test_default_path_is_new(tmp_path, monkeypatch):
+def test_the_default_folder_is_new(tmp_path, monkeypatch):
   monkeypatch.chdir(tmp_path)
   monkeypatch.setattr(time, 'strftime', lambda _: 'now')
-  paths = []
-  for _ in range(3):
-    paths.append(run_folder.default_path('ald'))
-    assert not os.path.exists(paths[-1])
-    os.makedirs(paths[-1])
+  paths = [run_folder.make_default('ald') for _ in range(3)]
   assert paths == ['runs/ald-now', 'runs/ald-now-2', 'runs/ald-now-3']
+  assert all(os.listdir(path) == [] for path in paths)
+
+
+def test_no_default_folder_below_a_file(tmp_path, monkeypatch):
+  monkeypatch.chdir(tmp_path)
+  (tmp_path / 'runs').write_text('')
+  with pytest.raises(ValueError, match=r'runs/ald.* cannot be written'):
+    run_folder.make_default('ald')

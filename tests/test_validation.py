@@ -57,9 +57,10 @@ def test_annotations_may_be_text():
     validation.check_types(made())
 
 
-def test_nan_is_no_number():
-  with pytest.raises(ValueError, match=r'rate must be a number.* nan'):
-    validation.check_types(Config(rate=math.nan))
+@pytest.mark.parametrize('value', [math.nan, math.inf, -math.inf])
+def test_numbers_are_finite(value):
+  with pytest.raises(ValueError, match=rf'rate must be a finite .* {value}\.'):
+    validation.check_types(Config(rate=value))
 
 
 @pytest.mark.parametrize(

@@ -63,6 +63,11 @@ class ALDBuilder:
     self._config = config
     self._network_factory = network_factory
 
+  @property
+  def config(self) -> ald_config.ALDConfig:
+    """What the parts are made from."""
+    return self._config
+
   def make_networks(
     self, environment_spec: acme.specs.EnvironmentSpec
   ) -> ald_networks.ALDNetworks:

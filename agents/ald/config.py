@@ -109,9 +109,9 @@ class ALDConfig:
       'actor_update_period',
       'evaluation_episodes',
       'learner_evaluation_episodes',
-      'checkpoints_kept',
     ):
       validation.at_least(self, name, 1)
+    validation.at_least(self, 'checkpoints_kept', 2)  # One may be damaged.
     for name in (
       'dprl',
       'epsilon_temperature',

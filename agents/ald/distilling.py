@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from agents.ald import config as ald_config
+from ald_acme import finite
 from ald_acme import optimizers
 from ald_acme import types
 from ald_acme.losses import distillation
@@ -93,10 +94,18 @@ class Distiller:
     return difference, metrics
 
   def step(self):
-    """One update of the shared parameters; StopIteration when data ends."""
+    """One update of the shared parameters.
+
+    Raises:
+      StopIteration: when the data ends.
+      FloatingPointError: if a term is not finite; nothing is shared then.
+    """
     items = next(self._batches)
     with self._lock:
       difference, metrics = self._update(self._shared.read(), items)
+    metrics = {name: float(value) for name, value in metrics.items()}
+    # Before it reaches the parameters that everybody shares.
+    finite.check(metrics, f'distillation update {self._shared.updates + 1}')
     self._shared.add(difference.numpy(), self._worker)
     counts = self._counter.increment(actor_updates=1)
     if self._logger:
@@ -106,7 +115,7 @@ class Distiller:
           'frames': counts.get('frames', 0),
           'actor_updates': self._shared.updates,
           'teacher_lag': counts.get('learner_updates', 0) - teacher,
-          **{name: float(value) for name, value in metrics.items()},
+          **metrics,
         }
       )
 

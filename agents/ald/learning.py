@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from agents.ald import config as ald_config
+from ald_acme import finite
 from ald_acme import optimizers
 from ald_acme import types
 from ald_acme.losses import distillation
@@ -150,7 +151,12 @@ class ALDLearner(acme.Learner):
   # --- acme.Learner.
 
   def step(self):
-    """One update; raises StopIteration when the data ends."""
+    """One update.
+
+    Raises:
+      StopIteration: when the data ends.
+      FloatingPointError: if a term is not finite.
+    """
     items = next(self._batches)
     began = time.time()
     with self._lock:
@@ -160,6 +166,7 @@ class ALDLearner(acme.Learner):
         if self._updates % self._config.target_update_period == 0:
           self._copy_to_target()
     metrics = {name: float(value) for name, value in metrics.items()}
+    finite.check(metrics, f'learner update {self._updates}')
     counts = self._counter.increment(learner_updates=1)
     if self._logger:
       stamps = [item.unroll.stamp for item in items]
@@ -248,4 +255,4 @@ def _add(difference: tf.Tensor, variables: Sequence[tf.Variable]):
 
 
 def _inverse_softplus(x: float) -> float:
-  return float(np.log(np.expm1(x)))
+  return float(x + np.log(-np.expm1(-x)))

@@ -1,5 +1,6 @@
 """The distributed agent: every part a node of a Launchpad program."""
 
+import copy
 import dataclasses
 import os
 import time
@@ -13,12 +14,13 @@ from launchpad.nodes.python import local_multi_processing
 
 from agents import lifecycle
 from agents.ald import builder as ald_builder
-from agents.ald import config as ald_config
 from ald_acme import checkpoints
 from ald_acme import metrics
 from ald_acme import monitor
 from ald_acme import run_folder
 from ald_acme.parameters import shared as shared_parameters
+
+_PATIENCE = 20.0  # Seconds that the monitor waits for a node's answer.
 
 
 @dataclasses.dataclass
@@ -28,7 +30,6 @@ class DistributedALD:
   Attributes:
     builder: makes the parts.
     environment_factory: makes environments from a batch size and a seed.
-    config: of the agent.
     folder: of the run.
     checkpoint: path of the checkpoint to go on from, None to begin.
     launched: when the user gave the command, seconds since the epoch.
@@ -36,7 +37,6 @@ class DistributedALD:
 
   builder: ald_builder.ALDBuilder
   environment_factory: ald_builder.EnvironmentFactory
-  config: ald_config.ALDConfig
   folder: run_folder.RunFolder
   checkpoint: str | None = None
   launched: float = dataclasses.field(default_factory=time.time)
@@ -120,7 +120,7 @@ class DistributedALD:
     actor = self.builder.make_unroll_actor(
       self._networks(),
       self.builder.make_environment(
-        self.environment_factory, self.config.envs_per_actor, seed
+        self.environment_factory, self.builder.config.envs_per_actor, seed
       ),
       replay,
       parameters,
@@ -151,7 +151,7 @@ class DistributedALD:
     savers = {'learner': learner, 'actor_parameters': parameters}
     for index, distiller in enumerate(distillers):
       savers[f'distiller_{index}'] = distiller
-    config = self.config
+    config = self.builder.config
     part = monitor.Monitor(
       folder=self.folder,
       sources=monitor.Sources(counter, savers, evaluator_),
@@ -162,6 +162,7 @@ class DistributedALD:
       checkpoints_kept=config.checkpoints_kept,
       launched=self.launched,
       earlier=self._saved('run'),
+      earlier_counts=self._saved('counts'),
       on_end=lp.stop,
     )
     methods = ('report', 'request_stop', 'wait_for_end')
@@ -222,20 +223,31 @@ class DistributedALD:
             self._distiller, i, replay, parameters, counter, watcher
           )
         )
-        for i in range(self.config.num_distillers)
+        for i in range(self.builder.config.num_distillers)
       ]
     evaluator_ = add(
       'evaluator',
       lp.CourierNode(self._evaluator, parameters, learner, counter, watcher),
     )
     with program.group('actor'):
-      for i in range(self.config.num_actors):
+      for i in range(self.builder.config.num_actors):
         program.add_node(
           lp.PyNode(self._actor, i, replay, parameters, counter, watcher)
         )
-    monitor_node.configure(counter, learner, parameters, distillers, evaluator_)
+    monitor_node.configure(
+      *(_patient(h) for h in (counter, learner, parameters)),
+      [_patient(handle) for handle in distillers],
+      _patient(evaluator_),
+    )
     add('monitor', monitor_node)
     return program, watcher
+
+
+def _patient(handle: lp.CourierHandle) -> lp.CourierHandle:
+  """The handle for the monitor, which must not hang on a node that is gone."""
+  own = copy.copy(handle)
+  own.set_client_kwargs(call_timeout=_PATIENCE)
+  return own
 
 
 def local_resources(

@@ -6,6 +6,9 @@ import importlib
 import inspect
 from typing import Any
 
+import numpy as np
+import tree
+
 from ald_acme.environments import base
 from ald_acme.environments import i_maze
 
@@ -70,6 +73,7 @@ def make(
     own = {**arguments, 'seed': seed + i} if seeded else arguments
     try:
       environments.append(factory(**own))
+      environments[-1].action_spec()
     except Exception as error:  # Not ours; it may raise anything.
       raise ValueError(
         f'environment {name!r} cannot be made with {own} '
@@ -78,19 +82,42 @@ def make(
   return base.Stacked(environments)
 
 
+def check(name: str, arguments: dict[str, Any]):
+  """Makes one environment and takes a step, to see that it keeps its word.
+
+  Raises:
+    ValueError: if it cannot be made, or its observations do not have the
+      shapes and dtypes of its spec.
+  """
+  environment = make(name, arguments, batch_size=1, seed=0)
+  try:
+    spec = environment.observation_spec()
+    action = np.array([environment.action_spec().minimum])
+    for timestep in (environment.reset(), environment.step(action)):
+      tree.map_structure(
+        lambda s, x: s.validate(x[0]), spec, timestep.observation
+      )
+    environment.close()
+  except Exception as error:  # As above.
+    raise ValueError(
+      f'environment {name!r} does not do what its specs say '
+      f'({type(error).__name__}: {error}).'
+    ) from error
+
+
 def _import_factory(name: str) -> Callable[..., Any]:
   module, colon, attribute = name.partition(':')
-  if not colon:
+  if not (module and colon and attribute):
     raise ValueError(
       f'environment must be one of {", ".join(names())}, or '
       f'"package.module:factory", but received {name!r}.'
     )
   try:
     return getattr(importlib.import_module(module), attribute)
-  except (ImportError, AttributeError) as error:
+  except Exception as error:  # A module not ours may raise anything.
     raise ValueError(
-      f'environment {name!r} cannot be imported ({error}); is its folder in '
-      'PYTHONPATH?'
+      f'environment {name!r} cannot be imported '
+      f'({type(error).__name__}: {error}); is its folder in PYTHONPATH?'
     ) from error
 
 

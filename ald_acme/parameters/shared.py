@@ -72,8 +72,9 @@ class SharedParameters:
       descriptor = os.open(path, os.O_RDWR)
     except OSError as error:
       raise FileNotFoundError(
-        f'No shared parameters at {path}: their owner has ended, or runs on '
-        'another host; distillers must run beside the parameters they update.'
+        f'No shared parameters at {path}: their owner has ended, runs on '
+        'another host, or may not be looked into by this user; distillers must '
+        'run beside the parameters that they update.'
       ) from error
     return cls(handle, descriptor)
 

@@ -27,7 +27,7 @@ class Limits:
 
   @property
   def error_buffer(self) -> float:
-    """How far samples may be from their due: the least that cannot block."""
+    """How far samples may be from their due: the least that Reverb takes."""
     return max(1.0, self.samples_per_insert)
 
 

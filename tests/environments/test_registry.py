@@ -51,6 +51,13 @@ def picky(size=3):
   return Echo(size)
 
 
+class Liar(Echo):
+  """Does not show what its spec says."""
+
+  def observation_spec(self):
+    return specs.Array((3,), np.float32)
+
+
 NO_FACTORY = 3
 
 
@@ -160,3 +167,31 @@ def test_what_cannot_be_imported_is_named(name):
 def test_what_cannot_be_made_is_named(factory, what):
   with pytest.raises(ValueError, match=what):
     registry.make(f'{HERE}:{factory}', {}, 1, seed=0)
+
+
+@pytest.mark.parametrize(
+  'name, arguments',
+  [
+    ('i_maze', {'size': 5}),
+    (f'{HERE}:seeded', {}),
+    (f'{HERE}:Echo', {'size': 1}),
+  ],
+)
+def test_check(name, arguments):
+  registry.check(name, arguments)
+
+
+@pytest.mark.parametrize(
+  'name, message',
+  [
+    (f'{HERE}:Liar', 'does not do what its specs say'),
+    (f'{HERE}:NO_FACTORY', 'cannot be made'),
+    ('builtins:object', 'cannot be made'),
+    ('maze', 'one of i_maze'),
+  ],
+)
+def test_check_refuses(name, message):
+  arguments = {'size': 2} if name.endswith('Liar') else {}
+  with pytest.raises(ValueError, match=message) as error:
+    registry.check(name, arguments)
+  assert repr(name) in str(error.value)

@@ -60,6 +60,9 @@ class Fake:
   def update(self, wait=False):
     pass
 
+  def update_and_wait(self):
+    pass
+
 
 @pytest.mark.parametrize(
   'environment',

@@ -48,6 +48,10 @@ class _VariableClient:
     self.on_update = lambda: None
 
   def update(self, wait=False):
+    assert wait
+    self.update_and_wait()
+
+  def update_and_wait(self):
     self.updates += 1
     self.on_update()
 

@@ -235,6 +235,26 @@ def test_goes_on_from_what_was_saved(make_store, make_distiller, make_item):
   assert _actor(again)[1] == 5
 
 
+@pytest.mark.parametrize('value', [np.nan, np.inf])
+def test_what_is_not_finite_is_not_shared(
+  make_store, make_distiller, make_item, value
+):
+  def spoil(item):
+    item.targets.value[0, 0] = value
+
+  parameters = make_store()
+  distiller, log = make_distiller(
+    parameters, [[make_item()], [make_item(0, spoil)]]
+  )
+  distiller.step()
+  before = _actor(parameters)
+  with pytest.raises(FloatingPointError, match=r'update 2 .*value_loss'):
+    distiller.run()
+  for one, other in zip(_actor(parameters), before):
+    np.testing.assert_array_equal(one, other)
+  assert len(log) == 1
+
+
 def test_the_log(make_store, make_distiller, make_item):
   counter = counting.Counter()
   counter.increment(frames=100, learner_updates=7)

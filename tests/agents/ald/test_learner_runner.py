@@ -157,9 +157,7 @@ def test_targets_tell_the_learners_age(run, make_stream, variable_client):
   assert variable_client.updates == 3
 
 
-def test_newest_parameters_answer(
-  run, network, make_stream, variable_client, writer
-):
+def test_newest_parameters_answer(run, network, make_stream, variable_client):
   def move():
     for variable in network.trainable_variables:
       variable.assign_add(tf.ones_like(variable) / 10)

@@ -26,7 +26,7 @@ folder = run_folder.RunFolder(sys.argv[1])
 program, _ = ald.DistributedALD(
     ald.ALDBuilder(config),
     functools.partial(registry.make, 'i_maze', {'size': 5}),
-    config, folder).build()
+    folder).build()
 lp.launch(program, launch_type='local_mt', serialize_py_nodes=True).wait()
 """
 
