@@ -38,7 +38,9 @@ class CheckpointFolder:
 
   def paths(self) -> list[str]:
     """The checkpoints' files, newest first."""
-    found = glob.glob(os.path.join(self._directory, 'checkpoint-*.npz'))
+    found = glob.glob(
+      os.path.join(glob.escape(self._directory), 'checkpoint-*.npz')
+    )
     return sorted(filter(_number, found), key=_number, reverse=True)
 
   def save(self, state: State) -> str:

@@ -44,5 +44,5 @@ def read_json(path: str) -> Any:
   with open(path, encoding='utf-8') as file:
     try:
       return json.load(file)
-    except json.JSONDecodeError as error:
+    except ValueError as error:  # Also of bytes that are no text.
       raise ValueError(f'{path} is not valid JSON: {error}') from error

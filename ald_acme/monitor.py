@@ -160,7 +160,11 @@ class Monitor:
     self._end()
 
   def _count(self):
-    self._counts = self._sources.counter.get_counts()
+    try:
+      self._counts = self._sources.counter.get_counts()
+    except Exception as error:  # The launcher will see that it is gone.
+      logging.warning('The counter does not answer: %s', error)
+      return
     frames = int(self._counts.get('frames', 0))
     if self._first_frames is None:
       self._first_frames = (time.time(), frames)

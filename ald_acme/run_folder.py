@@ -74,6 +74,8 @@ class RunFolder:
       ValueError: if it holds a run already, or cannot be written.
     """
     if self.exists():
+      if os.path.exists(self._join('.lock')):
+        self._lock().close()  # Where it is still in use, this says so.
       raise ValueError(
         f'workdir {self.path!r} holds another run; choose a new folder, or '
         'give --resume to continue that run.'

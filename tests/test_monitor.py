@@ -204,7 +204,7 @@ def test_solved_at_the_first_evaluation(
 
 
 @pytest.mark.parametrize(
-  'request_, asked',
+  'stop, asked',
   [
     (('max_frames',), 1),
     (('target_return',), 1),
@@ -212,11 +212,11 @@ def test_solved_at_the_first_evaluation(
     (('node learner_0 failed', True), 0),  # It may wait for the node.
   ],
 )
-def test_a_last_evaluation_at_the_goal(make, request_, asked):
+def test_a_last_evaluation_at_the_goal(make, stop, asked):
   run = make()
   run.monitor.report('evaluator', _row(0.9, learner_return=0.9))
   run.evaluator.returns = 0.6
-  run.monitor.request_stop(*request_)
+  run.monitor.request_stop(*stop)
   run.monitor.run()
   assert run.evaluator.asked == asked
   summary = run.summary()
