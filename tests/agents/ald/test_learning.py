@@ -280,6 +280,10 @@ def test_stops_at_what_is_not_finite(make_learner, make_item, loss):
     learner.run()
   assert len(log) == 1
   assert learner._counter.get_counts() == {'learner_updates': 1}
+  # Others may ask for seconds yet: they must not get, or save, what is broken.
+  (variables,) = learner.get_variables(['learner'])
+  for array in variables + tree.flatten(learner.save()):
+    assert np.isfinite(array).all()
 
 
 def test_the_log(make_learner, make_item):
