@@ -51,15 +51,14 @@ class FlatAdam:
     self._first = tf.Variable(tf.zeros([size]), trainable=False)
     self._second = tf.Variable(tf.zeros([size]), trainable=False)
 
-  def step(self, gradient: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+  def step(self, gradient: tf.Tensor) -> tf.Tensor:
     """Takes a gradient in; changes the moments, not the parameters.
 
     Args:
       gradient: float32 `[P]`.
 
     Returns:
-      The difference to add to the parameters, float32 `[P]`, and the norm of
-      the gradient before clipping.
+      The difference to add to the parameters, float32 `[P]`.
     """
     norm = tf.norm(gradient)
     if self._max_norm is not None:
@@ -73,7 +72,7 @@ class FlatAdam:
     )
     mean = first / (1 - self._beta_1**step)
     root = tf.sqrt(second / (1 - self._beta_2**step))
-    return -self._learning_rate * mean / (root + self._epsilon), norm
+    return -self._learning_rate * mean / (root + self._epsilon)
 
   def save(self) -> dict[str, np.ndarray]:
     """The moments and the number of steps."""

@@ -47,9 +47,8 @@ def test_as_sonnets_adam(graph, max_norm, epsilon):
   variables = [tf.Variable(tf.zeros(shape)) for shape in SHAPES]
   vector = np.zeros(SIZE, np.float32)
   for gradients in _gradients():
-    difference, norm = step(optimizers.flatten(gradients))
+    difference = step(optimizers.flatten(gradients))
     vector += difference
-    np.testing.assert_allclose(norm, tf.linalg.global_norm(gradients), 1e-6)
     if max_norm is not None:
       gradients, _ = tf.clip_by_global_norm(gradients, max_norm)
     sonnets.apply([tf.convert_to_tensor(x) for x in gradients], variables)
@@ -58,17 +57,15 @@ def test_as_sonnets_adam(graph, max_norm, epsilon):
 
 def test_first_step_by_hand():
   adam = optimizers.FlatAdam(2, learning_rate=0.1, epsilon=1.0)
-  difference, norm = adam.step(tf.constant([3.0, -4.0]))
+  difference = adam.step(tf.constant([3.0, -4.0]))
   # Bias-corrected moments are g and g^2: a step of -0.1 g / (|g| + 1).
   np.testing.assert_allclose(difference, [-0.075, 0.08], rtol=1e-5)
-  assert norm == 5.0
 
 
 def test_no_gradient_no_step():
   adam = optimizers.FlatAdam(SIZE, 1.0, max_norm=1.0)
-  difference, norm = adam.step(tf.zeros([SIZE]))
+  difference = adam.step(tf.zeros([SIZE]))
   np.testing.assert_array_equal(difference, np.zeros(SIZE))
-  assert norm == 0
 
 
 def test_goes_on_from_what_was_saved():
@@ -81,14 +78,14 @@ def test_goes_on_from_what_was_saved():
     adam.step(gradient)
   state = adam.save()
   assert state['step'] == 4
-  expected = [adam.step(gradient)[0] for gradient in gradients[4:]]
+  expected = [adam.step(gradient) for gradient in gradients[4:]]
 
   again = make()
-  fresh = [again.step(gradient)[0] for gradient in gradients[4:]]
+  fresh = [again.step(gradient) for gradient in gradients[4:]]
   assert not np.allclose(fresh, expected, rtol=1e-2)
   again.restore(state)
   for gradient, difference in zip(gradients[4:], expected):
-    np.testing.assert_array_equal(again.step(gradient)[0], difference)
+    np.testing.assert_array_equal(again.step(gradient), difference)
 
 
 def test_a_state_of_another_size_is_refused():

@@ -91,6 +91,10 @@ class ALDConfig:
   def validate(self):
     """Raises ValueError if a field is out of range or fields do not fit."""
     validation.check_types(self)
+    if not isinstance(self.networks, sizes.NetworkSizes):
+      raise ValueError(
+        f'networks must be NetworkSizes, but received {self.networks!r}.'
+      )
     self.networks = dataclasses.replace(self.networks)  # Validates.
     for name in ('seed', 'max_frames'):
       validation.at_least(self, name, 0)

@@ -60,10 +60,11 @@ class Distiller:
       config.distiller_learning_rate,
       config.distiller_gradient_norm,
     )
-    self._update = tf.function(self._update_from, autograph=False)
+    self._differentiate = tf.function(self._gradient_at, autograph=False)
+    self._step = tf.function(self._optimizer.step, autograph=False)
 
-  def _update_from(self, vector: tf.Tensor, items: Sequence[types.DistillItem]):
-    """The difference to add to `vector`, and metrics."""
+  def _gradient_at(self, vector: tf.Tensor, items: Sequence[types.DistillItem]):
+    """The gradient of the loss at `vector`, and metrics."""
     item = replay_items.concatenate(items)
     unroll, targets = item.unroll, item.targets
     variables = self._network.trainable_variables
@@ -84,14 +85,13 @@ class Distiller:
       loss = self._config.policy_cost * kl
       loss += self._config.distill_value_cost * value_loss
     gradient = optimizers.flatten(tape.gradient(loss, variables))
-    difference, norm = self._optimizer.step(gradient)
     metrics = {
       'kl': kl,
       'value_loss': value_loss,
       'loss': loss,
-      'gradient_norm': norm,
+      'gradient_norm': tf.norm(gradient),
     }
-    return difference, metrics
+    return gradient, metrics
 
   def step(self):
     """One update of the shared parameters.
@@ -102,10 +102,11 @@ class Distiller:
     """
     items = next(self._batches)
     with self._lock:
-      difference, metrics = self._update(self._shared.read(), items)
-    metrics = {name: float(value) for name, value in metrics.items()}
-    # Before it reaches the parameters that everybody shares.
-    finite.check(metrics, f'distillation update {self._shared.updates + 1}')
+      gradient, metrics = self._differentiate(self._shared.read(), items)
+      metrics = {name: float(value) for name, value in metrics.items()}
+      # Before anything changes: what is saved later is sound.
+      finite.check(metrics, f'distillation update {self._shared.updates + 1}')
+      difference = self._step(gradient)
     self._shared.add(difference.numpy(), self._worker)
     counts = self._counter.increment(actor_updates=1)
     if self._logger:

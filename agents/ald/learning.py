@@ -72,25 +72,28 @@ class ALDLearner(acme.Learner):
       self._dual_optimizer = optimizers.FlatAdam(
         len(self._duals), config.dual_learning_rate
       )
-    self._update = tf.function(self._update_on, autograph=False)
+    self._differentiate = tf.function(self._gradients_on, autograph=False)
+    self._step = tf.function(self._apply, autograph=False)
 
   # --- The objective.
 
-  def _update_on(self, items: Sequence[types.LearnerItem]):
-    """One gradient step; returns metrics as scalars."""
+  def _gradients_on(self, items: Sequence[types.LearnerItem]):
+    """Gradients, flat: the network's and the duals'; metrics as scalars."""
     item = replay_items.concatenate(items)
     with tf.GradientTape() as tape:
       loss, metrics, duals = self._loss(item)
-    variables = self._variables + duals
-    gradients = tape.gradient(loss, variables)
-    own = optimizers.flatten(gradients[: len(self._variables)])
-    difference, norm = self._optimizer.step(own)
-    _add(difference, self._variables)
+    gradients = tape.gradient(loss, self._variables + duals)
+    size = len(self._variables)
+    flat = [optimizers.flatten(gradients[:size])]
     if duals:
-      of_duals = optimizers.flatten(gradients[len(self._variables) :])
-      difference, _ = self._dual_optimizer.step(of_duals)
-      _add(difference, duals)
-    return {**metrics, 'loss': loss, 'gradient_norm': norm}
+      flat.append(optimizers.flatten(gradients[size:]))
+    return flat, {**metrics, 'loss': loss, 'gradient_norm': tf.norm(flat[0])}
+
+  def _apply(self, own: tf.Tensor, of_duals: tf.Tensor | None = None):
+    """One step of the optimisers."""
+    _add(self._optimizer.step(own), self._variables)
+    if of_duals is not None:
+      _add(self._dual_optimizer.step(of_duals), self._duals)
 
   def _loss(self, item: types.LearnerItem):
     config, unroll = self._config, item.unroll
@@ -160,13 +163,15 @@ class ALDLearner(acme.Learner):
     items = next(self._batches)
     began = time.time()
     with self._lock:
-      metrics = self._update(items)
+      gradients, metrics = self._differentiate(items)
+      metrics = {name: float(value) for name, value in metrics.items()}
+      # Before anything changes: what is saved later is sound.
+      finite.check(metrics, f'learner update {self._updates + 1}')
+      self._step(*gradients)
       self._updates += 1
       if self._config.loss == 'vmpo':
         if self._updates % self._config.target_update_period == 0:
           self._copy_to_target()
-    metrics = {name: float(value) for name, value in metrics.items()}
-    finite.check(metrics, f'learner update {self._updates}')
     counts = self._counter.increment(learner_updates=1)
     if self._logger:
       stamps = [item.unroll.stamp for item in items]
