@@ -10,7 +10,7 @@ ROOT = os.path.dirname(
 )
 
 _PROGRAM = """
-import functools, sys
+import functools, os, sys, time
 import launchpad as lp
 from absl import flags
 from agents import ald
@@ -27,7 +27,11 @@ program, _ = ald.DistributedALD(
     ald.ALDBuilder(config),
     functools.partial(registry.make, 'i_maze', {'size': 5}),
     folder).build()
-lp.launch(program, launch_type='local_mt', serialize_py_nodes=True).wait()
+lp.launch(program, launch_type='local_mt', serialize_py_nodes=True)
+while not os.path.exists(folder.summary):
+    time.sleep(0.2)
+# Threads cannot be ended from outside while they wait for one another.
+os._exit(0)
 """
 
 
