@@ -110,7 +110,11 @@ def test_damaged_config(earlier_run):
 
 
 def test_config_of_another_version(earlier_run):
-  config = {'config': {'warp': 9}, 'environment': 'i_maze'}
+  config = {
+    'config': {'warp': 9, 'networks': {}},
+    'environment': 'i_maze',
+    'environment_kwargs': '',
+  }
   (earlier_run / 'config.json').write_text(json.dumps(config))
   result = run('--resume', f'--workdir={earlier_run}')
   assert_refused(result, 2, 'config.json', 'warp')
