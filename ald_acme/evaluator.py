@@ -44,6 +44,7 @@ class Evaluator:
     learner: Subject | None = None,
     counter: counting.Counter | None = None,
     logger: loggers.Logger | None = None,
+    clock: Callable[[], float] = time.monotonic,
     remembered: int = 100,
   ):
     """Evaluates nothing yet.
@@ -53,11 +54,13 @@ class Evaluator:
       learner: the policy that learns, if it is to be evaluated.
       counter: asked for `frames`.
       logger: gets a row per evaluation.
+      clock: tells how long the run has lasted, in seconds.
       remembered: episodes of the actor that `final_return` is the mean of.
     """
     self._actor, self._learner = actor, learner
     self._counter = counter or counting.Counter()
     self._logger = logger or loggers.NoOpLogger()
+    self._clock = clock
     self._recent = collections.deque(maxlen=remembered)
     self._lock = threading.Lock()
     self._next_learner = 0.0
@@ -65,12 +68,13 @@ class Evaluator:
   def evaluate(self) -> dict[str, float]:
     """Evaluates now; returns the row.
 
-    The row holds the frames at the time the parameters were pulled, the mean
-    return and length of the actor's episodes, `final_return` over the last
-    episodes, and the learner's return, nan where it was not its turn.
+    The row holds the frames and the seconds of the run at the time the
+    parameters were pulled, the mean return and length of the actor's episodes,
+    `final_return` over the last episodes, the environment's own metrics, and
+    the learner's return, nan where it was not its turn.
     """
     with self._lock:
-      counts = self._counter.get_counts()
+      counts, seconds = self._counter.get_counts(), self._clock()
       self._actor.variable_client.update_and_wait()
       actor = evaluation.play(self._actor.environment, self._actor.policy)
       self._recent.extend(actor.returns)
@@ -85,12 +89,14 @@ class Evaluator:
         self._next_learner = now + self._learner.period
       row = {
         'frames': counts.get('frames', 0),
+        'wall_seconds': seconds,
         'actor_updates': counts.get('actor_updates', 0),
         'learner_updates': counts.get('learner_updates', 0),
         'actor_return': float(np.mean(actor.returns)),
         'actor_episode_length': float(np.mean(actor.lengths)),
         'final_return': float(np.mean(self._recent)),
         'learner_return': learner_return,
+        **self._actor.environment.metrics(),
       }
       self._logger.write(row)
     return row

@@ -19,7 +19,8 @@ _COUNTED_BY = {
   'learner': 'learner_updates',
   'actor_parameters': 'actor_updates',
 }
-SOLVED = 0.95  # The return that `solved_at_frames` is about.
+SOLVED = 0.95  # The return that these are about.
+_SOLVED_AT = ('solved_at_frames', 'solved_at_seconds')
 
 
 @dataclasses.dataclass
@@ -63,7 +64,7 @@ class Monitor:
     folder: run_folder.RunFolder,
     sources: Sources,
     goal: Goal,
-    dprl: float,
+    dprl: float | None,
     seed: int,
     checkpoint_period: float,
     checkpoints_kept: int,
@@ -78,7 +79,8 @@ class Monitor:
       folder: of the run.
       sources: whom to ask for counts and states.
       goal: when the run is over.
-      dprl: distillation updates per learner update, as configured.
+      dprl: distillation updates per learner update, as configured; None where
+        nothing is distilled.
       seed: of the run.
       checkpoint_period: seconds between checkpoints.
       checkpoints_kept: how many to keep.
@@ -97,7 +99,9 @@ class Monitor:
     self._on_end = on_end
     earlier = earlier or {}
     self._earlier_seconds = float(earlier.get('wall_seconds', 0.0))
-    self._solved_at = float(earlier.get('solved_at_frames', math.nan))
+    self._solved_at = {
+      name: float(earlier.get(name, math.nan)) for name in _SOLVED_AT
+    }
     self._launched = launched or time.time()
     self._first_frames: tuple[float, int] | None = None  # (time, frames)
     self._reports: dict[str, dict[str, float]] = {}
@@ -118,8 +122,10 @@ class Monitor:
     if node != 'evaluator':
       return
     actor_return = row['actor_return']
-    if actor_return >= SOLVED and math.isnan(self._solved_at):
-      self._solved_at = row['frames']
+    if actor_return >= SOLVED and math.isnan(self._solved_at[_SOLVED_AT[0]]):
+      self._solved_at = dict(
+        zip(_SOLVED_AT, (row['frames'], row['wall_seconds']))
+      )
     target = self._goal.target_return
     if target and actor_return >= target:
       self.request_stop('target_return')
@@ -166,9 +172,7 @@ class Monitor:
       logging.warning('The counter does not answer: %s', error)
       return
     frames = int(self._counts.get('frames', 0))
-    if self._first_frames is None:
-      self._first_frames = (time.time(), frames)
-    elif frames == self._first_frames[1]:  # Still starting.
+    if self._first_frames is None or frames == self._first_frames[1]:
       self._first_frames = (time.time(), frames)
 
   def _save(self) -> str | None:
@@ -189,7 +193,7 @@ class Monitor:
     state['counts'] = counts
     state['run'] = {
       'wall_seconds': self._wall_seconds(),
-      'solved_at_frames': self._solved_at,
+      **self._solved_at,
     }
     path = self._checkpoints.save(state)
     logging.info('Saved %s', path)
@@ -224,6 +228,8 @@ class Monitor:
     return (self._counts.get('frames', 0) - frames) / seconds
 
   def _dprl_measured(self) -> float:
+    if self._dprl is None:
+      return math.nan
     actor_updates, learner_updates = (
       self._counts.get(name, 0) - self._earlier_counts.get(name, 0)
       for name in ('actor_updates', 'learner_updates')
@@ -265,7 +271,7 @@ class Monitor:
         'frames_per_second': round(self._frames_per_second(), 1),
         'final_return': self._newest('evaluator', 'final_return'),
         'learner_return': self._newest('evaluator', 'learner_return'),
-        'solved_at_frames': _none_if_nan(self._solved_at),
+        **{k: _none_if_nan(v) for k, v in self._solved_at.items()},
         'dprl_configured': self._dprl,
         'dprl_measured': _none_if_nan(self._dprl_measured()),
         'actor_updates': int(self._counts.get('actor_updates', 0)),

@@ -65,7 +65,7 @@ class Display:
     ):
       grid.add_row(f'[dim]{left[0]}', left[1], f'[dim]{right[0]}', right[1])
     return rich_panel.Panel(
-      grid, title=text.Text(f'ALD  {self._folder.path}'), expand=False
+      grid, title=text.Text(self._folder.path), expand=False
     )
 
 
@@ -117,7 +117,8 @@ def print_summary(
       value = f'{value:,.4g}' if abs(value) < 1000 else f'{value:,.0f}'
     elif isinstance(value, int) and name != 'seed':
       value = f'{value:,}'
-    table.add_row(name, 'never' if value is None else str(value))
+    missing = 'never' if name.startswith('solved') else '-'
+    table.add_row(name, missing if value is None else str(value))
   console.print(table)
   for name, path in (
     ('learning curve', folder.learning_curve),

@@ -48,7 +48,7 @@ class RunFolder:
 
   @property
   def progress(self) -> str:
-    """Where the run stands, written anew each second (JSON)."""
+    """Where the run stands, written anew twice a second (JSON)."""
     return self._join('progress.json')
 
   @property

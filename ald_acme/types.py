@@ -53,7 +53,8 @@ class Unroll(NamedTuple):
     discount: float32 `[T, E]`, the environment's: 0 where the episode ended.
     is_last: bool `[T, E]`.
     behaviour_logits: float32 `[T, E, A]` of the policy that acted.
-    actor_state: the acting network's state before step 0, leaves `[E, ...]`.
+    actor_state: the acting network's state before step 0, leaves `[E, ...]`;
+      empty where nothing is distilled.
     stamp: where and when the unroll was made.
   """
 
@@ -74,13 +75,11 @@ class Stamp(NamedTuple):
     stream: number of the actor.
     sequence: 0 for the actor's first unroll, then one more each time; a gap
       tells the learner runner that the actor was restarted.
-    actor_updates: distillation updates in the parameters that acted first.
     learner_updates: learner updates done by then.
   """
 
   stream: Array
   sequence: Array
-  actor_updates: Array
   learner_updates: Array
 
 

@@ -92,43 +92,35 @@ def acting() -> float:
   """Frames per second of one of our actors whose unrolls go nowhere."""
   import acme
   from acme.utils import counting
-  import tensorflow as tf
 
   from agents.ald import acting as ald_acting
   from agents.ald import config as ald_config
   from agents.ald import networks as ald_networks
   from ald_acme.environments import i_maze
+  from ald_acme.replay import adder as ald_adder
 
   class Nowhere:
     def write(self, step, select):
       return True
 
-  class NoUpdates:
-    def update(self, wait):
-      pass
-
-    def update_and_wait(self):
-      pass
-
   config = ald_config.ALDConfig()
   environment = i_maze.BatchedIMaze(config.envs_per_actor)
   spec = acme.make_environment_spec(environment)
   counter = counting.Counter()
-  actor = ald_acting.UnrollActor(
+  network = ald_networks.make_default_networks(spec).actor
+  adder = ald_adder.UnrollAdder(Nowhere(), config.unroll_length)
+  loop = ald_acting.UnrollLoop(
     environment,
-    ald_networks.make_default_networks(spec).actor,
+    ald_acting.RecurrentActor(network, seed=0, adder=adder),
+    adder,
     config.unroll_length,
-    Nowhere(),
-    NoUpdates(),
-    tf.Variable(0, dtype=tf.int64),
-    seed=0,
-    counter=counter,
+    counter,
   )
-  actor.step()
+  loop.step()
   frames = counter.get_counts()['frames']
   began = time.monotonic()
   while time.monotonic() - began < _SECONDS:
-    actor.step()
+    loop.step()
   return (counter.get_counts()['frames'] - frames) / (time.monotonic() - began)
 
 

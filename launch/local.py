@@ -1,4 +1,4 @@
-"""Trains an ALD agent on this machine, each part in a process of its own.
+"""Trains an agent on this machine, each part in a process of its own.
 
 Example:
   python launch/local.py --environment_kwargs=size=15,limit=250 --seed=1
@@ -29,12 +29,14 @@ from absl import app
 from absl import flags
 from rich import console as rich_console
 
+from agents import catalogue
 from ald_acme import checkpoints
 from ald_acme import curves
 from ald_acme import files
 from ald_acme import progress
 from ald_acme import run_folder
 from ald_acme.environments import registry
+from launch import command_line
 from launch import options
 
 flags.adopt_module_key_flags(options)
@@ -59,14 +61,14 @@ def main(_) -> int:
   console = rich_console.Console()
   try:
     opts, folder, lock, checkpoint = _prepare()
-  except options.UsageError as error:
-    options.fail(str(error), status=2)
+  except command_line.UsageError as error:
+    command_line.fail(str(error), status=2)
   except ValueError as error:
-    options.fail(str(error), status=1)
+    command_line.fail(str(error), status=1)
   with lock:
     console.print(
-      f'Training on {opts.environment}({opts.environment_kwargs}), seed '
-      f'{opts.config.seed}, in {folder.path}',
+      f'Training {opts.agent} on {opts.environment}'
+      f'({opts.environment_kwargs}), seed {opts.config.seed}, in {folder.path}',
       highlight=False,
       markup=False,
       soft_wrap=True,
@@ -85,7 +87,7 @@ def _prepare():
   saved = checkpoint = None
   if flags.FLAGS.resume:
     if not workdir:
-      raise options.UsageError(
+      raise command_line.UsageError(
         '--resume needs --workdir, the folder of the run to continue.'
       )
     folder = run_folder.RunFolder(os.path.abspath(workdir))
@@ -93,14 +95,13 @@ def _prepare():
     saved = folder.read_config()
   opts = options.read(saved)
   try:
-    arguments = registry.parse_arguments(opts.environment_kwargs)
-    registry.check(opts.environment, arguments)
+    registry.check(opts.environment, opts.environment_arguments)
   except ValueError as error:
-    raise options.UsageError(str(error)) from error
+    raise command_line.UsageError(str(error)) from error
   if saved is not None:
     checkpoint = _checkpoint(folder, opts.config.max_frames)
   else:
-    workdir = opts.workdir or run_folder.make_default('ald')
+    workdir = opts.workdir or run_folder.make_default(opts.agent)
     folder = run_folder.RunFolder(os.path.abspath(workdir))
     lock = folder.create()
   files.write_json(folder.config, _description(opts, saved))
@@ -121,7 +122,7 @@ def _checkpoint(
   if checkpoint:
     frames = int(checkpoint.state['counts'].get('frames', 0))
     if max_frames and frames >= max_frames:
-      raise options.UsageError(
+      raise command_line.UsageError(
         f'the run has {frames} frames and max_frames is {max_frames}: there is '
         'nothing left to do; give a higher --max_frames.'
       )
@@ -143,6 +144,7 @@ def _description(opts: options.Options, saved: dict | None) -> dict:
     with contextlib.suppress(importlib.metadata.PackageNotFoundError):
       versions[library] = importlib.metadata.version(library)
   return {
+    'agent': opts.agent,
     'environment': opts.environment,
     'environment_kwargs': opts.environment_kwargs,
     'seed': opts.config.seed,
@@ -175,15 +177,14 @@ def _run(opts, folder, checkpoint, launched, console) -> int:
     from agents import supervision
 
     supervision.start_fork_server()
-    from agents.ald import builder
     from agents.ald import program as ald_program
 
     program, watcher = ald_program.DistributedALD(
-      builder.ALDBuilder(opts.config),
+      catalogue.make_builder(opts.agent, opts.config),
       functools.partial(
         registry.make,
         opts.environment,
-        registry.parse_arguments(opts.environment_kwargs),
+        opts.environment_arguments,
       ),
       folder,
       checkpoint.path if checkpoint else None,
@@ -222,7 +223,7 @@ def _run(opts, folder, checkpoint, launched, console) -> int:
     )
   if failed:
     log = supervisor.log(failed)
-    options.fail(
+    command_line.fail(
       f'node {failed} failed ({supervisor.status(failed)}); its log is {log}, '
       f'and says: {_cause(log)}',
       status=1,
@@ -251,4 +252,4 @@ def _cause(path: str) -> str:
 
 
 if __name__ == '__main__':
-  app.run(main, flags_parser=options.parse)
+  app.run(main, flags_parser=command_line.parse)

@@ -1,17 +1,25 @@
 """The flags of a run, and the configuration that they make."""
 
-from collections.abc import Sequence
 import dataclasses
 import json
-import sys
 from typing import Any
 
 from absl import flags
 from ml_collections import config_flags
 
+from agents import catalogue
 from agents.ald import config as ald_config
+from ald_acme.environments import registry
 from ald_acme.networks import sizes
+from launch import command_line
 
+_AGENT = flags.DEFINE_enum(
+  'agent',
+  None,
+  catalogue.NAMES,
+  'What learns: ald (the default); lstm or gtrxl, one network that acts and '
+  'learns; asymmetric, an LSTM that acts with a GTrXL as its critic.',
+)
 _ENVIRONMENT = flags.DEFINE_string(
   'environment',
   None,
@@ -59,13 +67,6 @@ for _name, (_define, _help) in _SHORTHANDS.items():
   _define(_name, None, f'{_help} Same as --config.{_name}.')
 
 
-def fail(message: str, status: int):
-  """Ends the program with one line that says what is wrong."""
-  more = ' (--help lists the options)' if status == 2 else ''
-  print(f'error: {" ".join(message.split())}{more}', file=sys.stderr)
-  sys.exit(status)
-
-
 def _define_config():
   """Defines --config; it is this that looks for unknown fields."""
   try:
@@ -76,23 +77,10 @@ def _define_config():
       '--config.networks.lstm=128.',
     )
   except (flags.Error, KeyError, TypeError, ValueError) as error:
-    fail(_text(error), status=2)
-
-
-def _text(error: Exception) -> str:
-  """What an error of the command line says, for people."""
-  text = str(error.args[0]) if isinstance(error, KeyError) else str(error)
-  text, dataclass, _ = text.partition(' on dataclass')
-  if dataclass:
-    text = f'{text} in the configuration: look for the name after --config'
-  return text.removesuffix('.')
+    command_line.fail(command_line.text(error), status=2)
 
 
 _CONFIG = _define_config()
-
-
-class UsageError(ValueError):
-  """The command line cannot be carried out; the text says why."""
 
 
 @dataclasses.dataclass
@@ -100,40 +88,22 @@ class Options:
   """A command line, read and checked.
 
   Attributes:
+    agent: its name.
     environment: name of the environment.
-    environment_kwargs: its arguments as text.
+    environment_kwargs: its arguments, as they were given.
+    environment_arguments: the same, read.
     workdir: of the run, None for a new one.
     resume: whether to continue the run in `workdir`.
     config: of the agent.
   """
 
+  agent: str
   environment: str
   environment_kwargs: str
+  environment_arguments: dict[str, Any]
   workdir: str | None
   resume: bool
   config: ald_config.ALDConfig
-
-
-def parse(argv: Sequence[str]) -> list[str]:
-  """Parses the command line; ends the program with status 2 if it is wrong."""
-  if {'--help', '-h', '--helpshort'} & set(argv):  # absl's ends with status 1.
-    print(sys.modules['__main__'].__doc__)
-    print(flags.FLAGS.main_module_help())
-    sys.exit(0)
-  try:
-    rest = flags.FLAGS(list(argv))
-  except (
-    flags.Error,
-    OSError,  # A --flagfile that is not there.
-    ValueError,
-    TypeError,
-    AttributeError,
-    KeyError,
-  ) as error:
-    fail(_text(error), status=2)
-  if len(rest) > 1:
-    fail(f'unknown argument {rest[1]!r}: every option begins with --', status=2)
-  return rest
 
 
 def read(saved: dict[str, Any] | None = None) -> Options:
@@ -147,9 +117,9 @@ def read(saved: dict[str, Any] | None = None) -> Options:
     UsageError: if a field is out of range, or may not change when resuming.
   """
   config = _CONFIG.value
-  given = config_flags.get_override_values(flags.FLAGS['config'])
+  given = dict(config_flags.get_override_values(flags.FLAGS['config']))
   if saved is not None:
-    config = from_dict(saved['config'])
+    config = _from_dict(saved['config'])
     for path, value in given.items():
       *folders, name = path.split('.')
       holder = config
@@ -158,7 +128,7 @@ def read(saved: dict[str, Any] | None = None) -> Options:
       setattr(holder, name, value)
   if _PRESET.value:
     if any(path.startswith('networks') for path in given):
-      raise UsageError(
+      raise command_line.UsageError(
         '--preset and --config.networks both set the sizes of the networks; '
         'give one of them.'
       )
@@ -168,42 +138,61 @@ def read(saved: dict[str, Any] | None = None) -> Options:
     if value is None:
       continue
     if name in given and given[name] != value:
-      raise UsageError(
+      raise command_line.UsageError(
         f'--{name}={value} and --config.{name}={given[name]} differ; give one '
         'of them.'
       )
     setattr(config, name, value)
+    given[name] = value
+  agent = _agent(saved)
+  if agent != catalogue.ALD:
+    for name in ald_config.DISTILLATION_FIELDS:
+      if name in given:
+        raise command_line.UsageError(
+          f'{name}={given[name]} is of distillation, which --agent={agent} '
+          'does not do; leave it out, or choose --agent=ald.'
+        )
+    # Their data is their own: a pull towards it would only slow them.
+    if saved is None and 'regulariser_cost' not in given:
+      config.regulariser_cost = 0.0
   try:
     config.validate()
   except ValueError as error:
-    raise UsageError(str(error)) from error
+    raise command_line.UsageError(str(error)) from error
   environment, kwargs = _ENVIRONMENT.value, _ENVIRONMENT_KWARGS.value
   if saved is not None:
     _check_same(saved, environment, kwargs, config)
     environment, kwargs = saved['environment'], saved['environment_kwargs']
+  try:
+    arguments = registry.parse_arguments(kwargs or '')
+  except ValueError as error:
+    raise command_line.UsageError(str(error)) from error
   return Options(
+    agent=agent,
     environment=environment or 'i_maze',
     environment_kwargs=kwargs or '',
+    environment_arguments=arguments,
     workdir=_WORKDIR.value,
     resume=_RESUME.value,
     config=config,
   )
 
 
-def from_dict(fields: dict[str, Any]) -> ald_config.ALDConfig:
-  """The configuration that `dataclasses.asdict` gave.
+def _agent(saved: dict[str, Any] | None) -> str:
+  name, begun_with = _AGENT.value, (saved or {}).get('agent')
+  if name and begun_with and name != begun_with:
+    raise command_line.UsageError(
+      f'--agent={name} is not what the run was begun with ({begun_with!r}); '
+      'leave it out, or begin a new run.'
+    )
+  return begun_with or name or catalogue.ALD
 
-  Raises:
-    UsageError: if it is not one of this version.
-  """
-  fields = dict(fields)
+
+def _from_dict(fields: dict[str, Any]) -> ald_config.ALDConfig:
   try:
-    networks = sizes.NetworkSizes(**fields.pop('networks'))
-    return ald_config.ALDConfig(networks=networks, **fields)
-  except (KeyError, TypeError, ValueError) as error:
-    raise UsageError(
-      f'config.json is not of this version of ald_acme: {error}'
-    ) from error
+    return ald_config.from_dict(fields)
+  except ValueError as error:
+    raise command_line.UsageError(str(error)) from error
 
 
 def _check_same(saved, environment, kwargs, config):
@@ -213,14 +202,14 @@ def _check_same(saved, environment, kwargs, config):
     ('environment_kwargs', kwargs),
   ):
     if value is not None and value != saved[name]:
-      raise UsageError(
+      raise command_line.UsageError(
         f'--{name}={value} is not what the run was begun with '
         f'({saved[name]!r}); leave it out, or begin a new run.'
       )
   for name in ('networks', 'loss', 'seed'):
     now = dataclasses.asdict(config)[name]
-    if now != dataclasses.asdict(from_dict(saved['config']))[name]:
-      raise UsageError(
+    if now != dataclasses.asdict(_from_dict(saved['config']))[name]:
+      raise command_line.UsageError(
         f'{name} cannot change when a run is resumed: its checkpoints were '
         f'made with {json.dumps(saved["config"][name])}, but received '
         f'{json.dumps(now)}; leave it out, or begin a new run.'

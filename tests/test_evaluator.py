@@ -26,6 +26,13 @@ class Client:
     self._counter.increment(frames=10)
 
 
+class Scripted(collections.deque):
+  """An environment: returns of the evaluations to come, and a metric."""
+
+  def metrics(self):
+    return {'left': len(self)}
+
+
 @pytest.fixture
 def events(monkeypatch):
   """What happens, in order; an evaluation plays what its environment holds."""
@@ -51,13 +58,14 @@ def make(events):
 
     def subject(name, returns, period):
       client = Client(name, events, counter)
-      return evaluator.Subject(collections.deque(returns), name, client, period)
+      return evaluator.Subject(Scripted(returns), name, client, period)
 
     part = evaluator.Evaluator(
       subject('actor', actor, period),
       learner and subject('learner', learner, learner_period),
       counter,
       logger,
+      clock=lambda: 12.5,
       **kwargs,
     )
     return part, logger.data
@@ -69,6 +77,7 @@ def test_a_row(make, events):
   part, log = make([[1.0, 0.0, 0.5]], [[0.25, 0.75]])
   row = part.evaluate()
   assert row == {
+    'wall_seconds': 12.5,
     'frames': 100,  # As the parameters were pulled, not after.
     'actor_updates': 40,
     'learner_updates': 10,
@@ -76,6 +85,7 @@ def test_a_row(make, events):
     'actor_episode_length': 20.0,
     'final_return': 0.5,
     'learner_return': 0.5,
+    'left': 0,
   }
   assert log == [row]
   assert events == ['pull actor', 'play actor', 'pull learner', 'play learner']

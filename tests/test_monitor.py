@@ -21,6 +21,7 @@ NAN = float('nan')
 def _row(actor_return, frames=0, learner_return=NAN):
   return {
     'frames': frames,
+    'wall_seconds': frames / 10,
     'actor_return': actor_return,
     'final_return': actor_return - 0.01,
     'learner_return': learner_return,
@@ -138,6 +139,7 @@ def test_stops_at_max_frames(make):
     'final_return': 0.49,
     'learner_return': 0.75,
     'solved_at_frames': None,
+    'solved_at_seconds': None,
     'dprl_configured': 4.0,
     'dprl_measured': 3.8,
     'actor_updates': 19,  # Those that the parts have done by now.
@@ -190,7 +192,12 @@ def test_solved_at_the_first_evaluation(
   make, returns, last, solved_at, earlier
 ):
   run = make(
-    frames=900, earlier=earlier and {'solved_at_frames': np.array(earlier)}
+    frames=900,
+    earlier=earlier
+    and {
+      'solved_at_frames': np.array(earlier),
+      'solved_at_seconds': np.array(earlier / 10),
+    },
   )
   for i, actor_return in enumerate(returns):
     run.monitor.report('evaluator', _row(actor_return, 100 * (i + 1)))
@@ -198,7 +205,9 @@ def test_solved_at_the_first_evaluation(
   run.monitor.request_stop('max_frames')
   run.monitor.run()
   expected = 50 if earlier == 50 else solved_at
-  assert run.summary()['solved_at_frames'] == expected
+  summary = run.summary()
+  assert summary['solved_at_frames'] == expected
+  assert summary['solved_at_seconds'] == (expected and expected / 10)
   saved = run.checkpoint().state['run']['solved_at_frames']
   np.testing.assert_equal(float(saved), NAN if expected is None else expected)
 
@@ -402,3 +411,11 @@ def test_the_end_is_waited_for(make):
   run.monitor.request_stop('by hand')
   assert run.monitor.wait_for_end(30)
   thread.join()
+
+
+def test_without_distillation_there_is_no_dprl(make):
+  run = make(dprl=None)
+  run.run_until('by hand', seconds=0.1)
+  summary = run.summary()
+  assert summary['dprl_configured'] is None
+  assert summary['dprl_measured'] is None

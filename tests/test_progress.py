@@ -90,7 +90,7 @@ def test_a_panel_on_a_terminal(folder):
     display.show({**PROGRESS, 'frames': 7})
     display.show(PROGRESS)
   shown = _shown(console)
-  for text in ('ALD', '╭', 'running', '1,200 of 6,000 (20%)', '1:01:01'):
+  for text in ('╭', 'running', '1,200 of 6,000 (20%)', '1:01:01'):
     assert text in shown
   assert 'learner return' not in shown  # Not known yet.
 
@@ -121,6 +121,7 @@ def test_the_summary(folder):
     'wall_seconds': 1234.5,
     'final_return': 0.98765,
     'solved_at_frames': None,
+    'dprl_configured': None,
     'seed': 20_000,
     'stopped_because': 'max_frames',
   }
@@ -132,6 +133,7 @@ def test_the_summary(folder):
     ['wall_seconds', '1,234'],
     ['final_return', '0.9877'],
     ['solved_at_frames', 'never'],
+    ['dprl_configured', '-'],
     ['seed', '20000'],
     ['stopped_because', 'max_frames'],
     ['learning', 'curve:', folder.learning_curve],
@@ -149,4 +151,4 @@ def test_paths_are_shown_as_they_are(name):
     assert f': {path}\n' in _shown(console)
   console = _console()
   console.print(progress.Display(folder, console)._panel(PROGRESS))
-  assert f'ALD  {name} ' in _shown(console)
+  assert f' {name} ' in _shown(console)

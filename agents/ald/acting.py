@@ -1,9 +1,10 @@
-"""The actor: steps E environments and writes unrolls."""
+"""The actor, and the loop that it acts in."""
 
 from collections.abc import Callable
 from typing import Any
 
 import acme
+from acme import specs
 from acme.tf import variable_utils
 from acme.utils import counting
 from acme.utils import loggers
@@ -13,100 +14,152 @@ import tensorflow as tf
 import tree
 
 from ald_acme import policies
-from ald_acme import types
 from ald_acme.environments import base
-from ald_acme.replay import tables
-from ald_acme.replay import writer as replay_writer
+from ald_acme.replay import adder as unroll_adder
 
 _LAST = int(dm_env.StepType.LAST)
 
 
-class UnrollActor:
-  """Acts in a batch of environments and writes an unroll every T steps.
+class RecurrentActor(acme.Actor):
+  """Acts with a recurrent network, in one environment or in E at once.
 
-  All E environments share one inference, and their T steps share one insert:
-  Reverb and Python cost next to nothing per frame.
+  Takes the time steps of a `BatchedEnvironment`, or those of a single
+  `dm_env.Environment`, as `acme.EnvironmentLoop` does. Actions are sampled.
+  """
+
+  def __init__(
+    self,
+    network,
+    seed: Any,
+    adder: unroll_adder.UnrollAdder | None = None,
+    variable_client: variable_utils.VariableClient | None = None,
+    age: tf.Variable | None = None,
+  ):
+    """Knows nothing of the environments until their first time step.
+
+    Args:
+      network: the acting `PolicyValueNetwork`.
+      seed: of the actions; anything that `np.random.default_rng` takes.
+      adder: takes what happened; None to act only.
+      variable_client: pulls the network's variables and their age; None to
+        leave them as they are.
+      age: int64, the updates that the variables have seen.
+    """
+    self._network = network
+    self._seed = seed
+    self._adder = adder
+    self._variable_client = variable_client
+    self._age = age
+    self._single = False
+    self._policy: policies.BatchedPolicy | None = None
+    self._timestep: dm_env.TimeStep | None = None
+    self._extras: unroll_adder.Extras | None = None
+
+  @property
+  def age(self) -> int:
+    """Updates that the parameters which act have seen."""
+    return 0 if self._age is None else int(self._age)
+
+  def observe_first(self, timestep: dm_env.TimeStep):
+    self._single = np.ndim(timestep.step_type) == 0
+    self._timestep = base.as_batch(timestep)
+    if self._policy is None:
+      self._policy = self._make_policy()
+    if self._adder:
+      self._adder.add_first(self._timestep)
+
+  def _make_policy(self) -> policies.BatchedPolicy:
+    """A policy for the environments that the first time step is of."""
+    timestep = self._timestep
+    batch_size = len(timestep.reward)
+    spec = specs.EnvironmentSpec(
+      observations=tree.map_structure(
+        lambda x: specs.Array(x.shape[1:], x.dtype), timestep.observation
+      ),
+      actions=specs.DiscreteArray(self._network.num_actions),
+      rewards=specs.Array((), np.float32),
+      discounts=specs.BoundedArray((), np.float32, 0.0, 1.0),
+    )
+    return policies.BatchedPolicy(self._network, spec, batch_size, self._seed)
+
+  def select_action(self, observation) -> np.ndarray:
+    """int32 `[E]`, or a scalar in a single environment.
+
+    What it sees is the time step that it observed last, rewards included.
+    """
+    policy = self._policy
+    inputs = policy.inputs(self._timestep)
+    state = None
+    if self._adder and self._adder.wants_state:
+      state = policy.state
+    decision = policy.step(inputs)
+    self._extras = unroll_adder.Extras(decision.logits, state)
+    return decision.action[0] if self._single else decision.action
+
+  def observe(self, action: np.ndarray, next_timestep: dm_env.TimeStep):
+    self._timestep = base.as_batch(next_timestep)
+    if self._adder:
+      self._adder.add(action, self._timestep, self._extras)
+
+  def update(self, wait: bool = False):
+    """Pulls parameters when it is time, and always before an unroll."""
+    if self._variable_client is None:
+      return
+    if self._adder and self._adder.begins_unroll:
+      # After the wait for the queue there may be newer ones.
+      self._variable_client.update_and_wait()
+    else:
+      self._variable_client.update(wait)
+
+
+class UnrollLoop:
+  """Acts in a batch of environments, an unroll at a time.
+
+  All E environments share one inference.
   """
 
   def __init__(
     self,
     environment: base.BatchedEnvironment,
-    network,
+    actor: RecurrentActor,
+    adder: unroll_adder.UnrollAdder,
     unroll_length: int,
-    writer: replay_writer.Writer,
-    variable_client: variable_utils.VariableClient,
-    actor_updates: tf.Variable,
-    seed: Any,
-    stream: int = 0,
     counter: counting.Counter | None = None,
     logger: loggers.Logger | None = None,
   ):
     """Begins an episode in every environment.
 
     Args:
-      environment: stepped by this actor alone.
-      network: the acting `PolicyValueNetwork`.
+      environment: stepped by this loop alone.
+      actor: acts in it.
+      adder: the actor's.
       unroll_length: T.
-      writer: of the replay server.
-      variable_client: pulls the network's variables and `actor_updates`.
-      actor_updates: int64, the age of the network's parameters.
-      seed: of the actions.
-      stream: number of this actor.
       counter: counts `frames` and `episodes`, and is asked for
         `learner_updates`; one that syncs at once gives the exact lag.
       logger: gets a row per unroll.
     """
     self._environment = environment
+    self._actor, self._adder = actor, adder
     self._length = unroll_length
-    self._writer = writer
-    self._variable_client = variable_client
-    self._actor_updates = actor_updates
-    self._stream, self._sequence = stream, 0
     self._counter = counter or counting.Counter()
     self._counts = self._counter.get_counts()
     self._logger = logger
     size = environment.batch_size
-    spec = acme.make_environment_spec(environment)
-    self._policy = policies.BatchedPolicy(network, spec, size, seed)
-    self._timestep = environment.reset()
     self._returns = np.zeros(size)
     self._lengths = np.zeros(size, np.int64)
-    self._unroll = self._allocate(size, spec.actions.num_values)
-
-  def _allocate(self, size: int, num_actions: int) -> types.Unroll:
-    inputs = self._policy.inputs(self._timestep)
-
-    def per_step(*shape, dtype=np.float32):
-      return np.zeros((self._length, size, *shape), dtype)
-
-    return types.Unroll(
-      inputs=tree.map_structure(
-        lambda x: np.zeros((self._length + 1, *x.shape), x.dtype), inputs
-      ),
-      action=per_step(dtype=np.int32),
-      reward=per_step(),
-      discount=per_step(),
-      is_last=per_step(dtype=bool),
-      behaviour_logits=per_step(num_actions),
-      actor_state=None,
-      stamp=None,
-    )
+    self._timestep = environment.reset()
+    actor.observe_first(self._timestep)
 
   def step(self) -> bool:
-    """Acts for T steps and writes them; False if the program stopped."""
+    """Acts for T steps; False if the program stopped."""
     actor_updates, learner_updates = self._ages()
-    unroll, returns, lengths = self._act()
-    numbers = (self._stream, self._sequence, actor_updates, learner_updates)
-    stamp = types.Stamp(*(np.int64(number) for number in numbers))
-    if not self._writer.write(
-      unroll._replace(stamp=stamp), {tables.QUEUE: lambda x: x}
-    ):
+    self._adder.learner_updates = learner_updates
+    unrolls = self._adder.unrolls_written
+    frames, returns, lengths = self._act()
+    if self._adder.unrolls_written == unrolls:
       return False
-    self._sequence += 1
-    frames = int((~unroll.is_last).sum())
     self._counts = self._counter.increment(frames=frames, episodes=len(returns))
-    # Pulling here, after the wait, gives the next unroll the newest policy.
-    self._variable_client.update_and_wait()
+    self._actor.update(wait=True)
     if self._logger:
       now = self._ages()
       self._logger.write(
@@ -126,41 +179,29 @@ class UnrollActor:
   def _ages(self) -> tuple[int, int]:
     """Updates of the parameters that act, and of the learner by now."""
     learner_updates = int(self._counts.get('learner_updates', 0))
-    return int(self._actor_updates), learner_updates
+    return self._actor.age, learner_updates
 
-  def _act(self) -> tuple[types.Unroll, list[float], list[int]]:
-    """Fills the unroll's buffers; also the finished episodes' results."""
-    unroll, policy = self._unroll, self._policy
-    unroll = unroll._replace(actor_state=policy.state)
-    returns, lengths = [], []
-
-    def store(t, inputs):
-      tree.map_structure(
-        lambda buffer, x: buffer.__setitem__(t, x), unroll.inputs, inputs
-      )
-
+  def _act(self) -> tuple[int, list[float], list[int]]:
+    """Acts for T steps; frames, and the finished episodes' results."""
+    frames, returns, lengths = 0, [], []
     for t in range(self._length):
       if t:
-        self._variable_client.update(wait=True)
-      inputs = policy.inputs(self._timestep)
-      store(t, inputs)
-      unroll.is_last[t] = self._timestep.step_type == _LAST
-      decision = policy.step(inputs)
-      unroll.action[t] = decision.action
-      unroll.behaviour_logits[t] = decision.logits
-      self._timestep = self._environment.step(decision.action)
-      unroll.reward[t] = self._timestep.reward
-      unroll.discount[t] = self._timestep.discount
+        self._actor.update(wait=True)
+      # Where an episode has ended the step begins another: no frame.
+      counted = self._timestep.step_type != _LAST
+      frames += int(counted.sum())
+      action = self._actor.select_action(self._timestep.observation)
+      self._timestep = self._environment.step(action)
+      self._actor.observe(action, self._timestep)
       self._returns += self._timestep.reward
-      self._lengths += ~unroll.is_last[t]
+      self._lengths += counted
       ended = np.flatnonzero(self._timestep.step_type == _LAST)
       if ended.size:
         returns.extend(self._returns[ended].tolist())
         lengths.extend(self._lengths[ended].tolist())
         self._returns[ended] = 0.0
         self._lengths[ended] = 0
-    store(self._length, policy.inputs(self._timestep))
-    return unroll, returns, lengths
+    return frames, returns, lengths
 
   def run(self, should_stop: Callable[[], bool] = lambda: False):
     """Acts until told to stop."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+import time
 import typing
 from typing import Any
 
@@ -24,17 +25,21 @@ if typing.TYPE_CHECKING:
   from agents.ald import networks as ald_networks
   from ald_acme import evaluator
   from ald_acme import types
+  from ald_acme.networks import policy_value
   from ald_acme.parameters import shared as shared_parameters
   from ald_acme.parameters import store
+  from ald_acme.replay import adder
 
 # Each method imports what its part is made of: TensorFlow takes seconds to
 # import, and neither the launcher nor every node needs it.
 
 ShouldStop = Callable[[], bool]
+# A `reverb.Client`, or a `replay.local.LocalReplay` where there is no server.
+Replay = Any
 # Makes E environments from (batch_size, seed).
 EnvironmentFactory = Callable[[int, int], base.BatchedEnvironment]
 # Places that draw random numbers, each with streams of its own.
-ACTING, EVALUATING_ACTOR, EVALUATING_LEARNER = range(3)
+ACTING, EVALUATING_ACTOR, EVALUATING_LEARNER, SAMPLING = range(4)
 
 
 def _never() -> bool:
@@ -45,7 +50,13 @@ class ALDBuilder:
   """Makes the parts; holds no TensorFlow state, so it can be pickled.
 
   Each method makes one part, and a subclass may replace any one of them.
+
+  Attributes:
+    distils: whether distillers teach the acting network; where they do not, it
+      is a part of the learner's, and actors pull it from the learner.
   """
+
+  distils = True
 
   def __init__(
     self,
@@ -74,18 +85,24 @@ class ALDBuilder:
     """Both networks, with the first parameters that the seed gives."""
     import tensorflow as tf
 
-    from agents.ald import networks
-
     tf.random.set_seed(self._config.seed)
     if self._network_factory:
       return self._network_factory(environment_spec)
+    return self._make_networks(environment_spec)
+
+  def _make_networks(
+    self, environment_spec: acme.specs.EnvironmentSpec
+  ) -> ald_networks.ALDNetworks:
+    """The agent's own networks, of the config's sizes."""
+    from agents.ald import networks
+
     sizes = self._config.networks
     return networks.make_default_networks(environment_spec, sizes)
 
   def make_replay_tables(
     self, environment_spec: acme.specs.EnvironmentSpec
   ) -> list[reverb.Table]:
-    """The tables `queue`, `learner` and `distill`, for one server."""
+    """The tables `queue`, `learner` and, to distil, `distill`."""
     from ald_acme.replay import items
     from ald_acme.replay import tables
 
@@ -93,7 +110,9 @@ class ALDBuilder:
     networks = self.make_networks(environment_spec)
     unroll = items.unroll_spec(
       environment_spec,
-      items.state_spec(networks.actor, config.envs_per_actor),
+      items.state_spec(networks.actor, config.envs_per_actor)
+      if self.distils
+      else (),
       config.unroll_length,
       config.envs_per_actor,
     )
@@ -109,19 +128,17 @@ class ALDBuilder:
       limits,
       unroll,
       items.learner_spec(unroll, learner_state),
-      items.distill_spec(unroll),
+      items.distill_spec(unroll) if self.distils else None,
     )
 
   def make_dataset_iterator(
-    self, replay_client: reverb.Client, should_stop: ShouldStop = _never
+    self, replay_client: Replay, should_stop: ShouldStop = _never
   ) -> Iterator[Sequence[types.LearnerItem]]:
     """Batches for the learner, each item once and in order."""
-    from ald_acme.replay import reader
     from ald_acme.replay import tables
 
-    return reader.Reader(
-      replay_client, tables.LEARNER, self._config.learner_batch, should_stop
-    )
+    batch = self._config.learner_batch
+    return _reader(replay_client, tables.LEARNER, batch, should_stop)
 
   def make_actor_parameters(
     self,
@@ -134,49 +151,65 @@ class ALDBuilder:
     initial = [v.numpy() for v in networks.actor.trainable_variables]
     return store.ActorParameters(initial, self._config.num_distillers, state)
 
-  def make_unroll_actor(
+  def make_adder(
     self,
-    networks: ald_networks.ALDNetworks,
-    environment: base.BatchedEnvironment,
-    replay_client: reverb.Client,
-    variable_source: acme.VariableSource,
+    replay_client: Replay,
     stream: int = 0,
-    seed: Any = 0,
-    counter: counting.Counter | None = None,
-    logger: loggers.Logger | None = None,
     should_stop: ShouldStop = _never,
-  ) -> acting.UnrollActor:
-    """An actor of E environments with one inference a step."""
+  ) -> adder.UnrollAdder:
+    """Writes what `config.envs_per_actor` environments do, an unroll at a time.
+
+    Args:
+      replay_client: of the replay server.
+      stream: number of the actor.
+      should_stop: asked while the queue is full; true ends the wait.
+    """
+    from ald_acme.replay import adder
+
+    return adder.UnrollAdder(
+      _writer(replay_client, should_stop),
+      self._config.unroll_length,
+      stream,
+      store_state=self.distils,
+    )
+
+  def make_actor(
+    self,
+    policy_network: policy_value.PolicyValueNetwork,
+    adder: adder.UnrollAdder | None = None,
+    variable_source: acme.VariableSource | None = None,
+    seed: Any = None,
+  ) -> acting.RecurrentActor:
+    """Acts in one environment or in a batch, as its first time step is.
+
+    Args:
+      policy_network: the actor of `make_networks`.
+      adder: of `make_adder`; None to act without leaving a trace.
+      variable_source: has 'actor' and 'updates'; None to keep the parameters.
+      seed: of the actions; by default that of actor 0.
+    """
     from acme.tf import variable_utils
     import tensorflow as tf
 
     from agents.ald import acting
-    from ald_acme.replay import writer
 
-    age = tf.Variable(0, dtype=tf.int64, trainable=False)
-    client = variable_utils.VariableClient(
-      variable_source,
-      {'actor': networks.actor.trainable_variables, 'updates': [age]},
-      self._config.actor_update_period,
-    )
-    client.update_and_wait()
-    return acting.UnrollActor(
-      environment=environment,
-      network=networks.actor,
-      unroll_length=self._config.unroll_length,
-      writer=writer.Writer(replay_client, should_stop),
-      variable_client=client,
-      actor_updates=age,
-      seed=seed,
-      stream=stream,
-      counter=counter,
-      logger=logger,
-    )
+    age = client = None
+    if variable_source is not None:
+      age = tf.Variable(0, dtype=tf.int64, trainable=False)
+      client = variable_utils.VariableClient(
+        variable_source,
+        {'actor': policy_network.trainable_variables, 'updates': [age]},
+        self._config.actor_update_period,
+      )
+      client.update_and_wait()
+    if seed is None:
+      seed = self.seed_of(ACTING, 0)
+    return acting.RecurrentActor(policy_network, seed, adder, client, age)
 
   def make_learner_runner(
     self,
     networks: ald_networks.ALDNetworks,
-    replay_client: reverb.Client,
+    replay_client: Replay,
     variable_source: acme.VariableSource,
     counter: counting.Counter | None = None,
     logger: loggers.Logger | None = None,
@@ -187,9 +220,7 @@ class ALDBuilder:
     import tensorflow as tf
 
     from agents.ald import learner_runner
-    from ald_acme.replay import reader
     from ald_acme.replay import tables
-    from ald_acme.replay import writer
 
     age = tf.Variable(0, dtype=tf.int64, trainable=False)
     client = variable_utils.VariableClient(
@@ -199,12 +230,13 @@ class ALDBuilder:
     client.update_and_wait()
     return learner_runner.LearnerRunner(
       network=networks.learner,
-      unrolls=reader.Reader(replay_client, tables.QUEUE, 1, should_stop),
-      writer=writer.Writer(replay_client, should_stop),
+      unrolls=_reader(replay_client, tables.QUEUE, 1, should_stop),
+      writer=_writer(replay_client, should_stop),
       variable_client=client,
       learner_updates=age,
       counter=counter,
       logger=logger,
+      distil=self.distils,
     )
 
   def make_learner(
@@ -213,19 +245,39 @@ class ALDBuilder:
     dataset: Iterator[Sequence[types.LearnerItem]],
     counter: counting.Counter | None = None,
     logger: loggers.Logger | None = None,
+    checkpoint: bool = False,
   ) -> learning.ALDLearner:
-    """The learner of the large network."""
+    """The learner of the large network.
+
+    Args:
+      networks: of `make_networks`.
+      dataset: of `make_dataset_iterator`.
+      counter: counts `learner_updates`.
+      logger: gets a row per update.
+      checkpoint: whether the learner saves itself as Acme's learners do, under
+        `~/acme`. In a program of ours the monitor saves all parts together.
+    """
     from agents.ald import learning
 
     return learning.ALDLearner(
-      networks.learner, dataset, self._config, counter, logger
+      networks.learner,
+      dataset,
+      self._config,
+      counter,
+      logger,
+      self._acting_variables(networks),
+      checkpoint,
     )
+
+  def _acting_variables(self, networks: ald_networks.ALDNetworks) -> list:
+    """Variables of the learner's network that actors pull; none to distil."""
+    return []
 
   def make_distiller(
     self,
     networks: ald_networks.ALDNetworks,
     shared: shared_parameters.SharedParameters,
-    replay_client: reverb.Client,
+    replay_client: Replay,
     worker: int = 0,
     counter: counting.Counter | None = None,
     logger: loggers.Logger | None = None,
@@ -233,12 +285,10 @@ class ALDBuilder:
   ) -> distilling.Distiller:
     """One of N_D workers on the shared actor parameters."""
     from agents.ald import distilling
-    from ald_acme.replay import reader
     from ald_acme.replay import tables
 
-    batches = reader.Reader(
-      replay_client, tables.DISTILL, self._config.distill_batch, should_stop
-    )
+    batch = self._config.distill_batch
+    batches = _reader(replay_client, tables.DISTILL, batch, should_stop)
     return distilling.Distiller(
       networks.actor, shared, batches, self._config, worker, counter, logger
     )
@@ -248,11 +298,12 @@ class ALDBuilder:
     networks: ald_networks.ALDNetworks,
     environment_factory: EnvironmentFactory,
     actor_source: acme.VariableSource,
-    learner_source: acme.VariableSource,
+    learner_source: acme.VariableSource | None = None,
     counter: counting.Counter | None = None,
     logger: loggers.Logger | None = None,
+    clock: Callable[[], float] = time.monotonic,
   ) -> evaluator.Evaluator:
-    """Evaluates both policies in environments of its own."""
+    """Evaluates in environments of its own; the learner if it has a source."""
     from acme.tf import variable_utils
 
     from ald_acme import evaluator
@@ -281,7 +332,8 @@ class ALDBuilder:
         config.evaluation_period,
         EVALUATING_ACTOR,
       ),
-      subject(
+      learner_source
+      and subject(
         'learner',
         networks.learner,
         learner_source,
@@ -291,6 +343,7 @@ class ALDBuilder:
       ),
       counter,
       logger,
+      clock,
     )
 
   def make_environment(
@@ -305,3 +358,25 @@ class ALDBuilder:
   def seed_of(self, *path: int) -> np.random.SeedSequence:
     """A stream of its own for each place that draws random numbers."""
     return np.random.SeedSequence([self._config.seed, *path])
+
+
+def _reader(
+  client: Replay, table: str, batch_size: int, should_stop: ShouldStop
+) -> Iterator[list]:
+  """Batches of a table's items, from a server or from this process."""
+  from ald_acme.replay import local
+  from ald_acme.replay import reader
+
+  if isinstance(client, local.LocalReplay):
+    return local.Reader(client, table, batch_size)
+  return reader.Reader(client, table, batch_size, should_stop)
+
+
+def _writer(client: Replay, should_stop: ShouldStop):
+  """What writes items, to a server or within this process."""
+  from ald_acme.replay import local
+  from ald_acme.replay import writer
+
+  if isinstance(client, local.LocalReplay):
+    return client
+  return writer.Writer(client, should_stop)

@@ -1,12 +1,26 @@
 """Everything that can be set, as plain values."""
 
 import dataclasses
+from typing import Any
 
 from ald_acme import validation
 from ald_acme.networks import sizes
 
 LOSSES = ('vtrace', 'vmpo')
 KL_DIRECTIONS = ('reverse', 'forward')
+# What distillation alone reads; agents that do not distil have no use for it.
+DISTILLATION_FIELDS = (
+  'num_distillers',
+  'distill_batch',
+  'distill_table_size',
+  'distill_min_size',
+  'dprl',
+  'policy_cost',
+  'distill_value_cost',
+  'kl_direction',
+  'distiller_learning_rate',
+  'distiller_gradient_norm',
+)
 
 
 @dataclasses.dataclass
@@ -163,3 +177,22 @@ class ALDConfig:
   def samples_per_insert(self) -> float:
     """What the limiter of `distill` enforces: DpRL * b_D / b_L."""
     return self.dprl * self.distill_batch / self.learner_batch
+
+
+def from_dict(fields: dict[str, Any]) -> ALDConfig:
+  """The configuration that `dataclasses.asdict` gave.
+
+  Args:
+    fields: as config.json holds them.
+
+  Raises:
+    ValueError: if it is not one of this version.
+  """
+  fields = dict(fields)
+  try:
+    networks = sizes.NetworkSizes(**fields.pop('networks'))
+    return ALDConfig(networks=networks, **fields)
+  except (KeyError, TypeError, ValueError) as error:
+    raise ValueError(
+      f'config.json is not of this version of ald_acme: {error}'
+    ) from error

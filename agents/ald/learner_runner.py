@@ -28,6 +28,7 @@ class LearnerRunner:
     learner_updates: tf.Variable,
     counter: counting.Counter | None = None,
     logger: loggers.Logger | None = None,
+    distil: bool = True,
   ):
     """Begins with empty memories.
 
@@ -39,6 +40,7 @@ class LearnerRunner:
       learner_updates: int64, the age of the network's parameters.
       counter: counts `unrolls`.
       logger: gets a row per unroll.
+      distil: whether to hand the unroll and the answers to distillers too.
     """
     self._network = network
     self._unrolls = unrolls
@@ -47,6 +49,14 @@ class LearnerRunner:
     self._learner_updates = learner_updates
     self._counter = counter or counting.Counter()
     self._logger = logger
+    # The learner first: it must not wait for the distillers' turn.
+    self._items = {
+      tables.LEARNER: lambda s: types.LearnerItem(s['unroll'], s['state'])
+    }
+    if distil:
+      self._items[tables.DISTILL] = lambda s: types.DistillItem(
+        s['unroll'], s['targets']
+      )
     self._memories = {}  # Stream to (sequence of the next unroll, state).
 
     def read(inputs, state):
@@ -72,14 +82,7 @@ class LearnerRunner:
       outputs.logits, outputs.value, self._learner_updates.read_value()
     )
     step = {'unroll': unroll, 'state': state, 'targets': targets}
-    # The learner first: it must not wait for the distillers' turn.
-    written = self._writer.write(
-      step,
-      {
-        tables.LEARNER: lambda s: types.LearnerItem(s['unroll'], s['state']),
-        tables.DISTILL: lambda s: types.DistillItem(s['unroll'], s['targets']),
-      },
-    )
+    written = self._writer.write(step, self._items)
     if written:
       counts = self._counter.increment(unrolls=1)
       if self._logger:

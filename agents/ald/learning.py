@@ -7,6 +7,7 @@ import time
 from typing import Any
 
 import acme
+from acme.tf import savers
 from acme.utils import counting
 from acme.utils import loggers
 import numpy as np
@@ -37,6 +38,8 @@ class ALDLearner(acme.Learner):
     config: ald_config.ALDConfig,
     counter: counting.Counter | None = None,
     logger: loggers.Logger | None = None,
+    acting_variables: Sequence[tf.Variable] = (),
+    checkpoint: bool = False,
   ):
     """Begins with fresh optimisers.
 
@@ -46,6 +49,10 @@ class ALDLearner(acme.Learner):
       config: of the agent.
       counter: counts `learner_updates`.
       logger: gets a row per update.
+      acting_variables: those of the network's that act, where actors are not
+        taught by distillation but pull from here.
+      checkpoint: whether to save itself and the counter as time goes, and to go
+        on from what an earlier learner saved, with Acme's own `Checkpointer`.
     """
     self._network = network
     self._batches = batches
@@ -57,6 +64,9 @@ class ALDLearner(acme.Learner):
 
     variables = list(network.trainable_variables)
     self._variables = variables
+    self._served = {'learner': variables}
+    if acting_variables:
+      self._served['actor'] = list(acting_variables)
     self._layout = vectors.Layout([v.shape for v in variables])
     self._optimizer = optimizers.FlatAdam(
       self._layout.size,
@@ -74,6 +84,11 @@ class ALDLearner(acme.Learner):
       )
     self._differentiate = tf.function(self._gradients_on, autograph=False)
     self._step = tf.function(self._apply, autograph=False)
+    self._checkpointer = None
+    if checkpoint:
+      self._checkpointer = savers.Checkpointer(
+        {'learner': self, 'counter': self._counter}, subdirectory='ald_learner'
+      )
 
   # --- The objective.
 
@@ -173,6 +188,8 @@ class ALDLearner(acme.Learner):
         if self._updates % self._config.target_update_period == 0:
           self._copy_to_target()
     counts = self._counter.increment(learner_updates=1)
+    if self._checkpointer:
+      self._checkpointer.save()
     if self._logger:
       stamps = [item.unroll.stamp for item in items]
       acted = np.mean([int(stamp.learner_updates) for stamp in stamps])
@@ -202,13 +219,19 @@ class ALDLearner(acme.Learner):
       pass
 
   def get_variables(self, names: Sequence[str]) -> list[list[np.ndarray]]:
-    """Variables by name: 'learner' (the network's) or 'updates' (its age)."""
+    """Variables by name.
+
+    Args:
+      names: of 'learner' (the network's), 'actor' (those of them that act) and
+        'updates' (their age).
+    """
     with self._lock:
-      known = {
-        'learner': [variable.numpy() for variable in self._variables],
-        'updates': [np.int64(self._updates)],
-      }
-    return [known[name] for name in names]
+      return [
+        [np.int64(self._updates)]
+        if name == 'updates'
+        else [variable.numpy() for variable in self._served[name]]
+        for name in names
+      ]
 
   # --- acme.core.Saveable.
 

@@ -3,8 +3,7 @@
 from collections.abc import Callable
 import dataclasses
 
-import sonnet as snt
-
+from ald_acme.networks import core as cores
 from ald_acme.networks import gtrxl
 from ald_acme.networks import lstm
 from ald_acme.networks import policy_value
@@ -26,10 +25,11 @@ class ALDNetworks:
 
 
 NetworkFactory = Callable[..., ALDNetworks]  # Of an `acme.EnvironmentSpec`.
+Sizes = network_sizes.NetworkSizes
 
 
 def make_default_networks(
-  environment_spec, sizes: network_sizes.NetworkSizes | None = None
+  environment_spec, sizes: Sizes | None = None
 ) -> ALDNetworks:
   """Makes an LSTM actor and a GTrXL learner for an environment.
 
@@ -40,26 +40,38 @@ def make_default_networks(
   Returns:
     Networks whose variables exist.
   """
-  sizes = sizes or network_sizes.NetworkSizes()
-  num_actions = environment_spec.actions.num_values
-
-  def network(width: int, core: snt.RNNCore, name: str):
-    torso = torsos.Torso(width, num_actions)
-    made = policy_value.PolicyValueNetwork(torso, core, num_actions, name)
-    policy_value.create_variables(made, environment_spec.observations)
-    return made
-
+  sizes = sizes or Sizes()
   return ALDNetworks(
-    actor=network(sizes.torso, lstm.LSTM(sizes.lstm), 'actor'),
-    learner=network(
-      sizes.gtrxl_width,
-      gtrxl.GTrXL(
-        width=sizes.gtrxl_width,
-        num_layers=sizes.gtrxl_layers,
-        num_heads=sizes.gtrxl_heads,
-        mlp_size=sizes.gtrxl_mlp,
-        memory_size=sizes.gtrxl_memory,
-      ),
-      'learner',
-    ),
+    actor=make_lstm(environment_spec, sizes, 'actor'),
+    learner=make_gtrxl(environment_spec, sizes, 'learner'),
   )
+
+
+def make_lstm(
+  environment_spec, sizes: Sizes, name: str
+) -> policy_value.PolicyValueNetwork:
+  """A network with an LSTM for memory, whose variables exist."""
+  core = lstm.LSTM(sizes.lstm)
+  return _make(environment_spec, sizes.torso, core, name)
+
+
+def make_gtrxl(
+  environment_spec, sizes: Sizes, name: str
+) -> policy_value.PolicyValueNetwork:
+  """A network with a GTrXL for memory, whose variables exist."""
+  core = gtrxl.GTrXL(
+    width=sizes.gtrxl_width,
+    num_layers=sizes.gtrxl_layers,
+    num_heads=sizes.gtrxl_heads,
+    mlp_size=sizes.gtrxl_mlp,
+    memory_size=sizes.gtrxl_memory,
+  )
+  return _make(environment_spec, sizes.gtrxl_width, core, name)
+
+
+def _make(environment_spec, width: int, core: cores.UnrollableCore, name: str):
+  num_actions = environment_spec.actions.num_values
+  torso = torsos.Torso(width, num_actions)
+  network = policy_value.PolicyValueNetwork(torso, core, num_actions, name)
+  policy_value.create_variables(network, environment_spec.observations)
+  return network

@@ -111,29 +111,31 @@ class DistributedALD:
     )
 
   def _actor(self, index, replay, parameters, counter, watcher):
+    from agents.ald import acting  # TensorFlow; the launcher has no need.
+
     life = lifecycle.Lifecycle()
     # After a resume the episodes are new ones, not those played before.
     counts = self._saved('counts') or {}
     seed = self.builder.seed_of(
       ald_builder.ACTING, index, int(counts.get('frames', 0))
     )
-    actor = self.builder.make_unroll_actor(
-      self._networks(),
+    config = self.builder.config
+    adder = self.builder.make_adder(replay, index, life.should_stop)
+    loop = acting.UnrollLoop(
       self.builder.make_environment(
-        self.environment_factory, self.builder.config.envs_per_actor, seed
+        self.environment_factory, config.envs_per_actor, seed
       ),
-      replay,
-      parameters,
-      index,
-      seed,
+      self.builder.make_actor(self._networks().actor, adder, parameters, seed),
+      adder,
+      config.unroll_length,
       counting.Counter(counter, time_delta=0.0),
       self._logger(f'actor_{index}', watcher),
-      life.should_stop,
     )
-    life.guard(lambda: actor.run(life.should_stop))
+    life.guard(lambda: loop.run(life.should_stop))
 
   def _evaluator(self, parameters, learner, counter, watcher):
     life = lifecycle.Lifecycle()
+    began = self.launched - (self._saved('run') or {}).get('wall_seconds', 0.0)
     part = self.builder.make_evaluator(
       self._networks(),
       self.environment_factory,
@@ -141,22 +143,20 @@ class DistributedALD:
       learner,
       counting.Counter(counter, time_delta=0.0),
       self._logger('evaluator', watcher, period=0.0),
+      lambda: time.time() - began,
     )
     return lifecycle.Service(
       part, ('evaluate',), lambda: life.guard(lambda: part.run(life.wait))
     )
 
-  def _monitor(self, counter, learner, parameters, distillers, evaluator_):
+  def _monitor(self, counter, savers, evaluator_):
     life = lifecycle.Lifecycle()
-    savers = {'learner': learner, 'actor_parameters': parameters}
-    for index, distiller in enumerate(distillers):
-      savers[f'distiller_{index}'] = distiller
     config = self.builder.config
     part = monitor.Monitor(
       folder=self.folder,
       sources=monitor.Sources(counter, savers, evaluator_),
       goal=monitor.Goal(config.max_frames, config.target_return),
-      dprl=config.dprl,
+      dprl=config.dprl if self.builder.distils else None,
       seed=config.seed,
       checkpoint_period=config.checkpoint_period,
       checkpoints_kept=config.checkpoints_kept,
@@ -205,7 +205,6 @@ class DistributedALD:
 
     replay = add('replay', lp.ReverbNode(self._replay))
     counter = add('counter', lp.CourierNode(self._counter))
-    parameters = add('actor_parameters', lp.CourierNode(self._actor_parameters))
     # The monitor and the nodes that report to it know each other.
     monitor_node = lp.CourierNode(self._monitor)
     watcher = monitor_node.create_handle()
@@ -216,18 +215,23 @@ class DistributedALD:
       'learner_runner',
       lp.PyNode(self._learner_runner, replay, learner, counter, watcher),
     )
-    with program.group('distiller'):
-      distillers = [
-        program.add_node(
-          lp.CourierNode(
-            self._distiller, i, replay, parameters, counter, watcher
+    savers = {'learner': learner}
+    parameters, other = learner, None  # Of the policy that acts; the other.
+    if self.builder.distils:
+      parameters = savers['actor_parameters'] = add(
+        'actor_parameters', lp.CourierNode(self._actor_parameters)
+      )
+      other = learner
+      with program.group('distiller'):
+        for i in range(self.builder.config.num_distillers):
+          savers[f'distiller_{i}'] = program.add_node(
+            lp.CourierNode(
+              self._distiller, i, replay, parameters, counter, watcher
+            )
           )
-        )
-        for i in range(self.builder.config.num_distillers)
-      ]
     evaluator_ = add(
       'evaluator',
-      lp.CourierNode(self._evaluator, parameters, learner, counter, watcher),
+      lp.CourierNode(self._evaluator, parameters, other, counter, watcher),
     )
     with program.group('actor'):
       for i in range(self.builder.config.num_actors):
@@ -235,8 +239,8 @@ class DistributedALD:
           lp.PyNode(self._actor, i, replay, parameters, counter, watcher)
         )
     monitor_node.configure(
-      *(_patient(h) for h in (counter, learner, parameters)),
-      [_patient(handle) for handle in distillers],
+      _patient(counter),
+      {name: _patient(handle) for name, handle in savers.items()},
       _patient(evaluator_),
     )
     add('monitor', monitor_node)

@@ -49,12 +49,63 @@ class BatchedEnvironment(abc.ABC):
   def discount_spec(self) -> specs.BoundedArray:
     return specs.BoundedArray((), np.float32, 0.0, 1.0, name='discount')
 
+  def new_tasks(self, which: np.ndarray):
+    """Draws new tasks for some environments, from their next episode on.
+
+    Does nothing where every episode draws a task of its own.
+
+    Args:
+      which: bool `[E]`.
+    """
+
+  def metrics(self) -> dict[str, float]:
+    """What else there is to log; the same keys from the beginning on."""
+    return {}
+
   def render(self, index: int = 0) -> np.ndarray:
     """An RGB picture of one environment, uint8 `[height, width, 3]`."""
     raise ValueError(f'{type(self).__name__} cannot render.')
 
   def close(self):
     """Frees what the environments hold."""
+
+
+def timestep(
+  first: np.ndarray, last: np.ndarray, reward: np.ndarray, observation: Any
+) -> dm_env.TimeStep:
+  """A batched time step whose discount is 0 where an episode ends.
+
+  Args:
+    first: bool `[E]`, where an episode begins.
+    last: bool `[E]`, where an episode ends.
+    reward: numbers `[E]`, 0 where an episode begins.
+    observation: a nest of `[E, ...]`.
+  """
+  return dm_env.TimeStep(
+    step_type=np.where(
+      first,
+      int(dm_env.StepType.FIRST),
+      np.where(last, int(dm_env.StepType.LAST), int(dm_env.StepType.MID)),
+    ),
+    reward=reward.astype(np.float32),
+    discount=np.where(last, 0.0, 1.0).astype(np.float32),
+    observation=observation,
+  )
+
+
+def as_batch(timestep: dm_env.TimeStep) -> dm_env.TimeStep:
+  """A single environment's time step as a batch of one; a batch as it is."""
+  if np.ndim(timestep.step_type):
+    return timestep
+  first = timestep.first()
+  return dm_env.TimeStep(
+    step_type=np.array([int(timestep.step_type)]),
+    reward=np.array([0.0 if first else timestep.reward], np.float32),
+    discount=np.array([1.0 if first else timestep.discount], np.float32),
+    observation=tree.map_structure(
+      lambda x: np.asarray(x)[np.newaxis], timestep.observation
+    ),
+  )
 
 
 class Single(dm_env.Environment):

@@ -18,6 +18,9 @@ class PolicyValueNetwork(snt.RNNCore):
   A step (`__call__`) takes leaves `[B, ...]`, an unroll takes `[T, B, ...]`,
   and both give the same numbers. Where `start_of_episode` is set the state is
   reset before the step is read.
+
+  Attributes:
+    num_actions: A, the size of the logits.
   """
 
   def __init__(
@@ -28,6 +31,7 @@ class PolicyValueNetwork(snt.RNNCore):
     name: str | None = None,
   ):
     super().__init__(name=name)
+    self.num_actions = num_actions
     self._torso = torso
     self._core = core
     self._head = snt.Linear(

@@ -48,7 +48,7 @@ def unroll_spec(
     is_last=per_step(length, (), tf.bool),
     behaviour_logits=per_step(length, (num_actions,), tf.float32),
     actor_state=actor_state_spec,
-    stamp=types.Stamp(scalar, scalar, scalar, scalar),
+    stamp=types.Stamp(scalar, scalar, scalar),
   )
 
 

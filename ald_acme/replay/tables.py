@@ -32,7 +32,7 @@ class Limits:
 
 
 def make_tables(
-  limits: Limits, unroll_spec, learner_spec, distill_spec
+  limits: Limits, unroll_spec, learner_spec, distill_spec=None
 ) -> list[reverb.Table]:
   """The tables of the system.
 
@@ -45,26 +45,31 @@ def make_tables(
     limits: sizes and ratio.
     unroll_spec: signature of `queue`.
     learner_spec: signature of `learner`.
-    distill_spec: signature of `distill`.
+    distill_spec: signature of `distill`; None where nothing is distilled, and
+      there is no such table.
 
   Returns:
     Fresh tables for one `reverb.Server`.
   """
-  return [
+  made = [
     reverb.Table.queue(QUEUE, limits.queue_size, signature=unroll_spec),
     reverb.Table.queue(
       LEARNER, limits.learner_queue_size, signature=learner_spec
     ),
-    reverb.Table(
-      name=DISTILL,
-      sampler=reverb.selectors.Uniform(),
-      remover=reverb.selectors.Fifo(),
-      max_size=limits.distill_size,
-      rate_limiter=reverb.rate_limiters.SampleToInsertRatio(
-        samples_per_insert=limits.samples_per_insert,
-        min_size_to_sample=limits.distill_min_size,
-        error_buffer=limits.error_buffer,
-      ),
-      signature=distill_spec,
-    ),
   ]
+  if distill_spec is not None:
+    made.append(
+      reverb.Table(
+        name=DISTILL,
+        sampler=reverb.selectors.Uniform(),
+        remover=reverb.selectors.Fifo(),
+        max_size=limits.distill_size,
+        rate_limiter=reverb.rate_limiters.SampleToInsertRatio(
+          samples_per_insert=limits.samples_per_insert,
+          min_size_to_sample=limits.distill_min_size,
+          error_buffer=limits.error_buffer,
+        ),
+        signature=distill_spec,
+      )
+    )
+  return made

@@ -208,3 +208,28 @@ def test_resume_refuses_other_networks(solved):
   assert result.returncode == 2
   assert 'networks cannot change' in result.stderr
   assert 'Traceback' not in result.stderr
+
+
+@pytest.mark.parametrize('agent', ['lstm', 'gtrxl', 'asymmetric'])
+def test_baselines_run(agent, tmp_path):
+  run = Run(
+    tmp_path / 'run',
+    SIZE,
+    f'--agent={agent}',
+    '--envs_per_actor=8',
+    '--max_frames=4000',
+    '--config.evaluation_episodes=10',
+  )
+  status, out, error = run.end()
+  assert status == 0, error
+  assert f'Training {agent} on i_maze' in out
+  summary = run.summary()
+  assert summary['stopped_because'] == 'max_frames'
+  assert summary['learner_updates'] >= 4000 // (8 * 40) - 2
+  assert summary['actor_updates'] == 0
+  assert summary['dprl_measured'] is None
+  assert 0 <= summary['final_return'] <= 1
+  assert 'distiller_0.csv' not in os.listdir(run.folder.logs)
+  state = checkpoints.CheckpointFolder(run.folder.checkpoints).latest().state
+  assert 'actor_parameters' not in state
+  assert int(state['learner']['updates']) == summary['learner_updates']

@@ -58,6 +58,7 @@ def assert_refused(result, status, *texts):
     ('--environment_kwargs=colour=3', ('colour', 'limit')),
     ('--environment_kwargs=size', ('environment_kwargs', 'size')),
     ('--resume', ('--resume', '--workdir')),
+    ('--agent=ppo', ('agent', 'ppo', 'asymmetric')),
   ],
 )
 def test_usage(flag, texts, tmp_path):
@@ -68,6 +69,25 @@ def test_usage(flag, texts, tmp_path):
 def test_two_words_for_one_field(tmp_path):
   result = run('--dprl=2', '--config.dprl=3', cwd=tmp_path)
   assert_refused(result, 2, '--dprl=2', '--config.dprl=3')
+
+
+def test_distillation_is_not_for_every_agent(tmp_path):
+  result = run('--agent=lstm', '--dprl=2', cwd=tmp_path)
+  assert_refused(result, 2, 'dprl=2', '--agent=lstm', '--agent=ald')
+  result = run('--agent=gtrxl', '--config.kl_direction=forward', cwd=tmp_path)
+  assert_refused(result, 2, 'kl_direction=forward', '--agent=gtrxl')
+
+
+def test_another_agent_than_begun_with(earlier_run):
+  config = {
+    'agent': 'lstm',
+    'config': {'networks': {}},
+    'environment': 'i_maze',
+    'environment_kwargs': '',
+  }
+  (earlier_run / 'config.json').write_text(json.dumps(config))
+  result = run('--resume', '--agent=ald', f'--workdir={earlier_run}')
+  assert_refused(result, 2, '--agent=ald', "'lstm'")
 
 
 def test_help_names_the_flags():

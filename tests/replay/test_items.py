@@ -17,6 +17,7 @@ from ald_acme import types
 from ald_acme.environments import base
 from ald_acme.environments import i_maze
 from ald_acme.networks import sizes
+from ald_acme.replay import adder as unroll_adder
 from ald_acme.replay import items
 from ald_acme.replay import tables
 
@@ -86,9 +87,9 @@ def test_specs_are_of_real_items(environment):
   }
 
   fake, age = Fake(), tf.Variable(0, dtype=tf.int64)
-  acting.UnrollActor(
-    environment, networks.actor, T, fake, fake, age, seed=0
-  ).step()
+  adder = unroll_adder.UnrollAdder(fake, T)
+  actor = acting.RecurrentActor(networks.actor, seed=0, adder=adder)
+  acting.UnrollLoop(environment, actor, adder, T).step()
   unroll = tree.map_structure(tf.constant, fake.items[tables.QUEUE])
   learner_runner.LearnerRunner(
     networks.learner, iter([[unroll]]), fake, fake, age

@@ -129,7 +129,7 @@ def make_unroll():
       is_last=is_last[:-1],
       behaviour_logits=rng.randn(length, E, A).astype(np.float32),
       actor_state=snt.LSTMState(*rng.randn(2, E, 8).astype(np.float32)),
-      stamp=types.Stamp(*map(np.int64, (stream, sequence, 0, learner_updates))),
+      stamp=types.Stamp(*map(np.int64, (stream, sequence, learner_updates))),
     )
 
   return make

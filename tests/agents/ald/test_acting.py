@@ -1,5 +1,6 @@
-"""The actor's unrolls against what its environments and network did."""
+"""Unrolls against what the environments and the network did."""
 
+import acme
 from acme.utils import counting
 from acme.utils import loggers
 import dm_env
@@ -10,6 +11,7 @@ import tree
 
 from agents.ald import acting
 from ald_acme.environments import i_maze
+from ald_acme.replay import adder as unroll_adder
 from ald_acme.replay import tables
 
 FIRST, MID, LAST = (int(step_type) for step_type in dm_env.StepType)
@@ -41,23 +43,14 @@ class Mazes(i_maze.BatchedIMaze):
 
 @pytest.fixture
 def make(make_networks, writer, variable_client):
-  """Makes an actor of a network and mazes of its own."""
+  """Makes the loop of an actor with a network and mazes of its own."""
 
   def make(seed=0, counter=None, logger=None, stream=0, age=None):
     environment, network = Mazes(), make_networks().actor
-    actor = acting.UnrollActor(
-      environment,
-      network,
-      LENGTH,
-      writer,
-      variable_client,
-      tf.Variable(0, dtype=tf.int64) if age is None else age,
-      seed,
-      stream,
-      counter,
-      logger,
-    )
-    return actor, environment, network
+    adder = unroll_adder.UnrollAdder(writer, LENGTH, stream)
+    actor = acting.RecurrentActor(network, seed, adder, variable_client, age)
+    loop = acting.UnrollLoop(environment, actor, adder, LENGTH, counter, logger)
+    return loop, environment, network
 
   return make
 
@@ -142,21 +135,18 @@ def test_seeds_reproduce(make, writer):
   assert (actions[0] != actions[2]).any()
 
 
-def test_stamps(make, writer, variable_client):
-  age, counter = tf.Variable(0, dtype=tf.int64), counting.Counter()
-  # New parameters at every step, and a learner that learns meanwhile.
-  variable_client.on_update = lambda: age.assign_add(1)
-  actor, *_ = make(stream=7, age=age, counter=counter)
+def test_stamps(make, writer):
+  counter = counting.Counter()
+  actor, *_ = make(stream=7, counter=counter)
   for _ in range(3):
     counter.increment(learner_updates=10)
     actor.step()
   stamps = [unroll.stamp for unroll in writer.items[tables.QUEUE]]
   assert all(np.asarray(x).dtype == np.int64 for stamp in stamps for x in stamp)
-  # Pulled at each step but the first: the stamp tells of the first.
   assert [tuple(map(int, stamp)) for stamp in stamps] == [
-    (7, 0, 0, 0),
-    (7, 1, LENGTH, 10),
-    (7, 2, 2 * LENGTH, 20),
+    (7, 0, 0),
+    (7, 1, 10),
+    (7, 2, 20),
   ]
 
 
@@ -228,3 +218,44 @@ def test_run(make, writer, stopped, unrolls):
   answers = iter([False, False, True])
   actor.run(lambda: next(answers))
   assert len(writer.items.get(tables.QUEUE, [])) == unrolls
+
+
+def test_a_single_environment_in_acmes_loop(make_networks, writer):
+  network = make_networks().actor
+  adder = unroll_adder.UnrollAdder(writer, LENGTH)
+  actor = acting.RecurrentActor(network, 3, adder)
+  maze = i_maze.IMaze(size=5, limit=6)
+  loop = acme.EnvironmentLoop(maze, actor, logger=loggers.NoOpLogger())
+  lengths = [loop.run_episode()['episode_length'] for _ in range(12)]
+  unrolls = writer.items[tables.QUEUE]
+  start = np.concatenate([u.inputs.start_of_episode[:-1, 0] for u in unrolls])
+  is_last = _join(unrolls, 'is_last')[:, 0]
+  # Each episode is its steps, and one more to come to the next.
+  begins = np.cumsum([0] + [length + 1 for length in lengths])
+  np.testing.assert_array_equal(
+    np.flatnonzero(start), begins[begins < len(start)]
+  )
+  ends = begins[1:] - 1
+  np.testing.assert_array_equal(
+    np.flatnonzero(is_last), ends[ends < len(start)]
+  )
+  # What the network answers to the unrolls is what acted.
+  following = network.initial_state(1)
+  for unroll in unrolls:
+    state = tree.map_structure(tf.constant, unroll.actor_state)
+    inputs = tree.map_structure(lambda x: tf.constant(x[:-1]), unroll.inputs)
+    for begin in (state, following):
+      outputs, after = network.unroll(inputs, begin)
+      played = ~unroll.is_last[:, 0]
+      np.testing.assert_allclose(
+        outputs.logits[played], unroll.behaviour_logits[played], atol=1e-5
+      )
+    following = after
+
+
+def test_acting_only_leaves_no_trace(make_networks):
+  actor = acting.RecurrentActor(make_networks().actor, 0)
+  maze = i_maze.IMaze(size=5, limit=6)
+  loop = acme.EnvironmentLoop(maze, actor, logger=loggers.NoOpLogger())
+  assert loop.run_episode()['episode_length'] <= 6
+  assert actor.age == 0

@@ -1,0 +1,1 @@
+"""Actor-critics without distillation: what ALD is compared with."""

@@ -1,0 +1,120 @@
+"""All parts in one process, taking turns: the agent to debug with."""
+
+from collections.abc import Sequence
+import copy
+import dataclasses
+
+import acme
+from acme import specs
+from acme.utils import counting
+from acme.utils import loggers
+import dm_env
+import numpy as np
+
+from agents.ald import builder as ald_builder
+from agents.ald import config as ald_config
+from agents.ald import networks as ald_networks
+from ald_acme.parameters import shared as shared_parameters
+from ald_acme.replay import local
+from ald_acme.replay import tables
+
+
+class ALD(acme.Actor, acme.VariableSource):
+  """An ALD agent for `acme.EnvironmentLoop`.
+
+  The parts are those of the distributed program; they take turns in a fixed
+  order, so a seed gives the same run again.
+  """
+
+  def __init__(
+    self,
+    environment_spec: specs.EnvironmentSpec,
+    networks: ald_networks.ALDNetworks,
+    config: ald_config.ALDConfig | None = None,
+    counter: counting.Counter | None = None,
+    logger: loggers.Logger | None = None,
+  ):
+    """Makes the parts.
+
+    Args:
+      environment_spec: of one environment, with discrete actions.
+      networks: whose variables exist; both are trained in place.
+      config: of the agent. As the loop has one environment, `envs_per_actor`
+        counts as 1, and an unroll batch is `unroll_length` frames: raise
+        `learner_batch` to learn from more at a time.
+      counter: counts `unrolls`, `learner_updates` and `actor_updates`.
+      logger: gets a row per learner update.
+
+    Raises:
+      ValueError: if the actions are not discrete, or the networks' are others.
+    """
+    actions = environment_spec.actions
+    if not isinstance(actions, specs.DiscreteArray):
+      raise ValueError(
+        'environment_spec.actions must be discrete (dm_env.specs.'
+        f'DiscreteArray), but received {actions!r}.'
+      )
+    if networks.actor.num_actions != actions.num_values:
+      raise ValueError(
+        f'networks.actor has {networks.actor.num_actions} actions, but the '
+        f'environment has {actions.num_values}; make the networks for this '
+        'environment_spec.'
+      )
+    config = dataclasses.replace(
+      config or ald_config.ALDConfig(), envs_per_actor=1
+    )
+    self._config = config
+    counter = counter or counting.Counter()
+    builder = ald_builder.ALDBuilder(config)
+    self._replay = local.LocalReplay(
+      config.distill_table_size, builder.seed_of(ald_builder.SAMPLING)
+    )
+    self._parameters = builder.make_actor_parameters(networks)
+    self._learner = builder.make_learner(
+      networks, builder.make_dataset_iterator(self._replay), counter, logger
+    )
+    self._runner = builder.make_learner_runner(
+      copy.deepcopy(networks), self._replay, self._learner, counter
+    )
+    self._distillers = [
+      builder.make_distiller(
+        copy.deepcopy(networks),
+        shared_parameters.SharedParameters.attach(self._parameters.handle()),
+        self._replay,
+        worker,
+        counter,
+      )
+      for worker in range(config.num_distillers)
+    ]
+    self._adder = builder.make_adder(self._replay)
+    self._actor = builder.make_actor(
+      networks.actor, self._adder, self._parameters
+    )
+    self._distillations = 0.0  # Due, as DpRL says.
+
+  def observe_first(self, timestep: dm_env.TimeStep):
+    self._actor.observe_first(timestep)
+
+  def select_action(self, observation) -> np.ndarray:
+    return self._actor.select_action(observation)
+
+  def observe(self, action: np.ndarray, next_timestep: dm_env.TimeStep):
+    self._actor.observe(action, next_timestep)
+
+  def update(self, wait: bool = False):
+    """Has every part do what there is to do."""
+    while self._replay.size(tables.QUEUE):
+      self._runner.step()
+    while self._replay.size(tables.LEARNER) >= self._config.learner_batch:
+      self._learner.step()
+      self._distillations += self._config.dprl
+    if self._replay.size(tables.DISTILL) >= self._config.distill_min_size:
+      while self._distillations >= 1.0:
+        self._distillers[0].step()
+        self._distillers.append(self._distillers.pop(0))  # In turn.
+        self._distillations -= 1.0
+    self._actor.update(wait=True)
+
+  def get_variables(self, names: Sequence[str]) -> list[list[np.ndarray]]:
+    """As the actor parameters: 'actor' or 'updates'."""
+    return self._parameters.get_variables(names)

@@ -1,0 +1,31 @@
+"""The agents by name."""
+
+from __future__ import annotations
+
+import typing
+
+if typing.TYPE_CHECKING:
+  from agents.ald import builder as ald_builder
+  from agents.ald import config as ald_config
+
+ALD = 'ald'
+NAMES = (ALD, 'lstm', 'gtrxl', 'asymmetric')
+
+
+def make_builder(
+  name: str, config: ald_config.ALDConfig
+) -> ald_builder.ALDBuilder:
+  """The builder of an agent's parts.
+
+  Args:
+    name: one of `NAMES`: ALD; an LSTM or a GTrXL that acts and learns; or an
+      LSTM that acts with a GTrXL as its critic.
+    config: of the agent.
+  """
+  # Here, so that the names can be read without waiting for Acme.
+  from agents.actor_critic import builder as actor_critic_builder
+  from agents.ald import builder as ald_builder
+
+  if name == ALD:
+    return ald_builder.ALDBuilder(config)
+  return actor_critic_builder.ActorCriticBuilder(config, name)

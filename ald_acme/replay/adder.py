@@ -1,0 +1,187 @@
+"""Collects time steps into unrolls and writes them to the queue."""
+
+from typing import Any, NamedTuple
+
+from acme import adders
+import dm_env
+import numpy as np
+import tree
+
+from ald_acme import types
+from ald_acme.environments import base
+from ald_acme.replay import tables
+from ald_acme.replay import writer as replay_writer
+
+_FIRST, _LAST = (
+  int(kind) for kind in (dm_env.StepType.FIRST, dm_env.StepType.LAST)
+)
+
+
+class Extras(NamedTuple):
+  """What the actor tells beside an action.
+
+  Attributes:
+    logits: float32 `[E, A]` that the action was sampled from.
+    state: the network's state before the step, leaves `[E, ...]`; only wanted
+      where an unroll begins.
+  """
+
+  logits: np.ndarray
+  state: Any = None
+
+
+class UnrollAdder(adders.Adder):
+  """Writes an unroll every T steps of E environments, E inserts in one.
+
+  Takes the time steps of a `BatchedEnvironment`, or those of a single
+  `dm_env.Environment` (E = 1). Buffers are numpy arrays that are filled in
+  place: Reverb and Python cost next to nothing per frame.
+
+  Attributes:
+    learner_updates: what the next stamp says of the learner's age.
+  """
+
+  def __init__(
+    self,
+    writer: replay_writer.Writer,
+    unroll_length: int,
+    stream: int = 0,
+    store_state: bool = True,
+  ):
+    """Begins with an empty unroll.
+
+    Args:
+      writer: of the replay server.
+      unroll_length: T.
+      stream: number of the actor.
+      store_state: whether unrolls hold the network's state before them.
+    """
+    self.learner_updates = 0
+    self._writer = writer
+    self._length = unroll_length
+    self._stream = stream
+    self._store_state = store_state
+    self._sequence = 0
+    self._t = 0
+    self._timestep: dm_env.TimeStep | None = None
+    self._previous_action: np.ndarray | None = None
+    self._unroll: types.Unroll | None = None
+    self._state = ()
+    self._born_at = 0  # Learner updates as the unroll began.
+
+  @property
+  def wants_state(self) -> bool:
+    """Whether the next step needs the network's state in its extras."""
+    return self._store_state and self.begins_unroll
+
+  @property
+  def begins_unroll(self) -> bool:
+    """Whether the next step is the first of an unroll."""
+    return self._t == 0
+
+  @property
+  def unrolls_written(self) -> int:
+    return self._sequence
+
+  def reset(self):
+    """Forgets the unroll under way; the next time step begins another."""
+    self._t = 0
+    self._timestep = None
+
+  def add_first(self, timestep: dm_env.TimeStep):
+    """Takes the first step of an episode (of a batch: of the first)."""
+    timestep = base.as_batch(timestep)
+    if self._timestep is None:
+      self._previous_action = np.zeros(len(timestep.reward), np.int32)
+      self._timestep = timestep
+      return
+    # The step from the end of an episode to the next; it counts in no loss.
+    if self._unroll is None:
+      raise ValueError('An episode needs a step before another begins.')
+    logits = np.zeros_like(self._unroll.behaviour_logits[0])
+    # Nothing is remembered across it, so any state does.
+    state = tree.map_structure(np.zeros_like, self._state)
+    action = np.zeros_like(self._previous_action)
+    self._append(action, timestep, Extras(logits, state))
+
+  def add(
+    self, action: np.ndarray, next_timestep: dm_env.TimeStep, extras: Extras
+  ):
+    """Takes a step; blocks at the end of an unroll until it is written.
+
+    Args:
+      action: int32 `[E]`, or a scalar.
+      next_timestep: what followed.
+      extras: what the actor tells.
+    """
+    self._append(np.atleast_1d(action), base.as_batch(next_timestep), extras)
+
+  def _append(self, action, next_timestep, extras):
+    t, timestep = self._t, self._timestep
+    if self._unroll is None:
+      self._unroll = self._allocate(extras.logits.shape)
+    if self.begins_unroll:
+      self._born_at = self.learner_updates
+      if self._store_state:
+        self._state = extras.state
+    unroll = self._unroll
+    self._store_inputs(t)
+    unroll.is_last[t] = timestep.step_type == _LAST
+    unroll.action[t] = action
+    unroll.behaviour_logits[t] = extras.logits
+    unroll.reward[t] = next_timestep.reward
+    unroll.discount[t] = next_timestep.discount
+    self._timestep, self._previous_action = next_timestep, action
+    self._t += 1
+    if self._t == self._length:
+      self._store_inputs(self._length)
+      self._t = 0
+      self._write()
+
+  def _store_inputs(self, t: int):
+    timestep, inputs = self._timestep, self._unroll.inputs
+    tree.map_structure(
+      lambda buffer, x: buffer.__setitem__(t, x),
+      inputs.observation,
+      timestep.observation,
+    )
+    inputs.action[t] = self._previous_action
+    inputs.reward[t] = timestep.reward
+    inputs.start_of_episode[t] = timestep.step_type == _FIRST
+
+  def _write(self):
+    numbers = (self._stream, self._sequence, self._born_at)
+    unroll = self._unroll._replace(
+      actor_state=self._state,
+      stamp=types.Stamp(*(np.int64(number) for number in numbers)),
+    )
+    if self._writer.write(unroll, {tables.QUEUE: lambda x: x}):
+      self._sequence += 1
+
+  def _allocate(self, shape: tuple[int, int]) -> types.Unroll:
+    size, num_actions = shape
+
+    def per_step(*shape, steps=self._length, dtype=np.float32):
+      return np.zeros((steps, size, *shape), dtype)
+
+    def per_input(*shape, dtype=np.float32):
+      return per_step(*shape, steps=self._length + 1, dtype=dtype)
+
+    return types.Unroll(
+      inputs=types.Inputs(
+        observation=tree.map_structure(
+          lambda x: per_input(*x.shape[1:], dtype=x.dtype),
+          self._timestep.observation,
+        ),
+        action=per_input(dtype=np.int32),
+        reward=per_input(),
+        start_of_episode=per_input(dtype=bool),
+      ),
+      action=per_step(dtype=np.int32),
+      reward=per_step(),
+      discount=per_step(),
+      is_last=per_step(dtype=bool),
+      behaviour_logits=per_step(num_actions),
+      actor_state=None,
+      stamp=None,
+    )

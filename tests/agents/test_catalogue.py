@@ -1,0 +1,59 @@
+"""Agents by name, and what their builders make."""
+
+import pickle
+import subprocess
+import sys
+
+from acme import specs
+import cloudpickle
+import pytest
+import reverb
+
+from agents import catalogue
+from agents.ald import config as ald_config
+from ald_acme.environments import i_maze
+from ald_acme.replay import tables
+
+
+@pytest.mark.parametrize('name', catalogue.NAMES)
+def test_builders_hold_plain_values(name):
+  builder = catalogue.make_builder(name, ald_config.ALDConfig(seed=3))
+  again = pickle.loads(cloudpickle.dumps(builder))
+  assert again.config.seed == 3
+  assert again.distils == (name == 'ald')
+
+
+@pytest.mark.parametrize('name', catalogue.NAMES)
+def test_only_ald_has_a_table_to_distil_from(name):
+  builder = catalogue.make_builder(
+    name, ald_config.ALDConfig(envs_per_actor=2, unroll_length=3)
+  )
+  spec = specs.make_environment_spec(i_maze.BatchedIMaze())
+  made = {t.name: t for t in builder.make_replay_tables(spec)}
+  expected = {tables.QUEUE, tables.LEARNER}
+  if name == 'ald':
+    expected.add(tables.DISTILL)
+  assert made.keys() == expected
+  reverb.Server(list(made.values()))
+
+
+@pytest.mark.parametrize('name', ['lstm', 'gtrxl', 'asymmetric'])
+def test_learners_serve_the_acting_network(name):
+  builder = catalogue.make_builder(name, ald_config.ALDConfig())
+  spec = specs.make_environment_spec(i_maze.BatchedIMaze())
+  networks = builder.make_networks(spec)
+  learner = builder.make_learner(networks, iter([]))
+  (served,) = learner.get_variables(['actor'])
+  assert [x.shape for x in served] == [
+    tuple(v.shape) for v in networks.actor.trainable_variables
+  ]
+
+
+def test_names_cost_no_tensorflow():
+  code = (
+    'import sys; from agents import catalogue; '
+    'sys.exit("tensorflow" in sys.modules or "acme" in sys.modules)'
+  )
+  assert (
+    subprocess.run([sys.executable, '-c', code], check=False).returncode == 0
+  )
