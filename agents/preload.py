@@ -16,7 +16,7 @@ import agents.ald.distilling
 import agents.ald.learner_runner
 import agents.ald.learning
 import agents.ald.networks
-import agents.ald.program
+import agents.program
 import ald_acme.evaluator
 import ald_acme.parameters.store
 import ald_acme.replay.reader

@@ -58,6 +58,9 @@ _LIBRARIES = (
 
 def main(_) -> int:
   launched = time.time()
+  if flags.FLAGS.environment == 'list':
+    print(registry.describe())
+    return 0
   console = rich_console.Console()
   try:
     opts, folder, lock, checkpoint = _prepare()
@@ -177,10 +180,12 @@ def _run(opts, folder, checkpoint, launched, console) -> int:
     from agents import supervision
 
     supervision.start_fork_server()
-    from agents.ald import program as ald_program
+    from agents import program as agents_program
 
-    program, watcher = ald_program.DistributedALD(
-      catalogue.make_builder(opts.agent, opts.config),
+    builder = catalogue.make_builder(opts.agent, opts.config)
+    program, watcher = agents_program.DistributedAgent(
+      builder,
+      builder.make_networks,
       functools.partial(
         registry.make,
         opts.environment,
@@ -189,9 +194,9 @@ def _run(opts, folder, checkpoint, launched, console) -> int:
       folder,
       checkpoint.path if checkpoint else None,
       launched,
-    ).build()
+    ).build(opts.agent)
     supervisor = supervision.Supervisor(
-      program, ald_program.local_resources(program), watcher, node_logs
+      program, agents_program.local_resources(program), watcher, node_logs
     )
     try:
       if not interrupted:

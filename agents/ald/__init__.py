@@ -7,11 +7,12 @@ refused, without waiting for TensorFlow.
 import importlib
 
 _MODULES = {
+  'ALD': 'agent',
   'ALDBuilder': 'builder',
   'ALDConfig': 'config',
   'ALDLearner': 'learning',
   'ALDNetworks': 'networks',
-  'DistributedALD': 'program',
+  'DistributedALD': 'distributed',
   'make_default_networks': 'networks',
 }
 __all__ = sorted(_MODULES)

@@ -52,7 +52,7 @@ def make_lstm(
 ) -> policy_value.PolicyValueNetwork:
   """A network with an LSTM for memory, whose variables exist."""
   core = lstm.LSTM(sizes.lstm)
-  return _make(environment_spec, sizes.torso, core, name)
+  return _make(environment_spec, sizes, sizes.torso, core, name)
 
 
 def make_gtrxl(
@@ -66,12 +66,18 @@ def make_gtrxl(
     mlp_size=sizes.gtrxl_mlp,
     memory_size=sizes.gtrxl_memory,
   )
-  return _make(environment_spec, sizes.gtrxl_width, core, name)
+  return _make(environment_spec, sizes, sizes.gtrxl_width, core, name)
 
 
-def _make(environment_spec, width: int, core: cores.UnrollableCore, name: str):
+def _make(
+  environment_spec,
+  sizes: Sizes,
+  width: int,
+  core: cores.UnrollableCore,
+  name: str,
+):
   num_actions = environment_spec.actions.num_values
-  torso = torsos.Torso(width, num_actions)
+  torso = torsos.Torso(width, num_actions, sizes.image_channels)
   network = policy_value.PolicyValueNetwork(torso, core, num_actions, name)
   policy_value.create_variables(network, environment_spec.observations)
   return network

@@ -1,13 +1,15 @@
 """Many environments that step at once, and one of them as a `dm_env`."""
 
 import abc
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import dm_env
 from dm_env import specs
 import numpy as np
 import tree
+
+from ald_acme.environments import contract
 
 
 class BatchedEnvironment(abc.ABC):
@@ -153,33 +155,70 @@ class Single(dm_env.Environment):
     self._batched.close()
 
 
-class Stacked(BatchedEnvironment):
-  """Any `dm_env` environments of one kind, stepped in turn."""
+def stack(
+  factory: Callable[[int], dm_env.Environment],
+  batch_size: int,
+  seed: int,
+  name: str | None = None,
+  first: int = 0,
+) -> 'Stacked':
+  """E environments of a factory that takes a seed, stepped in turn.
 
-  def __init__(self, environments: Sequence[dm_env.Environment]):
+  Args:
+    factory: environment i of the batch is that of `seed + i`.
+    batch_size: E.
+    seed: of the first.
+    name: as of `Stacked`.
+    first: as of `Stacked`.
+  """
+  made = [factory(seed + i) for i in range(batch_size)]
+  return Stacked(made, name, first)
+
+
+class Stacked(BatchedEnvironment):
+  """Any `dm_env` environments of one kind, stepped in turn.
+
+  Every time step is held to the specs, and to finite numbers.
+  """
+
+  def __init__(
+    self,
+    environments: Sequence[dm_env.Environment],
+    name: str | None = None,
+    first: int = 0,
+  ):
     """Takes the environments over.
 
     Args:
       environments: at least one; all with the specs of the first.
+      name: for errors; by default that of the first's class.
+      first: number of the first environment, for errors.
 
     Raises:
-      ValueError: if there is none, or the actions are not discrete.
+      ValueError: if there is none, the actions are not discrete, or the
+        observations hold something else than numbers and booleans.
     """
     if not environments:
       raise ValueError('Stacked needs at least one environment, received none.')
     self._environments = list(environments)
-    action_spec = self.action_spec()
-    if not isinstance(action_spec, specs.DiscreteArray):
-      raise ValueError(
-        'Only discrete actions are supported (dm_env.specs.DiscreteArray), but '
-        f'{type(environments[0]).__name__} has {action_spec!r}.'
-      )
+    self._name = name or type(environments[0]).__name__
+    self._first = first
+    self._contract = contract.Contract(
+      self._name, self.observation_spec(), self.action_spec()
+    )
+    self._steps = 0  # So far, resets included.
 
   @property
   def batch_size(self) -> int:
     return len(self._environments)
 
   def reset(self) -> dm_env.TimeStep:
+    """Begins new episodes.
+
+    Raises:
+      ValueError: if a time step is not as the specs say, or not finite; as
+        from `step`.
+    """
     return self._stack([e.reset() for e in self._environments])
 
   def step(self, action) -> dm_env.TimeStep:
@@ -189,18 +228,31 @@ class Stacked(BatchedEnvironment):
 
   def _stack(self, steps: list[dm_env.TimeStep]) -> dm_env.TimeStep:
     first = [step.first() for step in steps]
-    return dm_env.TimeStep(
-      step_type=np.array([int(step.step_type) for step in steps]),
-      reward=np.array(
-        [0.0 if f else s.reward for f, s in zip(first, steps)], np.float32
-      ),
-      discount=np.array(
-        [1.0 if f else s.discount for f, s in zip(first, steps)], np.float32
-      ),
-      observation=tree.map_structure(
-        lambda *leaves: np.stack(leaves), *[s.observation for s in steps]
-      ),
-    )
+    try:
+      timestep = dm_env.TimeStep(
+        step_type=np.array([int(step.step_type) for step in steps]),
+        reward=np.array(
+          [0.0 if f else s.reward for f, s in zip(first, steps)], np.float32
+        ),
+        discount=np.array(
+          [1.0 if f else s.discount for f, s in zip(first, steps)], np.float32
+        ),
+        observation=tree.map_structure(
+          lambda *leaves: np.stack(leaves), *[s.observation for s in steps]
+        ),
+      )
+      broken = self._contract.breach(timestep) is not None
+    except (TypeError, ValueError):  # They do not even stack.
+      broken = True
+    if broken:
+      breaches = [self._contract.breach(as_batch(step)) for step in steps]
+      index, breach = next((i, b) for i, b in enumerate(breaches) if b)
+      raise ValueError(
+        f'{self._name}, number {self._first + index}, step {self._steps}: '
+        f'{breach}'
+      )
+    self._steps += 1
+    return timestep
 
   def observation_spec(self):
     return self._environments[0].observation_spec()

@@ -22,16 +22,16 @@ from dm_env import specs
 import numpy as np
 
 from ald_acme.environments import base
+from ald_acme.environments import checks
+from ald_acme.environments import gridworlds
 from ald_acme.environments import streams
 
 CELLS = ('wall', 'empty', 'blue', 'pink', 'green', 'red')
 WALL, EMPTY, BLUE, PINK, GREEN, RED = range(len(CELLS))
-ACTIONS = ('up', 'down', 'left', 'right')
-_MOVES = np.array([[-1, 0], [1, 0], [0, -1], [0, 1]])
 _COLOURS = np.array(
   [
-    [60, 60, 60],
-    [235, 235, 235],
+    gridworlds.WALL_COLOUR,
+    gridworlds.EMPTY_COLOUR,
     [60, 90, 230],
     [240, 130, 200],
     [60, 180, 90],
@@ -39,15 +39,14 @@ _COLOURS = np.array(
   ],
   np.uint8,
 )
-_AGENT_COLOUR = np.array([250, 180, 40], np.uint8)
-_PIXELS = 12  # Side of a rendered cell.
 
 
 class BatchedIMaze(base.BatchedEnvironment):
-  """E mazes; a step of all of them is a few array look-ups.
+  """I-Maze: remember a colour from the start to the far end of the maze.
 
-  Everything that a maze can show or do is tabulated when it is made: where a
-  move leads, and what the agent sees, by variant of the maze and cell.
+  A step of all E mazes is a few array look-ups: everything that a maze can show
+  or do is tabulated when it is made, where a move leads and what the agent
+  sees, by variant of the maze and cell.
   """
 
   def __init__(
@@ -81,37 +80,17 @@ class BatchedIMaze(base.BatchedEnvironment):
     Raises:
       ValueError: if an argument is out of its range.
     """
-    for name, value, least, odd in (
-      ('batch_size', batch_size, 1, False),
-      ('size', size, 5, True),
-      ('view', view, 1, True),
-      ('limit', 1 if limit is None else limit, 1, False),
-      ('seed', seed, 0, False),
-    ):
-      if not isinstance(value, (int, np.integer)) or isinstance(value, bool):
-        raise ValueError(f'{name} must be an integer, but received {value!r}.')
-      if value < least or (odd and value % 2 == 0):
-        kind = 'an odd number' if odd else 'a number'
-        raise ValueError(
-          f'{name} must be {kind} of at least {least}, but received {value}.'
-        )
-    for name, value in (
-      ('correct_reward', correct_reward),
-      ('wrong_reward', wrong_reward),
-      ('limit_reward', limit_reward),
-    ):
-      if isinstance(value, bool) or not isinstance(
-        value, (int, float, np.number)
-      ):
-        raise ValueError(f'{name} must be a number, but received {value!r}.')
-    for name, value in (
-      ('random_goals', random_goals),
-      ('random_start', random_start),
-    ):
-      if not isinstance(value, bool):
-        raise ValueError(
-          f'{name} must be True or False, but received {value!r}.'
-        )
+    checks.integer('batch_size', batch_size, 1)
+    checks.integer('size', size, 5, odd=True)
+    checks.integer('view', view, 1, odd=True)
+    if limit is not None:
+      checks.integer('limit', limit, 1)
+    checks.number('correct_reward', correct_reward)
+    checks.number('wrong_reward', wrong_reward)
+    checks.number('limit_reward', limit_reward)
+    checks.flag('random_goals', random_goals)
+    checks.flag('random_start', random_start)
+    checks.integer('seed', seed, 0)
     self._size, self._view = size, view
     self._limit = max(25, 25 * (size - 5)) if limit is None else limit
     self._rewards = np.array([wrong_reward, correct_reward], np.float32)
@@ -144,12 +123,12 @@ class BatchedIMaze(base.BatchedEnvironment):
     return specs.BoundedArray(shape, np.float32, 0.0, 1.0, name='window')
 
   def action_spec(self) -> specs.DiscreteArray:
-    return specs.DiscreteArray(len(ACTIONS), dtype=np.int32, name='action')
+    return gridworlds.action_spec()
 
   def reset(self) -> dm_env.TimeStep:
     self._begin(np.ones(self.batch_size, bool))
     first = np.ones(self.batch_size, bool)
-    reward = np.zeros(self.batch_size, np.float32)
+    reward = np.zeros(self.batch_size)
     return self._timestep(first, ~first, reward)
 
   def step(self, action: np.ndarray) -> dm_env.TimeStep:
@@ -168,7 +147,7 @@ class BatchedIMaze(base.BatchedEnvironment):
     if first.any():
       self._begin(first)
     self._finished = last
-    return self._timestep(first, last, reward.astype(np.float32))
+    return self._timestep(first, last, reward)
 
   def _begin(self, which: np.ndarray):
     """Starts new episodes in the mazes that the mask names."""
@@ -189,23 +168,13 @@ class BatchedIMaze(base.BatchedEnvironment):
     self._finished[which] = False
 
   def _timestep(self, first, last, reward) -> dm_env.TimeStep:
-    step_type = np.where(
-      first,
-      int(dm_env.StepType.FIRST),
-      np.where(last, int(dm_env.StepType.LAST), int(dm_env.StepType.MID)),
-    )
-    return dm_env.TimeStep(
-      step_type=step_type,
-      reward=reward,
-      discount=np.where(last, 0.0, 1.0).astype(np.float32),
-      observation=self._views[self._variant, self._cell],
-    )
+    observation = self._views[self._variant, self._cell]
+    return base.timestep(first, last, reward, observation)
 
   def render(self, index: int = 0) -> np.ndarray:
     """The maze seen from above, uint8 `[12 size, 12 size, 3]`."""
-    picture = _COLOURS[self._grids[self._variant[index]]]
-    picture.reshape(-1, 3)[self._cell[index]] = _AGENT_COLOUR
-    return picture.repeat(_PIXELS, axis=0).repeat(_PIXELS, axis=1)
+    colours = _COLOURS[self._grids[self._variant[index]]]
+    return gridworlds.draw(colours, self._cell[index])
 
 
 class IMaze(base.Single):
@@ -237,7 +206,7 @@ def _next_cells(grid: np.ndarray) -> np.ndarray:
   size = len(grid)
   open_cell = np.isin(grid, (EMPTY, GREEN, RED))
   here = np.indices(grid.shape).reshape(2, -1).T  # [cells, 2]
-  there = np.clip(here[:, np.newaxis] + _MOVES, 0, size - 1)
+  there = np.clip(here[:, np.newaxis] + gridworlds.MOVES, 0, size - 1)
   moves = open_cell[there[..., 0], there[..., 1]]
   there = np.where(moves[..., np.newaxis], there, here[:, np.newaxis])
   return there[..., 0] * size + there[..., 1]

@@ -2,23 +2,62 @@
 
 import ast
 from collections.abc import Callable
+import functools
 import importlib
 import inspect
 from typing import Any
 
+import dm_env
 import numpy as np
 import tree
 
+from ald_acme.environments import bandit
 from ald_acme.environments import base
+from ald_acme.environments import checks
 from ald_acme.environments import i_maze
+from ald_acme.environments import meta_fetch
+from ald_acme.environments import trials
+from ald_acme.environments import workers as processes
 
 # Classes of batched environments: class(batch_size=, seed=, **arguments).
-_BATCHED = {'i_maze': i_maze.BatchedIMaze}
+_BATCHED = {
+  'bandit': bandit.BatchedBandit,
+  'i_maze': i_maze.BatchedIMaze,
+  'meta_fetch': meta_fetch.BatchedMetaFetch,
+}
+_OWN_FLAGS = ('batch_size', 'seed')
+_TRIALS = 'trial_episodes'  # An argument of every environment.
+_WORKERS = 'workers'  # An argument of every environment that is not ours.
+_GYMNASIUM = 'gymnasium'
 
 
 def names() -> list[str]:
   """The environments that come with the package."""
   return sorted(_BATCHED)
+
+
+def describe() -> str:
+  """A listing for people: each environment, what it is, its arguments."""
+  lines = []
+  for name in names():
+    summary = inspect.getdoc(_BATCHED[name]).splitlines()[0]
+    parameters = inspect.signature(_BATCHED[name]).parameters.values()
+    own = [p for p in parameters if p.name not in _OWN_FLAGS]
+    lines += [name, f'  {summary}']
+    lines += [f'    {p.name}={p.default}' for p in own]
+  return '\n'.join(
+    [
+      *lines,
+      'package.module:factory',
+      '  Any factory of a dm_env.Environment with discrete actions.',
+      f'{_GYMNASIUM}:ID',
+      '  Any Gymnasium environment with discrete actions; see gymnasium.make.',
+      'every environment that does not come with the package',
+      f'    {_WORKERS}=N: each batch is stepped by N processes; 0: in turn',
+      'every environment',
+      f'    {_TRIALS}=N: N episodes of one task make one, with one memory',
+    ]
+  )
 
 
 def parse_arguments(text: str) -> dict[str, Any]:
@@ -52,34 +91,57 @@ def make(
   Args:
     name: one of `names()`, or 'package.module:factory' where the factory takes
       the arguments (and `seed`, if it has such a parameter) and gives a
-      `dm_env.Environment` with discrete actions.
-    arguments: keyword arguments of the environment.
+      `dm_env.Environment` with discrete actions, or 'gymnasium:ID' where
+      `gymnasium.make` takes the ID and the arguments.
+    arguments: keyword arguments of the environment; `trial_episodes=N`, which
+      every environment takes, makes `Trials` of N episodes of it; `workers=N`,
+      for those that are not ours, has a batch stepped by N processes, where it
+      is more than one environment.
     batch_size: E.
     seed: of the environments' episodes.
 
   Returns:
-    The environments; those of a factory are stepped in turn.
+    The environments.
 
   Raises:
     ValueError: if the name or an argument is unknown or out of range.
   """
+  arguments = dict(arguments)
+  if _TRIALS in arguments:
+    episodes = arguments.pop(_TRIALS)
+    checks.integer(_TRIALS, episodes, 1)
+    return trials.Trials(make(name, arguments, batch_size, seed), episodes)
   if name in _BATCHED:
-    _check_arguments(name, _BATCHED[name], arguments, ('batch_size', 'seed'))
+    _check_arguments(name, _BATCHED[name], arguments, _OWN_FLAGS)
     return _BATCHED[name](batch_size=batch_size, seed=seed, **arguments)
-  factory = _import_factory(name)
-  seeded = _check_arguments(name, factory, arguments, ('seed',))
-  environments = []
-  for i in range(batch_size):
-    own = {**arguments, 'seed': seed + i} if seeded else arguments
+  workers = arguments.pop(_WORKERS, 0)
+  checks.integer(_WORKERS, workers, 0)
+  _find_factory(name, arguments)  # Refuses before a process starts.
+  factory = functools.partial(_make_single, name, arguments)
+  title = f'environment {name!r}'
+  if workers and batch_size > 1:
     try:
-      environments.append(factory(**own))
-      environments[-1].action_spec()
-    except Exception as error:  # Not ours; it may raise anything.
-      raise ValueError(
-        f'environment {name!r} cannot be made with {own} '
-        f'({type(error).__name__}: {error}).'
-      ) from error
-  return base.Stacked(environments)
+      return processes.Workers(factory, batch_size, seed, workers, title)
+    except RuntimeError as error:
+      raise ValueError(str(error)) from error
+  return base.stack(factory, batch_size, seed, title)
+
+
+def _make_single(
+  name: str, arguments: dict[str, Any], seed: int
+) -> dm_env.Environment:
+  """Makes one environment that is not ours."""
+  factory, seeded = _find_factory(name, arguments)
+  own = {**arguments, 'seed': seed} if seeded else arguments
+  try:
+    environment = factory(**own)
+    environment.action_spec()
+  except Exception as error:  # Not ours; it may raise anything.
+    raise ValueError(
+      f'environment {name!r} cannot be made with {own} '
+      f'({type(error).__name__}: {error}).'
+    ) from error
+  return environment
 
 
 def check(name: str, arguments: dict[str, Any]):
@@ -105,23 +167,42 @@ def check(name: str, arguments: dict[str, Any]):
     ) from error
 
 
-def _import_factory(name: str) -> Callable[..., Any]:
+def _find_factory(
+  name: str, arguments: dict[str, Any]
+) -> tuple[Callable[..., dm_env.Environment], bool]:
+  """The factory that a name means, and whether it takes a seed."""
   module, colon, attribute = name.partition(':')
   if not (module and colon and attribute):
     raise ValueError(
       f'environment must be one of {", ".join(names())}, or '
-      f'"package.module:factory", but received {name!r}.'
+      f'"package.module:factory" or "{_GYMNASIUM}:ID", but received {name!r}.'
     )
-  try:
-    return getattr(importlib.import_module(module), attribute)
-  except Exception as error:  # A module not ours may raise anything.
+  if module == _GYMNASIUM:
+    factory = functools.partial(_gymnasium_make(), attribute)
+  else:
+    try:
+      factory = getattr(importlib.import_module(module), attribute)
+    except Exception as error:  # A module not ours may raise anything.
+      raise ValueError(
+        f'environment {name!r} cannot be imported '
+        f'({type(error).__name__}: {error}); is its folder in PYTHONPATH?'
+      ) from error
+  seeded = _check_arguments(name, factory, arguments, ('seed',), (_WORKERS,))
+  return factory, seeded
+
+
+def _gymnasium_make() -> Callable[..., dm_env.Environment]:
+  try:  # An extra; and slow to import.
+    from ald_acme.environments import gymnasium_adapter
+  except ModuleNotFoundError as error:
     raise ValueError(
-      f'environment {name!r} cannot be imported '
-      f'({type(error).__name__}: {error}); is its folder in PYTHONPATH?'
+      f'environment "{_GYMNASIUM}:ID" needs a package that is not installed '
+      f'({error}); install it with: pip install "gymnasium>=0.29".'
     ) from error
+  return gymnasium_adapter.make
 
 
-def _check_arguments(name, factory, arguments, reserved) -> bool:
+def _check_arguments(name, factory, arguments, reserved, common=()) -> bool:
   """Refuses unknown arguments; tells whether the factory takes a seed."""
   try:
     parameters = inspect.signature(factory).parameters
@@ -136,6 +217,7 @@ def _check_arguments(name, factory, arguments, reserved) -> bool:
       )
     if argument not in known and inspect.Parameter.VAR_KEYWORD not in kinds:
       raise ValueError(
-        f'{name} has no argument {argument!r}; it has {", ".join(known)}.'
+        f'{name} has no argument {argument!r}; it has '
+        f'{", ".join([*known, *common, _TRIALS])}.'
       )
   return 'seed' in parameters

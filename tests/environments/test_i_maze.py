@@ -239,6 +239,18 @@ def test_episodes_do_not_depend_on_batch_size():
     _assert_same(few.step(action[:3]), [leaf[:3] for leaf in many.step(action)])
 
 
+def test_mazes_do_not_depend_on_each_other():
+  kwargs = {'size': 5, 'seed': 2, 'view': 9, **RANDOM}
+  one, other = (i_maze.BatchedIMaze(4, **kwargs) for _ in range(2))
+  actions = _wander(300, 2, 4)
+  actions[:, 1, 2] = actions[:, 0, 2]
+  for mine, theirs in actions:
+    _assert_same(
+      [leaf[2] for leaf in one.step(mine)],
+      [leaf[2] for leaf in other.step(theirs)],
+    )
+
+
 def test_seeds_and_mazes_have_their_own_episodes():
   # Each row: the starts and the colours of a maze over its first episodes.
   rows = set()

@@ -1,15 +1,19 @@
 """Environments by name; misuse is refused before anything starts."""
 
 import re
+import subprocess
+import sys
 
 import dm_env
 from dm_env import specs
 import numpy as np
 import pytest
+import tree
 
 from ald_acme.environments import base
 from ald_acme.environments import i_maze
 from ald_acme.environments import registry
+from ald_acme.environments import trials
 
 HERE = __name__  # This module is 'package.module' of the factories below.
 
@@ -89,7 +93,7 @@ def test_arguments_need_names_and_values(part):
 
 
 def test_names():
-  assert registry.names() == ['i_maze']
+  assert registry.names() == ['bandit', 'i_maze', 'meta_fetch']
 
 
 def test_make_by_name():
@@ -123,14 +127,86 @@ def test_make_from_a_factory(factory, arguments, expected):
 
 
 @pytest.mark.parametrize(
+  'name, arguments, plain',
+  [
+    ('bandit', {'arms': 3}, {'arms': 3}),
+    ('i_maze', {'size': 5}, {'size': 5}),
+    ('meta_fetch', {}, {}),
+    (f'{HERE}:seeded', {'size': 5}, {'size': 5}),
+  ],
+)
+def test_trial_episodes_make_trials(name, arguments, plain):
+  arguments['trial_episodes'] = 4
+  made = registry.make(name, arguments, 3, seed=7)
+  assert arguments['trial_episodes'] == 4  # As it was given.
+  assert isinstance(made, trials.Trials)
+  assert made.batch_size == 3
+  same = trials.Trials(registry.make(name, plain, 3, seed=7), 4)
+  action = np.array([0, 1, 1])
+  for step, expected in ((made.reset(), same.reset()),) + tuple(
+    (made.step(action), same.step(action)) for _ in range(20)
+  ):
+    tree.map_structure(np.testing.assert_array_equal, step, expected)
+
+
+@pytest.mark.parametrize('episodes', [0, -2, 1.5, True, 'many', None])
+@pytest.mark.parametrize('name', ['i_maze', f'{HERE}:seeded', 'bandit'])
+def test_bad_trial_episodes_are_named(name, episodes):
+  with pytest.raises(ValueError, match='trial_episodes must be') as error:
+    registry.make(name, {'trial_episodes': episodes}, 2, seed=0)
+  assert str(error.value).startswith('trial_episodes')
+  assert repr(episodes) in str(error.value)
+
+
+def test_describe_lists_every_environment_and_argument():
+  lines = registry.describe().splitlines()
+  assert [line for line in lines if not line.startswith(' ')] == [
+    *registry.names(),
+    'package.module:factory',
+    'every environment',
+  ]
+  assert all(len(line) <= 80 for line in lines)
+  stripped = [line.strip() for line in lines]
+  start = stripped.index('meta_fetch')
+  assert stripped[start + 1].startswith('Meta-Fetch: ')
+  assert stripped[start + 2 : start + 7] == [
+    'size=7',
+    'objects=3',
+    'view=5',
+    'limit=150',
+    'repeat=True',
+  ]
+  for line in ('arms=5', 'limit=None', 'random_goals=False'):
+    assert line in stripped
+  assert not any(line.startswith(('seed', 'batch_size')) for line in stripped)
+  assert stripped[-1].startswith('trial_episodes=N')
+
+
+def test_registry_imports_nothing_heavy():
+  code = (
+    'import sys; from ald_acme.environments import registry; '
+    'registry.check("meta_fetch", {"trial_episodes": 2}); '
+    'print([m for m in ("tensorflow", "reverb", "launchpad", "acme") '
+    'if m in sys.modules])'
+  )
+  done = subprocess.run(
+    [sys.executable, '-c', code], capture_output=True, text=True, check=True
+  )
+  assert done.stdout.strip() == '[]'
+
+
+@pytest.mark.parametrize(
   'name, arguments, message',
   [
-    ('maze', {}, 'one of i_maze, or "package.module:factory".*\'maze\''),
-    ('', {}, "one of i_maze, or .*''"),
+    ('maze', {}, 'meta_fetch, or "package.module:factory".*\'maze\''),
+    ('', {}, "one of bandit, i_maze, meta_fetch, or .*''"),
     ('i_maze', {'sise': 5}, "i_maze has no argument 'sise'; it has size, view"),
     ('i_maze', {'size': 4}, 'size must be an odd number.* received 4'),
     ('i_maze', {'seed': 1}, 'must not set seed: use its own flag'),
     ('i_maze', {'batch_size': 1}, 'must not set batch_size'),
+    ('i_maze', {'trials': 2}, "no argument 'trials'.*, trial_episodes"),
+    ('meta_fetch', {'objects': 30}, 'objects must be at most 24'),
+    ('bandit', {'arms': 0}, 'arms must be a number of at least 1'),
     (f'{HERE}:unseeded', {'sise': 5}, "no argument 'sise'; it has size"),
     (f'{HERE}:seeded', {'seed': 5}, 'must not set seed'),
     (f'{HERE}:picky', {'size': 2}, 'size must be at least 3.* received 2'),
@@ -173,7 +249,11 @@ def test_what_cannot_be_made_is_named(factory, what):
   'name, arguments',
   [
     ('i_maze', {'size': 5}),
+    ('meta_fetch', {'objects': 2}),
+    ('bandit', {}),
+    ('bandit', {'trial_episodes': 3}),
     (f'{HERE}:seeded', {}),
+    (f'{HERE}:seeded', {'trial_episodes': 3}),
     (f'{HERE}:Echo', {'size': 1}),
   ],
 )
@@ -187,7 +267,7 @@ def test_check(name, arguments):
     (f'{HERE}:Liar', 'does not do what its specs say'),
     (f'{HERE}:NO_FACTORY', 'cannot be made'),
     ('builtins:object', 'cannot be made'),
-    ('maze', 'one of i_maze'),
+    ('maze', 'one of bandit, i_maze'),
   ],
 )
 def test_check_refuses(name, message):

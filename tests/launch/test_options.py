@@ -97,6 +97,14 @@ def test_help_names_the_flags():
     assert flag in result.stdout
 
 
+def test_environments_are_listed(tmp_path):
+  result = run('--environment=list', cwd=tmp_path)
+  assert result.returncode == 0, result.stderr
+  for text in ('i_maze', 'meta_fetch', 'bandit', 'limit=150', 'trial_episodes'):
+    assert text in result.stdout
+  assert os.listdir(tmp_path) == []
+
+
 @pytest.fixture
 def earlier_run(tmp_path):
   """A folder as a run leaves it, but without checkpoints."""

@@ -5,9 +5,7 @@ import os
 import subprocess
 import sys
 
-ROOT = os.path.dirname(
-  os.path.dirname(os.path.dirname(os.path.dirname(__file__)))
-)
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(__file__)))
 
 _PROGRAM = """
 import functools, os, sys, time
@@ -24,9 +22,8 @@ config = ald.ALDConfig(
     learner_batch=2, distill_batch=2)
 folder = run_folder.RunFolder(sys.argv[1])
 program, _ = ald.DistributedALD(
-    ald.ALDBuilder(config),
     functools.partial(registry.make, 'i_maze', {'size': 5}),
-    folder).build()
+    folder.path, config).build()
 lp.launch(program, launch_type='local_mt', serialize_py_nodes=True)
 while not os.path.exists(folder.summary):
     time.sleep(0.2)

@@ -1,5 +1,6 @@
-"""The distributed agent: every part a node of a Launchpad program."""
+"""A distributed agent: every part a node of a Launchpad program."""
 
+from collections.abc import Callable
 import copy
 import dataclasses
 import os
@@ -24,11 +25,15 @@ _PATIENCE = 20.0  # Seconds that the monitor waits for a node's answer.
 
 
 @dataclasses.dataclass
-class DistributedALD:
-  """A Launchpad program of an ALD agent.
+class DistributedAgent:
+  """A Launchpad program of an agent, from whoever makes its parts.
+
+  What the builder does not have the program does without: where it does not
+  distil there are no distillers, and actors pull from the learner.
 
   Attributes:
     builder: makes the parts.
+    network_factory: makes networks from an `acme.EnvironmentSpec`.
     environment_factory: makes environments from a batch size and a seed.
     folder: of the run.
     checkpoint: path of the checkpoint to go on from, None to begin.
@@ -36,6 +41,7 @@ class DistributedALD:
   """
 
   builder: ald_builder.ALDBuilder
+  network_factory: Callable[[acme.specs.EnvironmentSpec], Any]
   environment_factory: ald_builder.EnvironmentFactory
   folder: run_folder.RunFolder
   checkpoint: str | None = None
@@ -182,7 +188,7 @@ class DistributedALD:
     return spec
 
   def _networks(self):
-    return self.builder.make_networks(self._environment_spec())
+    return self.network_factory(self._environment_spec())
 
   def _logger(self, node, watcher, period: float = 1.0) -> loggers.Logger:
     return metrics.make_logger(self.folder, node, watcher.report, period)
@@ -195,7 +201,7 @@ class DistributedALD:
 
   # --- The program.
 
-  def build(self, name: str = 'ald') -> tuple[lp.Program, lp.CourierHandle]:
+  def build(self, name: str = 'agent') -> tuple[lp.Program, lp.CourierHandle]:
     """Wires the nodes; also gives a handle of the monitor."""
     program = lp.Program(name)
 

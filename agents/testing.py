@@ -1,0 +1,138 @@
+"""The contract of builders, as tests to inherit."""
+
+import abc
+import inspect
+import threading
+from typing import Any
+
+import acme
+from acme.utils import loggers
+import cloudpickle
+import dm_env
+import numpy as np
+import reverb
+import tensorflow as tf
+import tree
+
+_PATIENCE = 60.0  # Seconds that a learner may wait for its first batch.
+# Methods and their parameters, in order (Acme 0.4.0, `D4PGBuilder`).
+PROTOCOL = {
+  'make_replay_tables': ('environment_spec',),
+  'make_dataset_iterator': ('replay_client',),
+  'make_adder': ('replay_client',),
+  'make_actor': ('policy_network', 'adder', 'variable_source'),
+  'make_learner': ('networks', 'dataset', 'counter', 'logger', 'checkpoint'),
+}
+
+
+class BuilderTestMixin(abc.ABC):
+  """Tests that any builder of Acme's TensorFlow protocol passes.
+
+  As `dm_env.test_utils.EnvironmentTestMixin` is for environments: a test class
+  inherits it and says how to make the builder, an environment and networks.
+  """
+
+  episodes = 12  # Enough for the learner's first batch.
+
+  @abc.abstractmethod
+  def make_object_under_test(self) -> Any:
+    """The builder."""
+
+  @abc.abstractmethod
+  def make_environment(self) -> dm_env.Environment:
+    """One environment that the builder's agent can act in."""
+
+  @abc.abstractmethod
+  def make_networks(self, builder, environment_spec) -> Any:
+    """Networks as the builder's `make_learner` takes them."""
+
+  def policy_network(self, networks) -> Any:
+    """The part of the networks that acts, as `make_actor` takes it."""
+    return networks.actor
+
+  def variable_names(self) -> list[str]:
+    """What actors ask the learner for."""
+    return ['learner']
+
+  def serve_actor(self, builder, networks, learner) -> acme.VariableSource:
+    """Where actors pull from."""
+    return learner
+
+  def relay(self, builder, client, learner, should_stop):
+    """What runs between the adder and the dataset, where there is any."""
+
+  def test_methods_have_the_protocols_parameters(self):
+    builder = self.make_object_under_test()
+    for method, names in PROTOCOL.items():
+      parameters = list(inspect.signature(getattr(builder, method)).parameters)
+      # The first is passed by position: its name is the builder's own.
+      assert tuple(parameters[1 : len(names)]) == names[1:], method
+
+  def test_pickles_and_holds_no_tensorflow(self):
+    builder = self.make_object_under_test()
+    spec = acme.make_environment_spec(self.make_environment())
+    self.make_networks(builder, spec)
+    builder.make_replay_tables(spec)
+    held = tree.flatten(list(vars(builder).values()))
+    assert not any(isinstance(x, (tf.Module, tf.Variable)) for x in held)
+    again = cloudpickle.loads(cloudpickle.dumps(builder))
+    assert type(again).__name__ == type(builder).__name__
+    again.make_replay_tables(spec)
+
+  def test_acts_without_adder_or_source(self):
+    builder, environment = (
+      self.make_object_under_test(),
+      self.make_environment(),
+    )
+    networks = self.make_networks(
+      builder, acme.make_environment_spec(environment)
+    )
+    actor = builder.make_actor(self.policy_network(networks))
+    loop = acme.EnvironmentLoop(environment, actor, logger=loggers.NoOpLogger())
+    assert loop.run_episode()['episode_length'] > 0
+
+  def test_learns_from_what_the_actor_adds(self):
+    builder, environment = (
+      self.make_object_under_test(),
+      self.make_environment(),
+    )
+    spec = acme.make_environment_spec(environment)
+    networks = self.make_networks(builder, spec)
+    server = reverb.Server(builder.make_replay_tables(spec))
+    client = reverb.Client(f'localhost:{server.port}')
+    learner = builder.make_learner(
+      networks,
+      builder.make_dataset_iterator(client),
+      logger=loggers.NoOpLogger(),
+      checkpoint=False,
+    )
+    before = learner.get_variables(self.variable_names())
+    before = tree.map_structure(np.array, before)
+    actor = builder.make_actor(
+      self.policy_network(networks),
+      builder.make_adder(client),
+      self.serve_actor(builder, networks, learner),
+    )
+    loop = acme.EnvironmentLoop(environment, actor, logger=loggers.NoOpLogger())
+    stop, errors = threading.Event(), []
+
+    def start(run, *arguments):
+      def attempt():
+        try:
+          run(*arguments)
+        except Exception as error:  # Shown by the test's own thread.
+          errors.append(error)
+
+      thread = threading.Thread(target=attempt, daemon=True)
+      thread.start()
+      return thread
+
+    # Each may block where the tables have had enough, or have nothing.
+    start(loop.run, self.episodes)
+    start(self.relay, builder, client, learner, stop.is_set)
+    start(learner.step).join(_PATIENCE)
+    stop.set()
+    assert not errors, errors
+    after = learner.get_variables(self.variable_names())
+    changed = tree.map_structure(lambda x, y: np.any(x != y), before, after)
+    assert any(tree.flatten(changed))

@@ -1,0 +1,28 @@
+"""Checks of the arguments that environments are made with."""
+
+from typing import Any
+
+import numpy as np
+
+
+def integer(name: str, value: Any, least: int, odd: bool = False):
+  """Raises ValueError if the value is no integer, too low, or must be odd."""
+  if not isinstance(value, (int, np.integer)) or isinstance(value, bool):
+    raise ValueError(f'{name} must be an integer, but received {value!r}.')
+  if value < least or (odd and value % 2 == 0):
+    kind = 'an odd number' if odd else 'a number'
+    raise ValueError(
+      f'{name} must be {kind} of at least {least}, but received {value}.'
+    )
+
+
+def number(name: str, value: Any):
+  """Raises ValueError if the value is no number."""
+  if isinstance(value, bool) or not isinstance(value, (int, float, np.number)):
+    raise ValueError(f'{name} must be a number, but received {value!r}.')
+
+
+def flag(name: str, value: Any):
+  """Raises ValueError if the value is neither True nor False."""
+  if not isinstance(value, bool):
+    raise ValueError(f'{name} must be True or False, but received {value!r}.')

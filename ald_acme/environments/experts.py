@@ -1,0 +1,247 @@
+"""What there is to earn: scripted agents with perfect memory, and chance.
+
+The experts act on what an agent sees and earns. They know the rules, but
+nothing of what an episode draws. With the default arguments, seed 0:
+
+```
+$ python -m ald_acme.environments.experts
+mean return of 200 episodes   expert   random
+i_maze                          1.000    0.075
+i_maze size=15                  1.000    0.015
+meta_fetch                     46.905    2.890
+```
+"""
+
+import abc
+import collections
+from collections.abc import Callable
+
+import dm_env
+import numpy as np
+
+from ald_acme.environments import base
+from ald_acme.environments import gridworlds
+from ald_acme.environments import i_maze
+from ald_acme.environments import meta_fetch
+
+_FIRST, _LAST = int(dm_env.StepType.FIRST), int(dm_env.StepType.LAST)
+_EPISODES = 200  # For the printed means.
+
+
+class Agent(abc.ABC):
+  """Acts in a batch of environments."""
+
+  @abc.abstractmethod
+  def step(self, timestep: dm_env.TimeStep) -> np.ndarray:
+    """Chooses actions, int64 `[E]`, after a batched time step."""
+
+
+class RandomAgent(Agent):
+  """Takes all actions with equal odds."""
+
+  def __init__(self, num_actions: int, seed: int = 0):
+    self._num_actions = num_actions
+    self._rng = np.random.default_rng(seed)
+
+  def step(self, timestep: dm_env.TimeStep) -> np.ndarray:
+    return self._rng.integers(self._num_actions, size=len(timestep.step_type))
+
+
+class _Expert(Agent):
+  """Has a memory for each environment, and a new one for each episode."""
+
+  def __init__(self, make_memory: Callable[[], '_Memory']):
+    self._make_memory = make_memory
+    self._memories: dict[int, _Memory] = {}
+
+  def step(self, timestep: dm_env.TimeStep) -> np.ndarray:
+    for i in np.flatnonzero(timestep.step_type == _FIRST):
+      self._memories[i] = self._make_memory()
+    seen = enumerate(zip(timestep.observation, timestep.reward))
+    return np.array([self._memories[i].act(*step) for i, step in seen])
+
+
+class IMazeExpert(_Expert):
+  """Solves every I-Maze whose `view` is at least 3."""
+
+  def __init__(self):
+    super().__init__(_IMazeMemory)
+
+
+class MetaFetchExpert(_Expert):
+  """Plays Meta-Fetch as its rules suggest; `view` must be at least 3.
+
+  It tries the nearest object that may be next, looks around where there is
+  none, and repeats what it has found out by the shortest ways that touch no
+  other object. This is not all that there is to earn: where the first object
+  and a wrong one are neighbours, touching them in turn may pay more.
+  """
+
+  def __init__(self):
+    super().__init__(_MetaFetchMemory)
+
+
+def mean_return(
+  environment: base.BatchedEnvironment, agent: Agent, episodes: int = 1
+) -> float:
+  """Plays `episodes` in each environment; returns their mean return."""
+  played = np.zeros(environment.batch_size, np.int64)
+  total = 0.0
+  timestep = environment.reset()
+  while (playing := played < episodes).any():
+    timestep = environment.step(agent.step(timestep))
+    total += timestep.reward[playing].sum()
+    played += timestep.step_type == _LAST
+  return total / (episodes * environment.batch_size)
+
+
+class _Memory(abc.ABC):
+  """What an expert knows of one episode."""
+
+  @abc.abstractmethod
+  def act(self, window: np.ndarray, reward: float) -> int:
+    """Remembers what is seen and earned, and chooses an action."""
+
+
+class _IMazeMemory(_Memory):
+  """Goes on, and turns round where neither floor nor the asked goal is ahead.
+
+  Once the indicator is known, it goes down where it can.
+  """
+
+  def __init__(self):
+    self._asked = None  # The goal.
+    self._heading = gridworlds.LEFT
+
+  def act(self, window: np.ndarray, reward: float) -> int:
+    kinds = window.argmax(-1)
+    middle = len(kinds) // 2
+    for indicator, goal in (
+      (i_maze.BLUE, i_maze.GREEN),
+      (i_maze.PINK, i_maze.RED),
+    ):
+      if (kinds == indicator).any():
+        self._asked = goal
+    if self._asked and kinds[middle + 1, middle] == i_maze.EMPTY:
+      # Where the goal is unless `random_goals` changed sides.
+      green = self._asked == i_maze.GREEN
+      self._heading = gridworlds.LEFT if green else gridworlds.RIGHT
+      return gridworlds.DOWN
+    _, across = gridworlds.MOVES[self._heading]
+    if kinds[middle, middle + across] not in (i_maze.EMPTY, self._asked):
+      self._heading = gridworlds.LEFT + gridworlds.RIGHT - self._heading
+    return self._heading
+
+
+class _MetaFetchMemory(_Memory):
+  """A map of the room, whose cells are counted from where the agent began."""
+
+  def __init__(self):
+    self._here = 0, 0
+    self._action = None
+    self._walls, self._floor, self._objects = set(), set(), set()
+    self._order = []  # Cells of the objects known to come first.
+    self._fetched = 0  # How many of them are gone.
+    self._not_next = set()  # Objects that do not come after those.
+
+  def act(self, window: np.ndarray, reward: float) -> int:
+    if self._action is not None:
+      there = _neighbour(self._here, self._action)
+      if there not in self._walls:
+        self._here = there
+        if there in self._present():
+          middle = len(window) // 2
+          self._touch(reward > 0, _is_object(window[middle, middle]))
+    self._look(window)
+    self._action = self._choose()
+    return self._action
+
+  def _present(self) -> set:
+    return self._objects.difference(self._order[: self._fetched])
+
+  def _touch(self, right: bool, stays: bool):
+    """Learns from the object that the agent has stepped on."""
+    is_trial = self._fetched == len(self._order)
+    if right and is_trial:
+      self._order.append(self._here)
+      self._not_next.clear()
+    elif is_trial:
+      self._not_next.add(self._here)
+    # A right one is there again only if the sequence is complete.
+    self._fetched = 0 if stays else self._fetched + 1
+
+  def _look(self, window: np.ndarray):
+    """Adds what is seen to the map."""
+    row, column = np.subtract(self._here, len(window) // 2).tolist()
+    for i, j in np.ndindex(window.shape[:2]):
+      cell = row + i, column + j
+      if not self._is_unknown(cell):
+        continue
+      if window[i, j, meta_fetch.WALL]:
+        self._walls.add(cell)
+      else:
+        self._floor.add(cell)
+      if _is_object(window[i, j]):
+        self._objects.add(cell)
+
+  def _is_unknown(self, cell) -> bool:
+    return cell not in self._walls and cell not in self._floor
+
+  def _choose(self) -> int:
+    if self._fetched < len(self._order):
+      goals = {self._order[self._fetched]}
+    else:
+      goals = self._present() - self._not_next
+    is_goal = goals.__contains__ if goals else self._is_unknown
+    action = self._toward(is_goal, self._present() - goals)
+    if action is None:  # Objects are in the way: the sequence begins again.
+      action = self._toward(is_goal, set())
+    return action
+
+  def _toward(self, is_goal: Callable, avoid: set) -> int | None:
+    """The first move of a shortest way; None if there is no way."""
+    reached = self._walls | avoid
+    # The cell that the agent is in counts as a goal only when it comes back.
+    queue = collections.deque([(self._here, None)])
+    while queue:
+      cell, first = queue.popleft()
+      for action in range(len(gridworlds.ACTIONS)):
+        there = _neighbour(cell, action)
+        if there in reached:
+          continue
+        reached.add(there)
+        way = action if first is None else first
+        if is_goal(there):
+          return way
+        if there in self._floor:
+          queue.append((there, way))
+    return None
+
+
+def _neighbour(cell: tuple[int, int], action: int) -> tuple[int, int]:
+  down, across = gridworlds.MOVES[action].tolist()
+  return cell[0] + down, cell[1] + across
+
+
+def _is_object(look: np.ndarray) -> bool:
+  return not (look[meta_fetch.WALL] or look[meta_fetch.EMPTY])
+
+
+def main():
+  """Prints what the experts and a random agent earn."""
+  print(f'mean return of {_EPISODES} episodes   expert   random')
+  for name, make, arguments, expert in (
+    ('i_maze', i_maze.BatchedIMaze, {}, IMazeExpert()),
+    ('i_maze size=15', i_maze.BatchedIMaze, {'size': 15}, IMazeExpert()),
+    ('meta_fetch', meta_fetch.BatchedMetaFetch, {}, MetaFetchExpert()),
+  ):
+    chance = RandomAgent(len(gridworlds.ACTIONS))
+    returns = [
+      mean_return(make(_EPISODES, **arguments), agent)
+      for agent in (expert, chance)
+    ]
+    print(f'{name:28}' + ''.join(f'{r:9.3f}' for r in returns))
+
+
+if __name__ == '__main__':
+  main()

@@ -1,0 +1,89 @@
+"""The single-process agent: the same parts, in turn, and the same again."""
+
+import acme
+from acme import specs
+from acme.utils import counting
+from acme.utils import loggers
+import numpy as np
+import pytest
+
+from agents import ald
+from ald_acme.environments import i_maze
+from ald_acme.networks import sizes
+
+SMALL = sizes.NetworkSizes(8, 8, 8, 1, 2, 8, 4)
+
+
+def _run(steps=200, limit=10, **kwargs):
+  """Runs an agent; gives it, its counter and its log."""
+  config = ald.ALDConfig(
+    **{'networks': SMALL, 'unroll_length': 5, 'dprl': 2.0, **kwargs}
+  )
+  maze = i_maze.IMaze(size=5, limit=limit, seed=config.seed)
+  spec = acme.make_environment_spec(maze)
+  counter, logger = counting.Counter(), loggers.InMemoryLogger()
+  networks = ald.ALDBuilder(config).make_networks(spec)
+  agent = ald.ALD(spec, networks, config, counter, logger)
+  loop = acme.EnvironmentLoop(maze, agent, logger=loggers.NoOpLogger())
+  loop.run(num_steps=steps)
+  return agent, counter.get_counts(), logger.data
+
+
+def test_a_seed_gives_the_same_run_again():
+  one, again, other = (_run(seed=seed)[0] for seed in (1, 1, 2))
+  one, again, other = (
+    np.concatenate([x.ravel() for x in agent.get_variables(['actor'])[0]])
+    for agent in (one, again, other)
+  )
+  np.testing.assert_array_equal(one, again)
+  assert (one != other).any()
+
+
+@pytest.mark.parametrize('dprl, learner_batch', [(0.5, 1), (3.0, 3)])
+def test_parts_take_turns(dprl, learner_batch):
+  _, counts, log = _run(dprl=dprl, learner_batch=learner_batch)
+  assert counts['unrolls'] >= 200 // 5
+  assert counts['learner_updates'] == counts['unrolls'] // learner_batch
+  assert counts['actor_updates'] == int(dprl * counts['learner_updates'])
+  assert len(log) == counts['learner_updates']
+
+
+def test_the_actor_acts_with_what_was_distilled():
+  agent, counts, _ = _run(num_distillers=2)
+  served, (age,) = agent.get_variables(['actor', 'updates'])
+  assert int(age) == counts['actor_updates'] > 0
+  acting = agent._actor._network.trainable_variables
+  # An actor pulls before each unroll; the run ended within one.
+  assert agent._actor.age > counts['actor_updates'] - 5
+  assert [tuple(v.shape) for v in acting] == [x.shape for x in served]
+
+
+def test_learns_a_maze_without_memory():
+  # Only the way to the goals is asked for: any policy that finds them earns 1.
+  maze_kwargs = {'size': 5, 'limit': 25, 'wrong_reward': 1.0}
+  config = ald.ALDConfig(
+    networks=SMALL,
+    learner_batch=4,
+    unroll_length=20,
+    learner_learning_rate=5e-3,
+    distiller_learning_rate=5e-3,
+  )
+  maze = i_maze.IMaze(**maze_kwargs)
+  spec = acme.make_environment_spec(maze)
+  networks = ald.ALDBuilder(config).make_networks(spec)
+  agent = ald.ALD(spec, networks, config)
+  logger = loggers.InMemoryLogger()
+  acme.EnvironmentLoop(maze, agent, logger=logger).run(num_steps=12_000)
+  lengths = [row['episode_length'] for row in logger.data]
+  assert np.mean(lengths[-50:]) < 0.6 * np.mean(lengths[:50])
+
+
+def test_wrong_environments_are_refused():
+  spec = acme.make_environment_spec(i_maze.IMaze(size=5))
+  networks = ald.make_default_networks(spec, SMALL)
+  continuous = spec._replace(actions=specs.BoundedArray((2,), np.float32, 0, 1))
+  with pytest.raises(ValueError, match=r'environment_spec\.actions'):
+    ald.ALD(continuous, networks)
+  more = spec._replace(actions=specs.DiscreteArray(7))
+  with pytest.raises(ValueError, match=r'4 actions.*7'):
+    ald.ALD(more, networks)

@@ -1,0 +1,116 @@
+"""The contract of builders, kept by ours and by Acme's own."""
+
+import copy
+import dataclasses
+
+import acme
+import pytest
+
+from agents import catalogue
+from agents import testing
+from agents.ald import config as ald_config
+from ald_acme.environments import i_maze
+from ald_acme.networks import sizes
+
+_CONFIG = ald_config.ALDConfig(
+  envs_per_actor=1,
+  unroll_length=5,
+  networks=sizes.NetworkSizes(8, 8, 8, 1, 2, 8, 4),
+)
+
+
+class _Ours(testing.BuilderTestMixin):
+  """Agents of this project."""
+
+  agent: str
+
+  def make_object_under_test(self):
+    return catalogue.make_builder(self.agent, dataclasses.replace(_CONFIG))
+
+  def make_environment(self):
+    return i_maze.IMaze(size=5, limit=10)
+
+  def make_networks(self, builder, environment_spec):
+    return builder.make_networks(environment_spec)
+
+  def serve_actor(self, builder, networks, learner):
+    if builder.distils:
+      return builder.make_actor_parameters(networks)
+    return learner
+
+  def relay(self, builder, client, learner, should_stop):
+    networks = builder.make_networks(
+      acme.make_environment_spec(self.make_environment())
+    )
+    runner = builder.make_learner_runner(
+      networks, client, learner, should_stop=should_stop
+    )
+    runner.run(should_stop)
+
+
+class TestALD(_Ours):
+  agent = 'ald'
+
+
+class TestLSTM(_Ours):
+  agent = 'lstm'
+
+
+class TestAsymmetric(_Ours):
+  agent = 'asymmetric'
+
+
+class TestD4PG(testing.BuilderTestMixin):
+  """Acme's own: the contract is not made for ours."""
+
+  def make_object_under_test(self):
+    pytest.importorskip('jax', reason="Acme's adders import it.")
+    from acme.agents.tf import d4pg
+    from acme.agents.tf.d4pg import agent
+
+    assert d4pg
+    return agent.D4PGBuilder(
+      agent.D4PGConfig(batch_size=4, min_replay_size=4, samples_per_insert=None)
+    )
+
+  def make_environment(self):
+    from acme.testing import fakes
+
+    return fakes.ContinuousEnvironment(
+      action_dim=2, observation_dim=3, episode_length=10, bounded=True
+    )
+
+  def make_networks(self, builder, environment_spec):
+    from acme.agents.tf.d4pg import agent
+    from acme.tf import networks as acme_networks
+    import numpy as np
+    import sonnet as snt
+    import tensorflow as tf
+
+    online = agent.D4PGNetworks(
+      policy_network=snt.Sequential(
+        [
+          snt.nets.MLP([8, int(np.prod(environment_spec.actions.shape))]),
+          acme_networks.TanhToSpec(environment_spec.actions),
+        ]
+      ),
+      critic_network=snt.Sequential(
+        [
+          acme_networks.CriticMultiplexer(),
+          snt.nets.MLP([8, 8]),
+          acme_networks.DiscreteValuedHead(-1.0, 1.0, 11),
+        ]
+      ),
+      observation_network=tf.identity,
+    )
+    target = copy.deepcopy(online)
+    online.init(environment_spec)
+    target.init(environment_spec)
+    self._spec = environment_spec
+    return online, target
+
+  def policy_network(self, networks):
+    return networks[0].make_policy(self._spec, sigma=0.3)
+
+  def variable_names(self):
+    return ['policy']
