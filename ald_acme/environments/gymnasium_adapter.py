@@ -1,0 +1,179 @@
+"""Any Gymnasium environment with numbered actions as a `dm_env`."""
+
+from collections.abc import Callable
+from typing import Any
+
+import dm_env
+from dm_env import specs
+import gymnasium
+from gymnasium import spaces
+import numpy as np
+
+
+def make(environment_id: str, seed: int, **kwargs) -> 'GymnasiumEnvironment':
+  """Makes a registered environment.
+
+  Args:
+    environment_id: as `gymnasium.make` knows it; 'package:ID' where a package
+      has to be imported first, for that is what registers it.
+    seed: of its episodes.
+    **kwargs: of `gymnasium.make`.
+  """
+  environment = gymnasium.make(environment_id, **kwargs)
+  return GymnasiumEnvironment(environment, seed)
+
+
+class GymnasiumEnvironment(dm_env.Environment):
+  """The `dm_env` face of a `gymnasium.Env`.
+
+  Boxes and MultiBinaries are passed on; Discretes and MultiDiscretes become
+  one-hot vectors; Dicts and Tuples stay what they are. An episode that was
+  terminated ends with a discount of 0, one that was truncated with 1: what
+  would have followed still counts.
+  """
+
+  def __init__(self, environment: gymnasium.Env, seed: int | None = None):
+    """Takes the environment over.
+
+    Args:
+      environment: with actions in a `Discrete` space.
+      seed: of the first reset; later ones go on from there.
+
+    Raises:
+      ValueError: if a space is not supported.
+    """
+    self._environment = environment
+    inner = environment.unwrapped
+    self._name = inner.spec.id if inner.spec else type(inner).__name__
+    self._seed = seed
+    self._over = True  # The next step begins an episode.
+    actions = environment.action_space
+    if not isinstance(actions, spaces.Discrete):
+      raise ValueError(
+        f'the actions of {self._name} must be a Discrete space, but are '
+        f'{actions}; wrap it so that actions are numbered.'
+      )
+    self._first_action = int(actions.start)
+    self._action_spec = specs.DiscreteArray(
+      int(actions.n), dtype=np.int32, name='action'
+    )
+    self._observation_spec, self._encode = self._convert(
+      environment.observation_space, 'observation'
+    )
+
+  def reset(self) -> dm_env.TimeStep:
+    observation, _ = self._environment.reset(seed=self._seed)
+    self._seed = None
+    self._over = False
+    return dm_env.restart(self._encode(observation))
+
+  def step(self, action) -> dm_env.TimeStep:
+    if self._over:
+      return self.reset()
+    observation, reward, terminated, truncated, _ = self._environment.step(
+      int(action) + self._first_action
+    )
+    self._over = bool(terminated or truncated)
+    make_step = dm_env.transition
+    if terminated:
+      make_step = dm_env.termination
+    elif truncated:
+      make_step = dm_env.truncation
+    return make_step(float(reward), self._encode(observation))
+
+  def observation_spec(self):
+    return self._observation_spec
+
+  def action_spec(self) -> specs.DiscreteArray:
+    return self._action_spec
+
+  def render(self) -> np.ndarray:
+    """An RGB picture, uint8 `[height, width, 3]`."""
+    picture = self._environment.render()
+    if not isinstance(picture, np.ndarray):
+      raise ValueError(
+        f'{self._name} cannot render a picture; make it with '
+        'render_mode=rgb_array.'
+      )
+    return picture
+
+  def close(self):
+    self._environment.close()
+
+  def _convert(
+    self, space: gymnasium.Space, field: str
+  ) -> tuple[Any, Callable[[Any], Any]]:
+    """The specs of a space, and a function that encodes what is in it."""
+    if isinstance(space, spaces.Dict):
+      parts = {
+        key: self._convert(part, f'{field}[{key!r}]')
+        for key, part in space.spaces.items()
+      }
+      return (
+        {key: spec for key, (spec, _) in parts.items()},
+        lambda x: {key: encode(x[key]) for key, (_, encode) in parts.items()},
+      )
+    if isinstance(space, spaces.Tuple):
+      parts = [
+        self._convert(part, f'{field}[{i}]')
+        for i, part in enumerate(space.spaces)
+      ]
+      return (
+        tuple(spec for spec, _ in parts),
+        lambda x: tuple(
+          encode(y) for y, (_, encode) in zip(x, parts, strict=True)
+        ),
+      )
+    if isinstance(space, spaces.Box):
+      spec = specs.BoundedArray(
+        space.shape, space.dtype, space.low, space.high, name=field
+      )
+      return spec, lambda x: self._cast(x, space.dtype, field)
+    if isinstance(space, spaces.MultiBinary):
+      spec = specs.BoundedArray(space.shape, space.dtype, 0, 1, name=field)
+      return spec, lambda x: self._cast(x, space.dtype, field)
+    if isinstance(space, spaces.Discrete):
+      return self._one_hot([space.n], space.start, field)
+    if isinstance(space, spaces.MultiDiscrete):
+      start = getattr(space, 'start', 0)  # Newer than some Gymnasiums.
+      return self._one_hot(space.nvec, start, field)
+    raise ValueError(
+      f'{field} of {self._name} is {space}, but what can be observed is Box, '
+      'Discrete, MultiDiscrete, MultiBinary, and Dict and Tuple of them; leave '
+      'it out with gymnasium.wrappers.FilterObservation, or encode it with '
+      'gymnasium.wrappers.TransformObservation.'
+    )
+
+  def _one_hot(self, sizes, start, field: str):
+    """As `_convert`, for integers that each count from a start on."""
+    sizes = np.ravel(sizes).astype(np.int64)
+    start = np.ravel(start).astype(np.int64)
+    offsets = np.cumsum(sizes) - sizes
+    length = int(sizes.sum())
+
+    def encode(x):
+      index = np.ravel(x) - start
+      if (
+        index.dtype.kind != 'i'
+        or index.shape != sizes.shape
+        or ((index < 0) | (index >= sizes)).any()
+      ):
+        raise ValueError(
+          f'{field} of {self._name} must be in its space, but received {x!r}.'
+        )
+      vector = np.zeros(length, np.float32)
+      vector[offsets + index] = 1.0
+      return vector
+
+    spec = specs.BoundedArray((length,), np.float32, 0.0, 1.0, name=field)
+    return spec, encode
+
+  def _cast(self, x, dtype: np.dtype, field: str) -> np.ndarray:
+    """As an array of the dtype, where that loses no more than precision."""
+    x = np.asarray(x)
+    if not np.can_cast(x.dtype, dtype, 'same_kind'):
+      raise ValueError(
+        f'{field} of {self._name} must be {dtype} as its space says, but '
+        f'received {x.dtype}.'
+      )
+    return x.astype(dtype, copy=False)

@@ -1,0 +1,204 @@
+"""Environments that step in processes of their own."""
+
+from collections.abc import Callable, Sequence
+import contextlib
+import functools
+import multiprocessing
+from multiprocessing import connection
+import pickle
+import signal
+import sys
+import traceback
+import types
+from typing import Any
+from unittest import mock
+
+import dm_env
+import numpy as np
+import tree
+
+from ald_acme.environments import base
+
+_GRACE = 5.0  # Seconds that a worker may take to end.
+
+
+class Workers(base.BatchedEnvironment):
+  """What `base.stack` makes, with shares of the batch stepped side by side.
+
+  For slow environments: a step costs a message to each worker and one back.
+
+  Workers are spawned: each is a new interpreter that imports the factory's
+  module and what that needs. A fork of a process that holds TensorFlow or
+  Courier could wait for ever for a lock of a thread that it has no copy of, and
+  a fork server would outlive the environments. A worker ends when its pipe
+  does, so none is left behind however this process ends.
+  """
+
+  def __init__(
+    self,
+    factory: Callable[[int], dm_env.Environment],
+    batch_size: int,
+    seed: int,
+    workers: int,
+    name: str | None = None,
+  ):
+    """Starts the workers, and waits until they have made their environments.
+
+    Args:
+      factory: environment i of the batch is that of `seed + i`. Workers import
+        it, so it must be a function of a module, or a partial of one.
+      batch_size: E, at least one.
+      seed: of the first environment.
+      workers: how many, at least one; no more are started than environments.
+      name: of the environment, for errors.
+
+    Raises:
+      ValueError: if the factory cannot be sent to a worker.
+      RuntimeError: if a worker cannot make its environments.
+    """
+    self._name = name or getattr(factory, '__name__', 'the environment')
+    self._batch_size = batch_size
+    self._processes: list[multiprocessing.Process] = []
+    self._pipes: list[connection.Connection] = []
+    shares = np.array_split(np.arange(batch_size), min(workers, batch_size))
+    self._shares = [range(share[0], share[-1] + 1) for share in shares]
+    # To a worker the main module would be another.
+    with mock.patch.dict(sys.modules, __main__=types.ModuleType('__main__')):
+      for share in self._shares:
+        self._start(
+          functools.partial(
+            base.stack,
+            factory,
+            len(share),
+            seed + share.start,
+            name,
+            share.start,
+          )
+        )
+    self._observation_spec = self._ask_all('observation_spec')[0]
+    self._action_spec = self._ask_all('action_spec')[0]
+
+  def _start(self, make: Callable[[], base.Stacked]):
+    try:
+      pickled = pickle.dumps(make)
+    except (pickle.PicklingError, AttributeError, TypeError) as error:
+      raise ValueError(
+        f'workers must be able to import what makes {self._name}, a function '
+        f'of a module, but it cannot be pickled ({error}).'
+      ) from error
+    context = multiprocessing.get_context('spawn')
+    ours, theirs = context.Pipe()
+    process = context.Process(
+      target=_serve,
+      args=(theirs, pickled),
+      name=f'worker_{len(self._processes)}',
+      daemon=True,
+    )
+    process.start()
+    theirs.close()  # Or the pipe would not end with the worker.
+    self._processes.append(process)
+    self._pipes.append(ours)
+
+  @property
+  def batch_size(self) -> int:
+    return self._batch_size
+
+  def reset(self) -> dm_env.TimeStep:
+    """Begins new episodes.
+
+    Raises:
+      RuntimeError: as from `step`: if an environment raises or a worker is
+        gone. All workers are ended.
+    """
+    return _join(self._ask_all('reset'))
+
+  def step(self, action: np.ndarray) -> dm_env.TimeStep:
+    if len(action) != self._batch_size:
+      raise ValueError(
+        f'action must have length {self._batch_size}, but received '
+        f'{len(action)}.'
+      )
+    parts = [(action[share.start : share.stop],) for share in self._shares]
+    return _join(self._ask_all('step', parts))
+
+  def observation_spec(self) -> Any:
+    return self._observation_spec
+
+  def action_spec(self):
+    return self._action_spec
+
+  def render(self, index: int = 0) -> np.ndarray:
+    index = range(self._batch_size)[index]
+    worker = next(i for i, s in enumerate(self._shares) if index in s)
+    self._send(worker, 'render', index - self._shares[worker].start)
+    return self._receive(worker)
+
+  def close(self):
+    """Closes the environments, and waits until the workers have ended."""
+    for pipe in self._pipes:
+      pipe.close()
+    for process in self._processes:
+      process.join(_GRACE)
+      if process.exitcode is None:
+        process.kill()
+        process.join()
+    self._pipes, self._processes = [], []
+
+  def _ask_all(
+    self, method: str, arguments: Sequence[tuple] | None = None
+  ) -> list[Any]:
+    """Calls a method in all workers at once; their answers, in order."""
+    workers = range(len(self._shares))
+    for i in workers:
+      self._send(i, method, *(arguments[i] if arguments else ()))
+    return [self._receive(i) for i in workers]
+
+  def _send(self, worker: int, method: str, *arguments):
+    if not self._pipes:
+      raise RuntimeError(f'the workers of {self._name} are closed.')
+    with contextlib.suppress(OSError):  # It is gone, as `_receive` will find.
+      self._pipes[worker].send((method, arguments))
+
+  def _receive(self, worker: int) -> Any:
+    """A worker's answer."""
+    try:
+      fine, answer = self._pipes[worker].recv()
+    except (EOFError, OSError):
+      process = self._processes[worker]
+      process.join(_GRACE)
+      fine, answer = False, f'it ended with exit code {process.exitcode}.'
+    if not fine:
+      share = self._shares[worker]
+      self.close()
+      raise RuntimeError(
+        f'worker {worker} of {self._name} (environments {share[0]} to '
+        f'{share[-1]}) failed: {answer}'
+      )
+    return answer
+
+
+def _serve(pipe: connection.Connection, pickled: bytes):
+  """Makes environments and does with them what it is told, in a worker."""
+  signal.signal(signal.SIGINT, signal.SIG_IGN)  # Who started it sees to that.
+  fine, made = _attempt(lambda: pickle.loads(pickled)())
+  with contextlib.suppress(EOFError, OSError):  # The other end is closed.
+    if not fine:
+      pipe.send((fine, made))
+      return
+    while True:
+      method, arguments = pipe.recv()
+      pipe.send(_attempt(getattr(made, method), *arguments))
+  made.close()
+
+
+def _join(parts: list[dm_env.TimeStep]) -> dm_env.TimeStep:
+  return tree.map_structure(lambda *x: np.concatenate(x), *parts)
+
+
+def _attempt(function: Callable[..., Any], *arguments) -> tuple[bool, Any]:
+  """Whether it went well, and what it gave or why not."""
+  try:
+    return True, function(*arguments)
+  except Exception as error:  # Not ours; it may raise anything.
+    traceback.print_exc()
+    return False, f'{type(error).__name__}: {error}'
