@@ -1,5 +1,6 @@
 """Playing whole episodes with a policy, without bias to short ones."""
 
+import math
 from typing import NamedTuple
 
 import dm_env
@@ -8,12 +9,22 @@ import numpy as np
 from ald_acme import policies
 from ald_acme.environments import base
 
+_Z = 1.959964  # A normal distribution has 95% within so many deviations.
+
 
 class Episodes(NamedTuple):
   """Results of finished episodes: float64 `[n]` and int64 `[n]`."""
 
   returns: np.ndarray
   lengths: np.ndarray
+
+
+class Rate(NamedTuple):
+  """A share of episodes and the bounds of its interval, each 0 to 1."""
+
+  share: float
+  low: float
+  high: float
 
 
 def play(
@@ -43,3 +54,42 @@ def play(
     lengths += playing
     playing &= timestep.step_type != int(dm_env.StepType.LAST)
   return Episodes(returns, lengths)
+
+
+def play_many(
+  environment: base.BatchedEnvironment,
+  policy: policies.BatchedPolicy,
+  episodes: int,
+) -> Episodes:
+  """Plays a number of episodes, one in each environment at a time.
+
+  Args:
+    environment: E environments; they are reset.
+    policy: for a batch of E; it is reset.
+    episodes: how many; of the last round, those of the first environments
+      count, however they ended.
+
+  Returns:
+    The episodes.
+  """
+  rounds = math.ceil(episodes / environment.batch_size)
+  played = [play(environment, policy) for _ in range(rounds)]
+  return Episodes(*(np.concatenate(part)[:episodes] for part in zip(*played)))
+
+
+def success_rate(returns: np.ndarray, threshold: float) -> Rate:
+  """How often a return is reached, with a 95% interval (Wilson, 1927).
+
+  Unlike a bootstrap's, it does not shrink to a point where all episodes end
+  alike.
+
+  Args:
+    returns: float `[n]`, at least one.
+    threshold: the least return that is a success.
+  """
+  n = len(returns)
+  successes = int(np.sum(returns >= threshold))
+  share = successes / n
+  centre = (successes + _Z**2 / 2) / (n + _Z**2)
+  half = _Z / (n + _Z**2) * math.sqrt(n * share * (1 - share) + _Z**2 / 4)
+  return Rate(share, max(0.0, centre - half), min(1.0, centre + half))

@@ -80,3 +80,34 @@ def test_everything_is_reset():
     # The policy began anew, with a first step in every environment.
     np.testing.assert_array_equal(policy.seen[0], int(dm_env.StepType.FIRST))
     assert (np.stack(policy.seen[1:]) != int(dm_env.StepType.FIRST)).any()
+
+
+@pytest.mark.parametrize('episodes', [1, 2, 3, 5, 6])
+def test_as_many_episodes_as_asked_for(episodes):
+  environment, policy = base.Stacked([Toy(2), Toy(2)]), Policy([0, 1])
+  played = evaluation.play_many(environment, policy, episodes)
+  np.testing.assert_array_equal(played.lengths, episodes * [2])
+  # Each toy's later episodes are rich.
+  expected = [2, 22, 2e6, 2e6, 2e6, 2e6][:episodes]
+  np.testing.assert_array_equal(played.returns, expected)
+
+
+@pytest.mark.parametrize(
+  'successes, n, low, high',
+  [
+    # From the quadratic |share - p| = z sqrt(p (1 - p) / n), solved for p.
+    (0, 10, 0.0, 0.27753),
+    (10, 10, 0.72247, 1.0),
+    (5, 10, 0.23659, 0.76341),
+    (95, 100, 0.88825, 0.97846),
+    (1, 1, 0.20655, 1.0),
+  ],
+)
+def test_success_rate(successes, n, low, high):
+  returns = np.array([0.95] * successes + [0.949] * (n - successes))
+  rate = evaluation.success_rate(returns, threshold=0.95)
+  assert rate.share == successes / n
+  np.testing.assert_allclose(rate[1:], (low, high), atol=1e-5)
+  for p in {rate.low, rate.high} - {0.0, 1.0}:
+    deviations = abs(rate.share - p) / np.sqrt(p * (1 - p) / n)
+    np.testing.assert_allclose(deviations, 1.96, atol=1e-3)

@@ -48,12 +48,8 @@ class PolicyValueNetwork(snt.RNNCore):
     length, batch = inputs.start_of_episode.shape
     batch = batch or tf.shape(inputs.start_of_episode)[1]
 
-    def merge(x):
-      return tf.reshape(x, tf.concat([[length * batch], tf.shape(x)[2:]], 0))
-
-    flat = tree.map_structure(merge, inputs)
     flat = tree.map_structure(
-      lambda x, like: tf.ensure_shape(x, [None, *like.shape[2:]]), flat, inputs
+      lambda x: tf.reshape(x, [length * batch, *x.shape[2:]]), inputs
     )
     features = self._torso(flat)
     features = tf.reshape(features, [length, batch, features.shape[-1]])

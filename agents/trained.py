@@ -1,0 +1,200 @@
+"""Trained agents, read from the folders of their runs.
+
+Nothing is locked or written, so a run may go on meanwhile.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import typing
+from typing import Any
+
+from agents import catalogue
+from agents.ald import config as ald_config
+from ald_acme import checkpoints
+from ald_acme import run_folder
+from ald_acme.environments import base
+from ald_acme.environments import registry
+from ald_acme.parameters import vectors
+
+if typing.TYPE_CHECKING:
+  import acme
+
+  from agents.ald import networks as ald_networks
+  from ald_acme.networks import policy_value
+
+POLICIES = ('actor', 'learner')
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+  """What a run's config.json says of its agent.
+
+  Attributes:
+    folder: of the run.
+    agent: its name, one of `catalogue.NAMES`.
+    environment: name of the environment.
+    environment_kwargs: its arguments, as they were given.
+    config: of the agent.
+    commit: of the program that began the run, None if not known.
+  """
+
+  folder: run_folder.RunFolder
+  agent: str
+  environment: str
+  environment_kwargs: str
+  config: ald_config.ALDConfig
+  commit: str | None
+
+  def make_environment(
+    self, batch_size: int, seed: int
+  ) -> base.BatchedEnvironment:
+    """Makes environments of the run's kind; as `registry.make`."""
+    arguments = registry.parse_arguments(self.environment_kwargs)
+    return registry.make(self.environment, arguments, batch_size, seed)
+
+
+@dataclasses.dataclass(frozen=True)
+class Trained:
+  """An agent as a checkpoint has it.
+
+  Attributes:
+    run: that the checkpoint is of.
+    checkpoint: path of its file.
+    frames: that the agent had learned from.
+    environment_spec: of the run's environment.
+    networks: with the checkpoint's parameters.
+  """
+
+  run: Run
+  checkpoint: str
+  frames: int
+  environment_spec: acme.specs.EnvironmentSpec
+  networks: ald_networks.ALDNetworks
+
+  def network(self, policy: str) -> policy_value.PolicyValueNetwork:
+    """The network of a policy.
+
+    Args:
+      policy: one of `POLICIES`: the one that acts, or the one that learns.
+
+    Raises:
+      ValueError: if there is no such policy.
+    """
+    if policy not in POLICIES:
+      raise ValueError(
+        f'policy must be one of {", ".join(POLICIES)}, but received {policy!r}.'
+      )
+    return getattr(self.networks, policy)
+
+
+def read(workdir: str) -> Run:
+  """Reads what kind of agent a run trains.
+
+  Args:
+    workdir: the run's folder.
+
+  Raises:
+    ValueError: if there is no run, or its config.json cannot be used.
+  """
+  folder = run_folder.RunFolder(workdir)
+  if not folder.exists():
+    raise ValueError(
+      f'workdir {workdir!r} holds no run (no config.json); check the path.'
+    )
+  saved = folder.read_config()
+  # Runs made before there were other agents do not name theirs.
+  agent = saved.get('agent', catalogue.ALD)
+  if agent not in catalogue.NAMES:
+    raise ValueError(
+      f'{folder.config} is not of this version of ald_acme: agent must be one '
+      f'of {", ".join(catalogue.NAMES)}, but received {agent!r}.'
+    )
+  return Run(
+    folder=folder,
+    agent=agent,
+    environment=saved['environment'],
+    environment_kwargs=saved['environment_kwargs'],
+    config=ald_config.from_dict(saved['config']),
+    commit=saved.get('git_commit'),
+  )
+
+
+def load(run: Run) -> Trained:
+  """Loads the newest checkpoint that can be read.
+
+  Args:
+    run: of the agent; the checkpoint must fit its environment and its config.
+
+  Raises:
+    ValueError: if there is no checkpoint, none that can be read, or one that
+      does not fit; or if the environment cannot be made.
+  """
+  checkpoint = _newest_checkpoint(run)
+  import acme  # Takes seconds; bad input is refused before.
+
+  environment = run.make_environment(batch_size=1, seed=0)
+  spec = acme.make_environment_spec(environment)
+  environment.close()
+  builder = catalogue.make_builder(run.agent, run.config)
+  networks = builder.make_networks(spec)
+  try:
+    _restore(networks, builder.distils, checkpoint.state)
+  except ValueError as error:
+    raise ValueError(
+      f'checkpoint {checkpoint.path} does not fit the agent {run.agent} on '
+      f'{run.environment}({run.environment_kwargs}): {error} Give the '
+      'environment that it was trained in.'
+    ) from error
+  return Trained(
+    run=run,
+    checkpoint=checkpoint.path,
+    frames=int(checkpoint.state.get('counts', {}).get('frames', 0)),
+    environment_spec=spec,
+    networks=networks,
+  )
+
+
+def _newest_checkpoint(run: Run) -> checkpoints.Checkpoint:
+  folder = checkpoints.CheckpointFolder(run.folder.checkpoints)
+  checkpoint = folder.latest()
+  if checkpoint:
+    return checkpoint
+  if folder.paths():
+    raise ValueError(
+      f'no checkpoint in {run.folder.checkpoints} can be read: all are '
+      'damaged; restore one, or train again in another workdir.'
+    )
+  raise ValueError(
+    f'the run in {run.folder.path!r} has no checkpoint yet; wait until it '
+    'saves one (every '
+    f'{run.config.checkpoint_period:g} s, and at its end).'
+  )
+
+
+def _restore(
+  networks: ald_networks.ALDNetworks, distils: bool, state: dict[str, Any]
+):
+  """Gives both networks the parameters that a checkpoint has of them."""
+  _assign(networks.learner, state, 'learner')
+  if distils:
+    _assign(networks.actor, state, 'actor_parameters')
+    return
+  from agents.actor_critic import networks as actor_critic_networks
+
+  for variable, learned in zip(
+    networks.actor.trainable_variables,
+    actor_critic_networks.acting_variables(networks),
+  ):
+    variable.assign(learned)
+
+
+def _assign(network, state: dict[str, Any], part: str):
+  try:
+    vector = state[part]['variables']
+  except (KeyError, IndexError) as error:
+    raise ValueError(f'it has no {part}/variables.') from error
+  variables = network.trainable_variables
+  layout = vectors.Layout([variable.shape for variable in variables])
+  for variable, value in zip(variables, layout.unpack(vector)):
+    variable.assign(value)

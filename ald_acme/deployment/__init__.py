@@ -1,0 +1,1 @@
+"""Acting policies as files that need nothing of this package."""

@@ -1,0 +1,255 @@
+"""Acts with an exported policy; needs nothing of the program that made it.
+
+  python act.py
+
+takes a few steps on observations of zeros. In a program:
+
+  policy = act.load('folder/of/this/file')
+  action = policy.act(observation, start_of_episode=True)
+  action = policy.act(observation, reward)  # And so on, a call for each step.
+
+Needs numpy; TensorFlow too for the format saved_model, and for tflite
+TensorFlow or tflite_runtime. What the tensors are is in manifest.json.
+"""
+
+import hashlib
+import json
+import os
+import sys
+
+import numpy as np
+
+MANIFEST = 'manifest.json'
+SIGNATURE = 'step'
+# The file of each format; a SavedModel is a folder.
+SAVED_MODEL, TFLITE, NUMPY = 'policy', 'policy.tflite', 'policy.npz'
+
+
+class Policy:
+  """A policy and its memory of the episode."""
+
+  def __init__(self, manifest, step, seed=None):
+    """Begins with an empty memory.
+
+    Args:
+      manifest: contents of manifest.json.
+      step: function of a dictionary of arrays that gives another.
+      seed: of the actions' noise; anything that `np.random.default_rng` takes.
+    """
+    self._step = step
+    self._specs = {
+      spec['name']: (tuple(spec['shape']), np.dtype(spec['dtype']))
+      for spec in manifest['inputs']
+    }
+    self._observations = manifest['observations']
+    self._following = manifest['state']
+    self._rng = np.random.default_rng(seed)
+    self.reset()
+
+  def reset(self):
+    """Forgets everything."""
+    self._memory = {
+      name: np.zeros(*self._specs[name])
+      for name in ('previous_action', *self._following)
+    }
+
+  def blank(self):
+    """An observation of zeros, to see that the policy works."""
+    return {
+      name: np.zeros(self._specs[name][0][1:], self._specs[name][1])
+      for name in self._observations
+    }
+
+  def act(self, observation, reward=0.0, start_of_episode=False):
+    """Samples an action, as in training, and remembers the step.
+
+    Args:
+      observation: an array as in the manifest, but without the first dimension
+        (the batch); where there are several, a dictionary of them by name.
+      reward: that came with the observation.
+      start_of_episode: whether what was remembered is to be forgotten.
+
+    Returns:
+      The action's number.
+
+    Raises:
+      ValueError: if an array has the wrong shape or dtype.
+    """
+    if not isinstance(observation, dict):
+      observation = {self._observations[0]: observation}
+    outputs = self.step(
+      {
+        **{name: np.asarray(x)[np.newaxis] for name, x in observation.items()},
+        'previous_reward': np.array([reward], np.float32),
+        'start_of_episode': np.array([start_of_episode], bool),
+        **self._memory,
+      }
+    )
+    logits = outputs['logits'][0]
+    # The Gumbel-max trick: a draw from softmax(logits).
+    action = np.argmax(logits + self._rng.gumbel(size=logits.shape))
+    self._memory['previous_action'] = np.array([action], np.int32)
+    for name, following in self._following.items():
+      self._memory[name] = outputs[following]
+    return int(action)
+
+  def step(self, inputs):
+    """The policy itself: a pure function, with the memory as in- and output.
+
+    Args:
+      inputs: arrays by name, as in the manifest.
+
+    Returns:
+      The outputs of the manifest, arrays by name.
+
+    Raises:
+      ValueError: if an array is missing, or has the wrong shape or dtype.
+    """
+    if inputs.keys() != self._specs.keys():
+      raise ValueError(
+        f'the inputs must be {", ".join(self._specs)}, but received '
+        f'{", ".join(inputs)}.'
+      )
+    for name, (shape, dtype) in self._specs.items():
+      value = inputs[name]
+      if value.shape != shape or value.dtype != dtype:
+        raise ValueError(
+          f'{name} must be {dtype} of shape {shape}, of which the first is the '
+          f'batch, but received {value.dtype} of shape {value.shape}.'
+        )
+    return self._step(inputs)
+
+
+def load(folder, seed=None):
+  """Reads an exported policy.
+
+  Args:
+    folder: that holds manifest.json.
+    seed: as of `Policy`.
+
+  Raises:
+    ValueError: if the folder holds none, or a file of it is damaged.
+  """
+  path = os.path.join(folder, MANIFEST)
+  try:
+    with open(path, encoding='utf-8') as file:
+      manifest = json.load(file)
+    load_step, files = _FORMATS[manifest['format']], manifest['files'].items()
+  except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    raise ValueError(
+      f'{folder} holds no exported policy: {MANIFEST} cannot be used '
+      f'({type(error).__name__}: {error}).'
+    ) from error
+  for name, written in files:
+    _verify(os.path.join(folder, name), written)
+  return Policy(manifest, load_step(folder, manifest), seed)
+
+
+def _verify(path, written):
+  """Refuses a file that is not as it was written."""
+  try:
+    with open(path, 'rb') as file:
+      content = file.read()
+  except OSError as error:
+    raise ValueError(f'{path} cannot be read ({error.strerror}).') from error
+  if len(content) != written['bytes']:
+    raise ValueError(
+      f'{path} is damaged: it has {len(content)} bytes where '
+      f'{written["bytes"]} were written; copy or export the policy again.'
+    )
+  if hashlib.sha256(content).hexdigest() != written['sha256']:
+    raise ValueError(
+      f'{path} is damaged: its contents are not those that were written; copy '
+      'or export the policy again.'
+    )
+
+
+def _load_saved_model(folder, manifest):
+  del manifest  # The signature knows the names.
+  import tensorflow as tf
+
+  model = tf.saved_model.load(os.path.join(folder, SAVED_MODEL))
+
+  def step(inputs):
+    tensors = {name: tf.constant(x) for name, x in inputs.items()}
+    # The variables live as long as the model, which this holds.
+    outputs = model.signatures[SIGNATURE](**tensors)
+    return {name: x.numpy() for name, x in outputs.items()}
+
+  return step
+
+
+def _load_tflite(folder, manifest):
+  del manifest  # As above.
+  try:
+    from tflite_runtime import interpreter as lite
+  except ImportError:
+    from tensorflow import lite
+
+  interpreter = lite.Interpreter(os.path.join(folder, TFLITE), num_threads=1)
+  signature = interpreter.get_signature_runner(SIGNATURE)
+  return lambda inputs: signature(**inputs)
+
+
+def _load_numpy(folder, manifest):
+  with np.load(os.path.join(folder, NUMPY), allow_pickle=False) as file:
+    weights = {name: file[name] for name in file.files}
+  observations = manifest['observations']
+  actions = np.arange(weights['head_b'].size - 1)  # The last is the value.
+
+  def step(inputs):
+    start = inputs['start_of_episode'][0]
+    parts = [inputs[name].ravel() for name in observations]
+    # At the start of an episode there was no action: all zeros.
+    parts.append((actions == inputs['previous_action']) & ~start)
+    parts.append(inputs['previous_reward'])
+    x = np.concatenate([part.astype(np.float32) for part in parts])
+    x = np.maximum(x @ weights['torso_w'] + weights['torso_b'], 0.0)
+
+    keep = np.float32(not start)
+    hidden, cell = keep * inputs['hidden'][0], keep * inputs['cell'][0]
+    gates = (
+      x @ weights['input_to_hidden']
+      + hidden @ weights['hidden_to_hidden']
+      + weights['lstm_b']
+    )
+    i, f, g, o = np.split(gates, 4)
+    cell = _sigmoid(f) * cell + _sigmoid(i) * np.tanh(g)
+    hidden = _sigmoid(o) * np.tanh(cell)
+
+    head = hidden @ weights['head_w'] + weights['head_b']
+    return {
+      'logits': head[np.newaxis, :-1],
+      'value': head[-1:],
+      'next_hidden': hidden[np.newaxis],
+      'next_cell': cell[np.newaxis],
+    }
+
+  return step
+
+
+def _sigmoid(x):
+  return 0.5 + 0.5 * np.tanh(0.5 * x)  # exp(-x) could overflow.
+
+
+_FORMATS = {
+  'saved_model': _load_saved_model,
+  'tflite': _load_tflite,
+  'numpy': _load_numpy,
+}
+FORMATS = tuple(_FORMATS)
+
+
+def main():
+  try:
+    policy = load(os.path.dirname(os.path.abspath(__file__)))
+  except ValueError as error:
+    sys.exit(f'error: {error}')
+  observation = policy.blank()
+  for step in range(5):
+    action = policy.act(observation, start_of_episode=step == 0)
+    print(f'step {step}: action {action}')
+
+
+if __name__ == '__main__':
+  main()

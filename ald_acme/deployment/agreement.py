@@ -1,0 +1,45 @@
+"""Whether an exported policy answers as the network that it was made from."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import tree
+
+from ald_acme import recording as recordings
+from ald_acme.deployment import act
+from ald_acme.deployment import step as steps
+
+
+def largest_difference(
+  policy: act.Policy,
+  step: steps.Step,
+  episodes: Sequence[recordings.Recording],
+) -> float:
+  """Shows recorded episodes to an exported policy.
+
+  Its memory goes on from one episode to the next: that it is forgotten there
+  is looked at as well.
+
+  Args:
+    policy: the exported one.
+    step: that it was exported from.
+    episodes: recorded with the same network.
+
+  Returns:
+    The largest absolute difference of a logit or a value; nan where one of
+    them is.
+  """
+  memory = {
+    name: np.zeros(step.inputs[name].shape, np.float32) for name in steps.STATE
+  }
+  differences = []
+  for episode in episodes:
+    for t in range(episode.length):
+      inputs = tree.map_structure(lambda x, t=t: x[t], episode.inputs)
+      answer = policy.step({**step.named(inputs), **memory})
+      memory = {name: answer[next_] for name, next_ in steps.STATE.items()}
+      differences += [
+        np.abs(answer['logits'][0] - episode.outputs.logits[t]).max(),
+        np.abs(answer['value'][0] - episode.outputs.value[t]),
+      ]
+  return float(np.max(differences))

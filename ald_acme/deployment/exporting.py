@@ -1,0 +1,118 @@
+"""Export: a policy's files, what they are, and how to act with them."""
+
+from collections.abc import Iterator, Mapping
+import contextlib
+import hashlib
+import os
+import platform
+import shutil
+import tempfile
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from ald_acme import files
+from ald_acme.deployment import act
+from ald_acme.deployment import numpy_format
+from ald_acme.deployment import saved_model
+from ald_acme.deployment import step as steps
+from ald_acme.deployment import tflite
+
+_WRITERS = {
+  'saved_model': saved_model.write,
+  'tflite': tflite.write,
+  'numpy': numpy_format.write,
+}
+_PRODUCER = 'ald_acme'
+_SCRIPT = os.path.basename(act.__file__)
+
+
+def export(step: steps.Step, form: str, folder: str, run: Mapping[str, Any]):
+  """Writes a policy, its `manifest.json`, and `act.py` that acts with it.
+
+  Args:
+    step: of the policy.
+    form: one of `act.FORMATS`.
+    folder: empty, for the files.
+    run: where the policy comes from, for the manifest.
+
+  Raises:
+    ValueError: if the format cannot hold the policy.
+  """
+  _WRITERS[form](step, folder)
+  manifest = {
+    'producer': _PRODUCER,
+    'format': form,
+    **step.describe(),
+    'run': dict(run),
+    'versions': {
+      'python': platform.python_version(),
+      'tensorflow': tf.__version__,
+      'numpy': np.__version__,
+    },
+    'files': {name: _fingerprint(folder, name) for name in _files(folder)},
+  }
+  files.write_json(os.path.join(folder, act.MANIFEST), manifest)
+  shutil.copyfile(act.__file__, os.path.join(folder, _SCRIPT))
+
+
+@contextlib.contextmanager
+def replacing(path: str) -> Iterator[str]:
+  """Makes a folder that takes the place of `path` when complete.
+
+  Args:
+    path: of the folder; one above it must exist. An earlier export there is
+      replaced.
+
+  Yields:
+    An empty folder. If the body raises, `path` is left as it was.
+
+  Raises:
+    ValueError: if there is something else than an export.
+  """
+  if os.path.lexists(path) and not _replaceable(path):
+    raise ValueError(
+      f'{path!r} holds something else than an export; remove it, or choose '
+      'another folder.'
+    )
+  parent, name = os.path.split(os.path.abspath(path))
+  with tempfile.TemporaryDirectory(dir=parent, prefix=f'.{name}-') as scratch:
+    new = os.path.join(scratch, 'new')
+    os.mkdir(new)
+    yield new
+    if os.path.exists(path):
+      os.rename(path, os.path.join(scratch, 'old'))
+    os.rename(new, path)
+
+
+def _replaceable(path: str) -> bool:
+  """Whether a folder holds an export and nothing else, or nothing at all."""
+  if not os.path.isdir(path) or os.path.islink(path):
+    return False
+  found = {name for name in _files(path) if not name.startswith('__pycache__')}
+  try:
+    manifest = files.read_json(os.path.join(path, act.MANIFEST))
+    exported = manifest['producer'] == _PRODUCER
+    own = {act.MANIFEST, _SCRIPT, *manifest['files']}
+  except (OSError, ValueError, KeyError, TypeError):
+    return not found
+  return exported and found <= own
+
+
+def _files(folder: str) -> list[str]:
+  """Paths of all files, from the folder on."""
+  return sorted(
+    os.path.relpath(os.path.join(within, name), folder)
+    for within, _, names in os.walk(folder)
+    for name in names
+  )
+
+
+def _fingerprint(folder: str, name: str) -> dict[str, Any]:
+  with open(os.path.join(folder, name), 'rb') as file:
+    content = file.read()
+  return {
+    'bytes': len(content),
+    'sha256': hashlib.sha256(content).hexdigest(),
+  }

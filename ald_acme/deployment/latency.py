@@ -1,0 +1,32 @@
+"""How long a step of a policy takes."""
+
+from collections.abc import Callable
+import time
+from typing import Any, NamedTuple
+
+import numpy as np
+
+
+class Latency(NamedTuple):
+  """Percentiles of the time of a step, in microseconds."""
+
+  p50: float
+  p99: float
+
+
+def measure(
+  act: Callable[[], Any], steps: int = 2_000, warm_up: int = 200
+) -> Latency:
+  """Times steps one by one.
+
+  Args:
+    act: does a step.
+    steps: how many to time.
+    warm_up: steps before them, which do not count.
+  """
+  seconds = np.zeros(warm_up + steps)
+  for i in range(len(seconds)):
+    began = time.perf_counter()
+    act()
+    seconds[i] = time.perf_counter() - began
+  return Latency(*(1e6 * np.percentile(seconds[warm_up:], [50, 99])))

@@ -1,0 +1,136 @@
+"""A policy's step as a pure function of named tensors: what is exported."""
+
+import numpy as np
+import sonnet as snt
+import tensorflow as tf
+import tree
+
+from ald_acme import types
+
+# What the tensors beside the observation mean, for people.
+_MEANINGS = {
+  'previous_action': 'the action that led here; of no effect at a start',
+  'previous_reward': 'the reward that came with the observation',
+  'start_of_episode': 'true where the state is to be forgotten first',
+  'hidden': "the LSTM's output before the step; zeros to begin with",
+  'cell': "the LSTM's cell before the step; zeros to begin with",
+  'logits': 'unnormalised log-probabilities of the actions',
+  'value': 'the expected discounted return',
+  'next_hidden': 'the `hidden` of the next step',
+  'next_cell': 'the `cell` of the next step',
+}
+# Which output is which input of the next step.
+STATE = {'hidden': 'next_hidden', 'cell': 'next_cell'}
+
+
+class Step:
+  """One step of an LSTM policy for one environment.
+
+  Attributes:
+    network: whose step it is.
+    observations: names of the inputs that are the observation's leaves, in the
+      order in which the network reads them.
+    inputs: specs of all inputs by name, each with a batch dimension of 1.
+    outputs: the same of the outputs.
+    function: the concrete TensorFlow function between them; both are
+      dictionaries by name.
+  """
+
+  def __init__(self, network, environment_spec):
+    """Traces the function.
+
+    Args:
+      network: a `PolicyValueNetwork` whose variables exist.
+      environment_spec: an `acme.specs.EnvironmentSpec` with discrete actions.
+
+    Raises:
+      ValueError: if the network's memory is not an LSTM's.
+    """
+    state = network.initial_state(1)
+    if not isinstance(state, snt.LSTMState):
+      raise ValueError(
+        'Export is for policies that act with an LSTM, but the memory of this '
+        f'one is a {type(state).__name__}; take an agent whose actor is an '
+        'LSTM.'
+      )
+    self.network = network
+    self._observation_spec = environment_spec.observations
+    leaves = {
+      _name(path): tf.TensorSpec([1, *leaf.shape], tf.as_dtype(leaf.dtype))
+      for path, leaf in tree.flatten_with_path(environment_spec.observations)
+    }
+    self.observations = list(leaves)
+    memory = tf.TensorSpec(state.hidden.shape, tf.float32)
+    num_actions = environment_spec.actions.num_values
+    # Up to the state in the order of `types.Inputs`.
+    self.inputs = {
+      **leaves,
+      'previous_action': tf.TensorSpec([1], tf.int32),
+      'previous_reward': tf.TensorSpec([1], tf.float32),
+      'start_of_episode': tf.TensorSpec([1], tf.bool),
+      'hidden': memory,
+      'cell': memory,
+    }
+    self.outputs = {
+      'logits': tf.TensorSpec([1, num_actions], tf.float32),
+      'value': tf.TensorSpec([1], tf.float32),
+      'next_hidden': memory,
+      'next_cell': memory,
+    }
+    self.function = tf.function(
+      self._step, autograph=False
+    ).get_concrete_function(
+      **{
+        name: tf.TensorSpec(spec.shape, spec.dtype, name)
+        for name, spec in self.inputs.items()
+      }
+    )
+
+  def named(self, inputs: types.Inputs) -> dict[str, np.ndarray]:
+    """Inputs of a step by name, all but the state's.
+
+    Args:
+      inputs: leaves `[1, ...]`.
+    """
+    return dict(zip(self.inputs, tree.flatten(inputs)))
+
+  def describe(self) -> dict:
+    """What the manifest says of the tensors."""
+
+    def describe(specs):
+      return [
+        {
+          'name': name,
+          'shape': spec.shape.as_list(),
+          'dtype': spec.dtype.name,
+          'meaning': _MEANINGS.get(name, 'what the agent observes'),
+        }
+        for name, spec in specs.items()
+      ]
+
+    num_actions = self.outputs['logits'].shape[-1]
+    return {
+      'inputs': describe(self.inputs),
+      'outputs': describe(self.outputs),
+      'observations': self.observations,
+      'state': STATE,
+      'actions': {
+        'count': num_actions,
+        'meaning': f"0 to {num_actions - 1}, the environment's own numbers; "
+        'draw from softmax(logits) to act as in training',
+      },
+    }
+
+  def _step(self, **tensors):
+    *seen, hidden, cell = (tensors[name] for name in self.inputs)
+    inputs = tree.unflatten_as(
+      types.Inputs(self._observation_spec, *3 * [None]), seen
+    )
+    outputs, state = self.network(inputs, snt.LSTMState(hidden, cell))
+    answers = (outputs.logits, outputs.value, state.hidden, state.cell)
+    return dict(zip(self.outputs, answers))
+
+
+def _name(path: tuple) -> str:
+  """'observation', and the way to the leaf where there are several."""
+  return '_'.join(['observation', *map(str, path)])

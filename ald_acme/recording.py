@@ -1,0 +1,225 @@
+"""One episode step by step: what was seen, thought and done; and its picture.
+
+The picture is an animated GIF: what the agent sees beside the environment, and
+below both its value and its policy along the episode.
+"""
+
+from typing import NamedTuple
+
+import dm_env
+import numpy as np
+import tensorflow as tf
+import tree
+
+from ald_acme import files
+from ald_acme import types
+from ald_acme.environments import base
+
+_FIRST, _LAST = int(dm_env.StepType.FIRST), int(dm_env.StepType.LAST)
+_STEP, _END = 200, 2_000  # Milliseconds that frames are shown; the last longer.
+# What the channels of a window are drawn in; the gridworlds' own begin so.
+_COLOURS = (
+  (60, 60, 60),
+  (235, 235, 235),
+  (60, 90, 230),
+  (240, 130, 200),
+  (60, 180, 90),
+  (220, 60, 50),
+  (240, 160, 60),
+  (140, 90, 200),
+  (150, 110, 80),
+  (90, 200, 220),
+)
+
+
+class Recording(NamedTuple):
+  """An episode of T steps.
+
+  Attributes:
+    inputs: what the network saw at each of the T + 1 time steps, leaves
+      `[T + 1, 1, ...]`. `action[t + 1]` and `reward[t + 1]` are those of step
+      t; at the last time step nothing is decided.
+    outputs: what it answered, logits `[T, A]` and value `[T]`.
+    pictures: of the environment at each time step, uint8
+      `[T + 1, height, width, 3]`; None where it cannot be drawn.
+  """
+
+  inputs: types.Inputs
+  outputs: types.Outputs
+  pictures: np.ndarray | None
+
+  @property
+  def length(self) -> int:
+    """T."""
+    return len(self.outputs.value)
+
+
+def record(environment: base.BatchedEnvironment, network, seed) -> Recording:
+  """Plays an episode; actions are sampled, as in acting.
+
+  Args:
+    environment: a batch of 1; it is reset.
+    network: a `PolicyValueNetwork` whose variables exist.
+    seed: of the actions; anything that `np.random.default_rng` takes.
+
+  Raises:
+    ValueError: if there is more than one environment.
+  """
+  if environment.batch_size != 1:
+    raise ValueError(
+      'record needs one environment, but received batch_size='
+      f'{environment.batch_size}; make it with batch_size=1.'
+    )
+  rng = np.random.default_rng(seed)
+  answer = tf.function(lambda *x: network(*x), autograph=False)
+  state = network.initial_state(1)
+  action = np.zeros(1, np.int32)
+  inputs, outputs, pictures = [], [], []
+  timestep = environment.reset()
+  while True:
+    seen = types.Inputs(
+      observation=timestep.observation,
+      action=action,
+      reward=timestep.reward,
+      start_of_episode=timestep.step_type == _FIRST,
+    )
+    inputs.append(tree.map_structure(np.array, seen))
+    pictures.append(_picture(environment))
+    if timestep.step_type[0] == _LAST:
+      break
+    output, state = answer(
+      tree.map_structure(tf.convert_to_tensor, seen), state
+    )
+    outputs.append(tree.map_structure(lambda x: x.numpy()[0], output))
+    logits = outputs[-1].logits
+    action = np.argmax(logits + rng.gumbel(size=logits.shape))[np.newaxis]
+    action = action.astype(np.int32)
+    timestep = environment.step(action)
+  return Recording(
+    inputs=_stack(inputs),
+    outputs=_stack(outputs),
+    pictures=None if pictures[0] is None else np.stack(pictures),
+  )
+
+
+def write_gif(recording: Recording, path: str):
+  """Draws an episode as an animated GIF, a frame for each of T + 1 time steps.
+
+  A panel whose picture there is not (the environment cannot be drawn, or no
+  part of the observation is a window `[height, width, channels]`) is left out.
+
+  Args:
+    recording: of the episode.
+    path: of the file, which appears once it is complete; its folder must exist.
+  """
+  from PIL import Image  # Drawing takes a second to import.
+
+  frames = [
+    Image.fromarray(frame).convert('P', palette=Image.Palette.ADAPTIVE)
+    for frame in _draw(recording)
+  ]
+  with files.atomic(path) as file:
+    frames[0].save(
+      file,
+      format='GIF',
+      save_all=True,
+      append_images=frames[1:],
+      duration=[_STEP] * (len(frames) - 1) + [_END],
+      loop=0,
+    )
+
+
+def _picture(environment: base.BatchedEnvironment) -> np.ndarray | None:
+  try:
+    return environment.render()
+  except ValueError:  # It cannot.
+    return None
+
+
+def _stack(steps: list) -> types.Nest:
+  return tree.map_structure(lambda *leaves: np.stack(leaves), *steps)
+
+
+def _windows(observation: types.Nest) -> np.ndarray | None:
+  """The first leaf that is a window, as RGB from 0 to 1.
+
+  Args:
+    observation: leaves `[T + 1, 1, ...]`.
+
+  Returns:
+    `[T + 1, height, width, 3]`, None where no leaf is a window.
+  """
+  windows = [x[:, 0] for x in tree.flatten(observation) if x.ndim == 5]
+  if not windows:
+    return None
+  window = windows[0]
+  if window.dtype == np.uint8:
+    window = window / 255
+  channels = window.shape[-1]
+  if channels == 3:
+    return np.clip(window, 0.0, 1.0)
+  colours = np.resize(np.array(_COLOURS), (channels, 3)) / 255
+  return np.clip(window @ colours, 0.0, 1.0)
+
+
+def _draw(recording: Recording):
+  """Yields the frames, uint8 `[height, width, 3]`."""
+  from matplotlib import figure as figures
+  from matplotlib.backends import backend_agg
+
+  actions, rewards = recording.inputs.action[1:, 0], recording.inputs.reward[1:]
+  films = {'what the agent sees': _windows(recording.inputs.observation)}
+  films['the environment'] = recording.pictures
+  films = {title: film for title, film in films.items() if film is not None}
+
+  figure = figures.Figure(figsize=(6.4, 6.4), dpi=80, layout='constrained')
+  canvas = backend_agg.FigureCanvasAgg(figure)
+  top, bottom = figure.subfigures(2, height_ratios=(3 if films else 0.2, 2))
+  title = top.suptitle(' ')
+  panels = np.ravel(top.subplots(1, len(films))) if films else []
+  images = []
+  for axes, (name, film) in zip(panels, films.items()):
+    axes.set_title(name, fontsize='medium')
+    axes.set_axis_off()
+    images.append((axes.imshow(film[0]), film))
+  value, policy = bottom.subplots(2, sharex=True)
+  cursors = _draw_answers(value, policy, recording.outputs, actions)
+  canvas.draw()
+  figure.set_layout_engine('none')  # Nothing is to move from frame to frame.
+
+  for step in range(recording.length + 1):
+    text = f'step {step} of {recording.length}'
+    if step < recording.length:
+      text += f', action {actions[step]}'
+    title.set_text(f'{text}, return so far {rewards[:step].sum():g}')
+    for image, film in images:
+      image.set_data(film[step])
+    for cursor in cursors:
+      cursor.set_xdata([step, step])
+    canvas.draw()
+    yield np.array(canvas.buffer_rgba())[..., :3]
+
+
+def _draw_answers(value, policy, outputs: types.Outputs, actions: np.ndarray):
+  """Draws value and policy along the episode; gives the cursors on them."""
+  steps, num_actions = outputs.logits.shape
+  value.plot(outputs.value, marker='.')
+  value.set_ylabel('value')
+  value.grid(alpha=0.3)
+  odds = np.exp(outputs.logits - outputs.logits.max(-1, keepdims=True))
+  policy.imshow(
+    (odds / odds.sum(-1, keepdims=True)).T,
+    aspect='auto',
+    cmap='Blues',
+    vmin=0.0,
+    vmax=1.0,
+    interpolation='nearest',
+  )
+  policy.plot(actions, '.', color='tab:orange', label='taken')
+  policy.set_ylabel('odds of actions')
+  policy.set_yticks(range(num_actions))
+  policy.set_xlabel('step')
+  policy.xaxis.get_major_locator().set_params(integer=True)
+  policy.set_xlim(-0.5, steps + 0.5)
+  policy.legend(loc='upper right', fontsize='small')
+  return [axes.axvline(0, color='tab:red') for axes in (value, policy)]

@@ -1,0 +1,102 @@
+"""What command lines have in common: absl flags, and errors in one line."""
+
+from collections.abc import Callable, Sequence
+import os
+import sys
+import tempfile
+from typing import Any
+
+from absl import app
+from absl import flags
+
+
+class UsageError(ValueError):
+  """The command line cannot be carried out; the text says why."""
+
+
+def fail(message: str, status: int):
+  """Ends the program with one line that says what is wrong."""
+  more = ' (--help lists the options)' if status == 2 else ''
+  print(f'error: {" ".join(message.split())}{more}', file=sys.stderr)
+  sys.exit(status)
+
+
+def text(error: Exception) -> str:
+  """What an error of the command line says, for people."""
+  said = str(error.args[0]) if isinstance(error, KeyError) else str(error)
+  said, dataclass, _ = said.partition(' on dataclass')
+  if dataclass:
+    said = f'{said} in the configuration: look for the name after --config'
+  return said.removesuffix('.')
+
+
+def parse(argv: Sequence[str]) -> list[str]:
+  """Parses the command line; ends the program with status 2 if it is wrong."""
+  if {'--help', '-h', '--helpshort'} & set(argv):  # absl's ends with status 1.
+    print(sys.modules['__main__'].__doc__)
+    print(flags.FLAGS.main_module_help())
+    sys.exit(0)
+  try:
+    rest = flags.FLAGS(list(argv))
+  except (
+    flags.Error,
+    OSError,  # A --flagfile that is not there.
+    ValueError,
+    TypeError,
+    AttributeError,
+    KeyError,
+  ) as error:
+    fail(text(error), status=2)
+  if len(rest) > 1:
+    fail(f'unknown argument {rest[1]!r}: every option begins with --', status=2)
+  return rest
+
+
+def require(flag: flags.FlagHolder) -> Any:
+  """The value of a flag that must be given.
+
+  Raises:
+    UsageError: if it was not.
+  """
+  if flag.value is None:
+    raise UsageError(f'--{flag.name} must be given.')
+  return flag.value
+
+
+def run(main: Callable[[], None]):
+  """Runs a program to its end.
+
+  Args:
+    main: the program. A `UsageError` of it ends the process with status 2, any
+      other `ValueError` and an `OSError` with 1; both with one line.
+  """
+
+  def guarded(_):
+    try:
+      main()
+    except UsageError as error:
+      fail(str(error), status=2)
+    except (OSError, ValueError) as error:
+      fail(str(error), status=1)
+
+  app.run(guarded, flags_parser=parse)
+
+
+def prepare_folder(path: str, flag: str):
+  """Sees to it that a folder is there and that files can be made in it.
+
+  Args:
+    path: of the folder.
+    flag: that named it, for the message.
+
+  Raises:
+    ValueError: if it cannot be written.
+  """
+  try:
+    os.makedirs(path, exist_ok=True)
+    tempfile.TemporaryFile(dir=path).close()
+  except OSError as error:
+    raise ValueError(
+      f'--{flag}: the folder {path!r} cannot be written ({error.strerror}); '
+      'choose another.'
+    ) from error

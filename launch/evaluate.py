@@ -1,0 +1,126 @@
+"""Evaluates the agent of a run, which may still go on.
+
+Example:
+  python launch/evaluate.py --workdir=runs/mine --record=episode.gif
+"""
+
+import dataclasses
+import os
+import sys
+
+if __package__ in (None, ''):  # Run as a script: the package is one folder up.
+  sys.path.insert(
+    0, os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+  )
+
+from launch import bootstrap
+
+bootstrap.prepare()
+# Accelerators are for what learns.
+os.environ['CUDA_VISIBLE_DEVICES'] = '-1'
+os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
+
+from absl import flags
+import numpy as np
+
+from agents import trained
+from ald_acme import monitor
+from ald_acme import statistics
+from ald_acme.environments import registry
+from launch import command_line
+
+_WORKDIR = flags.DEFINE_string('workdir', None, "The run's folder.")
+_EPISODES = flags.DEFINE_integer(
+  'episodes', 100, 'Episodes to play.', lower_bound=1
+)
+_POLICY = flags.DEFINE_enum(
+  'policy', 'actor', trained.POLICIES, 'The policy that acts, or that learns.'
+)
+_SEED = flags.DEFINE_integer(
+  'seed', 0, 'Seeds episodes and actions.', lower_bound=0
+)
+_RECORD = flags.DEFINE_string(
+  'record', None, 'Also draw one more episode as this animated GIF.'
+)
+_ENVIRONMENT_KWARGS = flags.DEFINE_string(
+  'environment_kwargs',
+  None,
+  "Arguments of the environment instead of the run's own; they must leave "
+  'observations and actions as they are.',
+)
+_BATCH = 100  # Episodes that are played at a time.
+
+
+def main():
+  run = trained.read(command_line.require(_WORKDIR))
+  kwargs = _ENVIRONMENT_KWARGS.value
+  if kwargs is not None:
+    run = dataclasses.replace(run, environment_kwargs=kwargs)
+    try:
+      registry.check(run.environment, registry.parse_arguments(kwargs))
+    except ValueError as error:
+      raise command_line.UsageError(str(error)) from error
+  if _RECORD.value is not None:
+    if not _RECORD.value.endswith('.gif'):
+      raise command_line.UsageError(
+        f'--record must end with .gif, but received {_RECORD.value!r}.'
+      )
+    folder = os.path.dirname(os.path.abspath(_RECORD.value))
+    command_line.prepare_folder(folder, 'record')
+  agent = trained.load(run)
+  _evaluate(agent)
+  if _RECORD.value is not None:
+    _record(agent)
+
+
+def _evaluate(agent: trained.Trained):
+  """Plays episodes and prints what came of them."""
+  from ald_acme import evaluation
+  from ald_acme import policies
+
+  batch, seed = min(_EPISODES.value, _BATCH), _SEED.value
+  environment = agent.run.make_environment(batch, seed)
+  policy = policies.BatchedPolicy(
+    agent.network(_POLICY.value), agent.environment_spec, batch, seed
+  )
+  returns, lengths = evaluation.play_many(environment, policy, _EPISODES.value)
+  environment.close()
+  success = evaluation.success_rate(returns, monitor.SOLVED)
+  for name, value in {
+    'policy': f'{_POLICY.value} of {agent.run.agent}',
+    'environment': f'{agent.run.environment}({agent.run.environment_kwargs})',
+    'checkpoint': agent.checkpoint,
+    'frames': f'{agent.frames:,}',
+    'episodes': f'{len(returns):,}, seed {seed}',
+    'mean return': _mean(returns),
+    'median return': f'{np.median(returns):.4g}',
+    'least, most': f'{returns.min():.4g}, {returns.max():.4g}',
+    'success rate': f'{success.share:.4g} (95%: {success.low:.4g} to '
+    f'{success.high:.4g}); success is a return of at least {monitor.SOLVED}',
+    'mean length': _mean(lengths),
+  }.items():
+    print(f'  {name:15}{value}')
+
+
+def _mean(values: np.ndarray) -> str:
+  """The mean with its bootstrap interval."""
+  if len(values) == 1:
+    return f'{values[0]:.4g} (one episode has no interval)'
+  mean, low, high = statistics.estimate(values)
+  return f'{mean:.4g} (95%: {low:.4g} to {high:.4g})'
+
+
+def _record(agent: trained.Trained):
+  """Draws an episode."""
+  from ald_acme import recording
+
+  environment = agent.run.make_environment(1, _SEED.value)
+  network = agent.network(_POLICY.value)
+  episode = recording.record(environment, network, _SEED.value)
+  environment.close()
+  recording.write_gif(episode, _RECORD.value)
+  print(f'recorded {episode.length} steps: {_RECORD.value}')
+
+
+if __name__ == '__main__':
+  command_line.run(main)

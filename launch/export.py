@@ -1,0 +1,153 @@
+"""Exports the acting policy of a run, to act without this package.
+
+Example:
+  python launch/export.py --workdir=runs/mine --format=numpy
+"""
+
+import os
+import sys
+
+if __package__ in (None, ''):  # Run as a script: the package is one folder up.
+  sys.path.insert(
+    0, os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+  )
+
+from launch import bootstrap
+
+bootstrap.prepare()
+# Read when numpy and TensorFlow are imported: times are those of one thread.
+os.environ.update(
+  {
+    'TF_NUM_INTRAOP_THREADS': '1',
+    'TF_NUM_INTEROP_THREADS': '1',
+    'OMP_NUM_THREADS': '1',
+    'OPENBLAS_NUM_THREADS': '1',
+    'CUDA_VISIBLE_DEVICES': '-1',
+  }
+)
+os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
+
+from absl import flags
+from absl import logging
+import numpy as np
+
+from agents import trained
+from ald_acme.deployment import act
+from ald_acme.deployment import latency
+from launch import command_line
+
+_WORKDIR = flags.DEFINE_string('workdir', None, "The run's folder.")
+_FORMAT = flags.DEFINE_enum(
+  'format', None, act.FORMATS, 'What to write; docs/deploy.md tells them apart.'
+)
+_OUTPUT = flags.DEFINE_string(
+  'output',
+  None,
+  "Folder for the export; by default export/<format> in the run's. An earlier "
+  'export there is replaced.',
+)
+_LATENCY_BUDGET = flags.DEFINE_float(
+  'latency_budget_us',
+  None,
+  'Fail if the 99th percentile of a step takes longer, in microseconds.',
+)
+_EPISODES = 3  # Recorded to compare with.
+_TOLERANCE = 1e-4  # Of logits and values.
+_EXPORT = 'the export'
+
+
+def main():
+  form, budget = command_line.require(_FORMAT), _LATENCY_BUDGET.value
+  if budget is not None and not budget > 0:
+    raise command_line.UsageError(
+      f'--latency_budget_us must be above 0, but received {budget}.'
+    )
+  run = trained.read(command_line.require(_WORKDIR))
+  output = os.path.abspath(
+    _OUTPUT.value or os.path.join(run.folder.path, 'export', form)
+  )
+  command_line.prepare_folder(os.path.dirname(output), 'output')
+  agent = trained.load(run)
+  logging.set_verbosity(logging.WARNING)  # TensorFlow names its own files.
+  _export(agent, form, output)
+
+  latencies = _measure(agent, act.load(output))
+  print(f'{"microseconds a step, one thread":36}{"p50":>10}{"p99":>10}')
+  for name, (p50, p99) in latencies.items():
+    print(f'{name:36}{p50:10.1f}{p99:10.1f}')
+  p50, p99 = latencies[_EXPORT]
+  if budget is not None and p99 > budget:
+    raise ValueError(
+      f'a step of the export takes {p50:.1f} us (p50) and {p99:.1f} us (p99), '
+      f'more than --latency_budget_us={budget:g}; it stays in {output}. Try '
+      'another format, or train a smaller actor.'
+    )
+
+
+def _export(agent: trained.Trained, form: str, output: str):
+  """Writes the export once it is known to answer as the network does."""
+  from ald_acme import recording
+  from ald_acme.deployment import agreement
+  from ald_acme.deployment import exporting
+  from ald_acme.deployment import step as steps
+
+  run, network = agent.run, agent.network('actor')
+  step = steps.Step(network, agent.environment_spec)
+  environment = run.make_environment(1, seed=0)
+  episodes = [
+    recording.record(environment, network, seed) for seed in range(_EPISODES)
+  ]
+  environment.close()
+  source = {
+    'workdir': os.path.abspath(run.folder.path),
+    'agent': run.agent,
+    'environment': run.environment,
+    'environment_kwargs': run.environment_kwargs,
+    'seed': run.config.seed,
+    'git_commit': run.commit,
+    'checkpoint': os.path.basename(agent.checkpoint),
+    'frames': agent.frames,
+  }
+  with exporting.replacing(output) as folder:
+    exporting.export(step, form, folder, source)
+    difference = agreement.largest_difference(act.load(folder), step, episodes)
+    if not difference <= _TOLERANCE:  # It may be nan.
+      raise ValueError(
+        'the export does not answer as the network does: logits or values '
+        f'differ by {difference:g}, more than {_TOLERANCE:g}; nothing was '
+        'written.'
+      )
+  print(f'exported {agent.checkpoint} ({agent.frames:,} frames)')
+  print(f'to {output}')
+  print(
+    f'largest difference to the network: {difference:.2g}, in logits and '
+    f'values of {sum(episode.length for episode in episodes):,} steps'
+  )
+
+
+def _measure(
+  agent: trained.Trained, policy: act.Policy
+) -> dict[str, latency.Latency]:
+  """Times the export and, beside it, both networks as training steps them."""
+  from ald_acme import policies
+
+  environment = agent.run.make_environment(1, seed=0)
+  environment.reset()
+  timestep = environment.step(np.zeros(1, np.int32))
+  environment.close()
+
+  def in_tensorflow(network):
+    own = policies.BatchedPolicy(network, agent.environment_spec, 1, seed=0)
+    return latency.measure(lambda: own.step(own.inputs(timestep)))
+
+  # What is seen makes no difference to the time.
+  observation = policy.blank()
+  return {
+    _EXPORT: latency.measure(lambda: policy.act(observation)),
+    'the actor in TensorFlow': in_tensorflow(agent.network('actor')),
+    'the learner in TensorFlow': in_tensorflow(agent.network('learner')),
+  }
+
+
+if __name__ == '__main__':
+  command_line.run(main)

@@ -1,0 +1,175 @@
+"""Acting with an exported policy: memory, sampling, and refusals."""
+
+import json
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from ald_acme.deployment import act
+
+MANIFEST = {
+  'inputs': [
+    {'name': 'observation', 'shape': [1, 2], 'dtype': 'float32'},
+    {'name': 'previous_action', 'shape': [1], 'dtype': 'int32'},
+    {'name': 'previous_reward', 'shape': [1], 'dtype': 'float32'},
+    {'name': 'start_of_episode', 'shape': [1], 'dtype': 'bool'},
+    {'name': 'hidden', 'shape': [1, 1], 'dtype': 'float32'},
+    {'name': 'cell', 'shape': [1, 1], 'dtype': 'float32'},
+  ],
+  'observations': ['observation'],
+  'state': {'hidden': 'next_hidden', 'cell': 'next_cell'},
+}
+SIGHT = np.float32([1, 2])
+
+
+class Step:
+  """Counts steps in one part of the state and down in the other."""
+
+  def __init__(self, odds=(0.0, 0.0, 1.0)):
+    with np.errstate(divide='ignore'):
+      self._logits = np.log(np.float32([odds]))
+    self.seen = []
+
+  def __call__(self, inputs):
+    self.seen.append(inputs)
+    return {
+      'logits': self._logits,
+      'value': np.zeros(1, np.float32),
+      'next_hidden': inputs['hidden'] + 1,
+      'next_cell': inputs['cell'] - 1,
+    }
+
+
+def test_what_a_step_needs_of_the_one_before():
+  step = Step()
+  policy = act.Policy(MANIFEST, step)
+  assert policy.act(SIGHT, start_of_episode=True) == 2
+  assert policy.act(SIGHT, 0.5) == 2
+  policy.act(SIGHT, np.float64(1))
+  for i, (action, reward, start) in enumerate(
+    [(0, 0.0, True), (2, 0.5, False), (2, 1.0, False)]
+  ):
+    seen = step.seen[i]
+    assert seen['previous_action'].tolist() == [action]
+    assert seen['previous_reward'].tolist() == [reward]
+    assert seen['start_of_episode'].tolist() == [start]
+    assert seen['hidden'].tolist() == [[i]]
+    assert seen['cell'].tolist() == [[-i]]
+    np.testing.assert_array_equal(seen['observation'], [SIGHT])
+  policy.reset()
+  policy.act(SIGHT)
+  assert step.seen[-1]['hidden'].tolist() == [[0]]
+  assert step.seen[-1]['previous_action'].tolist() == [0]
+
+
+def test_frequencies_are_the_softmax():
+  policy = act.Policy(MANIFEST, Step((0.1, 0.2, 0.7)), seed=0)
+  actions = [policy.act(SIGHT) for _ in range(20_000)]
+  np.testing.assert_allclose(
+    np.bincount(actions) / len(actions), [0.1, 0.2, 0.7], atol=0.015
+  )
+
+
+def test_seeds_reproduce():
+  def actions(seed):
+    policy = act.Policy(MANIFEST, Step((0.3, 0.3, 0.4)), seed)
+    return [policy.act(SIGHT) for _ in range(50)]
+
+  assert actions(1) == actions(1)
+  assert actions(1) != actions(2)
+
+
+def test_blank():
+  observation = act.Policy(MANIFEST, Step()).blank()
+  assert observation.keys() == {'observation'}
+  assert observation['observation'].shape == (2,)
+  assert observation['observation'].dtype == np.float32
+
+
+@pytest.mark.parametrize(
+  'observation, received',
+  [
+    (np.zeros(3, np.float32), r'float32 of shape \(1, 3\)'),
+    (np.zeros((1, 2), np.float32), r'float32 of shape \(1, 1, 2\)'),
+    (np.zeros(2), r'float64 of shape \(1, 2\)'),
+    (np.zeros(2, np.int64), r'int64 of shape \(1, 2\)'),
+    ([1.0, 2.0], r'float64 of shape \(1, 2\)'),
+    (np.float32(1), r'float32 of shape \(1,\)'),
+  ],
+)
+def test_an_observation_of_another_shape_or_dtype(observation, received):
+  policy = act.Policy(MANIFEST, Step())
+  with pytest.raises(
+    ValueError,
+    match=r'observation must be float32 of shape \(1, 2\).*received '
+    + received,
+  ):
+    policy.act(observation)
+
+
+@pytest.mark.parametrize(
+  'observation', [{}, {'sight': SIGHT}, {'observation': SIGHT, 'more': SIGHT}]
+)
+def test_observations_by_wrong_names(observation):
+  policy = act.Policy(MANIFEST, Step())
+  with pytest.raises(ValueError, match='inputs must be observation, previous'):
+    policy.act(observation)
+
+
+@pytest.mark.parametrize(
+  'content, error',
+  [
+    (None, 'FileNotFoundError'),
+    ('', 'JSONDecodeError'),
+    ('{"format": "numpy"', 'JSONDecodeError'),
+    ('{"format": "onnx", "files": {}}', "KeyError: 'onnx'"),
+    ('{"format": "numpy"}', "KeyError: 'files'"),
+    ('[]', 'TypeError'),
+  ],
+)
+def test_manifests_that_cannot_be_used(content, error, tmp_path):
+  if content is not None:
+    (tmp_path / 'manifest.json').write_text(content)
+  with pytest.raises(ValueError, match=f'no exported policy.*{error}'):
+    act.load(str(tmp_path))
+
+
+def test_a_start_hides_the_action_before(export):
+  """As in the network: at the start of an episode there was none."""
+  exported = export('numpy')
+  policy = act.load(exported.folder)
+  inputs = {
+    name: np.zeros(spec.shape, spec.dtype.as_numpy_dtype)
+    for name, spec in exported.step.inputs.items()
+  }
+
+  def logits(action, start):
+    inputs['previous_action'] = np.array([action], np.int32)
+    inputs['start_of_episode'] = np.array([start])
+    return policy.step(inputs)['logits']
+
+  np.testing.assert_array_equal(logits(1, True), logits(2, True))
+  assert not np.array_equal(logits(1, False), logits(2, False))
+
+
+def test_large_inputs_do_not_overflow(export):
+  exported = export('numpy')
+  policy = act.load(exported.folder)
+  inputs = {
+    name: np.zeros(spec.shape, spec.dtype.as_numpy_dtype)
+    for name, spec in exported.step.inputs.items()
+  }
+  for reward in (-1e6, 1e6):
+    inputs['previous_reward'] = np.array([reward], np.float32)
+    with np.errstate(all='raise', under='ignore'):
+      outputs = policy.step(inputs)
+    expected = exported.step.function(
+      **{name: tf.constant(x) for name, x in inputs.items()}
+    )
+    np.testing.assert_allclose(outputs['logits'], expected['logits'], atol=1e-5)
+
+
+def test_manifest_is_plain_json(export):
+  with open(f'{export("numpy").folder}/manifest.json', encoding='utf-8') as f:
+    json.load(f, parse_constant=lambda name: pytest.fail(name))
