@@ -6,6 +6,7 @@ import threading
 from typing import Any
 
 import acme
+from acme import adders
 from acme.utils import loggers
 import cloudpickle
 import dm_env
@@ -58,6 +59,10 @@ class BuilderTestMixin(abc.ABC):
     """Where actors pull from."""
     return learner
 
+  def make_adder(self, builder, client, should_stop) -> adders.Adder:
+    """An adder; if it may block, it must end when told to stop."""
+    return builder.make_adder(client)
+
   def relay(self, builder, client, learner, should_stop):
     """What runs between the adder and the dataset, where there is any."""
 
@@ -106,15 +111,16 @@ class BuilderTestMixin(abc.ABC):
       logger=loggers.NoOpLogger(),
       checkpoint=False,
     )
+    stop = threading.Event()
     before = learner.get_variables(self.variable_names())
     before = tree.map_structure(np.array, before)
     actor = builder.make_actor(
       self.policy_network(networks),
-      builder.make_adder(client),
+      self.make_adder(builder, client, stop.is_set),
       self.serve_actor(builder, networks, learner),
     )
     loop = acme.EnvironmentLoop(environment, actor, logger=loggers.NoOpLogger())
-    stop, errors = threading.Event(), []
+    errors = []
 
     def start(run, *arguments):
       def attempt():
@@ -127,12 +133,20 @@ class BuilderTestMixin(abc.ABC):
       thread.start()
       return thread
 
+    def act():
+      for _ in range(self.episodes):  # `run` is for a main thread alone.
+        loop.run_episode()
+
     # Each may block where the tables have had enough, or have nothing.
-    start(loop.run, self.episodes)
-    start(self.relay, builder, client, learner, stop.is_set)
+    others = [start(act)]
+    others.append(start(self.relay, builder, client, learner, stop.is_set))
     start(learner.step).join(_PATIENCE)
+    found = list(errors)  # Those that the end causes are none.
     stop.set()
-    assert not errors, errors
+    server.stop()
+    for thread in others:
+      thread.join(_PATIENCE)
+    assert not found, found
     after = learner.get_variables(self.variable_names())
     changed = tree.map_structure(lambda x, y: np.any(x != y), before, after)
     assert any(tree.flatten(changed))

@@ -207,33 +207,31 @@ def _run(opts, folder, checkpoint, launched, console) -> int:
         # In this order: nodes may end once the end is written.
         failed = supervisor.failed()
         failed = None if _has_ended(folder) else failed
-      if _has_ended(folder):
-        interrupted = False  # The signal was the program's own end.
-      elif failed:
+      # The program's own end sends a signal too: it is no interruption.
+      stopped_by_user = not (failed or _has_ended(folder))
+      if failed:
         supervisor.request_stop(f'node {failed} failed', failed=True)
-      else:
+      elif stopped_by_user:
         console.print('Stopping: saving a checkpoint.')
         supervisor.request_stop('interrupted')
     finally:  # Whatever happens here, no process is left.
       supervisor.stop()
 
+  paths = checkpoints.CheckpointFolder(folder.checkpoints).paths()
+  newest = paths[0] if paths else None
   if _has_ended(folder):
     curves.draw(folder)
-    paths = checkpoints.CheckpointFolder(folder.checkpoints).paths()
     progress.print_summary(
-      files.read_json(folder.summary),
-      folder,
-      paths[0] if paths else None,
-      console,
+      files.read_json(folder.summary), folder, newest, console
     )
   if failed:
     log = supervisor.log(failed)
     command_line.fail(
       f'node {failed} failed ({supervisor.status(failed)}); its log is {log}, '
-      f'and says: {_cause(log)}',
+      f'and says: {_cause(log)}. The last checkpoint is {newest or "none"}.',
       status=1,
     )
-  return _INTERRUPTED if interrupted else 0
+  return _INTERRUPTED if stopped_by_user else 0
 
 
 def _has_ended(folder: run_folder.RunFolder) -> bool:

@@ -1,6 +1,7 @@
 """Inserts items, waiting when the tables say so."""
 
 from collections.abc import Callable, Mapping
+import time
 from typing import Any
 
 import reverb
@@ -9,6 +10,7 @@ import tree
 from ald_acme.replay import waiting
 
 Nest = Any
+_PATIENCE = 300.0  # Seconds for a server to answer at all.
 
 
 class Writer:
@@ -29,7 +31,17 @@ class Writer:
     """
     self._client = client
     self._should_stop = should_stop
-    self._stream = client.trajectory_writer(num_keep_alive_refs=1)
+    self._stream = self._open()
+
+  def _open(self) -> reverb.TrajectoryWriter:
+    """A stream; a server that is just starting may take a while to answer."""
+    deadline = time.monotonic() + _PATIENCE
+    while True:
+      try:
+        return self._client.trajectory_writer(num_keep_alive_refs=1)
+      except RuntimeError:  # Reverb's own 'Deadline Exceeded' among others.
+        if self._should_stop() or time.monotonic() > deadline:
+          raise
 
   def write(
     self, step: Nest, select: Mapping[str, Callable[[Nest], Nest]]

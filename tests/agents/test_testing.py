@@ -38,6 +38,9 @@ class _Ours(testing.BuilderTestMixin):
       return builder.make_actor_parameters(networks)
     return learner
 
+  def make_adder(self, builder, client, should_stop):
+    return builder.make_adder(client, should_stop=should_stop)
+
   def relay(self, builder, client, learner, should_stop):
     networks = builder.make_networks(
       acme.make_environment_spec(self.make_environment())
