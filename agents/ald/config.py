@@ -54,9 +54,9 @@ class ALDConfig:
   # Replay, in unroll batches.
   queue_size: int = 1  # Back-pressure on the actors: small is on-policy.
   learner_queue_size: int = 1
-  distill_table_size: int = 32
+  distill_table_size: int = 8  # Small is fresh: what to imitate gets old.
   distill_min_size: int = 1
-  dprl: float = 4.0  # Distillation updates per learner update.
+  dprl: float = 8.0  # Distillation updates per learner update.
 
   # Learner's loss.
   loss: str = 'vtrace'  # Or 'vmpo'.
@@ -89,7 +89,7 @@ class ALDConfig:
 
   # Evaluation.
   evaluation_episodes: int = 100  # Of the actor, at a time.
-  evaluation_period: float = 3.0  # Seconds between starts.
+  evaluation_period: float = 1.0  # Seconds between starts.
   learner_evaluation_episodes: int = 32
   learner_evaluation_period: float = 30.0  # Seconds; it costs more.
 

@@ -23,6 +23,9 @@ class NetworkSizes:
   gtrxl_mlp: int = 128  # Hidden units of the position-wise networks.
   gtrxl_memory: int = 64  # Steps of the past kept per layer.
 
+  # Both: channels of the first convolutions, where images are observed.
+  image_channels: int = 8
+
   def __post_init__(self):
     validation.check_types(self, 'networks')
     for field in dataclasses.fields(self):
@@ -46,5 +49,6 @@ PRESETS = {
     gtrxl_heads=8,
     gtrxl_mlp=1024,
     gtrxl_memory=512,
+    image_channels=16,
   ),
 }

@@ -6,26 +6,126 @@ import tree
 
 from ald_acme import types
 
+_LEAST_SIDE = 16  # Of an image; what is smaller is a window on a grid.
+
+
+def is_image(shape, dtype) -> bool:
+  """Whether a part of the observation is read by convolutions.
+
+  Args:
+    shape: of one observation; an image's is `[height, width, channels]`, with
+      at least 16 rows and columns.
+    dtype: an image's is uint8 or a floating one; of integers it would be a map
+      of kinds, which have no order.
+  """
+  dtype = tf.as_dtype(dtype)
+  return (
+    len(shape) == 3
+    and min(shape[:2]) >= _LEAST_SIDE
+    and (dtype == tf.uint8 or dtype.is_floating)
+  )
+
 
 class Torso(snt.Module):
   """Observation, previous action and previous reward, through one layer.
 
-  The leaves of the observation are flattened and joined.
+  Each leaf of the observation is read by itself: images by convolutions, and
+  all else is flattened. What comes of them is joined.
   """
 
-  def __init__(self, size: int, num_actions: int, name: str | None = None):
+  def __init__(
+    self,
+    size: int,
+    num_actions: int,
+    image_channels: int = 8,
+    name: str | None = None,
+  ):
+    """Builds the torso.
+
+    Args:
+      size: of the features.
+      num_actions: A.
+      image_channels: as of `ImageTorso`.
+      name: name of the module.
+    """
     super().__init__(name=name)
     self._num_actions = num_actions
+    self._image_channels = image_channels
     self._linear = snt.Linear(size)
+
+  @snt.once
+  def _initialize(self, leaves):
+    self._image_torsos = [
+      ImageTorso(self._image_channels)
+      for leaf in leaves
+      if is_image(leaf.shape[1:], leaf.dtype)
+    ]
 
   def __call__(self, inputs: types.Inputs) -> tf.Tensor:
     """Maps inputs of shape `[N, ...]` to float32 `[N, size]`."""
+    leaves = tree.flatten(inputs.observation)
+    self._initialize(leaves)
+    image_torsos = iter(self._image_torsos)
     parts = [
-      tf.cast(snt.flatten(leaf), tf.float32)
-      for leaf in tree.flatten(inputs.observation)
+      next(image_torsos)(leaf)
+      if is_image(leaf.shape[1:], leaf.dtype)
+      else tf.cast(snt.flatten(leaf), tf.float32)
+      for leaf in leaves
     ]
     # At the start of an episode there was no action: all zeros.
     action = tf.where(inputs.start_of_episode, -1, inputs.action)
     parts.append(tf.one_hot(action, self._num_actions))
     parts.append(inputs.reward[:, tf.newaxis])
     return tf.nn.relu(self._linear(tf.concat(parts, axis=-1)))
+
+
+class ImageTorso(snt.Module):
+  """Residual convolutions as in IMPALA's large architecture.
+
+  Espeholt et al., 2018 (https://arxiv.org/abs/1802.01561), figure 3, right, up
+  to the fully connected layer.
+  """
+
+  def __init__(self, channels: int, name: str | None = None):
+    """Builds the torso.
+
+    Args:
+      channels: of the first of three sections; the others have twice as many.
+        16 in the paper; the work grows with its square.
+      name: name of the module.
+    """
+    super().__init__(name=name)
+    self._sections = [
+      _Section(channels * factor, name=f'section_{i}')
+      for i, factor in enumerate((1, 2, 2))
+    ]
+
+  def __call__(self, image: tf.Tensor) -> tf.Tensor:
+    """Maps `[N, height, width, C]` to float32 `[N, D]`; bytes to [0, 1]."""
+    x = tf.cast(image, tf.float32)
+    if image.dtype == tf.uint8:
+      x /= 255.0
+    for section in self._sections:
+      x = section(x)
+    return snt.flatten(tf.nn.relu(x))
+
+
+class _Section(snt.Module):
+  """A convolution that halves the picture, and two residual blocks."""
+
+  def __init__(self, channels: int, name: str):
+    super().__init__(name=name)
+    self._first = snt.Conv2D(channels, 3, name='first')
+    self._blocks = [
+      [snt.Conv2D(channels, 3, name=f'block_{i}_{j}') for j in range(2)]
+      for i in range(2)
+    ]
+
+  def __call__(self, x: tf.Tensor) -> tf.Tensor:
+    x = tf.nn.max_pool2d(self._first(x), 3, 2, 'SAME')
+    for block in self._blocks:
+      y = x
+      for convolution in block:
+        y = convolution(tf.nn.relu(y))
+      x += y
+    return x

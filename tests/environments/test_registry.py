@@ -55,6 +55,26 @@ def picky(size=3):
   return Echo(size)
 
 
+class Continuous(Echo):
+  """Has an action that is not discrete."""
+
+  def __init__(self):
+    super().__init__(2)
+
+  def action_spec(self):
+    return specs.BoundedArray((2,), np.float32, -1, 1)
+
+
+class Says(Echo):
+  """Shows words."""
+
+  def __init__(self):
+    super().__init__(2)
+
+  def observation_spec(self):
+    return specs.StringArray(())
+
+
 class Liar(Echo):
   """Does not show what its spec says."""
 
@@ -163,6 +183,8 @@ def test_describe_lists_every_environment_and_argument():
   assert [line for line in lines if not line.startswith(' ')] == [
     *registry.names(),
     'package.module:factory',
+    'gymnasium:ID',
+    'every environment that does not come with the package',
     'every environment',
   ]
   assert all(len(line) <= 80 for line in lines)
@@ -180,13 +202,14 @@ def test_describe_lists_every_environment_and_argument():
     assert line in stripped
   assert not any(line.startswith(('seed', 'batch_size')) for line in stripped)
   assert stripped[-1].startswith('trial_episodes=N')
+  assert any(line.startswith('workers=N') for line in stripped)
 
 
 def test_registry_imports_nothing_heavy():
   code = (
     'import sys; from ald_acme.environments import registry; '
     'registry.check("meta_fetch", {"trial_episodes": 2}); '
-    'print([m for m in ("tensorflow", "reverb", "launchpad", "acme") '
+    'print([m for m in "tensorflow reverb launchpad acme gymnasium".split() '
     'if m in sys.modules])'
   )
   done = subprocess.run(
@@ -207,7 +230,20 @@ def test_registry_imports_nothing_heavy():
     ('i_maze', {'trials': 2}, "no argument 'trials'.*, trial_episodes"),
     ('meta_fetch', {'objects': 30}, 'objects must be at most 24'),
     ('bandit', {'arms': 0}, 'arms must be a number of at least 1'),
-    (f'{HERE}:unseeded', {'sise': 5}, "no argument 'sise'; it has size"),
+    (
+      f'{HERE}:unseeded',
+      {'sise': 5},
+      "no argument 'sise'; it has size, workers, trial_episodes",
+    ),
+    (f'{HERE}:seeded', {'workers': -1}, 'workers must be .* received -1'),
+    (f'{HERE}:seeded', {'workers': 2.5}, 'workers must be an integer.* 2.5'),
+    ('i_maze', {'workers': 2}, "i_maze has no argument 'workers'"),
+    (
+      f'{HERE}:Continuous',
+      {},
+      f"Only discrete .*'{HERE}:Continuous' has Bound",
+    ),
+    (f'{HERE}:Says', {}, f"observation of .*'{HERE}:Says' must hold numbers"),
     (f'{HERE}:seeded', {'seed': 5}, 'must not set seed'),
     (f'{HERE}:picky', {'size': 2}, 'size must be at least 3.* received 2'),
   ],

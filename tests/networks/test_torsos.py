@@ -1,11 +1,17 @@
 """What a torso reads, and what it leaves out."""
 
+from acme import specs
+import dm_env
 import numpy as np
 import pytest
+import sonnet as snt
 import tensorflow as tf
 import tree
 
+from ald_acme import policies
 from ald_acme import types
+from ald_acme.networks import lstm
+from ald_acme.networks import policy_value
 from ald_acme.networks import torsos
 
 BATCH, ACTIONS, SIZE = 4, 3, 6
@@ -63,10 +69,19 @@ def test_reward_is_seen(torso):
   assert not np.allclose(one, other)
 
 
-@pytest.mark.parametrize('dtype', [np.uint8, np.int32, np.float64])
+@pytest.mark.parametrize(
+  'dtype', [np.uint8, np.uint16, np.int16, np.int32, np.int64, np.float64]
+)
 def test_numbers_are_cast(torso, dtype):
   np.testing.assert_array_equal(
     torso(_inputs(WINDOW.astype(dtype))), torso(_inputs())
+  )
+
+
+def test_booleans_are_0_and_1(torso):
+  bits = WINDOW > 100
+  np.testing.assert_array_equal(
+    torso(_inputs(bits)), torso(_inputs(bits.astype(np.float32)))
   )
 
 
@@ -87,4 +102,198 @@ def test_nested_observations_are_joined(torso, nest):
   flat = WINDOW.reshape(BATCH, -1).astype(np.float32)
   np.testing.assert_allclose(
     torso(_inputs(nest(flat))), torso(_inputs()), rtol=1e-6
+  )
+
+
+# --- Images.
+
+IMAGE = np.random.RandomState(1).randint(256, size=[BATCH, 17, 20, 2])
+IMAGE = IMAGE.astype(np.uint8)
+CHANNELS = 3
+
+
+@pytest.mark.parametrize(
+  'shape, dtype, expected',
+  [
+    ((16, 16, 1), np.uint8, True),
+    ((84, 84, 3), np.float32, True),
+    ((64, 16, 30), np.float64, True),
+    ((15, 84, 3), np.uint8, False),  # A window.
+    ((84, 15, 3), np.float32, False),
+    ((84, 84), np.uint8, False),  # No channels.
+    ((4, 84, 84, 3), np.uint8, False),
+    ((84, 84, 3), np.int64, False),  # A map of kinds.
+    ((84, 84, 3), np.bool_, False),
+    ((), np.float32, False),
+  ],
+)
+def test_what_an_image_is(shape, dtype, expected):
+  assert torsos.is_image(shape, dtype) == expected
+
+
+def _slow_convolution(x, weights, bias):
+  """3 x 3, one output pixel at a time; outside the image there are zeros."""
+  rows, columns = x.shape[1:3]
+  padded = np.pad(x, [(0, 0), (1, 1), (1, 1), (0, 0)])
+  y = np.zeros((*x.shape[:3], weights.shape[-1]))
+  for i, j in np.ndindex(rows, columns):
+    patch = padded[:, i : i + 3, j : j + 3]
+    y[:, i, j] = np.tensordot(patch, weights, 3) + bias
+  return y
+
+
+def _slow_pool(x):
+  """The largest of 3 x 3 at each second row and column."""
+  rows, columns = ((side + 1) // 2 for side in x.shape[1:3])
+  y = np.zeros((len(x), rows, columns, x.shape[3]))
+  for i, j in np.ndindex(rows, columns):
+    # An odd side is padded on both ends, an even one on the last.
+    top, left = 2 * i - x.shape[1] % 2, 2 * j - x.shape[2] % 2
+    patch = x[:, max(top, 0) : top + 3, max(left, 0) : left + 3]
+    y[:, i, j] = patch.max((1, 2))
+  return y
+
+
+def _slow_image_torso(module, x):
+  """Figure 3 of the IMPALA paper, from the variables' names."""
+  p = {v.name.split('/', 1)[1]: v.numpy() for v in module.variables}
+
+  def convolution(name, x):
+    return _slow_convolution(x, p[f'{name}/w:0'], p[f'{name}/b:0'])
+
+  for section in range(3):
+    x = _slow_pool(convolution(f'section_{section}/first', x))
+    for block in range(2):
+      y = x
+      for layer in range(2):
+        name = f'section_{section}/block_{block}_{layer}'
+        y = convolution(name, np.maximum(y, 0))
+      x = x + y
+  return np.maximum(x, 0).reshape(len(x), -1)
+
+
+def test_images_as_in_the_paper(randomise):
+  module = torsos.ImageTorso(CHANNELS)
+  module(tf.constant(IMAGE))
+  randomise(module)
+  features = module(tf.constant(IMAGE))
+  assert features.dtype == tf.float32
+  assert features.shape == (BATCH, 3 * 3 * 2 * CHANNELS)
+  expected = _slow_image_torso(module, IMAGE / 255)
+  assert (expected > 0).mean() > 0.2  # There is something to compare.
+  np.testing.assert_allclose(features, expected, atol=1e-5 * expected.max())
+
+
+def test_bytes_are_scaled_and_floats_are_not():
+  module = torsos.ImageTorso(CHANNELS)
+  by_bytes = module(tf.constant(IMAGE))
+  scaled = (IMAGE / np.float32(255)).astype(np.float32)
+  np.testing.assert_allclose(module(tf.constant(scaled)), by_bytes, rtol=1e-5)
+  raw = module(tf.constant(IMAGE.astype(np.float32)))
+  assert not np.allclose(raw, by_bytes, rtol=1e-2)
+
+
+def _mixed(rng, *leading):
+  """Observations of every kind."""
+  return {
+    'flag': rng.rand(*leading) < 0.5,
+    'front': rng.randint(256, size=(*leading, 17, 20, 2)).astype(np.uint8),
+    'rest': (
+      rng.rand(*leading, 16, 16, 1).astype(np.float32),
+      rng.randint(3, size=(*leading, 2, 2, 3)).astype(np.uint8),
+      rng.randint(9, size=leading),
+    ),
+  }
+
+
+def test_each_leaf_by_its_own_rule(randomise):
+  observation = _mixed(np.random.RandomState(0), BATCH)
+  torso = torsos.Torso(SIZE, ACTIONS, CHANNELS)
+  torso(_inputs(observation))
+  randomise(torso)
+
+  def parts(kind):
+    return [part for part in torso.submodules if isinstance(part, kind)]
+
+  front, depth = parts(torsos.ImageTorso)
+  (layer,) = parts(snt.Linear)
+  rest = observation['rest']
+  joined = np.concatenate(
+    [
+      observation['flag'][:, np.newaxis],
+      front(tf.constant(observation['front'])),
+      depth(tf.constant(rest[0])),
+      rest[1].reshape(BATCH, -1),
+      rest[2][:, np.newaxis],
+      np.eye(ACTIONS)[[1] * BATCH],
+      [[0.5]] * BATCH,
+    ],
+    axis=1,
+  )
+  expected = np.maximum(joined @ layer.w.numpy() + layer.b.numpy(), 0)
+  np.testing.assert_allclose(
+    torso(_inputs(observation)), expected, atol=1e-5 * expected.max()
+  )
+
+
+def test_without_images_there_is_one_layer():
+  """What was learnt before there were images still fits."""
+  torso = torsos.Torso(SIZE, ACTIONS)
+  torso(_inputs())
+  assert [v.name for v in torso.variables] == [
+    'torso/linear/b:0',
+    'torso/linear/w:0',
+  ]
+
+
+def test_every_variable_learns(randomise):
+  torso = torsos.Torso(SIZE, ACTIONS, CHANNELS)
+  inputs = _inputs(_mixed(np.random.RandomState(0), BATCH))
+  torso(inputs)
+  randomise(torso)
+  with tf.GradientTape() as tape:
+    loss = tf.reduce_sum(torso(inputs) ** 2)
+  for gradient in tape.gradient(loss, torso.trainable_variables):
+    assert np.abs(gradient).max() > 0
+
+
+def test_acting_on_images_is_an_unroll(randomise):
+  """One kernel of XLA a step, as in acting, against the whole sequence."""
+  length = 3
+  rng = np.random.RandomState(0)
+  observations = _mixed(rng, length, BATCH)
+  network = policy_value.PolicyValueNetwork(
+    torsos.Torso(SIZE, ACTIONS, CHANNELS), lstm.LSTM(SIZE), ACTIONS
+  )
+  observation_spec = tree.map_structure(
+    lambda x: specs.Array(x.shape[2:], x.dtype), observations
+  )
+  policy_value.create_variables(network, observation_spec)
+  randomise(network)
+  spec = specs.EnvironmentSpec(
+    observations=observation_spec,
+    actions=specs.DiscreteArray(ACTIONS),
+    rewards=specs.Array((), np.float32),
+    discounts=specs.BoundedArray((), np.float32, 0.0, 1.0),
+  )
+  policy = policies.BatchedPolicy(network, spec, BATCH, seed=0)
+  seen, logits = [], []
+  for t in range(length):
+    inputs = policy.inputs(
+      dm_env.TimeStep(
+        step_type=np.full(BATCH, int(t > 0)),
+        reward=rng.randn(BATCH).astype(np.float32),
+        discount=np.ones(BATCH, np.float32),
+        observation=tree.map_structure(lambda x, t=t: x[t], observations),
+      )
+    )
+    seen.append(inputs)
+    logits.append(policy.step(inputs).logits)
+  sequence = tree.map_structure(lambda *x: tf.constant(np.stack(x)), *seen)
+  outputs, state = network.unroll(sequence, network.initial_state(BATCH))
+  np.testing.assert_allclose(logits, outputs.logits, rtol=1e-4, atol=1e-4)
+  tree.map_structure(
+    lambda x, y: np.testing.assert_allclose(x, y, rtol=1e-4, atol=1e-4),
+    policy.state,
+    state,
   )

@@ -1,0 +1,240 @@
+"""Makes the figures of results, and first the runs that they still need."""
+
+import argparse
+from collections.abc import Sequence
+import os
+import signal
+import sys
+import time
+
+if __package__ in (None, ''):  # Run as a script: the package is one folder up.
+  sys.path.insert(
+    0, os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+  )
+
+from launch import bootstrap
+
+bootstrap.prepare()
+
+import numpy as np
+from rich import console as rich_console
+from rich import live as rich_live
+from rich import text as rich_text
+
+from ald_acme import progress
+from launch import command_line
+from launch.reproduction import figures
+from launch.reproduction import jobs
+
+_ALL = 'all'
+_SEEDS, _SMALL_SEEDS = 5, 1
+_POLL = 0.25  # Seconds between looks at the processes.
+_LINE_PERIOD = 10.0  # Seconds between plain lines.
+_INTERRUPTED = 130  # Exit status after Ctrl-C, by convention.
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+  arguments = _parse(argv)
+  console = rich_console.Console(highlight=False, markup=False, soft_wrap=True)
+  folder = arguments.folder
+  order = figures.Order(
+    folder=os.path.join(folder, 'smoke') if arguments.smoke else folder,
+    seeds=arguments.seeds or (_SMALL_SEEDS if arguments.smoke else _SEEDS),
+    small=arguments.smoke,
+  )
+  chosen = _choose(arguments.figures)
+  try:
+    command_line.prepare_folder(order.folder, 'folder')
+    pool = jobs.Pool(
+      [job for figure in chosen for job in figure.needs(order)],
+      arguments.workers,
+    )
+    if not _run(pool, console):
+      return _INTERRUPTED
+    for figure in chosen:
+      made = figure.make(order)
+      where = order.path(f'{figure.name}.{{png,svg,csv,md}}')
+      console.print(
+        f'{figure.name}: {where if made else "no run of it has finished"}'
+      )
+  except KeyboardInterrupt:  # While nothing ran.
+    return _INTERRUPTED
+  except (OSError, ValueError) as error:
+    command_line.fail(str(error), status=1)
+  return 1 if pool.failed else 0
+
+
+def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
+  parser = _Parser(
+    prog='reproduce.py',
+    description=__doc__,
+    epilog='figures:\n'
+    + '\n'.join(
+      f'  {figure.name:16} {figure.about}'
+      for figure in figures.FIGURES.values()
+    ),
+    formatter_class=argparse.RawDescriptionHelpFormatter,
+    allow_abbrev=False,
+  )
+  parser.add_argument(
+    'figures',
+    metavar='FIGURE',
+    nargs='+',
+    type=_figure,
+    help=f'what to make, one of those below, or {_ALL}',
+  )
+  parser.add_argument(
+    '--seeds',
+    type=_at_least_1,
+    help=f'runs of each method (default: {_SEEDS}; with --smoke '
+    f'{_SMALL_SEEDS})',
+  )
+  parser.add_argument(
+    '--workers',
+    type=_at_least_1,
+    default=1,
+    help='runs at a time (default: 1; more of them disturb what is measured '
+    'in seconds)',
+  )
+  parser.add_argument(
+    '--folder',
+    default='results',
+    help='where figures go; their runs go to runs/ in it (default: results)',
+  )
+  parser.add_argument(
+    '--smoke',
+    action='store_true',
+    help='tiny runs that show that everything works, in smoke/ in the folder',
+  )
+  return parser.parse_args(argv)
+
+
+class _Parser(argparse.ArgumentParser):
+  """Refuses a wrong command line with one line."""
+
+  def error(self, message: str):
+    command_line.fail(message, status=2)
+
+
+def _figure(name: str) -> str:
+  if name != _ALL and name not in figures.FIGURES:
+    raise argparse.ArgumentTypeError(
+      f'must be one of {", ".join(figures.FIGURES)}, {_ALL}, but received '
+      f'{name!r}'
+    )
+  return name
+
+
+def _at_least_1(text: str) -> int:
+  if not text.isdecimal() or int(text) < 1:
+    raise argparse.ArgumentTypeError(
+      f'must be a whole number of at least 1, but received {text!r}'
+    )
+  return int(text)
+
+
+def _choose(names: Sequence[str]) -> list[figures.Figure]:
+  """The figures of these names, each once."""
+  if _ALL in names:
+    return list(figures.FIGURES.values())
+  return [figures.FIGURES[name] for name in dict.fromkeys(names)]
+
+
+def _run(pool: jobs.Pool, console: rich_console.Console) -> bool:
+  """Runs a pool to its end and shows it; False if it was interrupted."""
+  interrupted = False
+
+  def interrupt(*_):
+    nonlocal interrupted
+    interrupted = True
+
+  earlier = {
+    number: signal.signal(number, interrupt)
+    for number in (signal.SIGINT, signal.SIGTERM)
+  }
+  try:
+    with _Display(console) as display:
+      while not interrupted and pool.step():
+        display.show(pool)
+        time.sleep(_POLL)
+      display.show_failures(pool)
+    if interrupted:
+      console.print('Stopping: the runs save a checkpoint.')
+  finally:  # Whatever happens here, no process is left.
+    pool.stop()
+    for number, handler in earlier.items():
+      signal.signal(number, handler)
+  return not interrupted
+
+
+class _Display:
+  """Shows where a pool stands; live on a terminal, lines elsewhere."""
+
+  def __init__(self, console: rich_console.Console):
+    self._console = console
+    self._live = None
+    self._next_line = 0.0
+    self._failures_shown = 0
+
+  def __enter__(self) -> '_Display':
+    if self._console.is_terminal:
+      self._live = rich_live.Live(
+        console=self._console, refresh_per_second=4, transient=True
+      )
+      self._live.start()
+    return self
+
+  def __exit__(self, *_):
+    if self._live:
+      self._live.stop()
+
+  def show(self, pool: jobs.Pool):
+    self.show_failures(pool)
+    if self._live:
+      self._live.update(rich_text.Text('\n  '.join(_state(pool))))
+    elif time.monotonic() >= self._next_line:
+      self._next_line = time.monotonic() + _LINE_PERIOD
+      self._console.print('  '.join(_state(pool)))
+
+  def show_failures(self, pool: jobs.Pool):
+    """Prints those that are new."""
+    for job, why in pool.failed[self._failures_shown :]:
+      self._console.print(f'{job.label} failed: {why}')
+    self._failures_shown = len(pool.failed)
+
+
+def _state(pool: jobs.Pool) -> list[str]:
+  """Where a pool stands, then where each of its running jobs does."""
+  parts = (pool.done, pool.failed, pool.running, pool.waiting)
+  first = f'{len(pool.done)} of {sum(map(len, parts))} done'
+  if pool.failed:
+    first += f', {len(pool.failed)} failed'
+  left = _seconds_left(pool)
+  if left is not None:
+    first += f', ETA {progress.duration(left)}'
+  lines = [first]
+  for job, _ in pool.running:
+    at = job.progress() or {}
+    line = job.label
+    if at.get('max_frames'):
+      share = at['frames'] / at['max_frames']
+      line += f' {at["frames"]:,} of {at["max_frames"]:,} ({share:.0%})'
+    lines.append(line)
+  return lines
+
+
+def _seconds_left(pool: jobs.Pool) -> float | None:
+  """An estimate from the time that other seeds took; None without any."""
+  if not pool.took:
+    return None
+  expected = {kind: np.mean(seconds) for kind, seconds in pool.took.items()}
+  usual = np.mean(list(expected.values()))
+  left = sum(expected.get(job.kind, usual) for job in pool.waiting)
+  for job, _ in pool.running:
+    eta = (job.progress() or {}).get('eta_seconds')
+    left += expected.get(job.kind, usual) if eta is None else eta
+  return left / max(1, len(pool.running))
+
+
+if __name__ == '__main__':
+  sys.exit(main())

@@ -1,0 +1,1 @@
+"""What `launch/reproduce.py` is made of: runs, what they say, figures."""

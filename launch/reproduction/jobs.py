@@ -1,0 +1,136 @@
+"""Commands that run a few at a time, each in a process of its own."""
+
+from collections.abc import Sequence
+import os
+import signal
+import subprocess
+from typing import Any, Protocol
+
+
+class Job(Protocol):
+  """A command and what comes of it.
+
+  Attributes:
+    label: its name for people, not twice in a pool.
+    kind: jobs of one kind take about the same time.
+    log: path of the file for its output.
+  """
+
+  label: str
+  kind: str
+  log: str
+
+  def command(self) -> list[str]:
+    """The command line."""
+
+  def is_done(self) -> bool:
+    """Whether its result is there; ValueError if that is a wrong one."""
+
+  def prepare(self):
+    """Makes room for the result; ValueError if that cannot be."""
+
+  def seconds(self) -> float | None:
+    """How long it took once it is done, if that is known."""
+
+  def progress(self) -> dict[str, Any] | None:
+    """The contents of a run's progress.json, if there is one."""
+
+
+class Pool:
+  """Runs those jobs whose results are not there yet.
+
+  Attributes:
+    waiting: jobs not begun, in order.
+    running: jobs and their processes.
+    done: jobs whose results are there.
+    took: how many seconds jobs took that are done, by kind.
+    failed: jobs that ended without, and why.
+  """
+
+  def __init__(self, jobs: Sequence[Job], workers: int):
+    """Looks for results; starts nothing.
+
+    Args:
+      jobs: in the order in which they are to run; of those with one label the
+        first counts.
+      workers: how many may run at a time.
+
+    Raises:
+      ValueError: if a result is there, but a wrong one.
+    """
+    self._workers = workers
+    self.waiting: list[Job] = []
+    self.running: list[tuple[Job, subprocess.Popen]] = []
+    self.done: list[Job] = []
+    self.took: dict[str, list[float]] = {}
+    self.failed: list[tuple[Job, str]] = []
+    unique = {}
+    for job in jobs:
+      unique.setdefault(job.label, job)
+    for job in unique.values():
+      if not self._is_done(job):
+        self.waiting.append(job)
+
+  def step(self) -> bool:
+    """Takes in jobs that have ended and starts others; False if all ended."""
+    for job, process in list(self.running):
+      status = process.poll()
+      if status is not None:
+        self.running.remove((job, process))
+        self._take_in(job, status)
+    while self.waiting and len(self.running) < self._workers:
+      self._start(self.waiting.pop(0))
+    return bool(self.running)
+
+  def stop(self):
+    """Interrupts what runs, and waits for it."""
+    for _, process in self.running:
+      process.send_signal(signal.SIGINT)
+    for _, process in self.running:
+      process.wait()
+    self.running.clear()
+
+  def _is_done(self, job: Job) -> bool:
+    """Whether a job is done; then it is noted."""
+    if not job.is_done():
+      return False
+    self.done.append(job)
+    seconds = job.seconds()
+    if seconds is not None:
+      self.took.setdefault(job.kind, []).append(seconds)
+    return True
+
+  def _start(self, job: Job):
+    try:
+      if self._is_done(job):  # Made by another program meanwhile.
+        return
+      job.prepare()
+      os.makedirs(os.path.dirname(job.log), exist_ok=True)
+      with open(job.log, 'w', encoding='utf-8') as log:
+        process = subprocess.Popen(
+          job.command(),
+          stdin=subprocess.DEVNULL,
+          stdout=log,
+          stderr=subprocess.STDOUT,
+        )
+    except (OSError, ValueError) as error:
+      self.failed.append((job, str(error)))
+    else:
+      self.running.append((job, process))
+
+  def _take_in(self, job: Job, status: int):
+    try:
+      if self._is_done(job):  # The result is what counts, not the status.
+        return
+      says = _last_line(job.log)
+    except (OSError, ValueError) as error:
+      says = str(error)
+    self.failed.append(
+      (job, f'ended with status {status}; its log is {job.log}, says: {says}')
+    )
+
+
+def _last_line(path: str) -> str:
+  with open(path, encoding='utf-8', errors='replace') as file:
+    lines = [line.strip() for line in file if line.strip()]
+  return (lines or ['nothing'])[-1][:300]

@@ -1,0 +1,82 @@
+"""Measures how long acting takes with each network, on one CPU thread.
+
+  python launch/reproduction/latency.py OUT.csv STEPS PRESET [PRESET ...]
+
+A step is what an actor with one environment does of it: from a time step to a
+sampled action. The environment's own time is left out.
+"""
+
+import os
+import sys
+import time
+
+if __package__ in (None, ''):  # Run as a script: packages are two folders up.
+  _HERE = os.path.dirname(os.path.abspath(__file__))
+  sys.path[0] = os.path.dirname(os.path.dirname(_HERE))
+
+from launch import bootstrap
+
+bootstrap.prepare()
+
+import numpy as np
+
+from ald_acme.networks import sizes
+from launch.reproduction import tables
+
+_WARM_UP = 20  # Steps.
+
+
+def main(arguments: list[str]):
+  path, steps, *presets = arguments
+  # Read when TensorFlow is imported.
+  os.environ['TF_NUM_INTRAOP_THREADS'] = '1'
+  os.environ['TF_NUM_INTEROP_THREADS'] = '1'
+  os.environ['CUDA_VISIBLE_DEVICES'] = '-1'
+  rows = [row for preset in presets for row in measure(preset, int(steps))]
+  tables.write_csv(path, rows)
+
+
+def measure(preset: str, steps: int) -> tables.Rows:
+  """Times steps of both networks in the 9x9 I-Maze.
+
+  Args:
+    preset: of the networks' sizes.
+    steps: to time.
+
+  Returns:
+    A row for each network, with the 50th and 99th percentile in milliseconds.
+  """
+  import acme
+
+  from agents.ald import networks
+  from ald_acme import policies
+  from ald_acme.environments import i_maze
+
+  environment = i_maze.BatchedIMaze(batch_size=1)
+  spec = acme.make_environment_spec(environment)
+  made = networks.make_default_networks(spec, sizes.PRESETS[preset])
+  rows = []
+  for name, network in (('LSTM', made.actor), ('GTrXL', made.learner)):
+    policy = policies.BatchedPolicy(network, spec, 1, seed=0)
+    timestep = environment.reset()
+    times = []
+    for _ in range(_WARM_UP + steps):
+      began = time.perf_counter()
+      action = policy.step(policy.inputs(timestep)).action
+      times.append(time.perf_counter() - began)
+      timestep = environment.step(action)
+    p50, p99 = 1e3 * np.percentile(times[_WARM_UP:], [50, 99])
+    rows.append(
+      {
+        'network': name,
+        'preset': preset,
+        'steps': steps,
+        'p50_ms': round(p50, 4),
+        'p99_ms': round(p99, 4),
+      }
+    )
+  return rows
+
+
+if __name__ == '__main__':
+  main(sys.argv[1:])

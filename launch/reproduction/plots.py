@@ -1,0 +1,249 @@
+"""Drawings of results. Matplotlib is imported when something is drawn."""
+
+from collections.abc import Callable, Sequence
+import contextlib
+import dataclasses
+import operator
+import textwrap
+from typing import Any
+
+import numpy as np
+
+from ald_acme import files
+from ald_acme import statistics
+from launch.reproduction import results
+from launch.reproduction import tables
+
+Groups = Sequence[results.Group]
+LOCAL_OPTIMUM = 0.5  # What entering goals without remembering earns in mazes.
+_POINTS = 201  # Of a curve.
+_STYLE = {
+  'axes.axisbelow': True,
+  'axes.grid': True,
+  'axes.spines.right': False,
+  'axes.spines.top': False,
+  'axes.titlesize': 9,
+  'figure.constrained_layout.use': True,
+  'font.size': 10,
+  'grid.alpha': 0.3,
+  'legend.frameon': False,
+  'svg.hashsalt': 'ald_acme',  # The same drawing is the same file.
+}
+_HEIGHT, _WIDTH = 4.2, 7.0  # Inches, of one panel.
+_RETURN = 'evaluation return of the acting policy'
+
+
+@contextlib.contextmanager
+def drawing(panels: int, title: str, caption: str, path: str):
+  """A row of axes to draw on, saved as PNG and SVG.
+
+  Args:
+    panels: how many axes.
+    title: for above them.
+    caption: for below them.
+    path: of the files, without their endings.
+
+  Yields:
+    A list of matplotlib axes.
+  """
+  import matplotlib  # Takes a second.
+
+  matplotlib.use('Agg')
+  from matplotlib import pyplot
+
+  with matplotlib.rc_context(_STYLE):
+    width = _WIDTH if panels == 1 else 5.2 * panels
+    figure, axes = pyplot.subplots(
+      1, panels, figsize=(width, _HEIGHT), squeeze=False
+    )
+    try:
+      yield list(axes[0])
+      figure.suptitle(textwrap.fill(title, int(width * 12)), fontsize=10)
+      caption = textwrap.fill(caption, int(width * 16))
+      figure.supxlabel(caption, fontsize=8, color='0.35')
+      for ending, options in (
+        ('png', {'dpi': 120}),
+        ('svg', {'metadata': {'Date': None}}),
+      ):
+        with files.atomic(f'{path}.{ending}') as file:
+          figure.savefig(file, format=ending, **options)
+    finally:
+      pyplot.close(figure)
+
+
+def against_frames(axes, groups: Groups, solvable: bool):
+  """Learning curves against environment frames."""
+  for group in groups:
+    _curve(axes, group, 'frames', np.linspace(0, group.max_frames, _POINTS))
+  axes.set_xlabel('environment frames')
+  _thousands(axes.xaxis)
+  _finish_curves(axes, solvable)
+
+
+def against_seconds(axes, groups: Groups, solvable: bool):
+  """Learning curves against wall-clock time, to where the first run ends."""
+  for group in groups:
+    # Runs made before times were recorded have none.
+    timed = [r for r in group.results if np.isfinite(r.seconds).any()]
+    if len(timed) < len(group.results):
+      title = f'{group.title} ({len(timed)} of {len(group.results)} timed)'
+      group = dataclasses.replace(group, title=title, results=timed)
+    end = min((np.nanmax(r.seconds) for r in timed), default=0)
+    _curve(axes, group, 'seconds', np.linspace(0, end, _POINTS))
+  axes.set_xlabel('seconds since the launch')
+  _finish_curves(axes, solvable)
+
+
+def each_seed(panels, groups: Groups, solvable: bool):
+  """A thin line for each run, a panel for each method."""
+  for axes, group in zip(panels, groups):
+    for result in group.results:
+      axes.plot(result.frames, result.returns, color=group.colour, linewidth=1)
+    axes.axhline(LOCAL_OPTIMUM, color='0.3', linestyle='--', linewidth=1)
+    axes.annotate(
+      'local optimum 0.5',
+      (1.0, LOCAL_OPTIMUM),
+      xycoords=('axes fraction', 'data'),
+      horizontalalignment='right',
+      verticalalignment='bottom',
+      fontsize=8,
+      color='0.3',
+      bbox={'color': 'white', 'alpha': 0.8, 'pad': 1},
+    )
+    axes.set_title(f'{group.title}: {tables.seeds(group)} seeds')
+    axes.set_xlim(0, group.max_frames)
+    axes.set_xlabel('environment frames')
+    _thousands(axes.xaxis)
+    _finish_returns(axes, solvable)
+
+
+def frames_to_solved(axes, groups: Groups, field: str, label: str):
+  """Frames to 0.95 against a field of the configuration, on a log axis."""
+  settings, medians = [], []
+  for group in groups:
+    if not group.results:
+      continue
+    settings.append(group.results[0].config[field])
+    medians.append(group.median(operator.attrgetter('frames_to_solved')))
+    for result in group.results:
+      solved = np.isfinite(result.frames_to_solved)
+      axes.plot(
+        settings[-1],
+        result.frames_to_solved if solved else group.max_frames,
+        marker='o' if solved else 'x',
+        color=group.colour,
+        alpha=0.7,
+      )
+  medians = np.where(np.isfinite(medians), medians, np.nan)
+  axes.plot(settings, medians, color='0.3', marker='_', markersize=16)
+  axes.set_xscale('log', base=2)
+  axes.set_xticks(settings, [f'{setting:g}' for setting in settings])
+  axes.minorticks_off()
+  axes.set_xlabel(label)
+  axes.set_ylim(bottom=0)
+  _thousands(axes.yaxis)
+  axes.set_ylabel('frames to a return of 0.95')
+  axes.set_title('a point per seed, cross: not solved; line: median')
+
+
+def bars(
+  axes,
+  groups: Groups,
+  value: Callable[[results.Result], float],
+  label: str,
+  form: str,
+):
+  """The mean of a number of each method's runs, written above its bar.
+
+  Args:
+    axes: to draw on.
+    groups: the methods' runs.
+    value: the number of a run.
+    label: what the number is.
+    form: how to write it.
+  """
+  for place, group in enumerate(groups):
+    mean, low, high = statistics.estimate(group.values(value))
+    if np.isnan(mean):
+      continue
+    axes.bar(place, mean, color=group.colour, width=0.6)
+    top = mean
+    if np.isfinite(low):
+      axes.errorbar(
+        place, mean, [[mean - low], [high - mean]], color='0.2', capsize=4
+      )
+      top = high
+    _above(axes, place, top, format(float(mean), form))
+  wrapper = textwrap.TextWrapper(11, break_long_words=False)
+  axes.set_xticks(
+    range(len(groups)), [wrapper.fill(group.title) for group in groups]
+  )
+  axes.set_ylabel(label)
+  axes.margins(y=0.12)
+  axes.set_ylim(bottom=0)
+
+
+def latency(axes, rows: Sequence[dict[str, Any]], colours: dict[str, str]):
+  """Times of a step: a bar to the median, a whisker to the 99th percentile.
+
+  Args:
+    axes: to draw on.
+    rows: with 'network', 'preset', 'p50_ms' and 'p99_ms'.
+    colours: of the networks.
+  """
+  presets = list(dict.fromkeys(row['preset'] for row in rows))
+  for row in rows:
+    offset = list(colours).index(row['network']) - (len(colours) - 1) / 2
+    place = presets.index(row['preset']) + 0.35 * offset
+    p50, p99 = float(row['p50_ms']), float(row['p99_ms'])
+    axes.bar(
+      place,
+      p50,
+      width=0.3,
+      color=colours[row['network']],
+      label=row['network'] if row['preset'] == presets[0] else None,
+    )
+    axes.errorbar(place, p50, [[0], [p99 - p50]], color='0.2', capsize=4)
+    _above(axes, place, p99, f'{p50:.2g} ms')
+  axes.set_yscale('log')
+  axes.yaxis.set_major_formatter('{x:g}')
+  axes.margins(y=0.12)
+  axes.set_xticks(range(len(presets)), presets)
+  axes.set_xlabel('sizes of the networks')
+  axes.set_ylabel('milliseconds per step')
+  axes.legend()
+
+
+def _curve(axes, group: results.Group, xs: str, grid: np.ndarray):
+  mean, low, high = group.curve(xs, grid)
+  axes.plot(grid, mean, color=group.colour, label=group.title)
+  axes.fill_between(grid, low, high, color=group.colour, alpha=0.2, linewidth=0)
+
+
+def _finish_curves(axes, solvable: bool):
+  axes.set_xlim(left=0)
+  _finish_returns(axes, solvable)
+  axes.legend()
+
+
+def _finish_returns(axes, solvable: bool):
+  axes.set_ylabel(_RETURN)
+  if solvable:
+    axes.set_ylim(-0.02, 1.04)
+
+
+def _thousands(axis):
+  from matplotlib import ticker
+
+  axis.set_major_formatter(ticker.EngFormatter(sep=''))
+
+
+def _above(axes, x: float, y: float, text: str):
+  axes.annotate(
+    text,
+    (x, y),
+    xytext=(0, 4),
+    textcoords='offset points',
+    horizontalalignment='center',
+    fontsize=8,
+  )

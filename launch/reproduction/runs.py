@@ -1,0 +1,134 @@
+"""Runs that are asked for: where they lie, and whether they are there."""
+
+from collections.abc import Mapping
+import dataclasses
+import os
+import shutil
+import sys
+from typing import Any
+
+from agents.ald import config as ald_config
+from ald_acme import files
+from ald_acme import run_folder
+
+LAUNCHER = os.path.join(
+  os.path.dirname(os.path.dirname(os.path.abspath(__file__))), 'local.py'
+)
+_FINISHED = ('max_frames', 'target_return')
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+  """A run of the launcher.
+
+  Attributes:
+    label: its task, method and seed, 'i_maze_9/ald/seed_0'.
+    path: of its folder.
+    agent: as the launcher's --agent.
+    environment: as --environment.
+    environment_kwargs: as --environment_kwargs.
+    fields: of the configuration; those that are not named are the default's.
+  """
+
+  label: str
+  path: str
+  agent: str
+  environment: str
+  environment_kwargs: str
+  fields: Mapping[str, Any]
+
+  @property
+  def kind(self) -> str:
+    """What it has in common with other seeds, 'i_maze_9/ald'."""
+    return os.path.dirname(self.label)
+
+  @property
+  def log(self) -> str:
+    """Where the launcher's output goes: beside the run's folder."""
+    return f'{self.path}.log'
+
+  @property
+  def folder(self) -> run_folder.RunFolder:
+    return run_folder.RunFolder(self.path)
+
+  def command(self) -> list[str]:
+    """What makes the run; it is kept with the run, so no absolute path."""
+    return [
+      sys.executable,
+      os.path.relpath(LAUNCHER),
+      f'--agent={self.agent}',
+      f'--environment={self.environment}',
+      f'--environment_kwargs={self.environment_kwargs}',
+      f'--workdir={self.path}',
+      *(f'--config.{name}={value}' for name, value in self.fields.items()),
+    ]
+
+  def is_done(self) -> bool:
+    """Whether the run is there, whole.
+
+    Raises:
+      ValueError: if there is a whole run, but not the one that is asked for.
+    """
+    try:
+      summary = files.read_json(self.folder.summary)
+    except FileNotFoundError:
+      return False
+    if summary.get('stopped_because') not in _FINISHED:
+      return False
+    self._check(self.folder.read_config())
+    return True
+
+  def prepare(self):
+    """Removes what a run that did not finish has left.
+
+    It is not resumed: a curve is of a run that nothing interrupted.
+
+    Raises:
+      ValueError: if that run has not ended.
+    """
+    if self.folder.exists():
+      self.folder.reopen().close()  # Where it is still in use, this says so.
+      shutil.rmtree(self.path)
+
+  def seconds(self) -> float | None:
+    """How long the finished run took."""
+    return files.read_json(self.folder.summary).get('wall_seconds')
+
+  def progress(self) -> dict[str, Any] | None:
+    """Where the run stands, None while it says nothing."""
+    try:
+      return files.read_json(self.folder.progress)
+    except FileNotFoundError:
+      return None
+
+  def _check(self, saved: dict[str, Any]):
+    """Refuses a run of another agent, environment or configuration."""
+    config = dataclasses.asdict(ald_config.ALDConfig(**self.fields))
+    asked = _flat(
+      {
+        'agent': self.agent,
+        'environment': self.environment,
+        'environment_kwargs': self.environment_kwargs,
+        **config,
+      }
+    )
+    # An older run may lack the name of its agent, and newer fields.
+    found = _flat({'agent': 'ald', **saved, **saved['config']})
+    for name, value in asked.items():
+      if name in found and found[name] != value:
+        raise ValueError(
+          f'the run in {self.path} has {name}={found[name]!r} in its '
+          f'config.json, but the figure asks for {value!r}; delete that folder '
+          'to run it anew, or give another --folder.'
+        )
+
+
+def _flat(fields: Mapping[str, Any], prefix: str = '') -> dict[str, Any]:
+  """Fields of fields by one name, 'networks.lstm'."""
+  flat = {}
+  for name, value in fields.items():
+    if isinstance(value, Mapping):
+      flat |= _flat(value, f'{prefix}{name}.')
+    else:
+      flat[prefix + name] = value
+  return flat

@@ -1,0 +1,128 @@
+"""Tables of results: CSV with a row per run, Markdown with one per method."""
+
+from collections.abc import Callable, Sequence
+import csv
+import io
+import math
+import operator
+
+import numpy as np
+
+from ald_acme import files
+from ald_acme import statistics
+from launch.reproduction import results
+
+Rows = list[dict[str, object]]
+
+
+def runs(groups: Sequence[results.Group], solvable: bool) -> Rows:
+  """A row of plain numbers for each run; inf is never, nan is not recorded.
+
+  Args:
+    groups: the methods' runs.
+    solvable: whether a return of 0.95 means that the task is solved.
+  """
+  rows = []
+  end = shortest(groups)
+  for group in groups:
+    for result in group.results:
+      row = {'method': group.title, 'seed': result.seed}
+      row |= {name: result.summary[name] for name in ('frames', 'wall_seconds')}
+      if solvable:
+        row['frames_to_0.95'] = result.frames_to_solved
+        row['seconds_to_0.95'] = result.seconds_to_solved
+      rows.append(
+        row
+        | {
+          'final_return': result.final_return,
+          f'area_to_{end}_frames': result.area(end),
+          'actor_updates': result.summary['actor_updates'],
+          'learner_updates': result.summary['learner_updates'],
+          'actor_updates_per_second': result.actor_update_rate,
+        }
+      )
+  return rows
+
+
+def methods(groups: Sequence[results.Group], solvable: bool) -> Rows:
+  """A row of text for each method; arguments as of `runs`."""
+  rows = []
+  end = shortest(groups)
+  for group in groups:
+    row = {'method': group.title, 'seeds': seeds(group)}
+    if solvable:
+      never = f'not by {group.max_frames:,}'
+      frames = operator.attrgetter('frames_to_solved')
+      seconds = operator.attrgetter('seconds_to_solved')
+      row['frames to 0.95, by seed'] = (
+        ' / '.join(_count(n, never) for n in group.values(frames)) or '-'
+      )
+      row['median'] = _count(group.median(frames), never)
+      row['seconds to 0.95, median'] = _count(group.median(seconds), 'never')
+    row['final return'] = _mean(group, operator.attrgetter('final_return'))
+    row[f'normalised area to {end:,} frames'] = _mean(
+      group, lambda result: result.area(end)
+    )
+    rows.append(row)
+  return rows
+
+
+def write_csv(path: str, rows: Rows):
+  """Writes rows that have the same names."""
+  text = io.StringIO()
+  writer = csv.DictWriter(text, list(rows[0]), lineterminator='\n')
+  writer.writeheader()
+  writer.writerows(rows)
+  with files.atomic(path) as file:
+    file.write(text.getvalue().encode())
+
+
+def write_markdown(path: str, title: str, rows: Rows, notes: Sequence[str]):
+  """Writes a page: title, picture of the same name, table, notes.
+
+  Args:
+    path: of the page.
+    title: of the page; also the picture's name without its ending.
+    rows: of the table; they have the same names.
+    notes: paragraphs below.
+  """
+  lines = [
+    '| ' + ' | '.join(str(cell) for cell in cells) + ' |'
+    for cells in ([*rows[0]], ['---'] * len(rows[0]), *map(dict.values, rows))
+  ]
+  parts = [f'# {title}', f'![{title}]({title}.svg)', '\n'.join(lines), *notes]
+  with files.atomic(path) as file:
+    file.write(('\n\n'.join(parts) + '\n').encode())
+
+
+def seeds(group: results.Group) -> str:
+  """'5', or '4 of 5' where one is missing."""
+  finished = len(group.results)
+  return (
+    str(finished)
+    if finished == group.asked
+    else (f'{finished} of {group.asked}')
+  )
+
+
+def shortest(groups: Sequence[results.Group]) -> int:
+  """Frames up to where all curves of a figure go; areas are up to there."""
+  return min(group.max_frames for group in groups)
+
+
+def _count(value: float, never: str) -> str:
+  if math.isnan(value):
+    return '-'
+  return never if math.isinf(value) else f'{value:,.0f}'
+
+
+def _mean(
+  group: results.Group, value: Callable[[results.Result], float]
+) -> str:
+  """'0.98 [0.95, 1.00]', without the interval where there is none."""
+  mean, low, high = statistics.estimate(group.values(value))
+  if np.isnan(mean):
+    return '-'
+  return f'{mean:.3f}' + (
+    ' (no interval)' if np.isnan(low) else f' [{low:.3f}, {high:.3f}]'
+  )

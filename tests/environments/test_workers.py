@@ -1,0 +1,334 @@
+"""Environments in processes of their own: same numbers, and a clean end."""
+
+import functools
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+
+import dm_env
+from dm_env import specs
+import numpy as np
+import pytest
+import tree
+
+from ald_acme.environments import base
+from ald_acme.environments import i_maze
+from ald_acme.environments import registry
+from ald_acme.environments import trials
+from ald_acme.environments import workers
+
+ROOT = str(pathlib.Path(__file__).parents[2])
+HERE = __name__  # The workers import the factories below from here.
+
+
+@pytest.fixture(autouse=True)
+def importable(monkeypatch):
+  monkeypatch.syspath_prepend(ROOT)
+
+
+class Probe(dm_env.Environment):
+  """Shows the process it is in; what it does is told by its actions."""
+
+  FINE, RAISE, EXIT, NAN = range(4)
+
+  def __init__(self, seed, slow_end=False):
+    self._seed, self._slow_end = seed, slow_end
+
+  def reset(self):
+    return dm_env.restart(self._observation())
+
+  def step(self, action):
+    if action == self.RAISE:
+      raise KeyError(f'no such room in {self._seed}')
+    if action == self.EXIT:
+      os._exit(3)
+    reward = float('nan') if action == self.NAN else 1.0
+    return dm_env.transition(reward, self._observation())
+
+  def _observation(self):
+    return {
+      'pid': np.int64(os.getpid()),
+      'seed': np.int64(self._seed),
+      'tensorflow': np.bool_('tensorflow' in sys.modules),
+    }
+
+  def observation_spec(self):
+    return {
+      'pid': specs.Array((), np.int64),
+      'seed': specs.Array((), np.int64),
+      'tensorflow': specs.Array((), bool),
+    }
+
+  def action_spec(self):
+    return specs.DiscreteArray(4)
+
+  def render(self):
+    return np.full((1, 1, 3), self._seed, np.uint8)
+
+  def close(self):
+    if self._slow_end:
+      time.sleep(1000)
+
+
+def maze(seed, size):
+  return i_maze.IMaze(
+    size=size, seed=seed, limit=9, random_goals=True, random_start=True
+  )
+
+
+def picky(seed):
+  if seed > 3:
+    raise OSError(f'seed {seed} is too high')
+  return Probe(seed)
+
+
+@pytest.fixture
+def make():
+  """Makes workers, and closes them."""
+  made = []
+
+  def start(factory=Probe, batch_size=5, seed=7, count=2, **kwargs):
+    made.append(workers.Workers(factory, batch_size, seed, count, **kwargs))
+    return made[-1]
+
+  yield start
+  for environment in made:
+    environment.close()
+
+
+def _actions(*actions):
+  return np.array(actions, np.int32)
+
+
+def _is_gone(pid):
+  """Whether there is no such process, not even one that is not reaped."""
+  try:
+    os.kill(pid, 0)
+  except ProcessLookupError:
+    return True
+  return False
+
+
+def _wait_until(condition):
+  while not condition():
+    time.sleep(0.05)
+
+
+@pytest.mark.parametrize('count', [1, 2, 5, 9])
+def test_same_numbers_as_in_turn(make, count):
+  factory = functools.partial(maze, size=5)
+  mine, theirs = make(factory, count=count), base.stack(factory, 5, seed=7)
+  assert mine.batch_size == 5
+  for name in ('observation', 'action', 'reward', 'discount'):
+    assert getattr(mine, f'{name}_spec')() == getattr(theirs, f'{name}_spec')()
+  rng = np.random.RandomState(0)
+  step, expected = mine.reset(), theirs.reset()
+  for _ in range(40):
+    for one, other in zip(tree.flatten(step), tree.flatten(expected)):
+      np.testing.assert_array_equal(one, other)
+      assert one.dtype == other.dtype
+    action = rng.randint(4, size=5)
+    step, expected = mine.step(action), theirs.step(action)
+
+
+@pytest.mark.parametrize(
+  'count, shares', [(1, [5]), (2, [3, 2]), (4, [2, 1, 1, 1]), (9, [1] * 5)]
+)
+def test_each_worker_has_a_share(make, count, shares):
+  seen = make(count=count).reset().observation
+  np.testing.assert_array_equal(seen['seed'], [7, 8, 9, 10, 11])
+  assert os.getpid() not in seen['pid']
+  pids, sizes = np.unique(seen['pid'], return_counts=True)
+  assert len(pids) == len(shares)
+  assert sorted(sizes, reverse=True) == shares
+
+
+def test_workers_have_nothing_of_ours(make):
+  import tensorflow  # noqa: F401 (This process has it, the workers must not.)
+
+  assert not make().reset().observation['tensorflow'].any()
+
+
+def test_close_leaves_nothing(make):
+  environment = make()
+  pids = set(environment.reset().observation['pid'])
+  assert not any(_is_gone(pid) for pid in pids)
+  environment.close()
+  assert all(_is_gone(pid) for pid in pids)
+  environment.close()
+  with pytest.raises(RuntimeError, match='the workers of Probe are closed'):
+    environment.step(_actions(0, 0, 0, 0, 0))
+
+
+def test_who_does_not_end_is_ended(make, monkeypatch):
+  monkeypatch.setattr(workers, '_GRACE', 0.1)
+  environment = make(functools.partial(Probe, slow_end=True))
+  pids = environment.reset().observation['pid']
+  environment.close()
+  assert all(_is_gone(pid) for pid in pids)
+
+
+def test_an_environment_that_raises_is_named(make):
+  environment = make(count=2, name="environment 'x:y'")
+  pids = environment.reset().observation['pid']
+  with pytest.raises(RuntimeError) as error:
+    environment.step(_actions(0, 0, 0, 0, Probe.RAISE))
+  assert str(error.value) == (
+    "worker 1 of environment 'x:y' (environments 3 to 4) failed: KeyError: "
+    "'no such room in 11'"
+  )
+  assert all(_is_gone(pid) for pid in pids)
+
+
+def test_a_breach_of_the_specs_is_named(make):
+  environment = make(count=2, name="environment 'x:y'")
+  environment.reset()
+  environment.step(_actions(0, 0, 0, 0, 0))
+  message = "'x:y', number 4, step 2: reward must be finite"
+  with pytest.raises(RuntimeError, match=message):
+    environment.step(_actions(0, 0, 0, 0, Probe.NAN))
+
+
+def test_a_worker_that_dies_is_named(make):
+  environment = make(count=3)
+  pids = environment.reset().observation['pid']
+  with pytest.raises(RuntimeError, match=r'worker 2 .* 4 to 4\).* exit code 3'):
+    environment.step(_actions(0, 0, 0, 0, Probe.EXIT))
+  assert all(_is_gone(pid) for pid in pids)
+
+
+def test_a_worker_that_was_killed_is_named(make):
+  environment = make(count=2)
+  pid = int(environment.reset().observation['pid'][0])
+  os.kill(pid, signal.SIGKILL)
+  with pytest.raises(RuntimeError, match=r'worker 0 of Probe.* exit code -9'):
+    environment.step(_actions(0, 0, 0, 0, 0))
+
+
+def test_workers_leave_interrupts_to_us(make):
+  environment = make()
+  pids = environment.reset().observation['pid']
+  for pid in set(pids):
+    os.kill(pid, signal.SIGINT)
+  step = environment.step(_actions(0, 0, 0, 0, 0))
+  np.testing.assert_array_equal(step.observation['pid'], pids)
+
+
+def test_environments_that_cannot_be_made_are_named(make):
+  with pytest.raises(RuntimeError, match=r'worker 1 .*OSError: seed 4 is'):
+    make(picky, batch_size=4, seed=1, count=2)
+
+
+def test_factories_must_be_importable(make, monkeypatch):
+  with pytest.raises(ValueError, match='import what makes <lambda>'):
+    make(lambda seed: Probe(seed))
+  monkeypatch.setattr(picky, '__module__', '__main__')
+  monkeypatch.setattr(sys.modules['__main__'], 'picky', picky, raising=False)
+  with pytest.raises(ValueError, match='import what makes picky'):
+    make(picky)
+
+
+@pytest.mark.parametrize('size', [4, 6])
+def test_there_is_an_action_for_each(make, size):
+  environment = make()
+  environment.reset()
+  with pytest.raises(ValueError, match=f'length 5, but received {size}'):
+    environment.step(np.zeros(size, np.int32))
+
+
+def test_render(make):
+  environment = make(count=3)
+  environment.reset()
+  for index, seed in [(0, 7), (3, 10), (4, 11), (-1, 11)]:
+    np.testing.assert_array_equal(
+      environment.render(index), np.full((1, 1, 3), seed)
+    )
+
+
+@pytest.mark.parametrize('end', ['os._exit(1)', 'os.kill(os.getpid(), 9)', ''])
+def test_workers_end_with_who_started_them(end):
+  program = f"""
+    import os, sys
+    sys.path.insert(0, {ROOT!r})
+    from ald_acme.environments import workers
+    from {HERE} import Probe
+    environment = workers.Workers(Probe, 2, 0, 2)
+    print(*environment.reset().observation['pid'], flush=True)
+    {end}
+  """
+  done = subprocess.run(
+    [sys.executable, '-c', textwrap.dedent(program)],
+    capture_output=True,
+    text=True,
+    check=False,
+  )
+  pids = [int(pid) for pid in done.stdout.split()]
+  assert len(pids) == 2, done.stderr
+
+  def ended(pid):
+    try:
+      state = pathlib.Path(f'/proc/{pid}/stat').read_text().split()[2]
+    except FileNotFoundError:
+      return True
+    return state == 'Z'  # Whoever took it over has not looked yet.
+
+  _wait_until(lambda: all(ended(pid) for pid in pids))
+
+
+def test_from_a_script_that_is_not_guarded(tmp_path):
+  """Workers do not run the script that started them."""
+  script = tmp_path / 'script.py'
+  script.write_text(
+    textwrap.dedent(f"""
+      import sys
+      sys.path.insert(0, {ROOT!r})
+      from ald_acme.environments import workers
+      from {HERE} import Probe
+      environment = workers.Workers(Probe, 2, 0, 2)
+      print('reset', environment.reset().observation['seed'])
+      environment.close()
+    """)
+  )
+  done = subprocess.run(
+    [sys.executable, str(script)], capture_output=True, text=True, check=True
+  )
+  assert done.stdout == 'reset [0 1]\n'
+
+
+# --- By name.
+
+
+def test_by_name():
+  name, arguments = f'{HERE}:maze', {'size': 5}
+  one = registry.make(name, {**arguments, 'workers': 2}, 3, seed=4)
+  other = registry.make(name, arguments, 3, seed=4)
+  assert isinstance(one, workers.Workers) and isinstance(other, base.Stacked)
+  action = _actions(0, 1, 2)
+  for mine, theirs in [(one.reset(), other.reset())] + [
+    (one.step(action), other.step(action)) for _ in range(15)
+  ]:
+    tree.map_structure(np.testing.assert_array_equal, mine, theirs)
+  one.close()
+
+
+def test_trials_of_workers():
+  arguments = {'size': 5, 'workers': 2, 'trial_episodes': 2}
+  made = registry.make(f'{HERE}:maze', arguments, 3, seed=4)
+  assert isinstance(made, trials.Trials)
+  assert made.reset().observation['observation'].shape == (3, 3, 3, 6)
+  made.close()
+
+
+def test_one_environment_needs_no_worker():
+  made = registry.make(f'{HERE}:Probe', {'workers': 2}, 1, seed=4)
+  np.testing.assert_array_equal(made.reset().observation['pid'], [os.getpid()])
+  registry.check(f'{HERE}:Probe', {'workers': 2})
+
+
+def test_by_name_the_failure_is_named():
+  with pytest.raises(ValueError, match=f"'{HERE}:picky' cannot be made"):
+    registry.make(f'{HERE}:picky', {'workers': 2}, 2, seed=4)

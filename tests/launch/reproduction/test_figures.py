@@ -1,0 +1,348 @@
+"""The catalogue holds what was decided; figures are made of finished runs."""
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+
+import pytest
+
+from agents import catalogue
+from agents.ald import config as ald_config
+from launch.reproduction import figures
+from launch.reproduction import jobs
+
+ROOT = os.path.dirname(
+  os.path.dirname(os.path.dirname(os.path.dirname(__file__)))
+)
+LEARNING = [
+  figure
+  for figure in figures.FIGURES.values()
+  if isinstance(figure, figures.LearningFigure)
+]
+names = pytest.mark.parametrize('figure', LEARNING, ids=lambda f: f.name)
+
+
+def _runs(figure, folder='f', seeds=1, small=False):
+  order = figures.Order(str(folder), seeds, small)
+  return figure.needs(order)
+
+
+@pytest.fixture
+def finish(fake_run):
+  """Finishes runs as they were asked for."""
+
+  def finish(runs):
+    for run in runs:
+      if not run.is_done():
+        fake_run(
+          run.path,
+          run.fields,
+          agent=run.agent,
+          environment=run.environment,
+          environment_kwargs=run.environment_kwargs,
+        )
+
+  return finish
+
+
+def _read(path):
+  with open(path, encoding='utf-8') as file:
+    return file.read()
+
+
+# What is asked for.
+
+
+@pytest.mark.parametrize(
+  'name, expected',
+  [
+    (
+      'i_maze_9',
+      {
+        'ald': ('ald', 600_000, {}),
+        'gtrxl': ('gtrxl', 600_000, {'evaluation_period': 10.0}),
+        'lstm': ('lstm', 2_000_000, {}),
+        'asymmetric': ('asymmetric', 1_200_000, {}),
+      },
+    ),
+    (
+      'i_maze_15',
+      {
+        'ald': ('ald', 2_000_000, {}),
+        'gtrxl': ('gtrxl', 2_000_000, {'evaluation_period': 10.0}),
+        'lstm': ('lstm', 2_000_000, {}),
+      },
+    ),
+    (
+      'meta_fetch',
+      {
+        'ald': ('ald', 1_200_000, {}),
+        'gtrxl': ('gtrxl', 1_200_000, {'evaluation_period': 10.0}),
+        'lstm': ('lstm', 1_200_000, {}),
+      },
+    ),
+    (
+      'dprl',
+      {
+        'ald_dprl_0.5': ('ald', 600_000, {'dprl': 0.5}),
+        'ald_dprl_1': ('ald', 600_000, {'dprl': 1.0}),
+        'ald': ('ald', 600_000, {}),
+        'ald_dprl_16': ('ald', 600_000, {'dprl': 16.0}),
+      },
+    ),
+    (
+      'hogwild',
+      {
+        'ald': ('ald', 600_000, {}),
+        'ald_distillers_2': ('ald', 600_000, {'num_distillers': 2}),
+        'ald_distillers_4': ('ald', 600_000, {'num_distillers': 4}),
+      },
+    ),
+    (
+      'ablations',
+      {
+        'ald': ('ald', 600_000, {}),
+        'ald_no_value_distillation': (
+          'ald',
+          600_000,
+          {'distill_value_cost': 0.0},
+        ),
+        'ald_no_regulariser': ('ald', 600_000, {'regulariser_cost': 0.0}),
+        'ald_forward_kl': ('ald', 600_000, {'kl_direction': 'forward'}),
+        'ald_vmpo': ('ald', 600_000, {'loss': 'vmpo'}),
+      },
+    ),
+  ],
+)
+def test_what_makes_a_figure(name, expected):
+  found = {}
+  for run in _runs(figures.FIGURES[name]):
+    fields = dict(run.fields)
+    assert fields.pop('seed') == 0
+    frames = fields.pop('max_frames')
+    if run.agent != 'ald':  # As the launcher has it by default.
+      assert fields.pop('regulariser_cost') == 0.0
+    found[run.label.split('/')[1]] = (run.agent, frames, fields)
+  assert found == expected
+
+
+@pytest.mark.parametrize(
+  'name, environment, kwargs',
+  [
+    ('i_maze_9', 'i_maze', 'size=9,limit=100'),
+    ('wall_clock', 'i_maze', 'size=9,limit=100'),
+    ('i_maze_15_seeds', 'i_maze', 'size=15,limit=250'),
+    ('meta_fetch', 'meta_fetch', ''),
+  ],
+)
+def test_tasks(name, environment, kwargs):
+  for run in _runs(figures.FIGURES[name]):
+    assert (run.environment, run.environment_kwargs) == (environment, kwargs)
+
+
+@names
+def test_fields_are_of_the_agent(figure):
+  for run in _runs(figure) + _runs(figure, small=True):
+    config = ald_config.ALDConfig(**run.fields)
+    assert config.target_return == 0.0  # One horizon for all.
+    assert run.agent in catalogue.NAMES
+    if run.agent != catalogue.ALD:
+      assert not set(run.fields) & set(ald_config.DISTILLATION_FIELDS)
+
+
+# What the launcher would write of a command line.
+DESCRIBE = """
+import dataclasses, json, sys
+from launch import command_line, options
+command_line.parse(['local.py', *sys.argv[1:]])
+read = options.read()
+print(json.dumps({
+  'agent': read.agent,
+  'environment': read.environment,
+  'environment_kwargs': read.environment_kwargs,
+  'config': dataclasses.asdict(read.config),
+}))
+"""
+
+
+@pytest.mark.parametrize('method', figures.METHODS)
+def test_the_launcher_does_what_is_asked(method, tmp_path):
+  """Its own flags, defaults and all, give the run that is looked for."""
+  figure = next(figure for figure in LEARNING if method in figure.methods)
+  (run,) = figure.runs_of(method, figures.Order(str(tmp_path), 1))
+  result = subprocess.run(
+    [sys.executable, '-c', DESCRIBE, *run.command()[2:]],
+    capture_output=True,
+    text=True,
+    cwd=ROOT,
+    check=False,
+  )
+  assert result.returncode == 0, result.stderr
+  os.makedirs(run.path)
+  with open(run.folder.config, 'w') as file:
+    file.write(result.stdout)
+  with open(run.folder.summary, 'w') as file:
+    file.write('{"stopped_because": "max_frames"}')
+  assert run.is_done()
+
+
+@names
+def test_methods_look_different(figure):
+  colours = [figures.METHODS[method].colour for method in figure.methods]
+  assert len(set(colours)) == len(colours)
+
+
+@pytest.mark.parametrize('small', [False, True])
+def test_figures_share_runs(small):
+  """One label is one run, whichever figure asks for it."""
+  by_label = {}
+  for figure in LEARNING:
+    for run in _runs(figure, seeds=2, small=small):
+      assert by_label.setdefault(run.label, run) == run
+  assert 'i_maze_9/ald/seed_1' in by_label
+  assert len({run.path for run in by_label.values()}) == len(by_label)
+
+
+def test_seeds_come_one_after_the_other():
+  labels = [run.label for run in _runs(figures.FIGURES['hogwild'], seeds=2)]
+  assert [label[-6:] for label in labels] == ['seed_0'] * 3 + ['seed_1'] * 3
+  assert labels[3] == 'i_maze_9/ald/seed_1'
+
+
+@names
+def test_small_runs_are_small(figure):
+  for run in _runs(figure, small=True):
+    assert run.fields['max_frames'] <= 4_000
+    assert run.fields['evaluation_episodes'] <= 10
+    assert run.environment_kwargs in ('size=5', 'limit=20')
+
+
+# What is made of it.
+
+
+@names
+def test_make(figure, tmp_path, finish):
+  order = figures.Order(str(tmp_path), seeds=2)
+  assert not figure.make(order)
+  assert not os.listdir(tmp_path)
+  finish(figure.needs(order))
+  assert figure.make(order)
+  made = {
+    ending: open(tmp_path / f'{figure.name}.{ending}', 'rb').read()
+    for ending in ('png', 'svg', 'csv', 'md')
+  }
+  page = made['md'].decode()
+  assert 'Seeds of each: 2.' in page and 'SMOKE' not in page
+  assert 'Made by commit 0123456789.' in page
+  for method in figure.methods:
+    assert f'| {figures.METHODS[method].title} | 2 |' in page
+  assert len(made['csv'].splitlines()) == 1 + 2 * len(figure.methods)
+  assert ('0.95' in page) == (figure.name != 'meta_fetch')
+  figure.make(order)
+  for ending, contents in made.items():
+    with open(tmp_path / f'{figure.name}.{ending}', 'rb') as file:
+      assert file.read() == contents, ending
+
+
+def test_some_seeds_are_missing(tmp_path, finish):
+  figure = figures.FIGURES['i_maze_15']
+  order = figures.Order(str(tmp_path), seeds=3)
+  needed = figure.needs(order)
+  finish(needed)
+  shutil.rmtree(needed[0].path)  # Of ALD.
+  for run in needed:
+    if run.agent == 'lstm':
+      shutil.rmtree(run.path)
+  assert figure.make(order)
+  page = _read(tmp_path / 'i_maze_15.md')
+  assert 'Seeds: ALD 2 of 3; GTrXL 3; LSTM 0 of 3.' in page
+  assert '| ALD | 2 of 3 |' in page
+
+
+def test_one_seed(tmp_path, finish):
+  figure = figures.FIGURES['dprl']
+  order = figures.Order(str(tmp_path), seeds=1, small=True)
+  finish(figure.needs(order))
+  assert figure.make(order)
+  page = _read(tmp_path / 'dprl.md')
+  assert 'Seeds of each: 1. One seed has no interval.' in page
+  assert 'SMOKE RUN' in page and '(no interval)' in page
+
+
+def test_latency(tmp_path):
+  figure = figures.FIGURES['latency']
+  order = figures.Order(str(tmp_path), seeds=5)
+  (job,) = figure.needs(order)
+  assert not job.is_done() and not figure.make(order)
+  assert job.command()[2:] == [
+    str(tmp_path / 'latency.csv'),
+    '500',
+    'small',
+    'paper',
+  ]
+  with open(job.path, 'w') as file:
+    file.write('network,preset,steps,p50_ms,p99_ms\n')
+    file.write('LSTM,small,500,0.25,0.5\nGTrXL,small,500,1.5,2.5\n')
+  assert job.is_done() and figure.make(order)
+  page = _read(tmp_path / 'latency.md')
+  assert '| GTrXL | small | 500 | 1.5 | 2.5 |' in page
+  for ending in ('png', 'svg'):
+    assert os.path.getsize(tmp_path / f'latency.{ending}') > 5_000
+  small = figures.Order(str(tmp_path), seeds=1, small=True)
+  assert figure.needs(small)[0].command()[3:] == ['30', 'small']
+
+
+def test_measuring_gives_a_table(tmp_path):
+  """The real thing, for a moment."""
+  order = figures.Order(str(tmp_path), seeds=1, small=True)
+  figure = figures.FIGURES['latency']
+  pool = jobs.Pool(figure.needs(order), 1)
+  while pool.step():
+    time.sleep(0.1)
+  assert not pool.failed
+  rows = _read(tmp_path / 'latency.csv').splitlines()
+  assert rows[0] == 'network,preset,steps,p50_ms,p99_ms'
+  for row, network in zip(rows[1:], ['LSTM', 'GTrXL'], strict=True):
+    *names, p50, p99 = row.split(',')
+    assert names == [network, 'small', '30']
+    assert 0 < float(p50) <= float(p99)
+
+
+def test_what_is_kept_in_git(tmp_path):
+  shutil.copy(os.path.join(ROOT, '.gitignore'), tmp_path)
+  subprocess.run(['git', 'init', '-q', tmp_path], check=True)
+  run = 'results/runs/i_maze_9/ald_dprl_0.5/seed_0'
+  kept = [
+    'results/README.md',
+    'results/i_maze_9.png',
+    'results/i_maze_9.csv',
+    f'{run}/config.json',
+    f'{run}/summary.json',
+    f'{run}/logs/evaluator.csv',
+  ]
+  ignored = [
+    f'{run}.log',
+    f'{run}/.lock',
+    f'{run}/progress.json',
+    f'{run}/learning_curve.png',
+    f'{run}/logs/learner.csv',
+    f'{run}/checkpoints/checkpoint-000001.npz',
+    f'{run}/tensorboard/evaluator/events',
+    f'{run}/node_logs/launch-1/learner_0.log',
+    'results/runs/latency.log',
+    'results/smoke/i_maze_9.png',
+    'results/smoke/runs/i_maze_9/ald/seed_0/config.json',
+    'runs/ald-1/config.json',
+  ]
+  for path in kept + ignored:
+    os.makedirs(os.path.dirname(tmp_path / path), exist_ok=True)
+    open(tmp_path / path, 'w').close()
+  listed = subprocess.run(
+    ['git', '-C', tmp_path, 'ls-files', '--others', '--exclude-standard'],
+    capture_output=True,
+    text=True,
+    check=True,
+  ).stdout.splitlines()
+  assert sorted(listed) == sorted(['.gitignore', *kept])
