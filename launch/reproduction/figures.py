@@ -78,7 +78,7 @@ TASKS = {
     max_frames={
       'ald': 600_000,
       'gtrxl': 600_000,
-      'asymmetric': 1_200_000,
+      'asymmetric': 600_000,
       'lstm': 2_000_000,
     },
   ),
@@ -86,13 +86,13 @@ TASKS = {
     environment='i_maze',
     kwargs='size=15,limit=250',
     small_kwargs='size=5',
-    max_frames={'ald': 2_000_000, 'gtrxl': 1_500_000, 'lstm': 2_000_000},
+    max_frames={'ald': 2_000_000, 'gtrxl': 1_200_000, 'lstm': 2_000_000},
   ),
   'meta_fetch': Task(
     environment='meta_fetch',
     kwargs='',
     small_kwargs='limit=20',
-    max_frames={'ald': 1_200_000, 'gtrxl': 1_200_000, 'lstm': 1_200_000},
+    max_frames={'ald': 1_000_000, 'gtrxl': 1_000_000, 'lstm': 1_000_000},
     solvable=False,
   ),
 }

@@ -8,7 +8,6 @@ sampled action. The environment's own time is left out.
 
 import os
 import sys
-import time
 
 if __package__ in (None, ''):  # Run as a script: packages are two folders up.
   _HERE = os.path.dirname(os.path.abspath(__file__))
@@ -17,8 +16,6 @@ if __package__ in (None, ''):  # Run as a script: packages are two folders up.
 from launch import bootstrap
 
 bootstrap.prepare()
-
-import numpy as np
 
 from ald_acme.networks import sizes
 from launch.reproduction import tables
@@ -50,29 +47,28 @@ def measure(preset: str, steps: int) -> tables.Rows:
 
   from agents.ald import networks
   from ald_acme import policies
+  from ald_acme.deployment import latency
   from ald_acme.environments import i_maze
 
   environment = i_maze.BatchedIMaze(batch_size=1)
   spec = acme.make_environment_spec(environment)
+  timestep = environment.reset()
   made = networks.make_default_networks(spec, sizes.PRESETS[preset])
   rows = []
   for name, network in (('LSTM', made.actor), ('GTrXL', made.learner)):
     policy = policies.BatchedPolicy(network, spec, 1, seed=0)
-    timestep = environment.reset()
-    times = []
-    for _ in range(_WARM_UP + steps):
-      began = time.perf_counter()
-      action = policy.step(policy.inputs(timestep)).action
-      times.append(time.perf_counter() - began)
-      timestep = environment.step(action)
-    p50, p99 = 1e3 * np.percentile(times[_WARM_UP:], [50, 99])
+
+    def act(policy=policy):
+      policy.step(policy.inputs(timestep))
+
+    measured = latency.measure(act, steps, _WARM_UP)
     rows.append(
       {
         'network': name,
         'preset': preset,
         'steps': steps,
-        'p50_ms': round(p50, 4),
-        'p99_ms': round(p99, 4),
+        'p50_ms': round(measured.p50 / 1e3, 4),
+        'p99_ms': round(measured.p99 / 1e3, 4),
       }
     )
   return rows

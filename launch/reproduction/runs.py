@@ -114,7 +114,10 @@ class Run:
     )
     # An older run may lack the name of its agent, and newer fields.
     found = _flat({'agent': 'ald', **saved, **saved['config']})
+    idle = () if self.agent == 'ald' else ald_config.DISTILLATION_FIELDS
     for name, value in asked.items():
+      if name in idle:  # It has no effect.
+        continue
       if name in found and found[name] != value:
         raise ValueError(
           f'the run in {self.path} has {name}={found[name]!r} in its '

@@ -1,5 +1,6 @@
 """Which runs count as done, and what becomes of others."""
 
+import dataclasses
 import json
 import os
 
@@ -164,3 +165,9 @@ def test_progress(run, finish):
   with open(finish().progress, 'w', encoding='utf-8') as file:
     json.dump({'frames': 7}, file)
   assert run.progress() == {'frames': 7}
+
+
+def test_what_distils_is_nothing_to_a_baseline(run, finish):
+  baseline = dataclasses.replace(run, agent='lstm')
+  finish({**FIELDS, 'dprl': 4.0, 'distill_table_size': 5}, agent='lstm')
+  assert baseline.is_done()
