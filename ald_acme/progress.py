@@ -16,18 +16,15 @@ from ald_acme import run_folder
 _LINE_PERIOD = 10.0  # Seconds between plain lines.
 
 
-class Display:
-  """Shows the newest progress; a panel on a terminal, lines elsewhere."""
+class Screen:
+  """Shows what goes on: live on a terminal, a line now and then elsewhere."""
 
-  def __init__(
-    self, folder: run_folder.RunFolder, console: rich_console.Console
-  ):
-    self._folder, self._console = folder, console
+  def __init__(self, console: rich_console.Console):
+    self._console = console
     self._live = None
     self._next_line = 0.0
-    self._began = time.monotonic()
 
-  def __enter__(self) -> 'Display':
+  def __enter__(self) -> 'Screen':
     if self._console.is_terminal:
       self._live = rich_live.Live(
         console=self._console, refresh_per_second=4, transient=True
@@ -39,22 +36,39 @@ class Display:
     if self._live:
       self._live.stop()
 
+  def show(self, live: rich_console.RenderableType, line: str):
+    """Shows the first on a terminal, the second elsewhere."""
+    if self._live:
+      self._live.update(live)
+    elif time.monotonic() >= self._next_line:
+      self._next_line = time.monotonic() + _LINE_PERIOD
+      self._console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+class Display:
+  """Shows the newest progress of a run."""
+
+  def __init__(
+    self, folder: run_folder.RunFolder, console: rich_console.Console
+  ):
+    self._folder = folder
+    self._screen = Screen(console)
+    self._began = time.monotonic()
+
+  def __enter__(self) -> 'Display':
+    self._screen.__enter__()
+    return self
+
+  def __exit__(self, *exception):
+    self._screen.__exit__(*exception)
+
   def show(self, progress: dict[str, Any] | None):
     """Shows the contents of progress.json; None while there is none."""
     if progress is None:
       seconds = time.monotonic() - self._began
       progress = {'state': 'starting', 'wall_seconds': seconds}
-    if self._live:
-      self._live.update(self._panel(progress))
-    elif time.monotonic() >= self._next_line:
-      self._next_line = time.monotonic() + _LINE_PERIOD
-      self._console.print(
-        '  '.join(
-          f'{name} {value}' for name, value in _fields(progress) if value
-        ),
-        highlight=False,
-        soft_wrap=True,
-      )
+    fields = (f'{name} {value}' for name, value in _fields(progress) if value)
+    self._screen.show(self._panel(progress), '  '.join(fields))
 
   def _panel(self, progress: dict[str, Any]) -> rich_panel.Panel:
     grid = rich_table.Table.grid(padding=(0, 2))

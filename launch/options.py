@@ -46,7 +46,7 @@ _PRESET = flags.DEFINE_enum(
   None,
   sorted(sizes.PRESETS),
   'Sizes of both networks: small learns on a CPU (the default), paper wants an '
-  'accelerator.',
+  'accelerator, tiny is for tests.',
 )
 # Shorthands for fields of the configuration.
 _SHORTHANDS = {

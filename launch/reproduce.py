@@ -18,7 +18,6 @@ bootstrap.prepare()
 
 import numpy as np
 from rich import console as rich_console
-from rich import live as rich_live
 from rich import text as rich_text
 
 from ald_acme import progress
@@ -29,7 +28,6 @@ from launch.reproduction import jobs
 _ALL = 'all'
 _SEEDS, _SMALL_SEEDS = 5, 1
 _POLL = 0.25  # Seconds between looks at the processes.
-_LINE_PERIOD = 10.0  # Seconds between plain lines.
 _INTERRUPTED = 130  # Exit status after Ctrl-C, by convention.
 
 
@@ -168,33 +166,24 @@ def _run(pool: jobs.Pool, console: rich_console.Console) -> bool:
 
 
 class _Display:
-  """Shows where a pool stands; live on a terminal, lines elsewhere."""
+  """Shows where a pool stands, and its failures as they come."""
 
   def __init__(self, console: rich_console.Console):
     self._console = console
-    self._live = None
-    self._next_line = 0.0
+    self._screen = progress.Screen(console)
     self._failures_shown = 0
 
   def __enter__(self) -> '_Display':
-    if self._console.is_terminal:
-      self._live = rich_live.Live(
-        console=self._console, refresh_per_second=4, transient=True
-      )
-      self._live.start()
+    self._screen.__enter__()
     return self
 
-  def __exit__(self, *_):
-    if self._live:
-      self._live.stop()
+  def __exit__(self, *exception):
+    self._screen.__exit__(*exception)
 
   def show(self, pool: jobs.Pool):
     self.show_failures(pool)
-    if self._live:
-      self._live.update(rich_text.Text('\n  '.join(_state(pool))))
-    elif time.monotonic() >= self._next_line:
-      self._next_line = time.monotonic() + _LINE_PERIOD
-      self._console.print('  '.join(_state(pool)))
+    state = _state(pool)
+    self._screen.show(rich_text.Text('\n  '.join(state)), '  '.join(state))
 
   def show_failures(self, pool: jobs.Pool):
     """Prints those that are new."""

@@ -36,15 +36,7 @@ def make_run(tmp_path):
 
   def make(agent='ald', environment='i_maze', kwargs='size=5,limit=12'):
     config = ald_config.ALDConfig(
-      networks=sizes.NetworkSizes(
-        torso=8,
-        lstm=6,
-        gtrxl_width=8,
-        gtrxl_layers=1,
-        gtrxl_heads=2,
-        gtrxl_mlp=8,
-        gtrxl_memory=4,
-      ),
+      networks=dataclasses.replace(sizes.PRESETS['tiny'], lstm=6),
     )
     spec = acme.make_environment_spec(
       registry.make(environment, registry.parse_arguments(kwargs), 1, 0)

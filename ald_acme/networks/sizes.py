@@ -39,6 +39,17 @@ class NetworkSizes:
 
 
 PRESETS = {
+  # Learns little, and compiles in no time: for tests and first steps.
+  'tiny': NetworkSizes(
+    torso=8,
+    lstm=8,
+    gtrxl_width=8,
+    gtrxl_layers=1,
+    gtrxl_heads=2,
+    gtrxl_mlp=8,
+    gtrxl_memory=4,
+    image_channels=2,
+  ),
   'small': NetworkSizes(),
   # The learner of the paper's figures, for an accelerator.
   'paper': NetworkSizes(

@@ -15,7 +15,7 @@ from ald_acme.networks import sizes
 _CONFIG = ald_config.ALDConfig(
   envs_per_actor=1,
   unroll_length=5,
-  networks=sizes.NetworkSizes(8, 8, 8, 1, 2, 8, 4),
+  networks=sizes.PRESETS['tiny'],
 )
 
 

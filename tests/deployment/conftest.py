@@ -1,5 +1,6 @@
 """A policy to export, whose observation is of several parts and dtypes."""
 
+import dataclasses
 from typing import NamedTuple
 
 import acme
@@ -70,15 +71,7 @@ def networks():
   spec = acme.make_environment_spec(base.Stacked([Toy()]))
   made = ald_networks.make_default_networks(
     spec,
-    sizes.NetworkSizes(
-      torso=8,
-      lstm=6,
-      gtrxl_width=8,
-      gtrxl_layers=1,
-      gtrxl_heads=2,
-      gtrxl_mlp=8,
-      gtrxl_memory=4,
-    ),
+    dataclasses.replace(sizes.PRESETS['tiny'], lstm=6),
   )
   rng = np.random.default_rng(1)
   for network in (made.actor, made.learner):

@@ -71,8 +71,7 @@ class Fake:
   ids=['maze', 'toy'],
 )
 def test_specs_are_of_real_items(environment):
-  small = sizes.NetworkSizes(8, 8, 8, 1, 2, 8, 4)
-  config = ald_config.ALDConfig(networks=small)
+  config = ald_config.ALDConfig(networks=sizes.PRESETS['tiny'])
   spec = specs.make_environment_spec(environment)
   networks = ald_builder.ALDBuilder(config).make_networks(spec)
   unroll_spec = items.unroll_spec(

@@ -11,15 +11,7 @@ from ald_acme import types
 from ald_acme.environments import i_maze
 from ald_acme.networks import sizes
 
-SIZES = sizes.NetworkSizes(
-  torso=8,
-  lstm=8,
-  gtrxl_width=8,
-  gtrxl_layers=1,
-  gtrxl_heads=2,
-  gtrxl_mlp=8,
-  gtrxl_memory=4,
-)
+TINY = sizes.PRESETS['tiny']
 T, B = 5, 3
 
 
@@ -27,7 +19,7 @@ T, B = 5, 3
 def networks(request):
   tf.random.set_seed(1)
   spec = specs.make_environment_spec(i_maze.BatchedIMaze(size=5))
-  return own_networks.make_networks(request.param, spec, SIZES)
+  return own_networks.make_networks(request.param, spec, TINY)
 
 
 def _inputs(seed=0):
@@ -72,7 +64,7 @@ def test_steps_and_unrolls_agree(networks):
 
 def test_an_asymmetric_value_is_not_the_policys():
   spec = specs.make_environment_spec(i_maze.BatchedIMaze(size=5))
-  network = own_networks.make_networks('asymmetric', spec, SIZES).learner
+  network = own_networks.make_networks('asymmetric', spec, TINY).learner
   inputs, state = _inputs(), network.initial_state(B)
   before, _ = network.unroll(inputs, state)
   for variable in network.value.trainable_variables:

@@ -14,15 +14,7 @@ from ald_acme.environments import i_maze
 from ald_acme.networks import sizes
 
 T, E, A = 4, 3, 4
-_SIZES = sizes.NetworkSizes(
-  torso=8,
-  lstm=8,
-  gtrxl_width=8,
-  gtrxl_layers=1,
-  gtrxl_heads=2,
-  gtrxl_mlp=8,
-  gtrxl_memory=4,
-)
+_TINY = sizes.PRESETS['tiny']
 
 
 class _Writer:
@@ -71,7 +63,7 @@ def make_config():
   """Makes a config of small networks."""
   return lambda **kwargs: ald_config.ALDConfig(
     **{
-      'networks': _SIZES,
+      'networks': _TINY,
       'unroll_length': T,
       'envs_per_actor': E,
       'learner_learning_rate': 1e-2,

@@ -11,13 +11,13 @@ from agents import ald
 from ald_acme.environments import i_maze
 from ald_acme.networks import sizes
 
-SMALL = sizes.NetworkSizes(8, 8, 8, 1, 2, 8, 4)
+TINY = sizes.PRESETS['tiny']
 
 
 def _run(steps=200, limit=10, **kwargs):
   """Runs an agent; gives it, its counter and its log."""
   config = ald.ALDConfig(
-    **{'networks': SMALL, 'unroll_length': 5, 'dprl': 2.0, **kwargs}
+    **{'networks': TINY, 'unroll_length': 5, 'dprl': 2.0, **kwargs}
   )
   maze = i_maze.IMaze(size=5, limit=limit, seed=config.seed)
   spec = acme.make_environment_spec(maze)
@@ -62,7 +62,7 @@ def test_learns_a_maze_without_memory():
   # Only the way to the goals is asked for: any policy that finds them earns 1.
   maze_kwargs = {'size': 5, 'limit': 25, 'wrong_reward': 1.0}
   config = ald.ALDConfig(
-    networks=SMALL,
+    networks=TINY,
     learner_batch=4,
     unroll_length=20,
     learner_learning_rate=5e-3,
@@ -80,7 +80,7 @@ def test_learns_a_maze_without_memory():
 
 def test_wrong_environments_are_refused():
   spec = acme.make_environment_spec(i_maze.IMaze(size=5))
-  networks = ald.make_default_networks(spec, SMALL)
+  networks = ald.make_default_networks(spec, TINY)
   continuous = spec._replace(actions=specs.BoundedArray((2,), np.float32, 0, 1))
   with pytest.raises(ValueError, match=r'environment_spec\.actions'):
     ald.ALD(continuous, networks)
