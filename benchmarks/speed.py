@@ -26,6 +26,8 @@ sys.path.insert(0, _ROOT)
 
 _SECONDS = 20.0  # Of each measurement in a single process.
 _SYSTEM_FRAMES = 300_000
+_PATIENCE = 240.0  # Seconds that a measurement may take.
+_ATTEMPTS = 3
 
 
 def stock(learning: bool) -> float:
@@ -159,14 +161,23 @@ def _measure(name: str) -> float:
       TF_NUM_INTEROP_THREADS='1',
       OMP_NUM_THREADS='1',
     )
-  printed = subprocess.run(
-    [sys.executable, os.path.abspath(__file__), name],
-    check=True,
-    env=environment,
-    stdout=subprocess.PIPE,
-    text=True,
-  ).stdout
-  return float(printed.splitlines()[-1])
+  for _ in range(_ATTEMPTS):
+    try:
+      printed = subprocess.run(
+        [sys.executable, os.path.abspath(__file__), name],
+        check=True,
+        env=environment,
+        stdout=subprocess.PIPE,
+        text=True,
+        timeout=_PATIENCE,
+      ).stdout
+    except subprocess.TimeoutExpired:
+      # Acme's parallel readers share out a queue: sometimes none of them gets
+      # a whole batch, and the learner waits for ever.
+      print(f'{name} stands still; once more', flush=True)
+    else:
+      return float(printed.splitlines()[-1])
+  raise RuntimeError(f'{name} stood still {_ATTEMPTS} times.')
 
 
 def main():

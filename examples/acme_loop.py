@@ -2,8 +2,7 @@
 
 The actor writes to `queue`; the learner runner moves what is there to `learner`
 and `distill`; the learner and a distiller read those. Who writes waits while a
-table is full, who reads while it is empty: so each part has its own thread, and
-where one ends all do.
+table is full, who reads while it is empty: so each part has its own thread.
 """
 
 from concurrent import futures
@@ -11,11 +10,8 @@ import os
 import sys
 import threading
 
-if __package__ in (None, ''):  # Run as a script: the package is one folder up.
-  sys.path.insert(
-    0, os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-  )
-
+# In a clone what it imports lies one folder up.
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 from launch import bootstrap
 
 bootstrap.prepare()
@@ -31,25 +27,20 @@ from ald_acme.environments import i_maze
 from ald_acme.parameters import shared
 
 EPISODES = 3_000
-CONFIG = ald.ALDConfig(
-  envs_per_actor=1,  # As many as Acme's loop has.
-  unroll_length=20,
-  learner_batch=8,  # One environment's unroll is little to learn from.
-)
+# Acme's loop has one environment; one unroll of it is little to learn from.
+CONFIG = ald.ALDConfig(envs_per_actor=1, unroll_length=20, learner_batch=8)
 
 
 def main(episodes: int = EPISODES) -> dict[str, float]:
   """Trains on a small maze; gives Acme's counts."""
-  maze = i_maze.IMaze(size=5, seed=CONFIG.seed)
+  maze = i_maze.IMaze(size=5)
   spec = acme.make_environment_spec(maze)
   builder = ald.ALDBuilder(CONFIG)
   server = reverb.Server(builder.make_replay_tables(spec))
   client = reverb.Client(f'localhost:{server.port}')
   counter, stop = counting.Counter(), threading.Event()
-  # Each part changes the variables of its own networks.
-  acted, learned, read, distilled = (
-    builder.make_networks(spec) for _ in range(4)
-  )
+  # Each part changes the variables of its networks: nobody else's.
+  acted, learned, read, distilled = map(builder.make_networks, [spec] * 4)
 
   batches = builder.make_dataset_iterator(client, stop.is_set)
   learner = builder.make_learner(learned, batches, counter)
@@ -57,12 +48,9 @@ def main(episodes: int = EPISODES) -> dict[str, float]:
     read, client, learner, counter, should_stop=stop.is_set
   )
   parameters = builder.make_actor_parameters(acted)
+  attached = shared.SharedParameters.attach(parameters.handle())
   distiller = builder.make_distiller(
-    distilled,
-    shared.SharedParameters.attach(parameters.handle()),
-    client,
-    counter=counter,
-    should_stop=stop.is_set,
+    distilled, attached, client, counter=counter, should_stop=stop.is_set
   )
   adder = builder.make_adder(client, should_stop=stop.is_set)
   actor = builder.make_actor(acted.actor, adder, parameters)
@@ -72,13 +60,12 @@ def main(episodes: int = EPISODES) -> dict[str, float]:
   with futures.ThreadPoolExecutor() as pool:
     parts = [pool.submit(part.run) for part in (learner, runner, distiller)]
     for part in parts:
-      part.add_done_callback(lambda _: stop.set())
+      part.add_done_callback(lambda _: stop.set())  # Where one ends all do.
     try:
       while len(returns) < episodes and not stop.is_set():
         returns.append(loop.run_episode()['episode_return'])
         if len(returns) % 100 == 0:
-          mean = np.mean(returns[-100:])
-          print(f'{len(returns)} episodes, mean return {mean:.2f}', flush=True)
+          print(len(returns), 'episodes, mean return', np.mean(returns[-100:]))
     finally:
       stop.set()
   for part in parts:
