@@ -86,7 +86,7 @@ TASKS = {
     environment='i_maze',
     kwargs='size=15,limit=250',
     small_kwargs='size=5',
-    max_frames={'ald': 2_000_000, 'gtrxl': 1_200_000, 'lstm': 2_000_000},
+    max_frames={'ald': 2_000_000, 'gtrxl': 900_000, 'lstm': 2_000_000},
   ),
   'meta_fetch': Task(
     environment='meta_fetch',

@@ -1,0 +1,113 @@
+"""Trains an agent on many machines: a job of Slurm, or one of Vertex AI.
+
+Examples:
+  python launch/cluster.py --platform=slurm --num_actors=16 --time=2:00:00
+  python launch/cluster.py --platform=vertex_ai --workdir=runs/mine --dry_run
+"""
+
+import os
+import sys
+import time
+
+if __package__ in (None, ''):  # Run as a script: the package is one folder up.
+  sys.path.insert(
+    0, os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+  )
+
+from launch import bootstrap
+
+bootstrap.prepare()
+
+from absl import flags
+from rich import box
+from rich import console as rich_console
+from rich import table as rich_table
+
+from ald_acme.environments import registry
+from launch import command_line
+from launch import local
+from launch import options
+from launch.clusters import programs
+from launch.clusters import slurm
+from launch.clusters import vertex
+
+for _module in (options, slurm, vertex):
+  flags.adopt_module_key_flags(_module)
+
+_PLATFORM = flags.DEFINE_enum(
+  'platform', None, ('slurm', 'vertex_ai'), 'What runs the nodes.'
+)
+_DRY_RUN = flags.DEFINE_bool(
+  'dry_run', False, 'Write the files of the job, and submit nothing.'
+)
+
+
+def main():
+  launched = time.time()
+  if flags.FLAGS.environment == 'list':
+    print(registry.describe())
+    return
+  platform = command_line.require(_PLATFORM)
+  console = rich_console.Console(highlight=False, markup=False, soft_wrap=True)
+  if platform == 'slurm':
+    _slurm(launched, console)
+  else:
+    _vertex(launched, console)
+
+
+def _slurm(launched: float, console: rich_console.Console):
+  slurm.check(submits=not _DRY_RUN.value)
+  opts, folder, lock, checkpoint = local._prepare()
+  with lock:  # The job takes it as it begins.
+    program, _ = programs.make(
+      opts, folder, checkpoint.path if checkpoint else None, launched
+    )
+    # The job writes them anew when it begins; what cannot be written is said
+    # now.
+    tasks = slurm.write_nodes(program, folder)
+    parts = slurm.components(tasks)
+    script = slurm.write_script(folder, opts.agent, parts)
+  table = rich_table.Table('task', 'node', 'CPUs', 'ports', box=box.SIMPLE)
+  cpus = slurm.cpus()
+  for number, task in enumerate(tasks):
+    ports = ' '.join(map(str, task.ports))
+    table.add_row(str(number), task.name, str(cpus[task.pool]), ports)
+  console.print(table)
+  console.print(f'script: {script}')
+  if _DRY_RUN.value:
+    console.print(f'Nothing was submitted; to submit it: sbatch {script}')
+    return
+  job = slurm.submit(script)
+  console.print(f'Submitted job {job}; scancel {job} stops it.')
+  console.print(f'run: {folder.path}')
+
+
+def _vertex(launched: float, console: rich_console.Console):
+  vertex.check(submits=not _DRY_RUN.value)
+  opts, folder, lock, checkpoint = local._prepare()
+  with lock:
+    inside = vertex.folder_inside(folder)
+    if checkpoint:
+      checkpoint = checkpoint._replace(
+        path=os.path.join(inside.checkpoints, os.path.basename(checkpoint.path))
+      )
+    program, _ = programs.make(
+      opts, inside, checkpoint.path if checkpoint else None, launched
+    )
+    pools = vertex.pools(program)
+    path = vertex.write(program, pools, folder)
+  table = rich_table.Table(
+    'pool', 'nodes', 'replicas', 'machine', 'accelerator', box=box.SIMPLE
+  )
+  for pool in pools:
+    table.add_row(*pool.row())
+  console.print(table)
+  console.print(f'job and container: {path}')
+  if _DRY_RUN.value:
+    console.print('Nothing was submitted.')
+  else:
+    vertex.launch(program, pools, path)
+
+
+if __name__ == '__main__':
+  command_line.run(main)

@@ -1,0 +1,139 @@
+"""A run's program, as a cluster runs it."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import os
+import typing
+
+from agents import catalogue
+from ald_acme import run_folder
+from ald_acme.environments import registry
+from launch import command_line
+from launch.clusters import tasks
+
+if typing.TYPE_CHECKING:
+  from collections.abc import Mapping
+
+  import launchpad as lp
+
+  from launch import options
+
+# Machines that are alike, and the groups of nodes that run on them.
+POOLS = {
+  'replay': ('replay', 'counter', 'monitor'),
+  'actors': ('evaluator', 'actor'),
+  'learner': ('learner', 'learner_runner'),
+  'distill': ('distill',),
+}
+_PORTS = range(1024, 65536)
+
+
+def make(
+  opts: options.Options,
+  folder: run_folder.RunFolder,
+  checkpoint: str | None,
+  launched: float,
+) -> tuple[lp.Program, lp.CourierHandle]:
+  """The program of a run, and a handle of its monitor.
+
+  Distillers update memory of the node that holds the actor's parameters, so
+  they are one node here, which runs on one host.
+
+  Args:
+    opts: of the run.
+    folder: of the run, as its nodes see it.
+    checkpoint: path of the checkpoint to go on from, None to begin.
+    launched: when the run began, seconds since the epoch.
+  """
+  # Acme and Launchpad take seconds; bad input is refused before.
+  from agents import program as agents_program
+  from launch.clusters import colocation
+
+  builder = catalogue.make_builder(opts.agent, opts.config)
+  program, watcher = agents_program.DistributedAgent(
+    builder,
+    builder.make_networks,
+    functools.partial(
+      registry.make, opts.environment, opts.environment_arguments
+    ),
+    folder,
+    checkpoint,
+    launched,
+  ).build(opts.agent)
+  colocation.colocate(program, ('actor_parameters', 'distiller'), 'distill')
+  return program, watcher
+
+
+def pool_of(label: str) -> str:
+  """The pool that a group of nodes belongs to."""
+  return next(name for name, labels in POOLS.items() if label in labels)
+
+
+def write(
+  program: lp.Program,
+  folder: str,
+  base_port: int,
+  cpus: Mapping[str, int],
+) -> list[tasks.Task]:
+  """Writes a program's nodes for the tasks of a job.
+
+  Addresses are bound to a task and a port; which host that is the tasks find
+  in the variable `tasks.HOSTS`.
+
+  Args:
+    program: of `make`.
+    folder: existing folder for the files.
+    base_port: the first port; the nodes listen on it and on those after it.
+    cpus: of each task, by pool.
+
+  Returns:
+    The tasks, by pool.
+
+  Raises:
+    UsageError: if there are not enough ports.
+    RuntimeError: if a node cannot be pickled.
+  """
+  import launchpad as lp
+  from launchpad.launch import serialization
+
+  from agents import program as agents_program
+  from launch.clusters import addresses
+
+  resources = agents_program.local_resources(program)
+  ports = itertools.count(base_port)
+  table, functions = [], []
+  for pool, labels in POOLS.items():
+    for label in labels:
+      for index, node in enumerate(program.groups.get(label, ())):
+        node.launch_context.initialize(
+          lp.LaunchType.LOCAL_MULTI_PROCESSING, None, _leave_to_the_job
+        )
+        own = []
+        for address in node.addresses:
+          own.append(next(ports))
+          address.bind(addresses.HostPort(len(table), own[-1]))
+        environment = dict(resources[label].env)
+        if pool == 'learner':
+          environment['TF_NUM_INTRAOP_THREADS'] = str(cpus[pool])
+        table.append(
+          tasks.Task(f'{label}_{index}', pool, tuple(own), environment)
+        )
+        functions.append(node.function)
+  last = next(ports) - 1
+  if base_port not in _PORTS or last not in _PORTS:
+    raise command_line.UsageError(
+      f'base_port must leave {last - base_port + 1} ports from 1024 to 65535, '
+      f'but received {base_port}; choose another with --base_port.'
+    )
+  # A job may be reading the earlier ones.
+  path = tasks.functions_path(folder)
+  serialization.serialize_functions(f'{path}.tmp', 'the program', functions)
+  os.replace(f'{path}.tmp', path)
+  tasks.write(folder, table)
+  return table
+
+
+def _leave_to_the_job():
+  """What `lp.stop` does: the job sees in the run's folder that it is over."""

@@ -1,0 +1,253 @@
+"""A job of Slurm: its resources, its script, and how it is submitted."""
+
+from collections.abc import Sequence
+import dataclasses
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+
+from absl import flags
+
+from ald_acme import run_folder
+from launch import bootstrap
+from launch import command_line
+from launch.clusters import programs
+from launch.clusters import tasks
+
+_BASE_PORT = flags.DEFINE_integer(
+  'base_port',
+  23400,
+  'Slurm: the first of the ports that the nodes listen on. Two jobs on one '
+  'host need ports of their own.',
+)
+_PARTITION = flags.DEFINE_string(
+  'partition', None, "Slurm: where to run; by default the cluster's own choice."
+)
+_TIME = flags.DEFINE_string(
+  'time',
+  None,
+  'Slurm: time limit, such as 2:00:00. A job that reaches it saves a '
+  'checkpoint first.',
+)
+_CPUS = flags.DEFINE_integer(
+  'cpus', 1, 'Slurm: CPUs of each task.', lower_bound=1
+)
+_LEARNER_CPUS = flags.DEFINE_integer(
+  'learner_cpus',
+  None,
+  'Slurm: CPUs of the learner and of its runner; by default as the others.',
+  lower_bound=1,
+)
+_LEARNER_GRES = flags.DEFINE_string(
+  'learner_gres',
+  None,
+  'Slurm: accelerators of the host of learner and runner, such as gpu:1.',
+)
+_DISTILL_CPUS = flags.DEFINE_integer(
+  'distill_cpus',
+  None,
+  'Slurm: CPUs of the task that runs all distillers and their parameters; by '
+  'default as the others.',
+  lower_bound=1,
+)
+_SBATCH = flags.DEFINE_multi_string(
+  'sbatch',
+  [],
+  'Slurm: another option for sbatch, such as --sbatch=--account=mine; may be '
+  'given several times.',
+)
+_OF_THE_JOB = (  # What the job must be told again.
+  _BASE_PORT,
+  _CPUS,
+  _LEARNER_CPUS,
+  _LEARNER_GRES,
+  _DISTILL_CPUS,
+)
+_WARNING = 90  # Seconds between the warning and the end at a time limit.
+
+
+@dataclasses.dataclass(frozen=True)
+class Component:
+  """Tasks of a job that need the same.
+
+  Attributes:
+    tasks: how many, with successive numbers.
+    cpus: of each task.
+    gres: accelerators of the host that runs them, None for none.
+  """
+
+  tasks: int
+  cpus: int
+  gres: str | None
+
+
+def folder_of(run: run_folder.RunFolder) -> str:
+  """The folder of a job's files within its run's."""
+  return os.path.join(run.path, 'slurm')
+
+
+def cpus() -> dict[str, int]:
+  """CPUs of each task, by pool, as the flags give them."""
+  return {pool: wanted[0] for pool, wanted in _resources().items()}
+
+
+def write_nodes(program, run: run_folder.RunFolder) -> list[tasks.Task]:
+  """Writes a program's nodes; see `programs.write`."""
+  os.makedirs(folder_of(run), exist_ok=True)
+  return programs.write(program, folder_of(run), _BASE_PORT.value, cpus())
+
+
+def components(table: Sequence[tasks.Task]) -> list[Component]:
+  """The tasks by what they need; one component if they all need the same.
+
+  Args:
+    table: of `write_nodes`.
+  """
+  resources = _resources()
+  found = []
+  for task in table:
+    wanted = resources[task.pool]
+    if found and (found[-1].cpus, found[-1].gres) == wanted:
+      found[-1] = dataclasses.replace(found[-1], tasks=found[-1].tasks + 1)
+    else:
+      found.append(Component(1, *wanted))
+  return found
+
+
+def _resources() -> dict[str, tuple[int, str | None]]:
+  """CPUs and accelerators of a task, by pool."""
+  usual = _CPUS.value
+  special = {
+    'learner': (_LEARNER_CPUS.value or usual, _LEARNER_GRES.value),
+    'distill': (_DISTILL_CPUS.value or usual, None),
+  }
+  return {pool: special.get(pool, (usual, None)) for pool in programs.POOLS}
+
+
+def check(submits: bool):
+  """Checks what can be checked before any file is written.
+
+  Args:
+    submits: whether the job is to be submitted.
+
+  Raises:
+    UsageError: if an option is wrong.
+    ValueError: if Slurm is not there, or does not answer.
+  """
+  for option in _SBATCH.value:
+    if not option.startswith('--'):
+      raise command_line.UsageError(
+        f'sbatch must be an option of sbatch, but received {option!r}; give '
+        'for instance --sbatch=--account=mine.'
+      )
+  if not submits:
+    return
+  if shutil.which('sbatch') is None:
+    raise ValueError(
+      'sbatch is not on the PATH; run this where jobs are submitted from, or '
+      'give --dry_run to write the files alone.'
+    )
+  if _PARTITION.value is not None:
+    known = _slurm('sinfo', '--noheader', '--format=%R').split()
+    for name in _PARTITION.value.split(','):
+      if name not in known:
+        raise command_line.UsageError(
+          f'partition must be one of {", ".join(sorted(set(known)))}, but '
+          f'received {name!r}.'
+        )
+
+
+def write_script(
+  run: run_folder.RunFolder, name: str, parts: Sequence[Component]
+) -> str:
+  """Writes the script of a job and returns its path.
+
+  Args:
+    run: whose nodes are written.
+    name: of the job.
+    parts: of `components`; more than one make a heterogeneous job.
+  """
+  path = os.path.join(folder_of(run), 'job.sh')
+  # In a file's name % stands for a number of the job.
+  output = os.path.join(folder_of(run), 'job-').replace('%', '%%') + '%j.out'
+  whole = [f'--job-name={name}', f'--output={output}', '--open-mode=append']
+  # The signal is for the script alone: it is the script that stops the nodes.
+  each = ['--requeue', f'--signal=B:TERM@{_WARNING}']
+  for flag in (_PARTITION, _TIME):
+    if flag.value is not None:
+      each.append(f'--{flag.name}={flag.value}')
+  each += _SBATCH.value
+  lines = ['#!/bin/bash', *map(_directive, whole)]
+  for number, part in enumerate(parts):
+    if number:
+      lines.append('#SBATCH hetjob')
+    lines += map(_directive, [*each, *_options(part)])
+  command = [sys.executable, '-m', 'launch.clusters.slurm_job']
+  command.append(f'--workdir={run.path}')
+  command += [
+    f'--{flag.name}={flag.value}'
+    for flag in _OF_THE_JOB
+    if flag.value is not None
+  ]
+  root = shlex.quote(bootstrap.ROOT)
+  lines += [
+    f'export PYTHONPATH={root}"${{PYTHONPATH:+:$PYTHONPATH}}"',
+    f'exec {shlex.join(command)}',
+  ]
+  with open(path, 'w', encoding='utf-8') as file:
+    file.write('\n'.join(lines) + '\n')
+  return path
+
+
+def step(parts: Sequence[Component], command: Sequence[str]) -> list[str]:
+  """The command line that runs a command in each task of a job."""
+  # Where a task fails the job itself sees to the end of the others.
+  common = ['--mpi=none', '--input=none', '--wait=0', '--kill-on-bad-exit=0']
+  line = ['srun']
+  for number, part in enumerate(parts):
+    if len(parts) > 1:
+      line += [':'] if number else []
+      line.append(f'--het-group={number}')
+    line += [*common, *_options(part), *command]
+  return line
+
+
+def _options(part: Component) -> list[str]:
+  options = [f'--ntasks={part.tasks}', f'--cpus-per-task={part.cpus}']
+  if part.gres is not None:  # Tasks that share it must be on its host.
+    options += ['--nodes=1', f'--gres={part.gres}']
+  return options
+
+
+def _directive(option: str) -> str:
+  """The line of a script that gives an option to sbatch."""
+  if set(option) & set(' \t#;\'"\\'):
+    escaped = option.replace('\\', '\\\\').replace('"', '\\"')
+    option = f'"{escaped}"'
+  return f'#SBATCH {option}'
+
+
+def submit(script: str) -> str:
+  """Submits a job and returns its number.
+
+  Raises:
+    ValueError: if Slurm refuses it, with what it says.
+  """
+  # The cluster's name may follow.
+  return _slurm('sbatch', '--parsable', script).strip().split(';')[0]
+
+
+def _slurm(*command: str) -> str:
+  """What a command of Slurm prints."""
+  try:
+    done = subprocess.run(
+      command, capture_output=True, text=True, check=False, timeout=60
+    )
+  except (OSError, subprocess.TimeoutExpired) as error:
+    raise ValueError(f'{command[0]} cannot be run: {error}') from error
+  if done.returncode:
+    said = done.stderr.strip() or 'it does not say why'
+    raise ValueError(f'{command[0]} ended with {done.returncode}: {said}')
+  return done.stdout

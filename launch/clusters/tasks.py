@@ -1,0 +1,71 @@
+"""The table of a program's nodes, as the tasks of a job read it.
+
+Imports little: every task of a job reads it before its node begins.
+"""
+
+from collections.abc import Sequence
+import dataclasses
+import importlib.util
+import os
+import sys
+
+from ald_acme import files
+
+# Variable that names the host of each task, in the table's order, with commas.
+HOSTS = 'ALD_TASK_HOSTS'
+_FUNCTIONS, _TABLE = 'nodes.pkl', 'nodes.json'
+_ENTRY = ('nodes', 'python', 'process_entry.py')
+
+
+@dataclasses.dataclass(frozen=True)
+class Task:
+  """A task of a job: it runs one node.
+
+  Attributes:
+    name: of the node, such as 'actor_3'.
+    pool: of machines that are alike, one of `programs.POOLS`.
+    ports: on which the node listens.
+    environment: variables that it needs.
+  """
+
+  name: str
+  pool: str
+  ports: tuple[int, ...]
+  environment: dict[str, str]
+
+
+def functions_path(folder: str) -> str:
+  """The file of the nodes' functions, pickled in the order of the table."""
+  return os.path.join(folder, _FUNCTIONS)
+
+
+def table_path(folder: str) -> str:
+  """The file that `write` makes."""
+  return os.path.join(folder, _TABLE)
+
+
+def write(folder: str, tasks: Sequence[Task]):
+  """Writes the table; the number of a task is its place in it."""
+  files.write_json(
+    table_path(folder), [dataclasses.asdict(task) for task in tasks]
+  )
+
+
+def read(folder: str) -> list[Task]:
+  """The tasks of a table that `write` made."""
+  return [
+    Task(**{**fields, 'ports': tuple(fields['ports'])})
+    for fields in files.read_json(table_path(folder))
+  ]
+
+
+def command(functions: str, number: int) -> list[str]:
+  """Launchpad's own entry of a process, for one of some pickled functions."""
+  package = importlib.util.find_spec('launchpad')  # Does not import it.
+  entry = os.path.join(package.submodule_search_locations[0], *_ENTRY)
+  return [
+    sys.executable,
+    entry,
+    f'--data_file={functions}',
+    f'--lp_task_id={number}',
+  ]
