@@ -10,7 +10,6 @@ import typing
 from agents import catalogue
 from ald_acme import run_folder
 from ald_acme.environments import registry
-from launch import command_line
 from launch.clusters import tasks
 
 if typing.TYPE_CHECKING:
@@ -27,7 +26,6 @@ POOLS = {
   'learner': ('learner', 'learner_runner'),
   'distill': ('distill',),
 }
-_PORTS = range(1024, 65536)
 
 
 def make(
@@ -47,6 +45,7 @@ def make(
     checkpoint: path of the checkpoint to go on from, None to begin.
     launched: when the run began, seconds since the epoch.
   """
+  os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
   # Acme and Launchpad take seconds; bad input is refused before.
   from agents import program as agents_program
   from launch.clusters import colocation
@@ -92,7 +91,6 @@ def write(
     The tasks, by pool.
 
   Raises:
-    UsageError: if there are not enough ports.
     RuntimeError: if a node cannot be pickled.
   """
   import launchpad as lp
@@ -121,12 +119,6 @@ def write(
           tasks.Task(f'{label}_{index}', pool, tuple(own), environment)
         )
         functions.append(node.function)
-  last = next(ports) - 1
-  if base_port not in _PORTS or last not in _PORTS:
-    raise command_line.UsageError(
-      f'base_port must leave {last - base_port + 1} ports from 1024 to 65535, '
-      f'but received {base_port}; choose another with --base_port.'
-    )
   # A job may be reading the earlier ones.
   path = tasks.functions_path(folder)
   serialization.serialize_functions(f'{path}.tmp', 'the program', functions)

@@ -21,6 +21,8 @@ _BASE_PORT = flags.DEFINE_integer(
   23400,
   'Slurm: the first of the ports that the nodes listen on. Two jobs on one '
   'host need ports of their own.',
+  lower_bound=1024,
+  upper_bound=60_000,  # Leaves room for those after it.
 )
 _PARTITION = flags.DEFINE_string(
   'partition', None, "Slurm: where to run; by default the cluster's own choice."

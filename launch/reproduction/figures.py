@@ -92,7 +92,7 @@ TASKS = {
     environment='meta_fetch',
     kwargs='',
     small_kwargs='limit=20',
-    max_frames={'ald': 1_000_000, 'gtrxl': 1_000_000, 'lstm': 1_000_000},
+    max_frames={'ald': 800_000, 'gtrxl': 800_000, 'lstm': 800_000},
     solvable=False,
   ),
 }
