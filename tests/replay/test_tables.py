@@ -37,7 +37,7 @@ class Pump:
       shapes=SPEC.shape,
       max_in_flight_samples_per_worker=1,
       num_workers_per_iterator=1,
-      rate_limiter_timeout_ms=100,
+      rate_limiter_timeout_ms=200,
     )
     options = tf.data.Options()
     options.autotune.enabled = False  # Or an iterator ends after a minute.
@@ -51,7 +51,7 @@ class Pump:
       self._begun += 1
       self._stream.create_item(self._table, 1.0, self._stream.history[-1])
       try:
-        self._stream.flush(0, timeout_ms=100)
+        self._stream.flush(0, timeout_ms=200)
       except reverb.errors.DeadlineExceededError:
         break
     return self.counts()[0]

@@ -64,23 +64,23 @@ def _read(path):
         'ald': ('ald', 600_000, {}),
         'gtrxl': ('gtrxl', 600_000, {'evaluation_period': 10.0}),
         'lstm': ('lstm', 2_000_000, {}),
-        'asymmetric': ('asymmetric', 1_200_000, {}),
+        'asymmetric': ('asymmetric', 600_000, {}),
       },
     ),
     (
       'i_maze_15',
       {
         'ald': ('ald', 2_000_000, {}),
-        'gtrxl': ('gtrxl', 2_000_000, {'evaluation_period': 10.0}),
+        'gtrxl': ('gtrxl', 900_000, {'evaluation_period': 10.0}),
         'lstm': ('lstm', 2_000_000, {}),
       },
     ),
     (
       'meta_fetch',
       {
-        'ald': ('ald', 1_200_000, {}),
-        'gtrxl': ('gtrxl', 1_200_000, {'evaluation_period': 10.0}),
-        'lstm': ('lstm', 1_200_000, {}),
+        'ald': ('ald', 800_000, {}),
+        'gtrxl': ('gtrxl', 800_000, {'evaluation_period': 10.0}),
+        'lstm': ('lstm', 800_000, {}),
       },
     ),
     (
@@ -88,6 +88,7 @@ def _read(path):
       {
         'ald_dprl_0.5': ('ald', 600_000, {'dprl': 0.5}),
         'ald_dprl_1': ('ald', 600_000, {'dprl': 1.0}),
+        'ald_dprl_4': ('ald', 600_000, {'dprl': 4.0}),
         'ald': ('ald', 600_000, {}),
         'ald_dprl_16': ('ald', 600_000, {'dprl': 16.0}),
       },
