@@ -1,0 +1,103 @@
+"""The examples, each for a short while."""
+
+import dataclasses
+import importlib
+import os
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from ald_acme.networks import sizes
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(__file__)))
+EXAMPLES = os.path.join(ROOT, 'examples')
+
+
+@pytest.fixture
+def example(monkeypatch):
+  """Imports an example by name; its default networks become tiny."""
+
+  def load(name):
+    monkeypatch.syspath_prepend(EXAMPLES)
+    module = importlib.import_module(name)
+    tiny = dataclasses.replace(module.CONFIG, networks=sizes.PRESETS['tiny'])
+    monkeypatch.setattr(module, 'CONFIG', tiny)
+    return module
+
+  return load
+
+
+def test_acme_loop(example):
+  module = example('acme_loop')
+  counts = module.main(episodes=40)
+  assert counts['episodes'] == 40
+  # The step from an episode to the next is a step of an unroll, too.
+  steps = counts['steps'] + counts['episodes'] - 1
+  config = module.CONFIG
+  # What was on its way at the end is in no count.
+  assert abs(counts['unrolls'] - steps // config.unroll_length) <= 1
+  updates = counts['unrolls'] // config.learner_batch
+  assert updates >= 1
+  assert abs(counts['learner_updates'] - updates) <= 1
+  due = config.samples_per_insert * counts['unrolls']
+  assert abs(counts['actor_updates'] - due) <= 3
+
+
+def test_own_networks(example):
+  agent = example('own_networks').main(episodes=100)
+  variables, (updates,) = agent.get_variables(['actor', 'updates'])
+  assert updates > 0
+  # 54 cells, 4 actions and a reward; the GRU's three gates; 4 logits, a value.
+  torso, gru, head = 59 * 32 + 32, 3 * (32 * 32 + 32 * 32 + 32), 32 * 5 + 5
+  assert sum(variable.size for variable in variables) == torso + gru + head
+
+
+def test_own_core_keeps_the_interface(example):
+  import tensorflow as tf
+
+  core = example('own_networks').GRU(5)
+  inputs = tf.random.stateless_normal([4, 2, 3], [0, 0])
+  reset = tf.constant([[0, 0], [0, 0], [1, 0], [0, 0]]) > 0
+  outputs, last = core.unroll(inputs, reset, core.initial_state(2))
+
+  state = core.initial_state(2)
+  for t in range(4):
+    if t == 2:  # The first of the two forgets.
+      state = tf.stack([tf.zeros(5), state[1]])
+    output, state = core(inputs[t], state)
+    np.testing.assert_allclose(outputs[t], output, atol=1e-6)
+  np.testing.assert_allclose(last, state, atol=1e-6)
+
+
+_PROGRAM = """
+import dataclasses, sys
+sys.path.insert(0, sys.argv[1])
+import launchpad_program
+from ald_acme.networks import sizes
+
+config = dataclasses.replace(
+    launchpad_program.CONFIG, envs_per_actor=4, unroll_length=10, max_frames=0,
+    evaluation_episodes=10, networks=sizes.PRESETS['tiny'])
+launchpad_program.main(config, 'local_mt')
+"""
+
+
+def test_launchpad_program(tmp_path):
+  with subprocess.Popen(
+    [sys.executable, '-c', _PROGRAM, EXAMPLES],
+    cwd=tmp_path,
+    stdout=subprocess.PIPE,
+    stderr=subprocess.DEVNULL,
+    text=True,
+  ) as program:
+    try:
+      rows = (line for line in program.stdout if '[Elsewhere]' in line)
+      # It has the parameters, and the counts as they grow.
+      found = (re.search(r'Learner Updates = (\d+)', row) for row in rows)
+      assert any(match and int(match.group(1)) > 0 for match in found)
+    finally:
+      # Threads cannot be ended from outside while they wait for one another.
+      program.kill()
