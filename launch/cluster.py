@@ -83,17 +83,16 @@ def _slurm(launched: float, console: rich_console.Console):
 
 
 def _vertex(launched: float, console: rich_console.Console):
+  if flags.FLAGS.resume:
+    raise command_line.UsageError(
+      '--resume is not for --platform=vertex_ai: the checkpoints are in the '
+      'bucket; leave it out, or choose --platform=slurm.'
+    )
   vertex.check(submits=not _DRY_RUN.value)
-  opts, folder, lock, checkpoint = local._prepare()
+  opts, folder, lock, _ = local._prepare()
   with lock:
     inside = vertex.folder_inside(folder)
-    if checkpoint:
-      checkpoint = checkpoint._replace(
-        path=os.path.join(inside.checkpoints, os.path.basename(checkpoint.path))
-      )
-    program, _ = programs.make(
-      opts, inside, checkpoint.path if checkpoint else None, launched
-    )
+    program, _ = programs.make(opts, inside, None, launched)
     pools = vertex.pools(program)
     path = vertex.write(program, pools, folder)
   table = rich_table.Table(

@@ -118,8 +118,8 @@ def check(submits: bool):
   if importlib.util.find_spec('xmanager') is None:
     raise ValueError(
       'the package xmanager is not installed, through which Launchpad reaches '
-      "Vertex AI; install it with: pip install 'ald-acme[cluster]' (in an "
-      'environment of its own), or give --dry_run to write the files alone.'
+      "Vertex AI; install it with: pip install 'ald-acme[cluster]', or give "
+      '--dry_run to write the files alone.'
     )
   if _BUCKET not in os.environ:
     raise ValueError(
@@ -267,11 +267,9 @@ def _dockerfile() -> str:
 # One image for each worker pool, built in this folder:
 #   docker build --build-arg=POOL=workerpool0 --tag=... .
 FROM python:{version}
-# Through xmanager Launchpad ends the job; what it would install anew of the
-# pinned packages is put right by what comes after it.
-RUN python -m pip install xmanager==0.1.3
 COPY requirements.txt .
-RUN python -m pip install -r requirements.txt
+# With xmanager comes what Launchpad ends the job with.
+RUN python -m pip install -r requirements.txt xmanager==0.1.3
 COPY code /code
 ARG POOL
 COPY ${{POOL}}/job.pkl /code/

@@ -1,0 +1,303 @@
+"""Cluster launches up to the point where a cluster is needed."""
+
+import json
+import os
+import pickle
+import shlex
+
+import pytest
+
+from launch.clusters import tasks
+
+_SMALL = ('--platform=slurm', '--dry_run', '--num_actors=2')
+
+
+@pytest.fixture(autouse=True)
+def few_words(monkeypatch):
+  monkeypatch.setenv('TF_CPP_MIN_LOG_LEVEL', '2')
+
+
+@pytest.fixture
+def commands(tmp_path, monkeypatch):
+  """Makes commands that come before all others on the PATH."""
+  folder = tmp_path / 'bin'
+  folder.mkdir()
+  monkeypatch.setenv('PATH', f'{folder}:{os.environ["PATH"]}')
+
+  def make(name, *lines):
+    path = folder / name
+    path.write_text('\n'.join(['#!/bin/sh', *lines, '']))
+    path.chmod(0o755)
+
+  return make
+
+
+def _directives(script):
+  """Options for sbatch, a list for each component of the job."""
+  components = [[]]
+  with open(script, encoding='utf-8') as file:
+    for line in file:
+      if line.startswith('#SBATCH '):
+        (option,) = shlex.split(line)[1:]
+        if option == 'hetjob':
+          components.append([])
+        else:
+          components[-1].append(option)
+  return components
+
+
+def test_one_group_by_default(launch, tmp_path):
+  done = launch('cluster.py', *_SMALL, '--workdir=run', '--num_distillers=2')
+  assert done.status == 0, done.error
+  folder = tmp_path / 'run' / 'slurm'
+  assert f'sbatch {folder}/job.sh' in done.out
+  (options,) = _directives(folder / 'job.sh')
+  table = tasks.read(str(folder))
+  # replay, counter, monitor, evaluator, 2 actors, learner, runner, distillers.
+  assert len(table) == 9
+  assert '--ntasks=9' in options and '--cpus-per-task=1' in options
+  assert '--requeue' in options and '--signal=B:TERM@90' in options
+  assert f'--output={folder}/job-%j.out' in options
+  assert not [o for o in options if o.startswith(('--partition', '--gres'))]
+  assert [task.name for task in table if task.pool == 'distill'] == [
+    'distill_0'
+  ]
+  ports = [port for task in table for port in task.ports]
+  assert ports == list(range(23400, 23400 + len(ports)))
+  # Parameters and two distillers each serve on a port of their own.
+  assert len(table[-1].ports) == 3
+  assert not [task for task in table if 'actor_' in task.name and task.ports]
+  learns = {
+    t.name for t in table if 'CUDA_VISIBLE_DEVICES' not in t.environment
+  }
+  assert learns == {'learner_0', 'learner_runner_0'}
+  with open(tmp_path / 'run' / 'config.json', encoding='utf-8') as file:
+    assert json.load(file)['config']['num_actors'] == 2
+
+
+def test_functions_know_each_others_addresses(launch, tmp_path, monkeypatch):
+  done = launch('cluster.py', *_SMALL, '--workdir=run', '--base_port=30000')
+  assert done.status == 0, done.error
+  folder = str(tmp_path / 'run' / 'slurm')
+  table = tasks.read(folder)
+  with open(tasks.functions_path(folder), 'rb') as file:
+    functions = pickle.load(file)
+  assert len(functions) == len(table)
+  hosts = [f'host{number}' for number in range(len(table))]
+  monkeypatch.setenv('ALD_TASK_HOSTS', ','.join(hosts))
+  served = {}
+  for number, (task, function) in enumerate(zip(table, functions)):
+    node = function.__self__
+    found = [address.resolve() for address in node.addresses]
+    assert found == [f'host{number}:{port}' for port in task.ports]
+    served[task.name] = found
+  # What an actor is given: replay, parameters, counter and monitor.
+  actor = functions[[task.name for task in table].index('actor_0')].__self__
+  known = [handle._address.resolve() for handle in actor.input_handles]
+  assert known == [
+    served['replay_0'][0],
+    served['distill_0'][0],
+    served['counter_0'][0],
+    served['monitor_0'][0],
+  ]
+
+
+def test_groups_that_need_different_machines(launch, tmp_path):
+  done = launch(
+    'cluster.py',
+    *_SMALL,
+    '--workdir=my run',
+    '--cpus=2',
+    '--learner_cpus=8',
+    '--learner_gres=gpu:1',
+    '--distill_cpus=5',
+    '--partition=long',
+    '--time=2:00:00',
+    '--sbatch=--account=mine',
+    '--sbatch=--comment=two words',
+  )
+  assert done.status == 0, done.error
+  folder = tmp_path / 'my run' / 'slurm'
+  first, learner, distill = _directives(folder / 'job.sh')
+  assert f'--output={folder}/job-%j.out' in first
+  for options in (first, learner, distill):
+    assert {
+      '--partition=long',
+      '--time=2:00:00',
+      '--account=mine',
+      '--comment=two words',
+    } <= set(options)
+  assert {'--ntasks=6', '--cpus-per-task=2'} <= set(first)
+  assert {
+    '--ntasks=2',
+    '--cpus-per-task=8',
+    '--gres=gpu:1',
+    '--nodes=1',
+  } <= set(learner)
+  assert {'--ntasks=1', '--cpus-per-task=5'} <= set(distill)
+  # Tasks are numbered through the components, in the table's order.
+  table = tasks.read(str(folder))
+  pools = [task.pool for task in table]
+  assert pools == ['replay'] * 3 + ['actors'] * 3 + ['learner'] * 2 + [
+    'distill'
+  ]
+  assert table[6].environment['TF_NUM_INTRAOP_THREADS'] == '8'
+  # The job is told the same again.
+  script = (folder / 'job.sh').read_text()
+  (last,) = [x for x in script.splitlines() if x.startswith('exec ')]
+  assert {
+    f'--workdir={tmp_path}/my run',
+    '--learner_gres=gpu:1',
+    '--distill_cpus=5',
+  } <= set(shlex.split(last))
+
+
+def test_agents_without_distillers(launch, tmp_path):
+  done = launch('cluster.py', *_SMALL, '--workdir=run', '--agent=lstm')
+  assert done.status == 0, done.error
+  table = tasks.read(str(tmp_path / 'run' / 'slurm'))
+  assert 'distill' not in {task.pool for task in table}
+  assert len(table) == 8
+
+
+def test_submits(launch, commands, tmp_path):
+  run = tmp_path / 'run'
+  commands('sinfo', 'echo main', 'echo "long"')
+  commands(
+    'sbatch',
+    f'echo "$@" > {tmp_path}/called',
+    f'flock --nonblock {run}/.lock true || echo locked >> {tmp_path}/called',
+    'echo "42;cluster"',
+  )
+  done = launch(
+    'cluster.py', '--platform=slurm', '--workdir=run', '--partition=long'
+  )
+  assert done.status == 0, done.error
+  assert 'Submitted job 42' in done.out
+  called = (tmp_path / 'called').read_text().splitlines()
+  # The job takes the lock: by then it must be free.
+  assert called == [f'--parsable {run}/slurm/job.sh']
+
+
+def test_what_slurm_refuses(launch, commands):
+  commands('sbatch', 'echo "sbatch: error: Invalid account" >&2', 'exit 1')
+  done = launch('cluster.py', '--platform=slurm', '--workdir=run')
+  assert done.status == 1
+  assert 'Invalid account' in done.refusal()
+
+
+@pytest.mark.parametrize(
+  'flags,status,texts',
+  [
+    (('--platform=pbs',), 2, ('platform', 'pbs', 'slurm', 'vertex_ai')),
+    ((), 2, ('--platform',)),
+    (('--platform=slurm',), 1, ('sbatch', '--dry_run')),
+    (
+      ('--platform=slurm', '--dry_run', '--sbatch=account=x'),
+      2,
+      ('sbatch', 'account=x', '--sbatch=--account'),
+    ),
+    (('--platform=slurm', '--dry_run', '--cpus=0'), 2, ('cpus', '0')),
+    (('--platform=slurm', '--dry_run', '--base_port=80'), 2, ('base_port',)),
+    (
+      ('--platform=slurm', '--dry_run', '--workdir=file/run'),
+      1,
+      ('workdir', 'file/run', 'cannot be written'),
+    ),
+    (
+      ('--platform=slurm', '--dry_run', '--environment=pong'),
+      2,
+      ('environment', 'pong'),
+    ),
+    (('--platform=slurm', '--dry_run', '--resume'), 2, ('--workdir',)),
+    (('--platform=vertex_ai',), 1, ('xmanager', 'install', '--dry_run')),
+    (
+      ('--platform=vertex_ai', '--resume', '--workdir=run'),
+      2,
+      ('--resume', 'vertex_ai', 'slurm'),
+    ),
+    (('--platform=vertex_ai', '--accelerator=abacus'), 2, ('abacus', 't4')),
+  ],
+)
+def test_bad_input(flags, status, texts, launch, tmp_path, monkeypatch):
+  monkeypatch.setenv('PATH', str(tmp_path))
+  (tmp_path / 'file').write_text('')
+  done = launch('cluster.py', *flags)
+  assert done.status == status, done.error
+  for text in texts:
+    assert text in done.refusal()
+  assert os.listdir(tmp_path) == ['file']
+
+
+def test_unknown_partition(launch, commands, tmp_path):
+  commands('sinfo', 'echo main')
+  commands('sbatch', f'touch {tmp_path}/called')
+  done = launch('cluster.py', '--platform=slurm', '--partition=mian')
+  assert done.status == 2
+  assert "'mian'" in done.refusal() and 'main' in done.refusal()
+  assert os.listdir(tmp_path) == ['bin']
+
+
+def test_a_run_that_is_there_is_left_alone(launch, tmp_path):
+  (tmp_path / 'run').mkdir()
+  (tmp_path / 'run' / 'config.json').write_text('{"precious": true}')
+  done = launch('cluster.py', *_SMALL, '--workdir=run')
+  assert done.status == 1
+  assert 'holds another run' in done.refusal()
+  assert os.listdir(tmp_path / 'run') == ['config.json']
+
+
+def test_help_names_the_flags(launch):
+  done = launch('cluster.py', '--help')
+  assert done.status == 0
+  for flag in ('--platform', '--dprl', '--base_port', '--accelerator'):
+    assert flag in done.out
+
+
+@pytest.mark.parametrize(
+  'flags,nodes,distill_machine',
+  [
+    (('--num_actors=1',), 8, 'n1-highcpu-16'),
+    (('--num_actors=40', '--num_distillers=20'), 47, 'n1-highcpu-32'),
+    (('--agent=gtrxl', '--num_actors=3'), 9, None),
+  ],
+)
+def test_jobs_of_vertex_ai(flags, nodes, distill_machine, launch, tmp_path):
+  done = launch(
+    'cluster.py', '--platform=vertex_ai', '--dry_run', '--workdir=run', *flags
+  )
+  assert done.status == 0, done.error
+  folder = tmp_path / 'run' / 'vertex_ai'
+  with open(folder / 'custom_job.json', encoding='utf-8') as file:
+    pools = json.load(file)['jobSpec']['workerPoolSpecs']
+  # Vertex AI takes four pools, and one replica in the first.
+  assert len(pools) <= 4
+  replicas = [pool['replicaCount'] for pool in pools]
+  assert replicas[0] == 1 and sum(replicas) == nodes and min(replicas) > 0
+  accelerated = [p for p in pools if 'acceleratorType' in p['machineSpec']]
+  assert [p['replicaCount'] for p in accelerated] == [2]  # Learner, runner.
+  if distill_machine:
+    assert pools[0]['machineSpec']['machineType'] == distill_machine
+  for number, pool in enumerate(pools):
+    assert pool['containerSpec']['imageUri'].endswith(f'workerpool{number}')
+    assert f'workerpool{number}' in done.out
+    # A replica's index is that of its node's function.
+    with open(folder / f'workerpool{number}' / 'job.pkl', 'rb') as file:
+      assert len(pickle.load(file)) == pool['replicaCount']
+  assert {'ald_acme', 'agents', 'launch', 'process_entry.py'} <= set(
+    os.listdir(folder / 'code')
+  )
+  assert not {'runs', '.git', '.venv', 'tests'} & set(
+    os.listdir(folder / 'code')
+  )
+  recipe = (folder / 'Dockerfile').read_text()
+  assert 'FROM python:3.10' in recipe and 'requirements.txt' in recipe
+  assert 'dm-launchpad==0.5.0' in (folder / 'requirements.txt').read_text()
+
+
+def test_more_distillers_than_a_machine_has_cores(launch):
+  done = launch(
+    'cluster.py', '--platform=vertex_ai', '--dry_run', '--num_distillers=96'
+  )
+  assert done.status == 2
+  assert 'num_distillers' in done.refusal() and '96' in done.refusal()
