@@ -38,7 +38,7 @@ class ALDConfig:
 
   # Processes.
   num_actors: int = 1
-  envs_per_actor: int = 32  # Stepped together, one inference for all.
+  envs_per_actor: int = 16  # Stepped together, one inference for all.
   num_distillers: int = 1  # N_D, updating one set of parameters (HOGWILD).
 
   # Networks.

@@ -60,6 +60,7 @@ class BatchedIMaze(base.BatchedEnvironment):
     limit_reward: float = 0.0,
     random_goals: bool = False,
     random_start: bool = False,
+    hidden_rule: bool = False,
     seed: int = 0,
   ):
     """Builds the mazes.
@@ -75,6 +76,9 @@ class BatchedIMaze(base.BatchedEnvironment):
       limit_reward: for coming to the limit.
       random_goals: whether green and red change sides at random.
       random_start: whether the agent starts at any empty cell of the top row.
+      hidden_rule: whether the indicator looks like a wall. Its colour then is a
+        task, which stays until `new_tasks` asks for another: in trials
+        (`ald_acme.environments.trials`) it has to be found out.
       seed: maze i of seed s has the same episodes whatever the batch size.
 
     Raises:
@@ -90,12 +94,14 @@ class BatchedIMaze(base.BatchedEnvironment):
     checks.number('limit_reward', limit_reward)
     checks.flag('random_goals', random_goals)
     checks.flag('random_start', random_start)
+    checks.flag('hidden_rule', hidden_rule)
     checks.integer('seed', seed, 0)
     self._size, self._view = size, view
     self._limit = max(25, 25 * (size - 5)) if limit is None else limit
     self._rewards = np.array([wrong_reward, correct_reward], np.float32)
     self._limit_reward = limit_reward
     self._random_goals, self._random_start = random_goals, random_start
+    self._hidden_rule = hidden_rule
     self._seed = seed
 
     self._mazes = np.arange(batch_size)
@@ -104,11 +110,15 @@ class BatchedIMaze(base.BatchedEnvironment):
     self._variant = np.zeros(batch_size, np.int64)
     self._cell = np.zeros(batch_size, np.int64)
     self._finished = np.ones(batch_size, bool)  # The next step begins anew.
+    self._renew = np.ones(batch_size, bool)  # Then the colour is drawn anew.
 
     # A variant is 2 * (indicator is pink) + (green is on the right).
     grids = np.stack([_grid(size, v // 2, v % 2) for v in range(4)])
     self._grids = grids
-    self._views = _views(grids, view)
+    seen = grids.copy()
+    if hidden_rule:
+      seen[:, 1, 1] = WALL
+    self._views = _views(seen, view)
     self._next_cell = _next_cells(grids[0])
     self._start_cells = size + np.arange(2, size - 1)
     self._left_goal, self._right_goal = _goals(size)
@@ -124,6 +134,9 @@ class BatchedIMaze(base.BatchedEnvironment):
 
   def action_spec(self) -> specs.DiscreteArray:
     return gridworlds.action_spec()
+
+  def new_tasks(self, which: np.ndarray):
+    self._renew |= which
 
   def reset(self) -> dm_env.TimeStep:
     self._begin(np.ones(self.batch_size, bool))
@@ -155,7 +168,11 @@ class BatchedIMaze(base.BatchedEnvironment):
     self._episode[which] += 1
     episode = self._episode[which]
     seed = self._seed
-    variant = 2 * streams.integers(seed, 2, mazes, episode, 0)
+    pink = streams.integers(seed, 2, mazes, episode, 0)
+    if self._hidden_rule:
+      pink = np.where(self._renew[which], pink, self._variant[which] // 2)
+      self._renew[which] = False
+    variant = 2 * pink
     if self._random_goals:
       variant += streams.integers(seed, 2, mazes, episode, 1)
     start = 0

@@ -76,23 +76,30 @@ TASKS = {
     kwargs='size=9,limit=100',
     small_kwargs='size=5',
     max_frames={
-      'ald': 600_000,
-      'gtrxl': 600_000,
-      'asymmetric': 600_000,
-      'lstm': 2_000_000,
+      'ald': 400_000,
+      'gtrxl': 400_000,
+      'asymmetric': 400_000,
+      'lstm': 1_000_000,
     },
   ),
   'i_maze_15': Task(
     environment='i_maze',
     kwargs='size=15,limit=250',
     small_kwargs='size=5',
-    max_frames={'ald': 2_000_000, 'gtrxl': 900_000, 'lstm': 2_000_000},
+    max_frames={'ald': 1_200_000, 'gtrxl': 900_000, 'lstm': 2_000_000},
   ),
   'meta_fetch': Task(
     environment='meta_fetch',
     kwargs='',
     small_kwargs='limit=20',
     max_frames={'ald': 800_000, 'gtrxl': 800_000, 'lstm': 800_000},
+    solvable=False,
+  ),
+  'trials': Task(
+    environment='i_maze',
+    kwargs='size=5,hidden_rule=True,trial_episodes=5',
+    small_kwargs='size=5,limit=9,hidden_rule=True,trial_episodes=2',
+    max_frames={'ald': 400_000, 'lstm': 400_000},
     solvable=False,
   ),
 }
@@ -114,7 +121,7 @@ METHODS = {
   'lstm': Method('LSTM', _RED, 'lstm', _ALONE),
   # Acting with a GTrXL is dear, and an evaluation acts a lot.
   'gtrxl': Method(
-    'GTrXL', _GREEN, 'gtrxl', {**_ALONE, 'evaluation_period': 10.0}
+    'GTrXL', _GREEN, 'gtrxl', {**_ALONE, 'evaluation_period': 3.0}
   ),
   'asymmetric': Method('LSTM, GTrXL critic', _PURPLE, 'asymmetric', _ALONE),
   'ald_dprl_0.5': Method('ALD, DpRL 0.5', _RED, fields={'dprl': 0.5}),
@@ -433,6 +440,15 @@ FIGURES: dict[str, Figure] = {
       _hogwild,
       panels=2,
       reading=f'ALD by itself has one distiller. {_MEANS}',
+    ),
+    LearningFigure(
+      'trials',
+      'Learning to learn (RL^2): trials of five episodes in a 5x5 I-Maze that '
+      'does not show which goal pays.',
+      'trials',
+      ['ald', 'lstm'],
+      plots.adaptation,
+      panels=2,
     ),
     LearningFigure(
       'ablations',

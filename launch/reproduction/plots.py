@@ -80,6 +80,21 @@ def against_frames(axes, groups: Groups, solvable: bool):
   _finish_curves(axes, solvable)
 
 
+def adaptation(panels, groups: Groups, solvable: bool):
+  """Returns of a trial's first and last episode, a panel for each method."""
+  for axes, group in zip(panels, groups):
+    grid = np.linspace(0, group.max_frames, _POINTS)
+    for ys, label, colour in (
+      ('last_returns', 'last episode of a trial', group.colour),
+      ('first_returns', 'first episode', '0.5'),
+    ):
+      _curve(axes, group, 'frames', grid, ys, label, colour)
+    axes.set_title(f'{group.title}: {tables.seeds(group)} seeds')
+    axes.set_xlabel('environment frames')
+    _thousands(axes.xaxis)
+    _finish_curves(axes, solvable)
+
+
 def against_seconds(axes, groups: Groups, solvable: bool):
   """Learning curves against wall-clock time, to where the first run ends."""
   for group in groups:
@@ -214,10 +229,19 @@ def latency(axes, rows: Sequence[dict[str, Any]], colours: dict[str, str]):
   axes.legend()
 
 
-def _curve(axes, group: results.Group, xs: str, grid: np.ndarray):
-  mean, low, high = group.curve(xs, grid)
-  axes.plot(grid, mean, color=group.colour, label=group.title)
-  axes.fill_between(grid, low, high, color=group.colour, alpha=0.2, linewidth=0)
+def _curve(
+  axes,
+  group: results.Group,
+  xs: str,
+  grid: np.ndarray,
+  ys: str = 'returns',
+  label: str | None = None,
+  colour: str | None = None,
+):
+  mean, low, high = group.curve(xs, grid, ys)
+  colour = colour or group.colour
+  axes.plot(grid, mean, color=colour, label=label or group.title)
+  axes.fill_between(grid, low, high, color=colour, alpha=0.2, linewidth=0)
 
 
 def _finish_curves(axes, solvable: bool):

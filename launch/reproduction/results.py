@@ -25,6 +25,8 @@ class Result:
     summary: contents of its summary.json.
     frames: float64 `[n]`, ascending, when the actor was evaluated.
     returns: `[n]`, mean returns of these evaluations.
+    first_returns: `[n]`, of the first episodes of trials; nan without trials.
+    last_returns: `[n]`, of their last episodes.
     seconds: `[n]`, since the launch; nan where not recorded.
     actor_updates: `[n]`; nan where not recorded.
   """
@@ -35,6 +37,8 @@ class Result:
   summary: dict[str, Any]
   frames: np.ndarray
   returns: np.ndarray
+  first_returns: np.ndarray
+  last_returns: np.ndarray
   seconds: np.ndarray
   actor_updates: np.ndarray
 
@@ -55,6 +59,20 @@ class Result:
   def final_return(self) -> float:
     """Mean over the last 100 evaluation episodes."""
     return _number(self.summary['final_return'])
+
+  @property
+  def has_trials(self) -> bool:
+    """Whether its episodes were trials of several."""
+    return bool(np.isfinite(self.first_returns).any())
+
+  @property
+  def adaptation(self) -> tuple[float, float]:
+    """Returns of a trial's first and last episode, by the run's end.
+
+    Means over the last ten evaluations.
+    """
+    ends = self.first_returns[-10:], self.last_returns[-10:]
+    return tuple(float(np.nanmean(end)) for end in ends)
 
   def area(self, end: float) -> float:
     """Mean height of the curve up to `end` frames."""
@@ -93,12 +111,15 @@ class Group:
     values = self.values(value)
     return float(np.median(values)) if len(values) else _NAN
 
-  def curve(self, xs: str, grid: np.ndarray) -> statistics.Estimate:
+  def curve(
+    self, xs: str, grid: np.ndarray, ys: str = 'returns'
+  ) -> statistics.Estimate:
     """The mean return on a grid, with its interval.
 
     Args:
       xs: 'frames' or 'seconds'.
       grid: float `[g]`.
+      ys: 'returns', 'first_returns' or 'last_returns'.
 
     Returns:
       An estimate of shape `[g]`.
@@ -106,7 +127,9 @@ class Group:
     return statistics.estimate(
       np.reshape(
         [
-          statistics.carry_forward(getattr(result, xs), result.returns, grid)
+          statistics.carry_forward(
+            getattr(result, xs), getattr(result, ys), grid
+          )
           for result in self.results
         ],
         [len(self.results), len(grid)],
@@ -147,6 +170,8 @@ def read(path: str) -> Result:
     summary=files.read_json(folder.summary),
     frames=column('frames'),
     returns=column('actor_return'),
+    first_returns=column('first_episode_return'),
+    last_returns=column('last_episode_return'),
     seconds=column('wall_seconds'),
     actor_updates=column('actor_updates'),
   )

@@ -31,6 +31,8 @@ def runs(groups: Sequence[results.Group], solvable: bool) -> Rows:
       if solvable:
         row['frames_to_0.95'] = result.frames_to_solved
         row['seconds_to_0.95'] = result.seconds_to_solved
+      if _have_trials(groups):
+        row['first_episode'], row['last_episode'] = result.adaptation
       rows.append(
         row
         | {
@@ -59,6 +61,11 @@ def methods(groups: Sequence[results.Group], solvable: bool) -> Rows:
       )
       row['median'] = _count(group.median(frames), never)
       row['seconds to 0.95, median'] = _count(group.median(seconds), 'never')
+    if _have_trials(groups):
+      for place, name in enumerate(('first episode', 'last episode')):
+        row[f'{name} of a trial'] = _mean(
+          group, lambda result, place=place: result.adaptation[place]
+        )
     row['final return'] = _mean(group, operator.attrgetter('final_return'))
     row[f'normalised area to {end:,} frames'] = _mean(
       group, lambda result: result.area(end)
@@ -108,6 +115,10 @@ def seeds(group: results.Group) -> str:
 def shortest(groups: Sequence[results.Group]) -> int:
   """Frames up to where all curves of a figure go; areas are up to there."""
   return min(group.max_frames for group in groups)
+
+
+def _have_trials(groups: Sequence[results.Group]) -> bool:
+  return any(r.has_trials for group in groups for r in group.results)
 
 
 def _count(value: float, never: str) -> str:

@@ -298,6 +298,32 @@ def test_step_after_last_ignores_the_action():
   np.testing.assert_array_equal(begun[0].discount, 1)
 
 
+def test_hidden_rule_stays_until_new_tasks():
+  size, path = 5, _path(5, right=True)
+  mazes = i_maze.BatchedIMaze(32, size=size, view=9, hidden_rule=True)
+
+  def play():
+    """What right goals pay; no indicator is seen on the way."""
+    timestep = mazes.reset()
+    for action in path:
+      colours = timestep.observation[..., [KINDS['blue'], KINDS['pink']]]
+      np.testing.assert_array_equal(colours, 0)
+      timestep = mazes.step(np.full(32, action))
+    assert (timestep.step_type == LAST).all()
+    return timestep.reward
+
+  paid = play()
+  assert 0 < paid.sum() < 32
+  for _ in range(3):
+    np.testing.assert_array_equal(play(), paid)
+  renewed = np.arange(32) < 16
+  mazes.new_tasks(renewed)
+  again = play()
+  np.testing.assert_array_equal(again[~renewed], paid[~renewed])
+  assert (again != paid).any()
+  np.testing.assert_array_equal(play(), again)
+
+
 @pytest.mark.parametrize('view', [1, 3, 5])
 def test_steps_keep_to_the_specs(view):
   mazes = i_maze.BatchedIMaze(3, view=view, limit=9)
@@ -371,6 +397,7 @@ def test_render_draws_the_agent(size):
     ('limit_reward', True),
     ('random_goals', 1),
     ('random_start', 'yes'),
+    ('hidden_rule', 1),
   ],
 )
 def test_bad_arguments_are_named(field, value):

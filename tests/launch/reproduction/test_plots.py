@@ -13,7 +13,16 @@ from launch.reproduction import results
 NAN = float('nan')
 
 
-def _result(seed, frames, returns, solved_at=None, dprl=4.0, seconds=None):
+def _result(
+  seed,
+  frames,
+  returns,
+  solved_at=None,
+  dprl=4.0,
+  seconds=None,
+  first=NAN,
+  last=NAN,
+):
   seconds = NAN if seconds is None else np.array(seconds, float)
   return results.Result(
     seed=seed,
@@ -22,6 +31,8 @@ def _result(seed, frames, returns, solved_at=None, dprl=4.0, seconds=None):
     summary={'solved_at_frames': solved_at, 'final_return': returns[-1]},
     frames=np.array(frames, float),
     returns=np.array(returns, float),
+    first_returns=np.full(len(frames), first),
+    last_returns=np.full(len(frames), last),
     seconds=np.full(len(frames), seconds),
     actor_updates=np.full(len(frames), NAN),
   )
@@ -105,6 +116,19 @@ def test_each_seed():
     assert [0.5, 0.5] in [list(line.get_ydata()) for line in axes.lines]
   figure.canvas.draw()
   pyplot.close(figure)
+
+
+def test_adaptation(axes):
+  group = _group(
+    _result(0, [0, 50], [2.0, 3.0], first=[0.2, 0.4], last=[0.2, 1.0]),
+    _result(1, [0, 50], [2.0, 3.0], first=[0.4, 0.6], last=[0.4, 0.8]),
+  )
+  plots.adaptation([axes], [group], solvable=False)
+  last, first = axes.lines
+  np.testing.assert_allclose(last.get_ydata()[[0, -1]], [0.3, 0.9])
+  np.testing.assert_allclose(first.get_ydata()[[0, -1]], [0.3, 0.5])
+  labels = [text.get_text() for text in axes.get_legend().get_texts()]
+  assert labels == ['last episode of a trial', 'first episode']
 
 
 def test_frames_to_solved(axes):

@@ -68,6 +68,25 @@ def test_before_times_were_recorded(path, fake_run):
   assert result.commit is None
 
 
+def test_trials(path, fake_run):
+  rows = [
+    {
+      'frames': n,
+      'actor_return': 1.0,
+      'first_episode_return': n / 100,
+      'last_episode_return': 1 - n / 100,
+    }
+    for n in range(20)
+  ]
+  fake_run(path, FIELDS, rows)
+  result = results.read(path)
+  assert result.has_trials
+  assert result.adaptation == pytest.approx((0.145, 0.855))  # 10 to 19.
+  rows = [{'frames': 1, 'actor_return': 1.0}]
+  fake_run(f'{path}-of-no-trials', FIELDS, rows)
+  assert not results.read(f'{path}-of-no-trials').has_trials
+
+
 def test_a_log_of_a_crash_and_a_resume(path, fake_run):
   folder = fake_run(path, FIELDS, _rows((0, 1, 0, 0.1), (50, 2, 5, 0.2)))
   with open(os.path.join(folder.logs, 'evaluator.csv'), 'a') as file:

@@ -70,5 +70,24 @@ def test_without_a_return_that_solves(groups):
     assert [name for name in rows[0] if 'final' in name]
 
 
+def test_trials(tmp_path, fake_run):
+  rows = [
+    {
+      'frames': 9,
+      'actor_return': 4.5,
+      'first_episode_return': 0.5,
+      'last_episode_return': 1.0,
+    }
+  ]
+  fake_run(str(tmp_path / 'run'), {'seed': 0, 'max_frames': 9}, rows)
+  result = results.read(str(tmp_path / 'run'))
+  groups = [results.Group('ALD', 'blue', 1, 9, [result])]
+  (run,) = tables.runs(groups, solvable=False)
+  assert (run['first_episode'], run['last_episode']) == (0.5, 1.0)
+  (method,) = tables.methods(groups, solvable=False)
+  assert method['first episode of a trial'] == '0.500 (no interval)'
+  assert method['last episode of a trial'] == '1.000 (no interval)'
+
+
 def test_shortest(groups):
   assert tables.shortest(groups) == 1_000
