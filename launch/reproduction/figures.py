@@ -86,13 +86,13 @@ TASKS = {
     environment='i_maze',
     kwargs='size=15,limit=250',
     small_kwargs='size=5',
-    max_frames={'ald': 1_200_000, 'gtrxl': 900_000, 'lstm': 2_000_000},
+    max_frames={'ald': 1_200_000, 'gtrxl': 600_000, 'lstm': 2_000_000},
   ),
   'meta_fetch': Task(
     environment='meta_fetch',
     kwargs='',
     small_kwargs='limit=20',
-    max_frames={'ald': 800_000, 'gtrxl': 800_000, 'lstm': 800_000},
+    max_frames={'ald': 600_000, 'gtrxl': 600_000, 'lstm': 600_000},
     solvable=False,
   ),
   'trials': Task(

@@ -71,16 +71,16 @@ def _read(path):
       'i_maze_15',
       {
         'ald': ('ald', 1_200_000, {}),
-        'gtrxl': ('gtrxl', 900_000, {'evaluation_period': 3.0}),
+        'gtrxl': ('gtrxl', 600_000, {'evaluation_period': 3.0}),
         'lstm': ('lstm', 2_000_000, {}),
       },
     ),
     (
       'meta_fetch',
       {
-        'ald': ('ald', 800_000, {}),
-        'gtrxl': ('gtrxl', 800_000, {'evaluation_period': 3.0}),
-        'lstm': ('lstm', 800_000, {}),
+        'ald': ('ald', 600_000, {}),
+        'gtrxl': ('gtrxl', 600_000, {'evaluation_period': 3.0}),
+        'lstm': ('lstm', 600_000, {}),
       },
     ),
     (
