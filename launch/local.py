@@ -24,6 +24,8 @@ if __package__ in (None, ''):  # Run as a script: the package is one folder up.
 from launch import bootstrap
 
 bootstrap.prepare()
+if __name__ == '__main__':  # Until there is a run to save, Ctrl-C just ends it.
+  signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 from absl import app
 from absl import flags

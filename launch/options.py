@@ -65,7 +65,12 @@ _SHORTHANDS = {
   ),
 }
 for _name, (_define, _help) in _SHORTHANDS.items():
-  _define(_name, None, f'{_help} Same as --config.{_name}.')
+  _default = getattr(ald_config.ALDConfig, _name)
+  _define(
+    _name,
+    None,
+    f'{_help} By default {_default:,}. Same as --config.{_name}.',
+  )
 
 
 def _define_config():
@@ -160,6 +165,11 @@ def read(saved: dict[str, Any] | None = None) -> Options:
     config.validate()
   except ValueError as error:
     raise command_line.UsageError(str(error)) from error
+  if _WORKDIR.value == '':
+    raise command_line.UsageError(
+      "--workdir must name a folder, but received ''; leave it out for a new "
+      'folder under runs/.'
+    )
   environment, kwargs = _ENVIRONMENT.value, _ENVIRONMENT_KWARGS.value
   if saved is not None:
     _check_same(saved, environment, kwargs, config)
@@ -170,7 +180,7 @@ def read(saved: dict[str, Any] | None = None) -> Options:
     raise command_line.UsageError(str(error)) from error
   return Options(
     agent=agent,
-    environment=environment or 'i_maze',
+    environment='i_maze' if environment is None else environment,
     environment_kwargs=kwargs or '',
     environment_arguments=arguments,
     workdir=_WORKDIR.value,
