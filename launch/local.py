@@ -253,7 +253,7 @@ def _cause(path: str) -> str:
   with open(path, encoding='utf-8', errors='replace') as file:
     lines = [line.strip() for line in file if line.strip()]
   errors = [line for line in lines if _ERROR.match(line)]
-  return (errors or lines or ['nothing'])[-1][:300]
+  return (errors or lines or ['nothing'])[-1][:300].removesuffix('.')
 
 
 if __name__ == '__main__':

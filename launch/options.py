@@ -196,6 +196,11 @@ def _agent(saved: dict[str, Any] | None) -> str:
       f'--agent={name} is not what the run was begun with ({begun_with!r}); '
       'leave it out, or begin a new run.'
     )
+  if begun_with and begun_with not in catalogue.NAMES:
+    raise command_line.UsageError(
+      f'config.json is not of this version of ald_acme: agent must be one of '
+      f'{", ".join(catalogue.NAMES)}, but received {begun_with!r}.'
+    )
   return begun_with or name or catalogue.ALD
 
 

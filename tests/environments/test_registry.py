@@ -105,7 +105,7 @@ def test_parse_arguments(text, arguments):
 
 
 def test_arguments_come_once():
-  with pytest.raises(ValueError, match="set size once.*'size=5,size=5'"):
+  with pytest.raises(ValueError, match=r"set size once.*'size=5,size=5'"):
     registry.parse_arguments('size=5,size=5')
 
 

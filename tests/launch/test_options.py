@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 
@@ -95,6 +96,24 @@ def test_another_agent_than_begun_with(earlier_run):
   (earlier_run / 'config.json').write_text(json.dumps(config))
   result = run('--resume', '--agent=ald', f'--workdir={earlier_run}')
   assert_refused(result, 2, '--agent=ald', "'lstm'")
+  config['agent'] = 'ppo'
+  (earlier_run / 'config.json').write_text(json.dumps(config))
+  result = run('--resume', f'--workdir={earlier_run}')
+  assert_refused(result, 2, 'config.json', 'agent', "'ppo'", 'asymmetric')
+
+
+def test_ctrl_c_before_there_is_a_run(tmp_path, monkeypatch):
+  (tmp_path / 'impatient.py').write_text(
+    'import os, signal, time\n'
+    'def make():\n'
+    '  os.kill(os.getpid(), signal.SIGINT)\n'
+    '  time.sleep(60)\n'
+  )
+  monkeypatch.setenv('PYTHONPATH', str(tmp_path))
+  result = run('--environment=impatient:make', cwd=tmp_path)
+  assert result.returncode == -signal.SIGINT
+  assert result.stderr == ''
+  assert not (tmp_path / 'runs').exists()
 
 
 def test_help_names_the_flags():
