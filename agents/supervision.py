@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 import multiprocessing
 from multiprocessing import forkserver
+from multiprocessing import resource_tracker
 import os
 import runpy
 import signal
@@ -18,6 +19,8 @@ from launchpad.launch.run_locally import run_locally
 
 _END = 60.0  # Seconds that the monitor may take to write the end.
 _GRACE = 8.0  # Seconds that nodes may take to end.
+# What ends a whole process group; the launcher alone sees to the end.
+_STOPS = (signal.SIGINT, signal.SIGTERM)
 
 
 def start_fork_server():
@@ -30,11 +33,12 @@ def start_fork_server():
   os.environ['OPENBLAS_NUM_THREADS'] = os.environ['OMP_NUM_THREADS'] = '1'
   os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
   forkserver.set_forkserver_preload(['agents.preload'])
-  handler = signal.signal(signal.SIGINT, signal.SIG_IGN)  # It inherits this.
+  resource_tracker.ensure_running()  # First: it unblocks signals.
+  signal.pthread_sigmask(signal.SIG_BLOCK, _STOPS)  # It inherits this.
   try:
     forkserver.ensure_running()
   finally:
-    signal.signal(signal.SIGINT, handler)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPS)
 
 
 class Supervisor:
@@ -146,10 +150,13 @@ class Supervisor:
       if process.exitcode is None:
         process.kill()
         process.join()
+    forkserver._forkserver._stop()  # By itself it would end a little later.
 
 
 def _enter(arguments: Sequence[str], environment: dict[str, str], log: str):
   """Runs Launchpad's entry of a node in a fresh fork."""
+  os.setpgrp()  # Signals to the launcher's group stop short of the nodes.
+  signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPS)
   with open(log, 'w', encoding='utf-8') as file:
     os.dup2(file.fileno(), 1)
     os.dup2(file.fileno(), 2)

@@ -3,8 +3,6 @@
 import csv
 import os
 
-from absl import logging
-
 from ald_acme import files
 from ald_acme import run_folder
 
@@ -52,7 +50,6 @@ def draw(folder: run_folder.RunFolder):
   with files.atomic(folder.learning_curve) as file:
     figure.savefig(file, format='png', dpi=120)
   pyplot.close(figure)
-  logging.info('Drew %s', folder.learning_curve)
 
 
 def _number(text: str | None) -> float:

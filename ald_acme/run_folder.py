@@ -71,7 +71,8 @@ class RunFolder:
       The lock; the folder is in use as long as it is open.
 
     Raises:
-      ValueError: if it holds a run already, or cannot be written.
+      ValueError: if it holds a run or other files already, or cannot be
+        written.
     """
     if self.exists():
       if os.path.exists(self._join('.lock')):
@@ -79,6 +80,14 @@ class RunFolder:
       raise ValueError(
         f'workdir {self.path!r} holds another run; choose a new folder, or '
         'give --resume to continue that run.'
+      )
+    there = os.listdir(self.path) if os.path.isdir(self.path) else []
+    # A launch that failed early leaves no more than these.
+    others = set(there) - {'.lock', os.path.basename(self.logs)}
+    if others:
+      raise ValueError(
+        f'workdir {self.path!r} holds no run but other files '
+        f'({min(others)!r} for one); choose a new folder, or an empty one.'
       )
     lock = self._lock()
     os.makedirs(self.logs, exist_ok=True)

@@ -2,12 +2,29 @@
 
 from collections.abc import Callable, Sequence
 import os
+import re
 import sys
 import tempfile
 from typing import Any
 
 from absl import app
 from absl import flags
+
+# What libraries say of a command line, and how people say it.
+_PLAIN = (
+  (
+    r'^Field (\w+) not found on dataclass .*',
+    r"--config has no field '\1'; --help shows what it has",
+  ),
+  (r'invalid literal for int\(\) with base 10:.*', 'it must be an integer'),
+  (r'could not convert string to float:.*', 'it must be a number'),
+  (r'\(.Non-boolean argument to boolean flag.*', 'it must be true or false'),
+  (r'^ERROR:: ', ''),
+  (
+    r'^flag --config=(.*?): .*',
+    r'--config=\1 names no field; write --config.<field>=<value>',
+  ),
+)
 
 
 class UsageError(ValueError):
@@ -24,9 +41,8 @@ def fail(message: str, status: int):
 def text(error: Exception) -> str:
   """What an error of the command line says, for people."""
   said = str(error.args[0]) if isinstance(error, KeyError) else str(error)
-  said, dataclass, _ = said.partition(' on dataclass')
-  if dataclass:
-    said = f'{said} in the configuration: look for the name after --config'
+  for pattern, plain in _PLAIN:
+    said = re.sub(pattern, plain, said)
   return said.removesuffix('.')
 
 

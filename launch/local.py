@@ -24,6 +24,8 @@ if __package__ in (None, ''):  # Run as a script: the package is one folder up.
 from launch import bootstrap
 
 bootstrap.prepare()
+if __name__ == '__main__':  # Until there is a run to save, Ctrl-C just ends it.
+  signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 from absl import app
 from absl import flags
@@ -251,7 +253,7 @@ def _cause(path: str) -> str:
   with open(path, encoding='utf-8', errors='replace') as file:
     lines = [line.strip() for line in file if line.strip()]
   errors = [line for line in lines if _ERROR.match(line)]
-  return (errors or lines or ['nothing'])[-1][:300]
+  return (errors or lines or ['nothing'])[-1][:300].removesuffix('.')
 
 
 if __name__ == '__main__':

@@ -65,7 +65,12 @@ _SHORTHANDS = {
   ),
 }
 for _name, (_define, _help) in _SHORTHANDS.items():
-  _define(_name, None, f'{_help} Same as --config.{_name}.')
+  _default = getattr(ald_config.ALDConfig, _name)
+  _define(
+    _name,
+    None,
+    f'{_help} By default {_default:,}. Same as --config.{_name}.',
+  )
 
 
 def _define_config():
@@ -160,6 +165,11 @@ def read(saved: dict[str, Any] | None = None) -> Options:
     config.validate()
   except ValueError as error:
     raise command_line.UsageError(str(error)) from error
+  if _WORKDIR.value == '':
+    raise command_line.UsageError(
+      "--workdir must name a folder, but received ''; leave it out for a new "
+      'folder under runs/.'
+    )
   environment, kwargs = _ENVIRONMENT.value, _ENVIRONMENT_KWARGS.value
   if saved is not None:
     _check_same(saved, environment, kwargs, config)
@@ -170,7 +180,7 @@ def read(saved: dict[str, Any] | None = None) -> Options:
     raise command_line.UsageError(str(error)) from error
   return Options(
     agent=agent,
-    environment=environment or 'i_maze',
+    environment='i_maze' if environment is None else environment,
     environment_kwargs=kwargs or '',
     environment_arguments=arguments,
     workdir=_WORKDIR.value,
@@ -185,6 +195,11 @@ def _agent(saved: dict[str, Any] | None) -> str:
     raise command_line.UsageError(
       f'--agent={name} is not what the run was begun with ({begun_with!r}); '
       'leave it out, or begin a new run.'
+    )
+  if begun_with and begun_with not in catalogue.NAMES:
+    raise command_line.UsageError(
+      f'config.json is not of this version of ald_acme: agent must be one of '
+      f'{", ".join(catalogue.NAMES)}, but received {begun_with!r}.'
     )
   return begun_with or name or catalogue.ALD
 

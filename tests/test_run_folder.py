@@ -33,6 +33,14 @@ def test_another_run_is_refused(folder):
   assert folder.read_config() == CONFIG
 
 
+@pytest.mark.parametrize('name', ['notes.txt', 'checkpoints'])
+def test_other_files_are_refused(folder, name):
+  os.makedirs(os.path.join(folder.path, name))
+  with pytest.raises(ValueError, match=f"{folder.path}.*'{name}'.*an empty"):
+    folder.create()
+  assert os.listdir(folder.path) == [name]
+
+
 def test_reopen(folder):
   folder.create().close()
   files.write_json(folder.config, CONFIG)

@@ -66,7 +66,7 @@ def parse_arguments(text: str) -> dict[str, Any]:
   Values are Python literals; what is none is taken as a string.
 
   Raises:
-    ValueError: if a part has no name and value.
+    ValueError: if a part has no name and value, or a name comes twice.
   """
   arguments = {}
   for part in filter(None, (part.strip() for part in text.split(','))):
@@ -76,10 +76,15 @@ def parse_arguments(text: str) -> dict[str, Any]:
         'environment_kwargs must look like "size=15,limit=250", but received '
         f'{part!r} in {text!r}.'
       )
+    name, value = name.strip(), value.strip()
+    if name in arguments:
+      raise ValueError(
+        f'environment_kwargs must set {name} once, but received {text!r}.'
+      )
     try:
-      arguments[name.strip()] = ast.literal_eval(value.strip())
+      arguments[name] = ast.literal_eval(value)
     except (ValueError, SyntaxError):
-      arguments[name.strip()] = value.strip()
+      arguments[name] = value
   return arguments
 
 
@@ -135,6 +140,8 @@ def _make_single(
   own = {**arguments, 'seed': seed} if seeded else arguments
   try:
     environment = factory(**own)
+    if not hasattr(environment, 'action_spec'):
+      raise TypeError(f'{environment!r} is no dm_env.Environment')
     environment.action_spec()
   except Exception as error:  # Not ours; it may raise anything.
     raise ValueError(
@@ -151,7 +158,15 @@ def check(name: str, arguments: dict[str, Any]):
     ValueError: if it cannot be made, or its observations do not have the
       shapes and dtypes of its spec.
   """
-  environment = make(name, arguments, batch_size=1, seed=0)
+  try:
+    environment = make(name, arguments, batch_size=1, seed=0)
+  except ValueError:
+    raise
+  except Exception as error:  # A room too large for the memory, say.
+    raise ValueError(
+      f'environment {name!r} cannot be made with {arguments} '
+      f'({type(error).__name__}: {error}).'
+    ) from error
   try:
     spec = environment.observation_spec()
     action = np.array([environment.action_spec().minimum])

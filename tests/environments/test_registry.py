@@ -104,6 +104,11 @@ def test_parse_arguments(text, arguments):
   assert list(map(type, parsed.values())) == list(map(type, arguments.values()))
 
 
+def test_arguments_come_once():
+  with pytest.raises(ValueError, match=r"set size once.*'size=5,size=5'"):
+    registry.parse_arguments('size=5,size=5')
+
+
 @pytest.mark.parametrize('part', ['size', 'size=', '=15', '2x=1', 'a b=1'])
 def test_arguments_need_names_and_values(part):
   with pytest.raises(ValueError) as error:
@@ -302,7 +307,7 @@ def test_check(name, arguments):
   [
     (f'{HERE}:Liar', 'does not do what its specs say'),
     (f'{HERE}:NO_FACTORY', 'cannot be made'),
-    ('builtins:object', 'cannot be made'),
+    ('builtins:object', 'cannot be made.* is no dm_env.Environment'),
     ('maze', 'one of bandit, i_maze'),
   ],
 )

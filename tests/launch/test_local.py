@@ -34,6 +34,7 @@ class Run:
       stdout=subprocess.PIPE,
       stderr=subprocess.PIPE,
       text=True,
+      start_new_session=True,  # A process group of its own.
     )
     self.started.append(self.process)
 
@@ -58,7 +59,7 @@ class Run:
     """Waits for the end; returns status, output and errors."""
     children = self.children()
     out, error = self.process.communicate(timeout=START)
-    _, alive = psutil.wait_procs(children, timeout=5)
+    _, alive = psutil.wait_procs(children, timeout=1)
     left = [c for c in alive if c.status() != psutil.STATUS_ZOMBIE]
     assert not left, 'processes left behind'
     return self.process.returncode, out, error
@@ -160,7 +161,7 @@ def test_resume_interrupt_and_crash(solved):
     time.sleep(0.2)
   first_return = again.progress()['actor_return']
   again.wait_for('frames', frames + 10_000)
-  again.process.send_signal(signal.SIGINT)
+  os.killpg(again.process.pid, signal.SIGINT)  # As a terminal does.
   status, out, error = again.end()
   assert status == 130, error
   summary = again.summary()

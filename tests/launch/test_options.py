@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 
@@ -35,29 +36,36 @@ def assert_refused(result, status, *texts):
 @pytest.mark.parametrize(
   'flag,texts',
   [
-    ('--seed=abc', ('seed', 'abc')),
+    ('--seed=abc', ('seed', 'abc', 'an integer')),
     ('--seed=-1', ('seed', '-1', 'at least 0')),
     ('--dprl=0', ('dprl', '0.0', 'above 0')),
     ('--dprl=5000', ('dprl', '5000', 'limiter')),
     ('--dprl=nan', ('dprl', 'nan')),
+    ('--dprl=much', ('dprl', 'much', 'a number')),
     ('--num_actors=0', ('num_actors', '0', 'at least 1')),
     ('--num_actors=1.5', ('num_actors', '1.5')),
     ('--envs_per_actor=-4', ('envs_per_actor', '-4')),
     ('--preset=huge', ('preset', 'huge', 'small')),
     ('--config.loss=ppo', ('loss', 'ppo', 'vtrace')),
     ('--config.discount=2', ('discount', '2')),
-    ('--config.no_such_field=1', ('no_such_field',)),
+    ('--config.no_such_field=1', ("no field 'no_such_field'", '--help')),
+    ('--config=3', ('--config=3', '--config.<field>')),
     ('--config.unroll_length=x', ('unroll_length', 'x')),
     ('--config.networks.gtrxl_heads=5', ('gtrxl_width', '64', 'gtrxl_heads=5')),
     ('--config.distill_min_size=40', ('distill_min_size=40', 'deadlock')),
     ('--no_such_flag=1', ('no_such_flag',)),
     ('stray', ('stray',)),
     ('--environment=pong', ('environment', 'pong', 'i_maze')),
+    ('--environment=', ('environment', "''", 'i_maze')),
     ('--environment=no.such:thing', ('no.such:thing',)),
     ('--environment_kwargs=size=8', ('size', '8', 'odd')),
     ('--environment_kwargs=colour=3', ('colour', 'limit')),
     ('--environment_kwargs=size', ('environment_kwargs', 'size')),
+    ('--environment_kwargs=size=5,size=7', ('size once', 'size=5,size=7')),
+    ('--environment_kwargs=size=99999999', ('size', '99999999', 'Memory')),
+    ('--workdir=', ('--workdir', "''")),
     ('--resume', ('--resume', '--workdir')),
+    ('--resume=maybe', ('--resume=maybe', 'true or false')),
     ('--agent=ppo', ('agent', 'ppo', 'asymmetric')),
   ],
 )
@@ -88,6 +96,24 @@ def test_another_agent_than_begun_with(earlier_run):
   (earlier_run / 'config.json').write_text(json.dumps(config))
   result = run('--resume', '--agent=ald', f'--workdir={earlier_run}')
   assert_refused(result, 2, '--agent=ald', "'lstm'")
+  config['agent'] = 'ppo'
+  (earlier_run / 'config.json').write_text(json.dumps(config))
+  result = run('--resume', f'--workdir={earlier_run}')
+  assert_refused(result, 2, 'config.json', 'agent', "'ppo'", 'asymmetric')
+
+
+def test_ctrl_c_before_there_is_a_run(tmp_path, monkeypatch):
+  (tmp_path / 'impatient.py').write_text(
+    'import os, signal, time\n'
+    'def make():\n'
+    '  os.kill(os.getpid(), signal.SIGINT)\n'
+    '  time.sleep(60)\n'
+  )
+  monkeypatch.setenv('PYTHONPATH', str(tmp_path))
+  result = run('--environment=impatient:make', cwd=tmp_path)
+  assert result.returncode == -signal.SIGINT
+  assert result.stderr == ''
+  assert not (tmp_path / 'runs').exists()
 
 
 def test_help_names_the_flags():
