@@ -25,8 +25,8 @@ from rich import table as rich_table
 
 from ald_acme.environments import registry
 from launch import command_line
-from launch import local
 from launch import options
+from launch import training
 from launch.clusters import programs
 from launch.clusters import slurm
 from launch.clusters import vertex
@@ -57,11 +57,9 @@ def main():
 
 def _slurm(launched: float, console: rich_console.Console):
   slurm.check(submits=not _DRY_RUN.value)
-  opts, folder, lock, checkpoint = local._prepare()
+  opts, folder, lock, checkpoint = training.prepare()
   with lock:  # The job takes it as it begins.
-    program, _ = programs.make(
-      opts, folder, checkpoint.path if checkpoint else None, launched
-    )
+    program, _ = programs.make(opts, folder, checkpoint, launched)
     # The job writes them anew when it begins; what cannot be written is said
     # now.
     tasks = slurm.write_nodes(program, folder)
@@ -89,7 +87,7 @@ def _vertex(launched: float, console: rich_console.Console):
       'bucket; leave it out, or choose --platform=slurm.'
     )
   vertex.check(submits=not _DRY_RUN.value)
-  opts, folder, lock, _ = local._prepare()
+  opts, folder, lock, _ = training.prepare()
   with lock:
     inside = vertex.folder_inside(folder)
     program, _ = programs.make(opts, inside, None, launched)

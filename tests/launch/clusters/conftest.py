@@ -3,11 +3,11 @@
 import contextlib
 import os
 import shutil
-import signal
 import socket
 import subprocess
 import time
 
+import psutil
 import pytest
 
 _PROGRAMS = ('slurmctld', 'slurmd', 'munged', 'sbatch', 'srun')
@@ -41,15 +41,67 @@ PartitionName=main Nodes=ALL Default=YES State=UP OverSubscribe=FORCE:16
 """
 
 
+class Slurm:
+  """A cluster of hosts, all of them this machine.
+
+  Attributes:
+    environment: in which Slurm's commands find it.
+  """
+
+  def __init__(self, environment, folder, stack):
+    self.environment = environment
+    self._folder, self._stack = folder, stack
+    self._hosts = {}
+
+  def run(self, *command):
+    """What a command prints."""
+    done = subprocess.run(
+      command,
+      env=self.environment,
+      capture_output=True,
+      text=True,
+      check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+  def start(self, *command):
+    """Runs a daemon, until the cluster ends at the latest."""
+    with open(self._folder / 'daemons.out', 'a') as out:
+      daemon = subprocess.Popen(
+        command, env=self.environment, stdout=out, stderr=subprocess.STDOUT
+      )
+    self._stack.callback(_end, daemon)
+    return daemon
+
+  def start_host(self, name):
+    self._hosts[name] = self.start('slurmd', '-D', '-c', '-N', name)
+
+  def lose_host(self, name):
+    """Has a host vanish with all that runs on it; Slurm knows at once."""
+    log = f'{self._folder}/slurmd-{name}.log'
+    found = [p for p in psutil.process_iter() if _has_open(p, log)]
+    for process in [*found, *(c for p in found for c in _below(p))]:
+      with contextlib.suppress(psutil.NoSuchProcess):
+        process.kill()
+    self._hosts[name].wait()
+    self._set_state(name, 'down')
+
+  def bring_host_back(self, name):
+    self.start_host(name)
+    self._set_state(name, 'resume')
+
+  def _set_state(self, name, state):
+    command = ['scontrol', 'update', f'nodename={name}', f'state={state}']
+    self.run(*command, 'reason=test')
+
+
 @pytest.fixture(scope='session')
 def slurm(tmp_path_factory):
   """A cluster of three hosts, all of them this machine.
 
   Needs root. Another Slurm may be running: ports, files and the munge are its
   own.
-
-  Yields:
-    The environment in which Slurm's commands find it.
   """
   path = os.pathsep.join([os.environ['PATH'], '/usr/sbin'])
   missing = [name for name in _PROGRAMS if not shutil.which(name, path=path)]
@@ -69,13 +121,9 @@ def slurm(tmp_path_factory):
     if not name.startswith(('SLURM', 'SBATCH', 'SRUN'))
   }
   environment |= {'PATH': path, 'SLURM_CONF': str(conf)}
-
   with contextlib.ExitStack() as stack:
-
-    def start(*command):
-      stack.enter_context(_running(command, environment, folder))
-
-    start(
+    cluster = Slurm(environment, folder, stack)
+    cluster.start(
       'munged',
       '--foreground',
       '--force',  # The folder's owners are not those it likes.
@@ -86,12 +134,12 @@ def slurm(tmp_path_factory):
       f'--seed-file={folder}/munge.seed',
     )
     _wait_until(lambda: (folder / 'munge.socket').exists())
-    start('slurmctld', '-D', '-c')
+    cluster.start('slurmctld', '-D', '-c')
     for name in names:
-      start('slurmd', '-D', '-c', '-N', name)
+      cluster.start_host(name)
     _wait_until(lambda: _states(environment) == ['idle'] * _HOSTS)
     stack.callback(_cancel_all, environment)
-    yield environment
+    yield cluster
 
 
 def _describe(folder, names):
@@ -110,22 +158,30 @@ def _describe(folder, names):
   return '\n'.join([conf, *hosts, ''])
 
 
-@contextlib.contextmanager
-def _running(command, environment, folder):
-  """Runs a daemon, and ends it."""
-  with open(folder / 'daemons.out', 'a') as out:
-    daemon = subprocess.Popen(
-      command, env=environment, stdout=out, stderr=subprocess.STDOUT
-    )
+def _end(daemon):
+  daemon.terminate()
   try:
-    yield
-  finally:
-    daemon.send_signal(signal.SIGTERM)
-    try:
-      daemon.wait(10)
-    except subprocess.TimeoutExpired:
-      daemon.kill()
-      daemon.wait()
+    daemon.wait(10)
+  except subprocess.TimeoutExpired:
+    daemon.kill()
+    daemon.wait()
+
+
+def _has_open(process, path):
+  """Whether a process is one of a host's daemons."""
+  try:
+    return process.name().startswith('slurm') and path in {
+      file.path for file in process.open_files()
+    }
+  except psutil.Error:
+    return False
+
+
+def _below(process):
+  try:
+    return process.children(recursive=True)
+  except psutil.NoSuchProcess:
+    return []
 
 
 def _cancel_all(environment):
