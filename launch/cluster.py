@@ -75,7 +75,13 @@ def _slurm(launched: float, console: rich_console.Console):
   if _DRY_RUN.value:
     console.print(f'Nothing was submitted; to submit it: sbatch {script}')
     return
-  job = slurm.submit(script)
+  try:
+    job = slurm.submit(script)
+  except ValueError:
+    if not opts.resume:  # The same command may be given again.
+      slurm.remove(folder)
+      training.discard(folder, lock)
+    raise
   console.print(f'Submitted job {job}; scancel {job} stops it.')
   console.print(f'run: {folder.path}')
 

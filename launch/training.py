@@ -110,6 +110,15 @@ def prepare() -> tuple[
   return opts, folder, lock, checkpoint
 
 
+def discard(folder: run_folder.RunFolder, lock: TextIO):
+  """Removes what `prepare` made for a new run that does not begin."""
+  for path in (folder.config, lock.name):
+    os.remove(path)
+  for path in (folder.logs, folder.path):
+    with contextlib.suppress(OSError):  # It holds what others have made.
+      os.rmdir(path)
+
+
 def newest_checkpoint(
   folder: run_folder.RunFolder, max_frames: int
 ) -> str | None:

@@ -90,6 +90,11 @@ def folder_of(run: run_folder.RunFolder) -> str:
   return os.path.join(run.path, 'slurm')
 
 
+def remove(run: run_folder.RunFolder):
+  """Removes a job's files from its run's folder."""
+  shutil.rmtree(folder_of(run))
+
+
 def cpus() -> dict[str, int]:
   """CPUs of each task, by pool, as the flags give them."""
   return {pool: wanted[0] for pool, wanted in _resources().items()}
@@ -246,6 +251,8 @@ def submit(script: str) -> str:
   Raises:
     ValueError: if Slurm refuses it, with what it says.
   """
+  # Jobs that fit no host may be taken without it, and wait for ever.
+  _slurm('sbatch', '--test-only', script)
   # The cluster's name may follow.
   return _slurm('sbatch', '--parsable', script).strip().split(';')[0]
 

@@ -193,3 +193,21 @@ def test_a_node_that_fails_fails_the_job(slurm, tmp_path, monkeypatch):
   assert job.end() == ('FAILED', '1:0')
   assert 'error: node ' in job.output()
   assert 'no such maze' in job.output()
+
+
+@pytest.mark.parametrize(
+  'flag,said',
+  [
+    ('--cpus=64', 'Requested node configuration is not available'),
+    ('--partition=long', "must be one of main, but received 'long'"),
+  ],
+)
+def test_what_slurm_does_not_have(
+  flag, said, slurm, launch, monkeypatch, tmp_path
+):
+  for name in ('PATH', 'SLURM_CONF'):
+    monkeypatch.setenv(name, slurm.environment[name])
+  done = launch('cluster.py', '--platform=slurm', '--workdir=run', flag)
+  assert done.status != 0
+  assert said in done.refusal()
+  assert not (tmp_path / 'run').exists()
