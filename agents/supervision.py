@@ -1,6 +1,6 @@
 """Launches a program on one machine and watches its processes."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 import multiprocessing
 from multiprocessing import forkserver
 from multiprocessing import resource_tracker
@@ -39,6 +39,41 @@ def start_fork_server():
     forkserver.ensure_running()
   finally:
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPS)
+
+
+def culprit(codes: Mapping[str, int]) -> str | None:
+  """The first cause among nodes that have ended, None if none has.
+
+  Until the program's end no node has a reason to end, not even well.
+
+  Args:
+    codes: how nodes ended, by their names.
+  """
+  # Where one drew others after it, those that ended by themselves are last.
+  return max(codes, key=lambda name: codes[name] != 0, default=None)
+
+
+def in_words(code: int) -> str:
+  """How a process ended, from its exit code, or minus its signal."""
+  return f'signal {-code}' if code < 0 else f'exit code {code}'
+
+
+def ask_to_end(watcher: lp.CourierHandle, reason: str, failed: bool):
+  """Has the monitor save and write the end, if it is there to.
+
+  Args:
+    watcher: handle of the monitor.
+    reason: for the summary.
+    failed: whether a node is gone.
+  """
+  client = courier.Client(
+    watcher._address.resolve(), call_timeout=_END, wait_for_ready=False
+  )
+  try:
+    client.request_stop(reason, failed)
+    client.wait_for_end(_END)
+  except Exception:  # It had not started, or hangs: nothing can be saved.
+    pass
 
 
 class Supervisor:
@@ -105,20 +140,14 @@ class Supervisor:
     return os.path.join(self._logs, f'{name}.log')
 
   def failed(self) -> str | None:
-    """The name of a node that has ended, None if all are there.
-
-    Until the program's end no node has a reason to end, not even well.
-    """
-    ended = {
-      n: p.exitcode for n, p in self._nodes.items() if p.exitcode is not None
-    }
-    # Where one drew others after it, those that ended by themselves are last.
-    return max(ended, key=lambda name: ended[name] != 0, default=None)
+    """The name of a node that has ended, None if all are there."""
+    return culprit(
+      {n: p.exitcode for n, p in self._nodes.items() if p.exitcode is not None}
+    )
 
   def status(self, name: str) -> str:
     """How a node's process ended, in words."""
-    code = self._nodes[name].exitcode
-    return f'signal {-code}' if code < 0 else f'exit code {code}'
+    return in_words(self._nodes[name].exitcode)
 
   def request_stop(self, reason: str, failed: bool = False):
     """Has the monitor save and write the end, if it is there to.
@@ -128,16 +157,8 @@ class Supervisor:
       failed: whether a node is gone.
     """
     monitor = self._nodes.get('monitor_0')
-    if monitor is None or monitor.exitcode is not None:
-      return
-    client = courier.Client(
-      self._watcher._address.resolve(), call_timeout=_END, wait_for_ready=False
-    )
-    try:
-      client.request_stop(reason, failed)
-      client.wait_for_end(_END)
-    except Exception:  # It had not started, or hangs: nothing can be saved.
-      pass
+    if monitor and monitor.exitcode is None:
+      ask_to_end(self._watcher, reason, failed)
 
   def stop(self):
     """Ends every process and waits for them."""

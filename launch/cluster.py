@@ -25,8 +25,8 @@ from rich import table as rich_table
 
 from ald_acme.environments import registry
 from launch import command_line
-from launch import local
 from launch import options
+from launch import training
 from launch.clusters import programs
 from launch.clusters import slurm
 from launch.clusters import vertex
@@ -57,11 +57,9 @@ def main():
 
 def _slurm(launched: float, console: rich_console.Console):
   slurm.check(submits=not _DRY_RUN.value)
-  opts, folder, lock, checkpoint = local._prepare()
+  opts, folder, lock, checkpoint = training.prepare()
   with lock:  # The job takes it as it begins.
-    program, _ = programs.make(
-      opts, folder, checkpoint.path if checkpoint else None, launched
-    )
+    program, _ = programs.make(opts, folder, checkpoint, launched)
     # The job writes them anew when it begins; what cannot be written is said
     # now.
     tasks = slurm.write_nodes(program, folder)
@@ -77,7 +75,13 @@ def _slurm(launched: float, console: rich_console.Console):
   if _DRY_RUN.value:
     console.print(f'Nothing was submitted; to submit it: sbatch {script}')
     return
-  job = slurm.submit(script)
+  try:
+    job = slurm.submit(script)
+  except ValueError:
+    if not opts.resume:  # The same command may be given again.
+      slurm.remove(folder)
+      training.discard(folder, lock)
+    raise
   console.print(f'Submitted job {job}; scancel {job} stops it.')
   console.print(f'run: {folder.path}')
 
@@ -89,7 +93,7 @@ def _vertex(launched: float, console: rich_console.Console):
       'bucket; leave it out, or choose --platform=slurm.'
     )
   vertex.check(submits=not _DRY_RUN.value)
-  opts, folder, lock, _ = local._prepare()
+  opts, folder, lock, _ = training.prepare()
   with lock:
     inside = vertex.folder_inside(folder)
     program, _ = programs.make(opts, inside, None, launched)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import functools
 import itertools
 import os
 import typing
 
-from agents import catalogue
 from ald_acme import run_folder
-from ald_acme.environments import registry
+from launch import training
 from launch.clusters import tasks
 
 if typing.TYPE_CHECKING:
@@ -19,12 +17,13 @@ if typing.TYPE_CHECKING:
 
   from launch import options
 
-# Machines that are alike, and the groups of nodes that run on them.
+# Machines that are alike, and the groups of nodes that run on them. Tasks have
+# this order: the actors, without which a program can go on, are the last.
 POOLS = {
   'replay': ('replay', 'counter', 'monitor'),
-  'actors': ('evaluator', 'actor'),
   'learner': ('learner', 'learner_runner'),
   'distill': ('distill',),
+  'actors': ('evaluator', 'actor'),
 }
 
 
@@ -46,21 +45,9 @@ def make(
     launched: when the run began, seconds since the epoch.
   """
   os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
-  # Acme and Launchpad take seconds; bad input is refused before.
-  from agents import program as agents_program
-  from launch.clusters import colocation
+  program, watcher = training.make_program(opts, folder, checkpoint, launched)
+  from launch.clusters import colocation  # Imports Launchpad.
 
-  builder = catalogue.make_builder(opts.agent, opts.config)
-  program, watcher = agents_program.DistributedAgent(
-    builder,
-    builder.make_networks,
-    functools.partial(
-      registry.make, opts.environment, opts.environment_arguments
-    ),
-    folder,
-    checkpoint,
-    launched,
-  ).build(opts.agent)
   colocation.colocate(program, ('actor_parameters', 'distiller'), 'distill')
   return program, watcher
 

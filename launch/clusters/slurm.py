@@ -90,6 +90,11 @@ def folder_of(run: run_folder.RunFolder) -> str:
   return os.path.join(run.path, 'slurm')
 
 
+def remove(run: run_folder.RunFolder):
+  """Removes a job's files from its run's folder."""
+  shutil.rmtree(folder_of(run))
+
+
 def cpus() -> dict[str, int]:
   """CPUs of each task, by pool, as the flags give them."""
   return {pool: wanted[0] for pool, wanted in _resources().items()}
@@ -176,7 +181,7 @@ def write_script(
   output = os.path.join(folder_of(run), 'job-').replace('%', '%%') + '%j.out'
   whole = [f'--job-name={name}', f'--output={output}', '--open-mode=append']
   # The signal is for the script alone: it is the script that stops the nodes.
-  each = ['--requeue', f'--signal=B:TERM@{_WARNING}']
+  each = ['--requeue', f'--signal=B:TERM@{_WARNING}', *_no_kill(parts)]
   for flag in (_PARTITION, _TIME):
     if flag.value is not None:
       each.append(f'--{flag.name}={flag.value}')
@@ -207,6 +212,7 @@ def step(parts: Sequence[Component], command: Sequence[str]) -> list[str]:
   """The command line that runs a command in each task of a job."""
   # Where a task fails the job itself sees to the end of the others.
   common = ['--mpi=none', '--input=none', '--wait=0', '--kill-on-bad-exit=0']
+  common += _no_kill(parts)
   line = ['srun']
   for number, part in enumerate(parts):
     if len(parts) > 1:
@@ -214,6 +220,14 @@ def step(parts: Sequence[Component], command: Sequence[str]) -> list[str]:
       line.append(f'--het-group={number}')
     line += [*common, *_options(part), *command]
   return line
+
+
+def _no_kill(parts: Sequence[Component]) -> list[str]:
+  """Has Slurm go on without a host that fails, where it can.
+
+  It cannot for heterogeneous jobs: there it ends some of the components.
+  """
+  return ['--no-kill'] if len(parts) == 1 else []
 
 
 def _options(part: Component) -> list[str]:
@@ -237,8 +251,24 @@ def submit(script: str) -> str:
   Raises:
     ValueError: if Slurm refuses it, with what it says.
   """
+  # Jobs that fit no host may be taken without it, and wait for ever.
+  _slurm('sbatch', '--test-only', script)
   # The cluster's name may follow.
   return _slurm('sbatch', '--parsable', script).strip().split(';')[0]
+
+
+def requeue():
+  """Has Slurm queue the job again that this process is of.
+
+  Raises:
+    ValueError: if Slurm refuses it, with what it says.
+  """
+  _slurm('scontrol', 'requeue', os.environ['SLURM_JOB_ID'])
+
+
+def host_names(hosts: str) -> list[str]:
+  """The names in a list of hosts as Slurm writes it, such as 'n[3-5,7]'."""
+  return _slurm('scontrol', 'show', 'hostnames', hosts).split()
 
 
 def _slurm(*command: str) -> str:

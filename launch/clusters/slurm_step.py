@@ -1,12 +1,15 @@
 """The nodes of a program as the tasks of a Slurm job."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 import os
 import subprocess
 import sys
+import time
 import typing
 
+from agents import supervision
 from launch.clusters import slurm
+from launch.clusters import slurm_hosts
 from launch.clusters import slurm_task
 from launch.clusters import tasks
 
@@ -14,8 +17,8 @@ if typing.TYPE_CHECKING:
   import launchpad as lp
 
 SRUN = 'srun'  # Stands for all tasks where none of them says what failed.
-_END = 60.0  # Seconds that the monitor may take; Slurm may allow fewer.
 _GRACE = 15.0  # Seconds that tasks may take to end.
+_SIGN_OF_LIFE = 5.0  # Seconds between those that tasks look for.
 
 
 class Step:
@@ -31,6 +34,7 @@ class Step:
     parts: Sequence[slurm.Component],
     watcher: 'lp.CourierHandle',
     logs: str,
+    say: Callable[[str], None] = print,
   ):
     """Takes tasks that have not begun.
 
@@ -39,10 +43,14 @@ class Step:
       parts: of the job.
       watcher: handle of the monitor.
       logs: existing, empty folder for what the nodes print.
+      say: told what people should know of a program that goes on.
     """
     self._folder, self._parts = folder, parts
-    self._watcher, self._logs = watcher, logs
+    self._watcher, self._logs, self._say = watcher, logs, say
     self._srun: subprocess.Popen | None = None
+    self._hosts: slurm_hosts.Hosts | None = None
+    self._said: set[str] = set()
+    self._alive_at = -_SIGN_OF_LIFE
 
   def launch(self):
     """Starts the tasks.
@@ -50,7 +58,10 @@ class Step:
     Raises:
       ValueError: if Slurm cannot start tasks.
     """
-    os.environ[tasks.HOSTS] = ','.join(self._hosts())
+    addresses, hosts = self._find_hosts()
+    os.environ[tasks.HOSTS] = ','.join(addresses)
+    names = (task.name for task in tasks.read(self._folder))
+    self._hosts = slurm_hosts.Hosts(dict(zip(names, hosts)), self.log(SRUN))
     command = [sys.executable, '-m', 'launch.clusters.slurm_task']
     command += [self._folder, self._logs]
     with open(self.log(SRUN), 'w', encoding='utf-8') as log:
@@ -58,51 +69,79 @@ class Step:
         slurm.step(self._parts, command), stdout=log, stderr=subprocess.STDOUT
       )
 
-  def _hosts(self) -> list[str]:
-    """The host of each task: a step of the same form is laid out alike."""
+  def _find_hosts(self) -> tuple[list[str], list[str]]:
+    """The host of each task: its address, and Slurm's name of it.
+
+    A step of the same form is laid out alike.
+    """
+    tell = 'echo $SLURM_PROCID $(hostname) $SLURMD_NODENAME'
     done = subprocess.run(
-      slurm.step(self._parts, ['sh', '-c', 'echo $SLURM_PROCID $(hostname)']),
+      slurm.step(self._parts, ['sh', '-c', tell]),
       capture_output=True,
       text=True,
       check=False,
     )
-    pairs = [line.split() for line in done.stdout.splitlines()]
-    hosts = {int(number): host for number, host in pairs}
+    lines = [line.split() for line in done.stdout.splitlines()]
+    found = {int(number): (address, host) for number, address, host in lines}
     expected = range(sum(part.tasks for part in self._parts))
-    if done.returncode or sorted(hosts) != list(expected):
+    if done.returncode or sorted(found) != list(expected):
       raise ValueError(f'srun cannot start tasks: {done.stderr.strip()}')
-    return [hosts[number] for number in expected]
+    addresses, hosts = zip(*(found[number] for number in expected))
+    return list(addresses), list(hosts)
 
   def log(self, name: str) -> str:
     """Path of what a node, or srun, prints."""
     return os.path.join(self._logs, f'{name}.log')
 
   def failed(self) -> str | None:
-    """The name of a node that has ended, None if all are there.
-
-    Until the program's end no node has a reason to end, not even well.
-    """
+    """The node because of which the program cannot go on, None if it can."""
     over = self._srun.poll() is not None  # First: tasks write before they end.
-    codes = {
-      name.removesuffix(slurm_task.EXIT): self._code(name)
-      for name in os.listdir(self._logs)
-      if name.endswith(slurm_task.EXIT)
-    }
-    # Where one drew others after it, those that ended by themselves are last.
-    found = max(codes, key=lambda name: codes[name] != 0, default=None)
+    self._give_sign_of_life()
+    codes = {}
+    for name in os.listdir(self._logs):
+      node, kind = os.path.splitext(name)
+      if kind == slurm_task.EXIT:
+        codes[node] = self._code(node)
+      elif kind == slurm_task.AGAIN:
+        self._say_once(f'node {node} {self._read(name)}')
+    found = supervision.culprit(codes) or self._hosts.culprit()
+    if not found:
+      for node, host in self._hosts.lost().items():
+        self._say_once(f'node {node} is lost with its host {host}')
     return found or (SRUN if over else None)
 
   def status(self, name: str) -> str:
     """How a node, or srun, ended, in words."""
     if name == SRUN:
-      code = self._srun.returncode
-    else:
-      code = self._code(name + slurm_task.EXIT)
-    return f'signal {-code}' if code < 0 else f'exit code {code}'
+      return supervision.in_words(self._srun.returncode)
+    host = self._hosts.lost().get(name)
+    if host:
+      return f'its host {host} is lost'
+    return supervision.in_words(self._code(name))
 
-  def _code(self, name: str) -> int:
+  @property
+  def lost(self) -> bool:
+    """Whether the program cannot go on because of hosts that are lost."""
+    return bool(self._hosts and self._hosts.culprit())
+
+  def _code(self, node: str) -> int:
+    return int(self._read(node + slurm_task.EXIT))
+
+  def _read(self, name: str) -> str:
     with open(os.path.join(self._logs, name), encoding='utf-8') as file:
-      return int(file.read())
+      return file.read()
+
+  def _say_once(self, text: str):
+    if text not in self._said:
+      self._said.add(text)
+      self._say(text)
+
+  def _give_sign_of_life(self):
+    """Tells tasks that the job's script is there."""
+    if time.monotonic() - self._alive_at >= _SIGN_OF_LIFE:
+      with open(os.path.join(self._logs, slurm_task.ALIVE), 'w') as file:
+        file.write(str(time.time()))
+      self._alive_at = time.monotonic()
 
   def request_stop(self, reason: str, failed: bool = False):
     """Has the monitor save and write the end, if it is there to.
@@ -111,18 +150,8 @@ class Step:
       reason: for the summary.
       failed: whether a node is gone.
     """
-    if self._srun is None:
-      return
-    import courier
-
-    client = courier.Client(
-      self._watcher._address.resolve(), call_timeout=_END, wait_for_ready=False
-    )
-    try:
-      client.request_stop(reason, failed)
-      client.wait_for_end(_END)
-    except Exception:  # It had not started, or hangs: nothing can be saved.
-      pass
+    if self._srun:
+      supervision.ask_to_end(self._watcher, reason, failed)
 
   def stop(self):
     """Ends all tasks and waits for them."""

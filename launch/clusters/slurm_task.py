@@ -1,17 +1,32 @@
-"""One task of a job: runs one node, and notes how it ended."""
+"""One task of a job: runs one node, and notes how it ended.
 
+An actor or the evaluator that ends is started again: the program goes on
+meanwhile. One that ends soon each time is not: then the fault is its own.
+"""
+
+from collections.abc import Callable, Sequence
+import contextlib
 import os
 import signal
 import socket
 import subprocess
 import sys
 import time
+from typing import TextIO
 
 from launch.clusters import tasks
 
-END = 'end'  # A file of this name in the logs' folder ends the tasks.
-EXIT = '.exit'  # A file of a node's name and this has its exit code.
+# Files in the logs' folder.
+END = 'end'  # Made by the job's script; ends the tasks.
+ALIVE = 'alive'  # Written by the job's script as long as it is there.
+QUEUED = 'queued_again'  # Made by the task that notices that it is not.
+EXIT = '.exit'  # After a node's name: its exit code.
+AGAIN = '.again'  # After a node's name: why it was started again last.
 _POLL = 0.5  # Seconds between looks at the node and at the folder.
+_LOST = 180.0  # Seconds of silence after which the script is not there.
+_STEADY = 300.0  # Seconds after which a node has got going.
+_TRIES = 5  # Starts in a row that may not get going.
+_PAUSE, _LONGEST_PAUSE = 1.0, 60.0  # Seconds before a start, at least, at most.
 
 
 def main(folder: str, logs: str) -> int:
@@ -29,20 +44,23 @@ def main(folder: str, logs: str) -> int:
   signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})  # Inherited.
   number = int(os.environ['SLURM_PROCID'])
   task = tasks.read(folder)[number]
-  with open(
-    os.path.join(logs, f'{task.name}.log'), 'w', encoding='utf-8'
-  ) as log:
-    code = _taken(task, log) or _run(task, number, folder, logs, log)
+  command = tasks.command(tasks.functions_path(folder), number)
+  path = os.path.join(logs, f'{task.name}.log')
+  with open(path, 'w', encoding='utf-8') as log:
+    code = _taken(task, log) or run(task, command, logs, log)
   if code is None:
     return 0
-  path = os.path.join(logs, task.name + EXIT)
-  with open(f'{path}.tmp', 'w', encoding='utf-8') as file:
-    file.write(str(code))
-  os.replace(f'{path}.tmp', path)
+  _note(os.path.join(logs, task.name + EXIT), str(code))
   return 1
 
 
-def _taken(task: tasks.Task, log) -> int | None:
+def _note(path: str, text: str):
+  with open(f'{path}.tmp', 'w', encoding='utf-8') as file:
+    file.write(text)
+  os.replace(f'{path}.tmp', path)
+
+
+def _taken(task: tasks.Task, log: TextIO) -> int | None:
   """1, and a line in the log, if another program has a port of the node.
 
   Servers would share the port and take each other's calls.
@@ -61,24 +79,105 @@ def _taken(task: tasks.Task, log) -> int | None:
   return None
 
 
-def _run(task, number, folder, logs, log) -> int | None:
+def run(
+  task: tasks.Task, command: Sequence[str], logs: str, log: TextIO
+) -> int | None:
+  """Runs a node, again and again if it comes and goes.
+
+  Args:
+    task: of the node.
+    command: that runs it.
+    logs: folder in which the job says that it is over.
+    log: for what the node prints.
+
+  Returns:
+    The node's exit code, None if the job has ended it.
+  """
+  is_over = _Job(logs).is_over
+  pause, failures = _PAUSE, 0
+  while True:
+    began = time.monotonic()
+    code = _run_once(command, task.environment, log, is_over)
+    if code is None or not task.comes_and_goes:
+      return code
+    lived = time.monotonic() - began
+    if lived >= _STEADY:
+      pause, failures = _PAUSE, 0
+    failures += 1
+    if failures == _TRIES:
+      return code
+    ended = f'signal {-code}' if code < 0 else f'exit code {code}'
+    said = (
+      f'ended after {lived:.0f} s ({ended}), and begins again in {pause:.0f} s'
+    )
+    log.write(f'--- {task.name} {said}.\n')
+    log.flush()
+    _note(os.path.join(logs, task.name + AGAIN), said)
+    if _wait(pause, is_over):
+      return None
+    pause = min(2 * pause, _LONGEST_PAUSE)
+
+
+def _run_once(command, environment, log, is_over) -> int | None:
   """Runs the node; its exit code, None if the job has ended it."""
   node = subprocess.Popen(
-    tasks.command(tasks.functions_path(folder), number),
-    env={**os.environ, **task.environment},
+    command,
+    env={**os.environ, **environment},
     stdin=subprocess.DEVNULL,
     stdout=log,
     stderr=subprocess.STDOUT,
     start_new_session=True,  # It may have processes of its own.
   )
-  end = os.path.join(logs, END)
-  while node.poll() is None:
-    if os.path.exists(end):
+  try:
+    while node.poll() is None:
+      if is_over():
+        return None
+      time.sleep(_POLL)
+    return node.returncode
+  finally:
+    with contextlib.suppress(ProcessLookupError):
       os.killpg(node.pid, signal.SIGKILL)
-      node.wait()
-      return None
-    time.sleep(_POLL)
-  return node.returncode
+    node.wait()
+
+
+def _wait(seconds: float, is_over: Callable[[], bool]) -> bool:
+  """Waits; true if the job is over."""
+  deadline = time.monotonic() + seconds
+  while not is_over() and time.monotonic() < deadline:
+    time.sleep(min(_POLL, seconds))
+  return is_over()
+
+
+class _Job:
+  """What a task sees of its job, in the folder of the logs."""
+
+  def __init__(self, logs: str):
+    self._logs = logs
+    self._seen, self._since = None, time.monotonic()
+
+  def is_over(self) -> bool:
+    """Whether the task has to end."""
+    if os.path.exists(os.path.join(self._logs, END)):
+      return True
+    if not self._script_is_lost():
+      return False
+    # With --no-kill Slurm keeps a job whose first host is lost, and with it the
+    # script. One of the tasks has it begin again.
+    path = os.path.join(self._logs, QUEUED)
+    with contextlib.suppress(FileExistsError), open(path, 'x'):
+      command = ['scontrol', 'requeue', os.environ['SLURM_JOB_ID']]
+      subprocess.run(command, check=False)
+    return True
+
+  def _script_is_lost(self) -> bool:
+    try:
+      seen = os.stat(os.path.join(self._logs, ALIVE)).st_mtime_ns
+    except FileNotFoundError:  # It does not say yet.
+      return False
+    now = time.monotonic()
+    if seen != self._seen:
+      self._seen, self._since = seen, now
+    return now - self._since > _LOST
 
 
 if __name__ == '__main__':

@@ -33,6 +33,11 @@ class Task:
   ports: tuple[int, ...]
   environment: dict[str, str]
 
+  @property
+  def comes_and_goes(self) -> bool:
+    """Whether the program goes on while the node begins again."""
+    return self.pool == 'actors'
+
 
 def functions_path(folder: str) -> str:
   """The file of the nodes' functions, pickled in the order of the table."""

@@ -56,16 +56,14 @@ def test_one_group_by_default(launch, tmp_path):
   # replay, counter, monitor, evaluator, 2 actors, learner, runner, distillers.
   assert len(table) == 9
   assert '--ntasks=9' in options and '--cpus-per-task=1' in options
-  assert '--requeue' in options and '--signal=B:TERM@90' in options
+  assert {'--requeue', '--no-kill', '--signal=B:TERM@90'} <= set(options)
   assert f'--output={folder}/job-%j.out' in options
   assert not [o for o in options if o.startswith(('--partition', '--gres'))]
-  assert [task.name for task in table if task.pool == 'distill'] == [
-    'distill_0'
-  ]
   ports = [port for task in table for port in task.ports]
   assert ports == list(range(23400, 23400 + len(ports)))
   # Parameters and two distillers each serve on a port of their own.
-  assert len(table[-1].ports) == 3
+  (distill,) = [task for task in table if task.pool == 'distill']
+  assert distill.name == 'distill_0' and len(distill.ports) == 3
   assert not [task for task in table if 'actor_' in task.name and task.ports]
   learns = {
     t.name for t in table if 'CUDA_VISIBLE_DEVICES' not in t.environment
@@ -118,16 +116,18 @@ def test_groups_that_need_different_machines(launch, tmp_path):
   )
   assert done.status == 0, done.error
   folder = tmp_path / 'my run' / 'slurm'
-  first, learner, distill = _directives(folder / 'job.sh')
+  first, learner, distill, actors = _directives(folder / 'job.sh')
   assert f'--output={folder}/job-%j.out' in first
-  for options in (first, learner, distill):
+  for options in (first, learner, distill, actors):
+    # Slurm would end some of the components, and leave the others.
+    assert '--no-kill' not in options
     assert {
       '--partition=long',
       '--time=2:00:00',
       '--account=mine',
       '--comment=two words',
     } <= set(options)
-  assert {'--ntasks=6', '--cpus-per-task=2'} <= set(first)
+  assert {'--ntasks=3', '--cpus-per-task=2'} <= set(first)
   assert {
     '--ntasks=2',
     '--cpus-per-task=8',
@@ -135,13 +135,15 @@ def test_groups_that_need_different_machines(launch, tmp_path):
     '--nodes=1',
   } <= set(learner)
   assert {'--ntasks=1', '--cpus-per-task=5'} <= set(distill)
+  assert {'--ntasks=3', '--cpus-per-task=2'} <= set(actors)
   # Tasks are numbered through the components, in the table's order.
   table = tasks.read(str(folder))
   pools = [task.pool for task in table]
-  assert pools == ['replay'] * 3 + ['actors'] * 3 + ['learner'] * 2 + [
-    'distill'
+  assert pools == [
+    *(['replay'] * 3 + ['learner'] * 2),
+    *(['distill'] + ['actors'] * 3),
   ]
-  assert table[6].environment['TF_NUM_INTRAOP_THREADS'] == '8'
+  assert table[3].environment['TF_NUM_INTRAOP_THREADS'] == '8'
   # The job is told the same again.
   script = (folder / 'job.sh').read_text()
   (last,) = [x for x in script.splitlines() if x.startswith('exec ')]
@@ -165,7 +167,7 @@ def test_submits(launch, commands, tmp_path):
   commands('sinfo', 'echo main', 'echo "long"')
   commands(
     'sbatch',
-    f'echo "$@" > {tmp_path}/called',
+    f'echo "$@" >> {tmp_path}/called',
     f'flock --nonblock {run}/.lock true || echo locked >> {tmp_path}/called',
     'echo "42;cluster"',
   )
@@ -176,14 +178,22 @@ def test_submits(launch, commands, tmp_path):
   assert 'Submitted job 42' in done.out
   called = (tmp_path / 'called').read_text().splitlines()
   # The job takes the lock: by then it must be free.
-  assert called == [f'--parsable {run}/slurm/job.sh']
+  script = f'{run}/slurm/job.sh'
+  assert called == [f'--test-only {script}', f'--parsable {script}']
 
 
-def test_what_slurm_refuses(launch, commands):
-  commands('sbatch', 'echo "sbatch: error: Invalid account" >&2', 'exit 1')
+def test_what_slurm_refuses(launch, commands, tmp_path):
+  commands(
+    'sbatch',
+    'echo "sbatch: error: Invalid account" >&2',
+    'echo "sbatch: error: Batch job submission failed" >&2',
+    'exit 1',
+  )
   done = launch('cluster.py', '--platform=slurm', '--workdir=run')
   assert done.status == 1
   assert 'Invalid account' in done.refusal()
+  assert 'submission failed' in done.refusal()
+  assert os.listdir(tmp_path) == ['bin']  # The same may be tried again.
 
 
 @pytest.mark.parametrize(

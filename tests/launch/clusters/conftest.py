@@ -1,127 +1,217 @@
-"""A Slurm of the test's own, where the packages are installed."""
+"""A Slurm of the tests' own, where the packages are installed."""
 
+import contextlib
 import os
 import shutil
 import socket
 import subprocess
 import time
 
+import psutil
 import pytest
 
-_PROGRAMS = ('slurmctld', 'slurmd', 'munged', 'sbatch')
-_PORTS = 17_817  # The controller's; the hosts' follow.
+_PROGRAMS = ('slurmctld', 'slurmd', 'munged', 'sbatch', 'srun')
 _HOSTS = 3
-_START = 60  # Seconds that Slurm may take to be ready.
+_START = 60  # Seconds that Slurm may take to be ready, or to be rid of jobs.
+_CONF = """
+ClusterName=test
+SlurmctldHost={host}(127.0.0.1)
+SlurmctldPort={port}
+SlurmUser=root
+AuthType=auth/munge
+# A job that is queued again waits at least as long as a credential is good.
+AuthInfo=socket={folder}/munge.socket,cred_expire=5
+StateSaveLocation={folder}/state
+SlurmctldPidFile={folder}/slurmctld.pid
+SlurmctldLogFile={folder}/slurmctld.log
+SlurmdSpoolDir={folder}/spool-%n
+SlurmdPidFile={folder}/slurmd-%n.pid
+SlurmdLogFile={folder}/slurmd-%n.log
+ProctrackType=proctrack/linuxproc
+TaskPlugin=task/none
+MpiDefault=none
+SelectType=select/cons_tres
+SelectTypeParameters=CR_CPU
+# More CPUs than there are.
+SlurmdParameters=config_overrides
+ReturnToService=2
+KillWait=60
+SchedulerParameters=sched_interval=1,bf_interval=1
+PartitionName=main Nodes=ALL Default=YES State=UP OverSubscribe=FORCE:16
+"""
 
 
-def pytest_configure(config):
-  config.addinivalue_line(
-    'markers', 'slurm: needs slurm-wlm and munge, and to be root'
-  )
+class Slurm:
+  """A cluster of hosts, all of them this machine.
+
+  Attributes:
+    environment: in which Slurm's commands find it.
+  """
+
+  def __init__(self, environment, folder, stack):
+    self.environment = environment
+    self._folder, self._stack = folder, stack
+    self._hosts = {}
+
+  def run(self, *command):
+    """What a command prints."""
+    done = subprocess.run(
+      command,
+      env=self.environment,
+      capture_output=True,
+      text=True,
+      check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+  def start(self, *command):
+    """Runs a daemon, until the cluster ends at the latest."""
+    with open(self._folder / 'daemons.out', 'a') as out:
+      daemon = subprocess.Popen(
+        command, env=self.environment, stdout=out, stderr=subprocess.STDOUT
+      )
+    self._stack.callback(_end, daemon)
+    return daemon
+
+  def start_host(self, name):
+    self._hosts[name] = self.start('slurmd', '-D', '-c', '-N', name)
+
+  def lose_host(self, name):
+    """Has a host vanish with all that runs on it; Slurm knows at once."""
+    log = f'{self._folder}/slurmd-{name}.log'
+    found = [p for p in psutil.process_iter() if _has_open(p, log)]
+    for process in [*found, *(c for p in found for c in _below(p))]:
+      with contextlib.suppress(psutil.NoSuchProcess):
+        process.kill()
+    self._hosts[name].wait()
+    self._set_state(name, 'down')
+
+  def bring_host_back(self, name):
+    self.start_host(name)
+    self._set_state(name, 'resume')
+
+  def _set_state(self, name, state):
+    command = ['scontrol', 'update', f'nodename={name}', f'state={state}']
+    self.run(*command, 'reason=test')
 
 
 @pytest.fixture(scope='session')
 def slurm(tmp_path_factory):
   """A cluster of three hosts, all of them this machine.
 
-  Yields:
-    The environment in which Slurm's commands find it.
+  Needs root. Another Slurm may be running: ports, files and the munge are its
+  own.
   """
-  os.environ['PATH'] += ':/usr/sbin'
-  missing = [name for name in _PROGRAMS if shutil.which(name) is None]
+  path = os.pathsep.join([os.environ['PATH'], '/usr/sbin'])
+  missing = [name for name in _PROGRAMS if not shutil.which(name, path=path)]
   if missing or os.geteuid():
     pytest.skip(f'no Slurm to start here: not root, or without {missing}')
   folder = tmp_path_factory.mktemp('slurm')
   folder.chmod(0o755)
   conf = folder / 'slurm.conf'
-  host = socket.gethostname()
-  lines = [
-    'ClusterName=test',
-    f'SlurmctldHost={host}(127.0.0.1)',
-    'SlurmUser=root',
-    f'SlurmctldPort={_PORTS}',
-    'AuthType=auth/munge',
-    # The second is also what a job that is queued again waits at least.
-    f'AuthInfo=socket={folder}/munge.socket,cred_expire=20',
-    f'StateSaveLocation={folder}/state',
-    f'SlurmctldPidFile={folder}/slurmctld.pid',
-    f'SlurmctldLogFile={folder}/slurmctld.log',
-    f'SlurmdSpoolDir={folder}/spool-%n',
-    f'SlurmdPidFile={folder}/slurmd-%n.pid',
-    f'SlurmdLogFile={folder}/slurmd-%n.log',
-    'ProctrackType=proctrack/linuxproc',
-    'TaskPlugin=task/none',
-    'MpiDefault=none',
-    'SelectType=select/cons_tres',
-    'SelectTypeParameters=CR_CPU',
-    'SlurmdParameters=config_overrides',  # More CPUs than there are.
-    'ReturnToService=2',
-    'KillWait=45',
-    'SchedulerParameters=sched_interval=2,bf_interval=2',
-    'PartitionName=main Nodes=ALL Default=YES State=UP OverSubscribe=FORCE:16',
-  ]
   names = [f'n{i}' for i in range(1, _HOSTS + 1)]
-  for number, name in enumerate(names, start=1):
-    lines.append(
-      f'NodeName={name} NodeHostname={host} NodeAddr=127.0.0.1 '
-      f'Port={_PORTS + number} CPUs=16'
-    )
-  conf.write_text('\n'.join(lines) + '\n')
+  conf.write_text(_describe(folder, names))
   key = folder / 'munge.key'
   key.write_bytes(os.urandom(256))
   key.chmod(0o600)
-  environment = {**os.environ, 'SLURM_CONF': str(conf)}
-
-  def start(*command):
-    subprocess.run(command, env=environment, check=True, capture_output=True)
-
-  pids = [folder / 'munged.pid']
-  try:
-    start(
+  environment = {
+    name: value
+    for name, value in os.environ.items()
+    if not name.startswith(('SLURM', 'SBATCH', 'SRUN'))
+  }
+  environment |= {'PATH': path, 'SLURM_CONF': str(conf)}
+  with contextlib.ExitStack() as stack:
+    cluster = Slurm(environment, folder, stack)
+    cluster.start(
       'munged',
+      '--foreground',
       '--force',  # The folder's owners are not those it likes.
       f'--key-file={key}',
       f'--socket={folder}/munge.socket',
-      f'--pid-file={pids[0]}',
+      f'--pid-file={folder}/munged.pid',
       f'--log-file={folder}/munged.log',
       f'--seed-file={folder}/munge.seed',
     )
-    pids.append(folder / 'slurmctld.pid')
-    start('slurmctld', '-c')
+    _wait_until(lambda: (folder / 'munge.socket').exists())
+    cluster.start('slurmctld', '-D', '-c')
     for name in names:
-      pids.append(folder / f'slurmd-{name}.pid')
-      start('slurmd', '-c', '-N', name)
-    _wait_until_idle(environment)
-    yield environment
-    _cancel_all(environment)
-  finally:
-    for path in reversed(pids):
-      if path.exists():
-        os.kill(int(path.read_text()), 15)
+      cluster.start_host(name)
+    _wait_until(lambda: _states(environment) == ['idle'] * _HOSTS)
+    stack.callback(_cancel_all, environment)
+    yield cluster
+
+
+def _describe(folder, names):
+  """The configuration, on ports that are free now."""
+  host = socket.gethostname()
+  with contextlib.ExitStack() as stack:
+    probes = [stack.enter_context(socket.socket()) for _ in [None, *names]]
+    for probe in probes:
+      probe.bind(('', 0))
+    port, *ports = (probe.getsockname()[1] for probe in probes)
+  hosts = [
+    f'NodeName={name} NodeHostname={host} NodeAddr=127.0.0.1 Port={own} CPUs=16'
+    for name, own in zip(names, ports)
+  ]
+  conf = _CONF.strip().format(host=host, port=port, folder=folder)
+  return '\n'.join([conf, *hosts, ''])
+
+
+def _end(daemon):
+  daemon.terminate()
+  try:
+    daemon.wait(10)
+  except subprocess.TimeoutExpired:
+    daemon.kill()
+    daemon.wait()
+
+
+def _has_open(process, path):
+  """Whether a process is one of a host's daemons."""
+  try:
+    return process.name().startswith('slurm') and path in {
+      file.path for file in process.open_files()
+    }
+  except psutil.Error:
+    return False
+
+
+def _below(process):
+  try:
+    return process.children(recursive=True)
+  except psutil.NoSuchProcess:
+    return []
 
 
 def _cancel_all(environment):
-  """Ends what failed tests have left."""
-  for state in ('PENDING', 'RUNNING'):
-    command = ['scancel', f'--state={state}']
-    subprocess.run(command, env=environment, check=False)
-  deadline = time.monotonic() + _START
-  while subprocess.check_output(['squeue', '--noheader'], env=environment):
-    assert time.monotonic() < deadline
-    time.sleep(0.5)
+  """Ends what failed tests have left, and waits until it is gone."""
+
+  def gone():
+    for more in (['--full', '--signal=KILL'], []):
+      command = ['scancel', '--me', *more]
+      subprocess.run(command, env=environment, check=False, capture_output=True)
+    return not subprocess.check_output(
+      ['squeue', '--noheader'], env=environment
+    )
+
+  _wait_until(gone)
 
 
-def _wait_until_idle(environment):
+def _states(environment):
+  """State of each host; none while the controller does not answer."""
+  done = subprocess.run(
+    ['sinfo', '--noheader', '--Node', '--format=%T'],
+    env=environment,
+    capture_output=True,
+    text=True,
+    check=False,
+  )
+  return done.stdout.split()
+
+
+def _wait_until(condition):
   deadline = time.monotonic() + _START
-  while True:
-    states = subprocess.run(
-      ['sinfo', '--noheader', '--Node', '--format=%T'],
-      env=environment,
-      capture_output=True,
-      text=True,
-      check=False,
-    ).stdout.split()
-    if states == ['idle'] * _HOSTS:
-      return
-    assert time.monotonic() < deadline, states
-    time.sleep(0.5)
+  while not condition():
+    assert time.monotonic() < deadline, 'Slurm is not as it should be'
+    time.sleep(0.2)

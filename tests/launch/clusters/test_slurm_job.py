@@ -1,11 +1,11 @@
-"""A run under a real Slurm: it ends, is cancelled, is resumed."""
+"""Runs under a real Slurm: they learn, lose actors, are stopped, go on."""
 
 import json
 import os
-import subprocess
 import sys
 import time
 
+import psutil
 import pytest
 
 from ald_acme import checkpoints
@@ -16,167 +16,170 @@ pytestmark = [pytest.mark.slurm, pytest.mark.timeout(1200)]
 _ROOT = os.path.abspath(
   os.path.join(os.path.dirname(__file__), *[os.pardir] * 3)
 )
-_START = 480  # Seconds that a step of the test may take on a busy machine.
-_TINY = (
-  '--platform=slurm',
-  '--environment_kwargs=size=5',
-  '--envs_per_actor=16',
-  '--config.evaluation_episodes=20',
-  '--config.learner_evaluation_episodes=10',
-)
+_START = 480  # Seconds that a step of a test may take on a busy machine.
+_FOR_EVER = '--max_frames=100000000'
+_RUNS = ('PENDING', 'RUNNING', 'COMPLETING')
 
 
-class Cluster:
-  """Slurm's commands, and launches."""
+class Job:
+  """A submitted job."""
 
-  def __init__(self, environment):
-    self.environment = environment
-
-  def run(self, *command):
-    done = subprocess.run(
-      command,
-      env=self.environment,
-      capture_output=True,
-      text=True,
-      check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-  def launch(self, *flags):
-    """Submits a job and returns its number."""
+  def __init__(self, slurm, workdir, *flags):
     program = os.path.join(_ROOT, 'launch', 'cluster.py')
-    out = self.run(sys.executable, program, *flags)
+    out = slurm.run(
+      *(sys.executable, program, '--platform=slurm'),
+      *(f'--workdir={workdir}', *flags),
+    )
     (line,) = (x for x in out.splitlines() if x.startswith('Submitted job '))
-    return line.removeprefix('Submitted job ').split(';')[0]
+    self.number = line.removeprefix('Submitted job ').split(';')[0]
+    self._slurm = slurm
+    self._output = workdir / 'slurm' / f'job-{self.number}.out'
+    self.folder = run_folder.RunFolder(str(workdir))
+    self.workdir = workdir
 
-  def job(self, number):
-    """State and exit code of a job."""
-    shown = self.run('scontrol', '--oneliner', 'show', 'job', number)
+  def state(self):
+    """State and exit code."""
+    shown = self._slurm.run(
+      'scontrol', '--oneliner', 'show', 'job', self.number
+    )
     fields = dict(f.split('=', 1) for f in shown.split() if '=' in f)
     return fields['JobState'], fields['ExitCode']
 
-  def wait_for_end(self, number, output):
+  def output(self):
+    return self._output.read_text() if self._output.exists() else 'nothing'
+
+  def wait_for(self, condition):
     deadline = time.monotonic() + _START
-    while self.job(number)[0] in ('PENDING', 'RUNNING', 'COMPLETING'):
-      assert time.monotonic() < deadline, _text(output)
-      time.sleep(0.5)
-    return self.job(number)
+    while not condition():
+      assert self.state()[0] in _RUNS, self.output()
+      assert time.monotonic() < deadline, (self.progress(), self.output())
+      time.sleep(0.2)
+
+  def end(self):
+    """State and exit code at the end."""
+    deadline = time.monotonic() + _START
+    while self.state()[0] in _RUNS:
+      assert time.monotonic() < deadline, self.output()
+      time.sleep(0.2)
+    return self.state()
+
+  def progress(self):
+    try:
+      return json.loads((self.workdir / 'progress.json').read_text())
+    except FileNotFoundError:
+      return {'frames': 0, 'learner_updates': 0, 'actor_return': None}
+
+  def wait_for_more(self, field, more):
+    least = self.progress()[field] + more
+    self.wait_for(lambda: self.progress()[field] >= least)
+
+  def summary(self):
+    return json.loads((self.workdir / 'summary.json').read_text())
+
+  def logs(self, launch):
+    return self.workdir / 'node_logs' / f'launch-{launch}'
+
+  def node(self, launch, name):
+    """The process of a node; its children print to its log too."""
+    log = self.logs(launch) / f'{name}.log'
+    (found,) = (
+      process
+      for process in psutil.process_iter()
+      if _leads_its_session(process) and _prints_to(process, log)
+    )
+    return found
+
+
+def _leads_its_session(process):
+  try:
+    return os.getsid(process.pid) == process.pid
+  except ProcessLookupError:
+    return False
+
+
+def _prints_to(process, path):
+  try:
+    return os.path.samefile(f'/proc/{process.pid}/fd/1', path)
+  except OSError:
+    return False
 
 
 @pytest.fixture(scope='module')
-def cluster(slurm):
-  return Cluster(slurm)
-
-
-def _text(path):
-  return path.read_text() if path.exists() else 'nothing'
-
-
-def _output(run, number):
-  return run / 'slurm' / f'job-{number}.out'
-
-
-def _progress(run):
-  try:
-    return json.loads((run / 'progress.json').read_text())
-  except FileNotFoundError:
-    return {'frames': 0, 'learner_updates': 0, 'state': 'starting'}
-
-
-def _wait_for_updates(cluster, run, number, least):
-  deadline = time.monotonic() + _START
-  while _progress(run)['learner_updates'] < least:
-    assert cluster.job(number)[0] in ('PENDING', 'RUNNING'), _text(
-      _output(run, number)
-    )
-    assert time.monotonic() < deadline, _progress(run)
-    time.sleep(0.5)
-
-
-def _summary(run):
-  return json.loads((run / 'summary.json').read_text())
-
-
-def test_a_job_ends_as_its_program_does(cluster, tmp_path):
-  run = tmp_path / 'a run'
-  # Components of a job are on hosts of their own.
-  number = cluster.launch(
-    *_TINY,
-    f'--workdir={run}',
-    '--max_frames=4000',
+def solved(slurm, tmp_path_factory):
+  """A job that learned a small maze although its only actor was killed."""
+  job = Job(
+    slurm,
+    tmp_path_factory.mktemp('runs') / 'a run',
+    '--environment_kwargs=size=5',
     '--num_distillers=2',
-    '--distill_cpus=2',
-    '--base_port=23500',
+    '--target_return=0.95',
+    '--max_frames=400000',
+    '--config.evaluation_period=1',
+    '--distill_cpus=2',  # Components of a job are on hosts of their own.
   )
-  state = cluster.wait_for_end(number, _output(run, number))
-  assert state == ('COMPLETED', '0:0'), _text(_output(run, number))
-  summary = _summary(run)
-  assert summary['stopped_because'] == 'max_frames'
-  assert summary['frames'] >= 4000
-  assert summary['actor_updates'] > 0 and summary['learner_updates'] > 0
+  job.wait_for(lambda: job.progress()['learner_updates'] >= 1)
+  job.node(1, 'actor_0').kill()
+  killed_at = job.progress()['frames']
+  return job, job.end(), killed_at
+
+
+def test_learns_though_its_actor_is_killed(solved):
+  job, end, killed_at = solved
+  assert end == ('COMPLETED', '0:0'), job.output()
+  summary = job.summary()
+  # Entering goals at random gives 0.5.
+  assert summary['stopped_because'] == 'target_return', job.output()
+  assert summary['final_return'] > 0.8
+  # There was no other actor.
+  assert summary['frames'] > killed_at + 5_000
+  assert 'node actor_0 ended after' in job.output()
+  log = (job.logs(1) / 'actor_0.log').read_text()
+  assert '(signal 9), and begins again' in log
   names = {'replay_0', 'learner_0', 'actor_0', 'distill_0', 'monitor_0'}
-  logs = run / 'node_logs' / 'launch-1'
-  assert {f'{name}.log' for name in names} <= set(os.listdir(logs))
-  assert 'max_frames' in _text(_output(run, number))
+  assert {f'{name}.log' for name in names} <= set(os.listdir(job.logs(1)))
 
 
-def test_cancelled_with_a_checkpoint_and_resumed(cluster, tmp_path):
-  run = tmp_path / 'run'
-  number = cluster.launch(
-    *_TINY,
-    f'--workdir={run}',
-    '--max_frames=100000000',
+def test_resumed_queued_again_and_cancelled(solved, slurm):
+  first, _, _ = solved
+  frames = first.summary()['frames']
+  job = Job(
+    slurm,
+    first.workdir,
+    '--resume',
+    '--target_return=0',
+    _FOR_EVER,
+    '--num_actors=2',
+    '--sbatch=--ntasks-per-node=4',  # The second actor has a host of its own.
+    '--base_port=23500',
     '--config.checkpoint_period=100000',
   )
-  _wait_for_updates(cluster, run, number, least=3)
-  folder = run_folder.RunFolder(str(run))
-  saved = checkpoints.CheckpointFolder(folder.checkpoints)
-  assert not saved.paths()  # So what is found below the cancelling wrote.
-  cluster.run('scancel', number)
-  cluster.wait_for_end(number, _output(run, number))
-  assert _summary(run)['stopped_because'] == 'interrupted', _text(
-    _output(run, number)
-  )
-  state = saved.latest().state
-  frames = int(state['counts']['frames'])
-  assert frames > 0 and int(state['learner']['updates']) >= 3
+  job.wait_for((job.logs(2) / 'actor_1.log').exists)
+  job.wait_for(lambda: job.progress()['actor_return'] is not None)
+  assert job.progress()['actor_return'] > 0.75, 'it fell back to chance'
+  job.wait_for_more('learner_updates', 3)
 
-  again = cluster.launch(
-    '--platform=slurm',
-    f'--workdir={run}',
-    '--resume',
-    f'--max_frames={frames + 4000}',
-  )
-  ended = cluster.wait_for_end(again, _output(run, again))
-  assert ended == ('COMPLETED', '0:0'), _text(_output(run, again))
-  summary = _summary(run)
-  assert summary['stopped_because'] == 'max_frames'
-  assert summary['frames'] >= frames + 4000
-  assert summary['learner_updates'] > int(state['learner']['updates'])
-  assert saved.paths()[0].endswith('checkpoint-000002.npz')
+  slurm.lose_host('n3')  # No other node was there.
+  job.wait_for(lambda: 'node actor_1 is lost with its host n3' in job.output())
+  job.wait_for_more('learner_updates', 3)
+  slurm.lose_host('n2')  # The distillers were there.
+  slurm.bring_host_back('n2')
+  slurm.bring_host_back('n3')
+  job.wait_for((job.logs(3) / 'actor_1.log').exists)
+  assert 'its host n2 is lost' in job.output()
+  job.wait_for(lambda: job.progress()['frames'] > frames)
+
+  saved = checkpoints.CheckpointFolder(job.folder.checkpoints)
+  before = saved.paths()[0]
+  job.wait_for_more('learner_updates', 3)
+  updates = job.progress()['learner_updates']
+  slurm.run('scancel', job.number)
+  assert job.end()[0] == 'CANCELLED'
+  assert job.summary()['stopped_because'] == 'interrupted', job.output()
+  assert saved.paths()[0] != before
+  assert int(saved.latest().state['learner']['updates']) >= updates
 
 
-def test_queued_again_it_goes_on(cluster, tmp_path):
-  run = tmp_path / 'run'
-  number = cluster.launch(*_TINY, f'--workdir={run}', '--max_frames=100000000')
-  _wait_for_updates(cluster, run, number, least=3)
-  cluster.run('scontrol', 'requeue', number)
-  deadline = time.monotonic() + _START
-  while not (run / 'node_logs' / 'launch-2').exists():
-    assert time.monotonic() < deadline, _text(_output(run, number))
-    time.sleep(0.5)
-  frames = _summary(run)['frames']
-  _wait_for_updates(cluster, run, number, _summary(run)['learner_updates'] + 1)
-  assert _progress(run)['frames'] > frames
-  assert 'from the beginning' in _text(_output(run, number))
-  assert 'checkpoint-000001.npz' in _text(_output(run, number))
-  cluster.run('scancel', number)
-  cluster.wait_for_end(number, _output(run, number))
-
-
-def test_a_node_that_dies_fails_the_job(cluster, tmp_path, monkeypatch):
-  run = tmp_path / 'run'
+def test_a_node_that_fails_fails_the_job(slurm, tmp_path, monkeypatch):
   (tmp_path / 'fails_in_nodes.py').write_text(
     'import os\n'
     'from ald_acme.environments import i_maze\n'
@@ -185,11 +188,26 @@ def test_a_node_that_dies_fails_the_job(cluster, tmp_path, monkeypatch):
     '    raise OSError("no such maze")\n'
     '  return i_maze.IMaze(size=5)\n'
   )
-  monkeypatch.setitem(cluster.environment, 'PYTHONPATH', str(tmp_path))
-  number = cluster.launch(
-    '--platform=slurm', f'--workdir={run}', '--environment=fails_in_nodes:make'
-  )
-  state = cluster.wait_for_end(number, _output(run, number))
-  assert state == ('FAILED', '1:0')
-  assert 'error: node ' in _text(_output(run, number))
-  assert 'no such maze' in _text(_output(run, number))
+  monkeypatch.setitem(slurm.environment, 'PYTHONPATH', str(tmp_path))
+  job = Job(slurm, tmp_path / 'run', '--environment=fails_in_nodes:make')
+  assert job.end() == ('FAILED', '1:0')
+  assert 'error: node ' in job.output()
+  assert 'no such maze' in job.output()
+
+
+@pytest.mark.parametrize(
+  'flag,said',
+  [
+    ('--cpus=64', 'Requested node configuration is not available'),
+    ('--partition=long', "must be one of main, but received 'long'"),
+  ],
+)
+def test_what_slurm_does_not_have(
+  flag, said, slurm, launch, monkeypatch, tmp_path
+):
+  for name in ('PATH', 'SLURM_CONF'):
+    monkeypatch.setenv(name, slurm.environment[name])
+  done = launch('cluster.py', '--platform=slurm', '--workdir=run', flag)
+  assert done.status != 0
+  assert said in done.refusal()
+  assert not (tmp_path / 'run').exists()

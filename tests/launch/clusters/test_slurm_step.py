@@ -4,7 +4,6 @@ import functools
 import os
 import signal
 import socket
-import subprocess
 import sys
 import time
 
@@ -17,8 +16,8 @@ from launch.clusters import slurm_step
 from launch.clusters import tasks
 
 _PATIENCE = 120  # Seconds that a task may take to begin, or to fail.
-_SRUN = """#!{python}
-import os, signal, subprocess, sys
+_SRUN = """
+import itertools, os, signal, subprocess, sys
 
 number, running = 0, []
 signal.signal(signal.SIGTERM, lambda *_: [p.kill() for p in running])
@@ -29,10 +28,11 @@ for word in sys.argv[1:]:
   else:
     components[-1].append(word)
 for words in components:
-  options = [w for w in words if w.startswith('--') and '=' in w]
+  options = list(itertools.takewhile(lambda w: w.startswith('--'), words))
   count = next(int(o[9:]) for o in options if o.startswith('--ntasks='))
   for _ in range(count):
-    env = {{**os.environ, 'SLURM_PROCID': str(number)}}
+    env = {**os.environ, 'SLURM_PROCID': str(number)}
+    env['SLURMD_NODENAME'] = f'n{number}'
     running.append(subprocess.Popen(words[len(options):], env=env))
     number += 1
 sys.exit(max(p.wait() != 0 for p in running))
@@ -41,16 +41,26 @@ _FOREVER = functools.partial(time.sleep, 3600)
 _FAILS = functools.partial(divmod, 1, 0)
 
 
+@pytest.fixture
+def commands(tmp_path, monkeypatch):
+  """Makes commands that come before all others on the PATH."""
+  folder = tmp_path / 'bin'
+  folder.mkdir()
+  monkeypatch.setenv('PATH', f'{folder}:{os.environ["PATH"]}')
+
+  def make(name, text, interpreter='/bin/sh'):
+    path = folder / name
+    path.write_text(f'#!{interpreter}\n{text}')
+    path.chmod(0o755)
+
+  return make
+
+
 @pytest.fixture(autouse=True)
-def srun(tmp_path, monkeypatch):
-  """Puts the stand-in on the PATH."""
-  path = tmp_path / 'bin' / 'srun'
-  path.parent.mkdir()
-  path.write_text(_SRUN.format(python=sys.executable))
-  path.chmod(0o755)
-  monkeypatch.setenv('PATH', f'{path.parent}:{os.environ["PATH"]}')
+def srun(commands, monkeypatch):
+  """The stand-in."""
+  commands('srun', _SRUN, sys.executable)
   monkeypatch.setenv(tasks.HOSTS, '')
-  return path
 
 
 @pytest.fixture
@@ -58,20 +68,20 @@ def make_step(tmp_path):
   """Makes steps of functions by name, and ends them."""
   made = []
 
-  def make(**functions):
+  def make(say=print, **functions):
     folder, logs = tmp_path / 'slurm', tmp_path / 'logs'
     folder.mkdir()
     logs.mkdir()
     with open(tasks.functions_path(str(folder)), 'wb') as file:
       cloudpickle.dump(list(functions.values()), file)
     tasks.write(
-      str(folder), [tasks.Task(name, 'actors', (), {}) for name in functions]
+      str(folder), [tasks.Task(name, 'learner', (), {}) for name in functions]
     )
     # Two components, where there are two tasks or more.
     parts = [slurm.Component(1, 1, None)]
     if len(functions) > 1:
       parts.append(slurm.Component(len(functions) - 1, 2, None))
-    made.append(slurm_step.Step(str(folder), parts, None, str(logs)))
+    made.append(slurm_step.Step(str(folder), parts, None, str(logs), say))
     return made[-1]
 
   yield make
@@ -100,17 +110,17 @@ def _wait_for(condition):
 
 
 def test_names_the_node_that_fails_and_ends_the_others(make_step):
-  step = make_step(replay_0=_FOREVER, actor_0=_FAILS, actor_1=_FOREVER)
+  step = make_step(replay_0=_FOREVER, learner_0=_FAILS, actor_0=_FOREVER)
   step.launch()
   assert os.environ[tasks.HOSTS] == ','.join([socket.gethostname()] * 3)
-  assert _wait_for(step.failed) == 'actor_0'
-  assert step.status('actor_0') == 'exit code 1'
-  with open(step.log('actor_0'), encoding='utf-8') as file:
+  assert _wait_for(step.failed) == 'learner_0'
+  assert step.status('learner_0') == 'exit code 1'
+  with open(step.log('learner_0'), encoding='utf-8') as file:
     assert 'ZeroDivisionError' in file.read()
   assert len(_nodes()) == 2
   step.stop()
   assert not _nodes()
-  assert step.failed() == 'actor_0'  # Those that were ended did not fail.
+  assert step.failed() == 'learner_0'  # Those that were ended did not fail.
 
 
 def test_a_node_that_is_killed(make_step):
@@ -133,32 +143,43 @@ def test_tasks_outlive_the_signal_of_a_cancelled_job(make_step):
   assert not _nodes()
 
 
-def test_says_what_srun_says(make_step, srun):
+def test_says_what_srun_says(make_step, commands):
   step = make_step(replay_0=_FOREVER)
-  srun.write_text('#!/bin/sh\necho "srun: error: no such host" >&2\nexit 1\n')
+  commands('srun', 'echo "srun: error: no such host" >&2\nexit 1\n')
   with pytest.raises(ValueError, match='no such host'):
     step.launch()
 
 
-def test_a_port_that_is_taken(tmp_path):
-  with socket.socket() as other:
-    other.bind(('', 0))
-    other.listen()
-    port = other.getsockname()[1]
-    table = [tasks.Task('replay_0', 'replay', (port,), {})]
-    tasks.write(str(tmp_path), table)
-    done = subprocess.run(
-      [
-        sys.executable,
-        '-m',
-        'launch.clusters.slurm_task',
-        str(tmp_path),
-        str(tmp_path),
-      ],
-      env={**os.environ, 'SLURM_PROCID': '0', 'PYTHONPATH': os.getcwd()},
-      check=False,
-    )
-  assert done.returncode == 1
-  assert (tmp_path / 'replay_0.exit').read_text() == '1'
-  log = (tmp_path / 'replay_0.log').read_text()
-  assert f'port {port}' in log and '--base_port' in log
+def test_tells_once_what_begins_again(make_step, tmp_path):
+  said = []
+  step = make_step(say=said.append, replay_0=_FOREVER)
+  step.launch()
+  (tmp_path / 'logs' / 'actor_0.again').write_text('ended, and begins again')
+  assert step.failed() is None and step.failed() is None
+  assert said == ['node actor_0 ended, and begins again']
+
+
+def test_lost_hosts(make_step, commands, tmp_path):
+  commands('scontrol', 'shift 2; echo "$@" | tr , "\\n"')
+  said = []
+  nodes = ('replay_0', 'evaluator_0', 'actor_0', 'actor_1', 'actor_2')
+  step = make_step(say=said.append, **dict.fromkeys(nodes, _FOREVER))
+  step.launch()
+  assert step.failed() is None and not step.lost
+
+  def lose(hosts):
+    with open(tmp_path / 'logs' / 'srun.log', 'a', encoding='utf-8') as log:
+      log.write(f'srun: error: Node failure on {hosts}\n')
+
+  lose('n3')
+  assert step.failed() is None and not step.lost
+  lose('n4')
+  assert step.failed() is None and not step.lost
+  assert said == [
+    f'node actor_{i} is lost with its host n{i + 2}' for i in (1, 2)
+  ]
+  lose('n2')  # No actor is left.
+  assert step.failed() == 'actor_0' and step.lost
+  assert step.status('actor_0') == 'its host n2 is lost'
+  lose('n0,n1')
+  assert step.failed() == 'replay_0' and step.lost

@@ -1,0 +1,39 @@
+"""Hosts that a job has lost, as `srun --no-kill` tells it."""
+
+from collections.abc import Mapping
+import re
+
+from launch.clusters import slurm
+
+_LOST = re.compile(r'Node failure on (\S+)')
+_ACTOR = 'actor_'  # Nodes without one of which a program can go on.
+
+
+class Hosts:
+  """Which nodes went with their hosts, and whether that is the end."""
+
+  def __init__(self, hosts: Mapping[str, str], log: str):
+    """Takes hosts that are all there.
+
+    Args:
+      hosts: Slurm's name of the host of each node, by the node's name.
+      log: path of what srun prints.
+    """
+    self._hosts, self._log = dict(hosts), log
+    self._known: dict[str, list[str]] = {}  # Hosts, by how srun named them.
+
+  def lost(self) -> dict[str, str]:
+    """The hosts that are lost, by the names of the nodes that they ran."""
+    with open(self._log, encoding='utf-8', errors='replace') as file:
+      for named in _LOST.findall(file.read()):
+        if named not in self._known:  # 'n3', or 'n[3-5,7]'.
+          self._known[named] = slurm.host_names(named)
+    gone = {host for hosts in self._known.values() for host in hosts}
+    return {node: host for node, host in self._hosts.items() if host in gone}
+
+  def culprit(self) -> str | None:
+    """A node that was lost and that the program cannot do without."""
+    lost = self.lost()
+    actors = {node for node in self._hosts if node.startswith(_ACTOR)}
+    spare = actors if actors - set(lost) else set()
+    return next((node for node in lost if node not in spare), None)

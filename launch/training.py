@@ -1,0 +1,293 @@
+"""A run from its command line to its end, whatever runs its nodes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+import contextlib
+import dataclasses
+import functools
+import importlib.metadata
+import os
+import platform
+import re
+import signal
+import subprocess
+import sys
+import time
+import typing
+
+from absl import flags
+from rich import console as rich_console
+
+from agents import catalogue
+from ald_acme import checkpoints
+from ald_acme import curves
+from ald_acme import files
+from ald_acme import progress
+from ald_acme import run_folder
+from ald_acme.environments import registry
+from launch import bootstrap
+from launch import command_line
+from launch import options
+
+if typing.TYPE_CHECKING:
+  from typing import TextIO
+
+  import launchpad as lp
+
+_POLL = 0.25  # Seconds between looks at the nodes.
+_INTERRUPTED = 130  # Exit status after Ctrl-C, by convention.
+# Exceptions, and what C++ logs of errors and fatal errors.
+_ERROR = re.compile(r'[\w.]*(Error|Exception|Interrupt)\b|[EF]\d{4} ')
+_LIBRARIES = (
+  'ald-acme',
+  'dm-acme',
+  'dm-launchpad',
+  'dm-reverb',
+  'dm-sonnet',
+  'tensorflow',
+  'numpy',
+)
+
+
+class Supervisor(typing.Protocol):
+  """The nodes of a program, by their names."""
+
+  def launch(self):
+    """Starts all nodes."""
+
+  def failed(self) -> str | None:
+    """The node because of which the program cannot go on, None if it can."""
+
+  def status(self, name: str) -> str:
+    """How a node ended, in words."""
+
+  def log(self, name: str) -> str:
+    """Path of what a node prints."""
+
+  def request_stop(self, reason: str, failed: bool = False):
+    """Has the monitor save and write the end, if it is there to."""
+
+  def stop(self):
+    """Ends all nodes that are left, and waits for them."""
+
+
+def prepare() -> tuple[
+  options.Options, run_folder.RunFolder, TextIO, str | None
+]:
+  """Checks everything that can be checked before a process starts.
+
+  Returns:
+    The options, the run's folder and its lock, and the path of the checkpoint
+    to go on from, None to begin.
+
+  Raises:
+    UsageError: if the command line cannot be carried out.
+    ValueError: if the folder cannot be used.
+  """
+  workdir = flags.FLAGS.workdir
+  saved = checkpoint = None
+  if flags.FLAGS.resume:
+    if not workdir:
+      raise command_line.UsageError(
+        '--resume needs --workdir, the folder of the run to continue.'
+      )
+    folder = run_folder.RunFolder(os.path.abspath(workdir))
+    lock = folder.reopen()
+    saved = folder.read_config()
+  opts = options.read(saved)
+  try:
+    registry.check(opts.environment, opts.environment_arguments)
+  except ValueError as error:
+    raise command_line.UsageError(str(error)) from error
+  if saved is not None:
+    checkpoint = newest_checkpoint(folder, opts.config.max_frames)
+  else:
+    workdir = opts.workdir or run_folder.make_default(opts.agent)
+    folder = run_folder.RunFolder(os.path.abspath(workdir))
+    lock = folder.create()
+  files.write_json(folder.config, _description(opts, saved))
+  return opts, folder, lock, checkpoint
+
+
+def discard(folder: run_folder.RunFolder, lock: TextIO):
+  """Removes what `prepare` made for a new run that does not begin."""
+  for path in (folder.config, lock.name):
+    os.remove(path)
+  for path in (folder.logs, folder.path):
+    with contextlib.suppress(OSError):  # It holds what others have made.
+      os.rmdir(path)
+
+
+def newest_checkpoint(
+  folder: run_folder.RunFolder, max_frames: int
+) -> str | None:
+  """Path of what to go on from; None if the run ended before its first.
+
+  Raises:
+    UsageError: if nothing is left to do.
+    ValueError: if no checkpoint can be read.
+  """
+  found = checkpoints.CheckpointFolder(folder.checkpoints)
+  checkpoint = found.latest()
+  if checkpoint is None:
+    if found.paths():
+      raise ValueError(
+        f'no checkpoint in {folder.checkpoints} can be read; begin a new run '
+        'in another workdir.'
+      )
+    return None
+  frames = int(checkpoint.state['counts'].get('frames', 0))
+  if max_frames and frames >= max_frames:
+    raise command_line.UsageError(
+      f'the run has {frames} frames and max_frames is {max_frames}: there is '
+      'nothing left to do; give a higher --max_frames.'
+    )
+  return checkpoint.path
+
+
+def _description(opts: options.Options, saved: dict | None) -> dict:
+  """What config.json says of a run."""
+  commit = None
+  with contextlib.suppress(OSError):  # There may be no git.
+    commit = subprocess.run(
+      ['git', '-C', bootstrap.ROOT, 'rev-parse', 'HEAD'],
+      capture_output=True,
+      text=True,
+      check=False,
+    ).stdout.strip()
+  versions = {'python': platform.python_version()}
+  for library in _LIBRARIES:
+    with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+      versions[library] = importlib.metadata.version(library)
+  return {
+    'agent': opts.agent,
+    'environment': opts.environment,
+    'environment_kwargs': opts.environment_kwargs,
+    'seed': opts.config.seed,
+    'config': dataclasses.asdict(opts.config),
+    'versions': versions,
+    'git_commit': commit or None,
+    'command': sys.argv,
+    'resumed': (saved or {}).get('resumed', 0) + bool(saved),
+  }
+
+
+def make_program(
+  opts: options.Options,
+  folder: run_folder.RunFolder,
+  checkpoint: str | None,
+  launched: float,
+) -> tuple[lp.Program, lp.CourierHandle]:
+  """The program of a run, and a handle of its monitor.
+
+  Args:
+    opts: of the run.
+    folder: of the run, as its nodes see it.
+    checkpoint: path of the checkpoint to go on from, None to begin.
+    launched: when the run began, seconds since the epoch.
+  """
+  # Acme and Launchpad take seconds; bad input is refused before.
+  from agents import program
+
+  builder = catalogue.make_builder(opts.agent, opts.config)
+  return program.DistributedAgent(
+    builder,
+    builder.make_networks,
+    functools.partial(
+      registry.make, opts.environment, opts.environment_arguments
+    ),
+    folder,
+    checkpoint,
+    launched,
+  ).build(opts.agent)
+
+
+def see_through(
+  folder: run_folder.RunFolder,
+  make_supervisor: Callable[[str], Supervisor],
+  console: rich_console.Console,
+) -> int:
+  """Runs a program to its end, and shows it.
+
+  SIGINT and SIGTERM have it saved and ended. Where a node fails the process
+  ends with one line that says why.
+
+  Args:
+    folder: of the run, locked.
+    make_supervisor: given an empty folder for what the nodes print.
+    console: for people.
+
+  Returns:
+    Exit status of the process.
+  """
+  logs = folder.next_node_logs()
+  with contextlib.suppress(FileNotFoundError):
+    os.remove(folder.progress)
+
+  interrupted = False
+
+  def interrupt(*_):
+    nonlocal interrupted
+    interrupted = True
+
+  signal.signal(signal.SIGINT, interrupt)
+  signal.signal(signal.SIGTERM, interrupt)
+  failed = None
+  with progress.Display(folder, console) as display:
+    display.show(None)
+    supervisor = make_supervisor(logs)
+    try:
+      if not interrupted:
+        supervisor.launch()
+      while not (failed or interrupted or _has_ended(folder)):
+        display.show(_progress(folder))
+        time.sleep(_POLL)
+        # In this order: nodes may end once the end is written.
+        failed = supervisor.failed()
+        failed = None if _has_ended(folder) else failed
+      # The program's own end sends a signal too: it is no interruption.
+      stopped_by_user = not (failed or _has_ended(folder))
+      if failed:
+        supervisor.request_stop(f'node {failed} failed', failed=True)
+      elif stopped_by_user:
+        console.print('Stopping: saving a checkpoint.')
+        supervisor.request_stop('interrupted')
+    finally:  # Whatever happens here, no process is left.
+      supervisor.stop()
+
+  paths = checkpoints.CheckpointFolder(folder.checkpoints).paths()
+  newest = paths[0] if paths else None
+  if _has_ended(folder):
+    curves.draw(folder)
+    progress.print_summary(
+      files.read_json(folder.summary), folder, newest, console
+    )
+  if failed:
+    log = supervisor.log(failed)
+    command_line.fail(
+      f'node {failed} failed ({supervisor.status(failed)}); its log is {log}, '
+      f'and says: {_cause(log)}. The last checkpoint is {newest or "none"}.',
+      status=1,
+    )
+  return _INTERRUPTED if stopped_by_user else 0
+
+
+def _has_ended(folder: run_folder.RunFolder) -> bool:
+  """Whether the monitor has written the end of the run."""
+  return (_progress(folder) or {}).get('state') == 'ended'
+
+
+def _progress(folder: run_folder.RunFolder) -> dict | None:
+  try:
+    return files.read_json(folder.progress)
+  except FileNotFoundError:
+    return None
+
+
+def _cause(path: str) -> str:
+  """The line of a node's log that says why it ended, as near as we can tell."""
+  with open(path, encoding='utf-8', errors='replace') as file:
+    lines = [line.strip() for line in file if line.strip()]
+  errors = [line for line in lines if _ERROR.match(line)]
+  return (errors or lines or ['nothing'])[-1][:300].removesuffix('.')

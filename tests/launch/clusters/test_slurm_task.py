@@ -1,0 +1,156 @@
+"""A task that runs its node, and starts it again where the program goes on."""
+
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from launch.clusters import slurm_task
+from launch.clusters import tasks
+
+_PATIENCE = 60  # Seconds that a process may take to begin.
+_ACTOR = tasks.Task('actor_0', 'actors', (), {'WHO': 'me'})
+_LEARNER = tasks.Task('learner_0', 'learner', (), {})
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch):
+  monkeypatch.setattr(slurm_task, '_POLL', 0.01)
+  monkeypatch.setattr(slurm_task, '_PAUSE', 0.01)
+  monkeypatch.setattr(slurm_task, '_LONGEST_PAUSE', 0.02)
+
+
+@pytest.fixture
+def run(tmp_path):
+  """Runs a node of some lines of Python; how it ended, and its log."""
+
+  def make(task, *lines):
+    path = tmp_path / f'{task.name}.log'
+    with open(path, 'w', encoding='utf-8') as log:
+      command = [sys.executable, '-c', '\n'.join(lines)]
+      code = slurm_task.run(task, command, str(tmp_path), log)
+    return code, path.read_text()
+
+  return make
+
+
+def _wait_for(condition):
+  deadline = time.monotonic() + _PATIENCE
+  while not condition():
+    assert time.monotonic() < deadline
+    time.sleep(0.01)
+
+
+def test_a_node_that_fails_at_once_each_time(run, tmp_path):
+  code, log = run(
+    _ACTOR, 'import os', 'raise OSError("no " + os.environ["WHO"])'
+  )
+  assert code == 1
+  assert log.count('OSError: no me\n') == 5
+  assert log.count('--- actor_0 ended after 0 s (exit code 1), and begins') == 4
+  assert log.splitlines()[-1] == 'OSError: no me'  # The cause is the last.
+  assert 'exit code 1' in (tmp_path / 'actor_0.again').read_text()
+
+
+def test_any_other_node_is_not_started_again(run, tmp_path):
+  code, log = run(_LEARNER, 'raise OSError("gone")')
+  assert code == 1
+  assert log.count('OSError: gone') == 1
+  assert not (tmp_path / 'learner_0.again').exists()
+
+
+def test_a_node_that_gets_going_each_time(run, monkeypatch, tmp_path):
+  monkeypatch.setattr(slurm_task, '_STEADY', 0.0)
+  code, log = run(
+    _ACTOR,
+    'import os, pathlib',
+    f'folder = pathlib.Path({str(tmp_path)!r})',
+    'starts = folder / "starts"',
+    'with starts.open("a") as file:',
+    '  file.write("x")',
+    'if len(starts.read_text()) == 8:',
+    '  (folder / "end").touch()',
+    'os.kill(os.getpid(), 9)',
+  )
+  assert code is None  # The job has ended it.
+  assert log.count('(signal 9), and begins again') >= 7
+  assert not (tmp_path / 'actor_0.exit').exists()
+
+
+def test_pauses_grow(run, monkeypatch):
+  pauses = []
+  monkeypatch.setattr(
+    slurm_task, '_wait', lambda seconds, _: pauses.append(seconds)
+  )
+  monkeypatch.setattr(slurm_task, '_PAUSE', 1.0)
+  monkeypatch.setattr(slurm_task, '_LONGEST_PAUSE', 3.0)
+  run(_ACTOR, 'exit(3)')
+  assert pauses == [1.0, 2.0, 3.0, 3.0]
+
+
+def test_what_a_dead_node_has_left_is_ended(run, tmp_path):
+  _, log = run(
+    _LEARNER,
+    'import subprocess, sys',
+    'child = subprocess.Popen(["sleep", "3600"])',
+    'print(child.pid)',
+  )
+  _wait_for(lambda: not _is_running(int(log)))
+
+
+def test_the_end_of_the_job_ends_the_node(run, tmp_path):
+  threading.Timer(0.5, (tmp_path / 'end').touch).start()
+  code, _ = run(_LEARNER, 'import time', 'time.sleep(3600)')
+  assert code is None
+
+
+def test_a_script_that_is_lost(run, monkeypatch, tmp_path):
+  asked = tmp_path / 'asked'
+  command = tmp_path / 'bin' / 'scontrol'
+  command.parent.mkdir()
+  command.write_text(f'#!/bin/sh\necho "$@" >> {asked}\n')
+  command.chmod(0o755)
+  monkeypatch.setenv('PATH', f'{command.parent}:{os.environ["PATH"]}')
+  monkeypatch.setenv('SLURM_JOB_ID', '17')
+  monkeypatch.setattr(slurm_task, '_LOST', 0.2)
+  (tmp_path / 'alive').touch()
+  for task in (_LEARNER, _ACTOR):
+    code, _ = run(task, 'import time', 'time.sleep(3600)')
+    assert code is None
+  assert asked.read_text() == 'requeue 17\n'  # One of them has asked.
+
+
+def _is_running(pid):
+  try:
+    with open(f'/proc/{pid}/stat', encoding='utf-8') as file:
+      return file.read().split()[2] != 'Z'
+  except FileNotFoundError:
+    return False
+
+
+def test_a_port_that_is_taken(tmp_path):
+  with socket.socket() as other:
+    other.bind(('', 0))
+    other.listen()
+    port = other.getsockname()[1]
+    table = [tasks.Task('replay_0', 'replay', (port,), {})]
+    tasks.write(str(tmp_path), table)
+    done = subprocess.run(
+      [
+        sys.executable,
+        '-m',
+        'launch.clusters.slurm_task',
+        str(tmp_path),
+        str(tmp_path),
+      ],
+      env={**os.environ, 'SLURM_PROCID': '0', 'PYTHONPATH': os.getcwd()},
+      check=False,
+    )
+  assert done.returncode == 1
+  assert (tmp_path / 'replay_0.exit').read_text() == '1'
+  log = (tmp_path / 'replay_0.log').read_text()
+  assert f'port {port}' in log and '--base_port' in log
