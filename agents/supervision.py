@@ -41,6 +41,14 @@ def start_fork_server():
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPS)
 
 
+def _stop_fork_server():
+  """Ends it now: by itself it would end a little after this process."""
+  server = forkserver._forkserver
+  if server._forkserver_pid is not None:
+    os.kill(server._forkserver_pid, signal.SIGKILL)  # It may be importing.
+  server._stop()
+
+
 def culprit(codes: Mapping[str, int]) -> str | None:
   """The first cause among nodes that have ended, None if none has.
 
@@ -171,12 +179,13 @@ class Supervisor:
       if process.exitcode is None:
         process.kill()
         process.join()
-    forkserver._forkserver._stop()  # By itself it would end a little later.
+    _stop_fork_server()
 
 
 def _enter(arguments: Sequence[str], environment: dict[str, str], log: str):
   """Runs Launchpad's entry of a node in a fresh fork."""
   os.setpgrp()  # Signals to the launcher's group stop short of the nodes.
+  signal.signal(signal.SIGINT, signal.SIG_IGN)  # One may have come before.
   signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPS)
   with open(log, 'w', encoding='utf-8') as file:
     os.dup2(file.fileno(), 1)
