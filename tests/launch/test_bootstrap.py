@@ -1,6 +1,8 @@
 """Pythons whose libpython the loader does not find."""
 
+import _ctypes
 import os
+import shutil
 import subprocess
 import sys
 
@@ -18,34 +20,43 @@ def python(code, **variables):
   )
 
 
-_NOT_FOUND_AT_FIRST = """
+# A name that the loader does not know, as it does not know libpython's there.
+_NAME = 'libnowhere3.10.so.1.0'
+_NOT_FOUND_AT_FIRST = f"""
 import os, sys
 from launch import bootstrap
-bootstrap._loads = lambda: bootstrap._MARK in os.environ
-bootstrap._library_folder = lambda: '/some/lib'
+bootstrap._name = lambda: {_NAME!r}
+sys.base_prefix = os.environ['PREFIX']
 bootstrap.prepare()
 print(os.environ['LD_LIBRARY_PATH'], sys.argv)
 """
 
 
-def test_starts_again_with_the_library_path():
-  result = python(_NOT_FOUND_AT_FIRST, LD_LIBRARY_PATH='/earlier')
+def test_starts_again_with_the_library_path(tmp_path):
+  (tmp_path / 'lib').mkdir()
+  shutil.copy(_ctypes.__file__, tmp_path / 'lib' / _NAME)  # Any library.
+  result = python(
+    _NOT_FOUND_AT_FIRST, PREFIX=str(tmp_path), LD_LIBRARY_PATH='/earlier'
+  )
   assert result.returncode == 0, result.stderr
-  assert result.stdout.strip() == "/some/lib:/earlier ['-c', 'an argument']"
+  expected = f"{tmp_path}/lib:/earlier ['-c', 'an argument']"
+  assert result.stdout.strip() == expected
 
 
-def test_says_what_is_wrong_when_there_is_no_library():
-  code = _NOT_FOUND_AT_FIRST.replace("'/some/lib'", 'None')
-  result = python(code)
+def test_says_what_is_wrong_when_there_is_no_library(tmp_path):
+  result = python(_NOT_FOUND_AT_FIRST, PREFIX=str(tmp_path))
   assert result.returncode == 1
-  assert 'libpython3.10.so.1.0' in result.stderr
+  assert _NAME in result.stderr
   assert '--enable-shared' in result.stderr
   assert 'Traceback' not in result.stderr
 
 
-def test_gives_up_after_one_try():
-  code = _NOT_FOUND_AT_FIRST.replace('bootstrap._MARK in os.environ', 'False')
-  assert python(code).returncode == 1
+def test_gives_up_after_one_try(tmp_path):
+  (tmp_path / 'lib').mkdir()
+  (tmp_path / 'lib' / _NAME).write_text('no library')
+  result = python(_NOT_FOUND_AT_FIRST, PREFIX=str(tmp_path))
+  assert result.returncode == 1
+  assert '--enable-shared' in result.stderr
 
 
 def test_children_find_the_packages():
