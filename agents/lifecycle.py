@@ -11,6 +11,7 @@ from typing import Any
 from absl import logging
 import launchpad as lp
 
+_LINGER = 3.0  # Seconds; of the ten that Launchpad waits for threads.
 _GRACE = 1.0  # Seconds to end by itself; Launchpad kills after ten.
 
 
@@ -91,3 +92,7 @@ class Service:
 
   def run(self):
     self._run()
+    if threading.current_thread() is not threading.main_thread():
+      # Nodes are threads here, and a call to one that is gone never ends:
+      # stay until neighbours have come back from theirs.
+      time.sleep(_LINGER)

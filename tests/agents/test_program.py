@@ -8,7 +8,7 @@ import sys
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(__file__)))
 
 _PROGRAM = """
-import functools, os, sys, time
+import functools, sys
 import launchpad as lp
 from absl import flags
 from agents import ald
@@ -24,11 +24,7 @@ folder = run_folder.RunFolder(sys.argv[1])
 program, _ = ald.DistributedALD(
     functools.partial(registry.make, 'i_maze', {'size': 5}),
     folder.path, config).build()
-lp.launch(program, launch_type='local_mt', serialize_py_nodes=True)
-while not os.path.exists(folder.summary):
-    time.sleep(0.2)
-# Threads cannot be ended from outside while they wait for one another.
-os._exit(0)
+lp.launch(program, launch_type='local_mt', serialize_py_nodes=True).wait()
 """
 
 
@@ -42,6 +38,7 @@ def test_threads(tmp_path):
     timeout=280,
     check=False,
   )
+  # Launchpad kills the process where a node's thread does not end.
   assert result.returncode == 0, result.stderr[-3000:]
   with open(tmp_path / 'run' / 'summary.json', encoding='utf-8') as file:
     summary = json.load(file)

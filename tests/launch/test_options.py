@@ -121,6 +121,7 @@ def test_help_names_the_flags():
   assert result.returncode == 0
   for flag in ('--environment', '--workdir', '--dprl', '--resume', '--config'):
     assert flag in result.stdout
+  assert 'By default 600,000.' in result.stdout
 
 
 def test_environments_are_listed(tmp_path):
