@@ -251,7 +251,8 @@ def see_through(
       if failed:
         supervisor.request_stop(f'node {failed} failed', failed=True)
       elif stopped_by_user:
-        console.print('Stopping: saving a checkpoint.')
+        begun = _progress(folder) is not None
+        console.print(f'Stopping{": saving a checkpoint" if begun else ""}.')
         supervisor.request_stop('interrupted')
     finally:  # Whatever happens here, no process is left.
       supervisor.stop()
