@@ -71,7 +71,6 @@ def _slurm(launched: float, console: rich_console.Console):
     ports = ' '.join(map(str, task.ports))
     table.add_row(str(number), task.name, str(cpus[task.pool]), ports)
   console.print(table)
-  console.print(f'script: {script}')
   if _DRY_RUN.value:
     console.print(f'Nothing was submitted; to submit it: sbatch {script}')
     return
@@ -84,6 +83,7 @@ def _slurm(launched: float, console: rich_console.Console):
     raise
   console.print(f'Submitted job {job}; scancel {job} stops it.')
   console.print(f'run: {folder.path}')
+  console.print(f'script: {script}')
 
 
 def _vertex(launched: float, console: rich_console.Console):

@@ -251,8 +251,12 @@ def submit(script: str) -> str:
   Raises:
     ValueError: if Slurm refuses it, with what it says.
   """
-  # Jobs that fit no host may be taken without it, and wait for ever.
-  _slurm('sbatch', '--test-only', script)
+  try:  # Without it jobs that fit no host may be taken, and wait for ever.
+    _slurm('sbatch', '--test-only', script)
+  except ValueError as error:
+    raise ValueError(
+      f'{error}; change what the job asks for, or look at it with --dry_run.'
+    ) from error
   # The cluster's name may follow.
   return _slurm('sbatch', '--parsable', script).strip().split(';')[0]
 

@@ -90,7 +90,9 @@ class Step:
     return list(addresses), list(hosts)
 
   def log(self, name: str) -> str:
-    """Path of what a node, or srun, prints."""
+    """Path of what a node, or srun, prints; srun has news of lost hosts."""
+    if name != SRUN and name in self._hosts.lost():
+      name = SRUN
     return os.path.join(self._logs, f'{name}.log')
 
   def failed(self) -> str | None:

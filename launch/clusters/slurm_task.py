@@ -6,6 +6,7 @@ meanwhile. One that ends soon each time is not: then the fault is its own.
 
 from collections.abc import Callable, Sequence
 import contextlib
+import itertools
 import os
 import signal
 import socket
@@ -46,12 +47,14 @@ def main(folder: str, logs: str) -> int:
   task = tasks.read(folder)[number]
   command = tasks.command(tasks.functions_path(folder), number)
   path = os.path.join(logs, f'{task.name}.log')
-  with open(path, 'w', encoding='utf-8') as log:
-    code = _taken(task, log) or run(task, command, logs, log)
-  if code is None:
-    return 0
-  _note(os.path.join(logs, task.name + EXIT), str(code))
-  return 1
+  code = 1  # Unless it comes to be known.
+  try:
+    with open(path, 'w', encoding='utf-8') as log:
+      code = _taken(task, log) or run(task, command, logs, log)
+  finally:
+    if code is not None:
+      _note(os.path.join(logs, task.name + EXIT), str(code))
+  return int(code is not None)
 
 
 def _note(path: str, text: str):
@@ -95,7 +98,7 @@ def run(
   """
   is_over = _Job(logs).is_over
   pause, failures = _PAUSE, 0
-  while True:
+  for number in itertools.count(1):
     began = time.monotonic()
     code = _run_once(command, task.environment, log, is_over)
     if code is None or not task.comes_and_goes:
@@ -108,7 +111,8 @@ def run(
       return code
     ended = f'signal {-code}' if code < 0 else f'exit code {code}'
     said = (
-      f'ended after {lived:.0f} s ({ended}), and begins again in {pause:.0f} s'
+      f'ended after {lived:.0f} s ({ended}), and begins again in {pause:.0f} s '
+      f'for the {number}. time'
     )
     log.write(f'--- {task.name} {said}.\n')
     log.flush()

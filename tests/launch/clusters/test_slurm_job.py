@@ -149,7 +149,8 @@ def test_resumed_queued_again_and_cancelled(solved, slurm):
     '--target_return=0',
     _FOR_EVER,
     '--num_actors=2',
-    '--sbatch=--ntasks-per-node=4',  # The second actor has a host of its own.
+    '--sbatch=--nodes=3',
+    '--sbatch=--distribution=plane=4',  # One actor has a host of its own.
     '--base_port=23500',
     '--config.checkpoint_period=100000',
   )

@@ -181,5 +181,6 @@ def test_lost_hosts(make_step, commands, tmp_path):
   lose('n2')  # No actor is left.
   assert step.failed() == 'actor_0' and step.lost
   assert step.status('actor_0') == 'its host n2 is lost'
+  assert step.log('actor_0') == step.log('srun') != step.log('replay_0')
   lose('n0,n1')
   assert step.failed() == 'replay_0' and step.lost
