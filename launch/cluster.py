@@ -29,6 +29,7 @@ from launch import options
 from launch import training
 from launch.clusters import programs
 from launch.clusters import slurm
+from launch.clusters import slurm_commands
 from launch.clusters import vertex
 
 for _module in (options, slurm, vertex):
@@ -75,7 +76,7 @@ def _slurm(launched: float, console: rich_console.Console):
     console.print(f'Nothing was submitted; to submit it: sbatch {script}')
     return
   try:
-    job = slurm.submit(script)
+    job = slurm_commands.submit(script)
   except ValueError:
     if not opts.resume:  # The same command may be given again.
       slurm.remove(folder)

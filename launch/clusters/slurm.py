@@ -5,7 +5,6 @@ import dataclasses
 import os
 import shlex
 import shutil
-import subprocess
 import sys
 
 from absl import flags
@@ -14,6 +13,7 @@ from ald_acme import run_folder
 from launch import bootstrap
 from launch import command_line
 from launch.clusters import programs
+from launch.clusters import slurm_commands
 from launch.clusters import tasks
 
 _BASE_PORT = flags.DEFINE_integer(
@@ -157,12 +157,11 @@ def check(submits: bool):
       'give --dry_run to write the files alone.'
     )
   if _PARTITION.value is not None:
-    known = _slurm('sinfo', '--noheader', '--format=%R').split()
+    known = slurm_commands.partitions()
     for name in _PARTITION.value.split(','):
       if name not in known:
         raise command_line.UsageError(
-          f'partition must be one of {", ".join(sorted(set(known)))}, but '
-          f'received {name!r}.'
+          f'partition must be one of {", ".join(known)}, but received {name!r}.'
         )
 
 
@@ -243,47 +242,3 @@ def _directive(option: str) -> str:
     escaped = option.replace('\\', '\\\\').replace('"', '\\"')
     option = f'"{escaped}"'
   return f'#SBATCH {option}'
-
-
-def submit(script: str) -> str:
-  """Submits a job and returns its number.
-
-  Raises:
-    ValueError: if Slurm refuses it, with what it says.
-  """
-  try:  # Without it jobs that fit no host may be taken, and wait for ever.
-    _slurm('sbatch', '--test-only', script)
-  except ValueError as error:
-    raise ValueError(
-      f'{error}; change what the job asks for, or look at it with --dry_run.'
-    ) from error
-  # The cluster's name may follow.
-  return _slurm('sbatch', '--parsable', script).strip().split(';')[0]
-
-
-def requeue():
-  """Has Slurm queue the job again that this process is of.
-
-  Raises:
-    ValueError: if Slurm refuses it, with what it says.
-  """
-  _slurm('scontrol', 'requeue', os.environ['SLURM_JOB_ID'])
-
-
-def host_names(hosts: str) -> list[str]:
-  """The names in a list of hosts as Slurm writes it, such as 'n[3-5,7]'."""
-  return _slurm('scontrol', 'show', 'hostnames', hosts).split()
-
-
-def _slurm(*command: str) -> str:
-  """What a command of Slurm prints."""
-  try:
-    done = subprocess.run(
-      command, capture_output=True, text=True, check=False, timeout=60
-    )
-  except (OSError, subprocess.TimeoutExpired) as error:
-    raise ValueError(f'{command[0]} cannot be run: {error}') from error
-  if done.returncode:
-    said = done.stderr.strip() or 'it does not say why'
-    raise ValueError(f'{command[0]} ended with {done.returncode}: {said}')
-  return done.stdout

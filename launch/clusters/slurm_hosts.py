@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 import re
 
-from launch.clusters import slurm
+from launch.clusters import slurm_commands
 
 _LOST = re.compile(r'Node failure on (\S+)')
 _ACTOR = 'actor_'  # Nodes without one of which a program can go on.
@@ -27,7 +27,7 @@ class Hosts:
     with open(self._log, encoding='utf-8', errors='replace') as file:
       for named in _LOST.findall(file.read()):
         if named not in self._known:  # 'n3', or 'n[3-5,7]'.
-          self._known[named] = slurm.host_names(named)
+          self._known[named] = slurm_commands.host_names(named)
     gone = {host for hosts in self._known.values() for host in hosts}
     return {node: host for node, host in self._hosts.items() if host in gone}
 

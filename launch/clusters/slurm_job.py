@@ -20,6 +20,7 @@ from launch import options
 from launch import training
 from launch.clusters import programs
 from launch.clusters import slurm
+from launch.clusters import slurm_commands
 from launch.clusters import slurm_step
 
 
@@ -51,7 +52,7 @@ def main():
     finally:
       if any(step.lost for step in steps):
         console.print('A host is lost: the job is queued again.')
-        slurm.requeue()
+        slurm_commands.requeue()
 
 
 if __name__ == '__main__':

@@ -15,6 +15,7 @@ import sys
 import time
 from typing import TextIO
 
+from launch.clusters import slurm_commands
 from launch.clusters import tasks
 
 # Files in the logs' folder.
@@ -169,8 +170,7 @@ class _Job:
     # script. One of the tasks has it begin again.
     path = os.path.join(self._logs, QUEUED)
     with contextlib.suppress(FileExistsError), open(path, 'x'):
-      command = ['scontrol', 'requeue', os.environ['SLURM_JOB_ID']]
-      subprocess.run(command, check=False)
+      slurm_commands.requeue()
     return True
 
   def _script_is_lost(self) -> bool:

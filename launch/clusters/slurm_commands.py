@@ -1,0 +1,53 @@
+"""Slurm's own commands."""
+
+import os
+import subprocess
+
+
+def partitions() -> list[str]:
+  """Names of all partitions, sorted."""
+  return sorted(set(_run('sinfo', '--noheader', '--format=%R').split()))
+
+
+def submit(script: str) -> str:
+  """Submits a job and returns its number.
+
+  Raises:
+    ValueError: if Slurm refuses it, with what it says.
+  """
+  try:  # Without it jobs that fit no host may be taken, and wait for ever.
+    _run('sbatch', '--test-only', script)
+  except ValueError as error:
+    raise ValueError(
+      f'{error}; change what the job asks for, or look at it with --dry_run.'
+    ) from error
+  # The cluster's name may follow.
+  return _run('sbatch', '--parsable', script).strip().split(';')[0]
+
+
+def requeue():
+  """Has Slurm queue the job again that this process is of.
+
+  Raises:
+    ValueError: if Slurm refuses it, with what it says.
+  """
+  _run('scontrol', 'requeue', os.environ['SLURM_JOB_ID'])
+
+
+def host_names(hosts: str) -> list[str]:
+  """The names in a list of hosts as Slurm writes it, such as 'n[3-5,7]'."""
+  return _run('scontrol', 'show', 'hostnames', hosts).split()
+
+
+def _run(*command: str) -> str:
+  """What a command prints."""
+  try:
+    done = subprocess.run(
+      command, capture_output=True, text=True, check=False, timeout=60
+    )
+  except (OSError, subprocess.TimeoutExpired) as error:
+    raise ValueError(f'{command[0]} cannot be run: {error}') from error
+  if done.returncode:
+    said = done.stderr.strip() or 'it does not say why'
+    raise ValueError(f'{command[0]} ended with {done.returncode}: {said}')
+  return done.stdout
