@@ -11,7 +11,8 @@ import psutil
 import pytest
 
 _PROGRAMS = ('slurmctld', 'slurmd', 'munged', 'sbatch', 'srun')
-_HOSTS = 3
+# Hosts and their CPUs, as Slurm is told.
+_HOSTS = {'n1': 5, 'n2': 3, 'n3': 3}
 _START = 60  # Seconds that Slurm may take to be ready, or to be rid of jobs.
 _CONF = """
 ClusterName=test
@@ -110,8 +111,7 @@ def slurm(tmp_path_factory):
   folder = tmp_path_factory.mktemp('slurm')
   folder.chmod(0o755)
   conf = folder / 'slurm.conf'
-  names = [f'n{i}' for i in range(1, _HOSTS + 1)]
-  conf.write_text(_describe(folder, names))
+  conf.write_text(_describe(folder))
   key = folder / 'munge.key'
   key.write_bytes(os.urandom(256))
   key.chmod(0o600)
@@ -135,24 +135,25 @@ def slurm(tmp_path_factory):
     )
     _wait_until(lambda: (folder / 'munge.socket').exists())
     cluster.start('slurmctld', '-D', '-c')
-    for name in names:
+    for name in _HOSTS:
       cluster.start_host(name)
-    _wait_until(lambda: _states(environment) == ['idle'] * _HOSTS)
+    _wait_until(lambda: _states(environment) == ['idle'] * len(_HOSTS))
     stack.callback(_cancel_all, environment)
     yield cluster
 
 
-def _describe(folder, names):
+def _describe(folder):
   """The configuration, on ports that are free now."""
   host = socket.gethostname()
   with contextlib.ExitStack() as stack:
-    probes = [stack.enter_context(socket.socket()) for _ in [None, *names]]
+    probes = [stack.enter_context(socket.socket()) for _ in [None, *_HOSTS]]
     for probe in probes:
       probe.bind(('', 0))
     port, *ports = (probe.getsockname()[1] for probe in probes)
   hosts = [
-    f'NodeName={name} NodeHostname={host} NodeAddr=127.0.0.1 Port={own} CPUs=16'
-    for name, own in zip(names, ports)
+    f'NodeName={name} NodeHostname={host} NodeAddr=127.0.0.1 Port={own} '
+    f'CPUs={cpus}'
+    for (name, cpus), own in zip(_HOSTS.items(), ports)
   ]
   conf = _CONF.strip().format(host=host, port=port, folder=folder)
   return '\n'.join([conf, *hosts, ''])

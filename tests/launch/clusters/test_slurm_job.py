@@ -111,6 +111,7 @@ def solved(slurm, tmp_path_factory):
     slurm,
     tmp_path_factory.mktemp('runs') / 'a run',
     '--environment_kwargs=size=5',
+    '--envs_per_actor=16',
     '--num_distillers=2',
     '--target_return=0.95',
     '--max_frames=400000',
@@ -148,9 +149,7 @@ def test_resumed_queued_again_and_cancelled(solved, slurm):
     '--resume',
     '--target_return=0',
     _FOR_EVER,
-    '--num_actors=2',
-    '--sbatch=--nodes=3',
-    '--sbatch=--distribution=plane=4',  # One actor has a host of its own.
+    '--num_actors=2',  # The second has a host of its own, n3.
     '--base_port=23500',
     '--config.checkpoint_period=100000',
   )
@@ -162,7 +161,7 @@ def test_resumed_queued_again_and_cancelled(solved, slurm):
   slurm.lose_host('n3')  # No other node was there.
   job.wait_for(lambda: 'node actor_1 is lost with its host n3' in job.output())
   job.wait_for_more('learner_updates', 3)
-  slurm.lose_host('n2')  # The distillers were there.
+  slurm.lose_host('n2')  # The distillers were there, and the last actor.
   slurm.bring_host_back('n2')
   slurm.bring_host_back('n3')
   job.wait_for((job.logs(3) / 'actor_1.log').exists)
