@@ -4,7 +4,7 @@ An actor or the evaluator that ends is started again: the program goes on
 meanwhile. One that ends soon each time is not: then the fault is its own.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 import contextlib
 import itertools
 import os
@@ -48,20 +48,16 @@ def main(folder: str, logs: str) -> int:
   task = tasks.read(folder)[number]
   command = tasks.command(tasks.functions_path(folder), number)
   path = os.path.join(logs, f'{task.name}.log')
+  job = Job(logs)
   code = 1  # Unless it comes to be known.
   try:
     with open(path, 'w', encoding='utf-8') as log:
-      code = _taken(task, log) or run(task, command, logs, log)
+      code = _taken(task, log) or run(task, command, job, log)
   finally:
     if code is not None:
-      _note(os.path.join(logs, task.name + EXIT), str(code))
+      job.tell(task.name + EXIT, str(code))
+  job.wait_until_over()
   return int(code is not None)
-
-
-def _note(path: str, text: str):
-  with open(f'{path}.tmp', 'w', encoding='utf-8') as file:
-    file.write(text)
-  os.replace(f'{path}.tmp', path)
 
 
 def _taken(task: tasks.Task, log: TextIO) -> int | None:
@@ -84,24 +80,23 @@ def _taken(task: tasks.Task, log: TextIO) -> int | None:
 
 
 def run(
-  task: tasks.Task, command: Sequence[str], logs: str, log: TextIO
+  task: tasks.Task, command: Sequence[str], job: 'Job', log: TextIO
 ) -> int | None:
   """Runs a node, again and again if it comes and goes.
 
   Args:
     task: of the node.
     command: that runs it.
-    logs: folder in which the job says that it is over.
+    job: may end the node.
     log: for what the node prints.
 
   Returns:
     The node's exit code, None if the job has ended it.
   """
-  is_over = _Job(logs).is_over
   pause, failures = _PAUSE, 0
   for number in itertools.count(1):
     began = time.monotonic()
-    code = _run_once(command, task.environment, log, is_over)
+    code = _run_once(command, task.environment, log, job)
     if code is None or not task.comes_and_goes:
       return code
     lived = time.monotonic() - began
@@ -117,13 +112,13 @@ def run(
     )
     log.write(f'--- {task.name} {said}.\n')
     log.flush()
-    _note(os.path.join(logs, task.name + AGAIN), said)
-    if _wait(pause, is_over):
+    job.tell(task.name + AGAIN, said)
+    if job.is_over_within(pause):
       return None
     pause = min(2 * pause, _LONGEST_PAUSE)
 
 
-def _run_once(command, environment, log, is_over) -> int | None:
+def _run_once(command, environment, log, job) -> int | None:
   """Runs the node; its exit code, None if the job has ended it."""
   node = subprocess.Popen(
     command,
@@ -135,9 +130,8 @@ def _run_once(command, environment, log, is_over) -> int | None:
   )
   try:
     while node.poll() is None:
-      if is_over():
+      if job.is_over_within(_POLL):
         return None
-      time.sleep(_POLL)
     return node.returncode
   finally:
     with contextlib.suppress(ProcessLookupError):
@@ -145,20 +139,31 @@ def _run_once(command, environment, log, is_over) -> int | None:
     node.wait()
 
 
-def _wait(seconds: float, is_over: Callable[[], bool]) -> bool:
-  """Waits; true if the job is over."""
-  deadline = time.monotonic() + seconds
-  while not is_over() and time.monotonic() < deadline:
-    time.sleep(min(_POLL, seconds))
-  return is_over()
-
-
-class _Job:
+class Job:
   """What a task sees of its job, in the folder of the logs."""
 
   def __init__(self, logs: str):
     self._logs = logs
     self._seen, self._since = None, time.monotonic()
+
+  def tell(self, name: str, text: str):
+    """Writes a file that the job's script looks for."""
+    path = os.path.join(self._logs, name)
+    with open(f'{path}.tmp', 'w', encoding='utf-8') as file:
+      file.write(text)
+    os.replace(f'{path}.tmp', path)
+
+  def is_over_within(self, seconds: float) -> bool:
+    """Waits; true as soon as the task has to end."""
+    deadline = time.monotonic() + seconds
+    while not self.is_over() and time.monotonic() < deadline:
+      time.sleep(min(_POLL, seconds))
+    return self.is_over()
+
+  def wait_until_over(self):
+    """Stays as long as there is a script, to notice when it is lost."""
+    while self._has_script() and not self.is_over():
+      time.sleep(_POLL)
 
   def is_over(self) -> bool:
     """Whether the task has to end."""
@@ -173,12 +178,14 @@ class _Job:
       slurm_commands.requeue()
     return True
 
+  def _has_script(self) -> bool:
+    return os.path.exists(os.path.join(self._logs, ALIVE))
+
   def _script_is_lost(self) -> bool:
-    try:
-      seen = os.stat(os.path.join(self._logs, ALIVE)).st_mtime_ns
-    except FileNotFoundError:  # It does not say yet.
+    if not self._has_script():  # It does not say yet.
       return False
     now = time.monotonic()
+    seen = os.stat(os.path.join(self._logs, ALIVE)).st_mtime_ns
     if seen != self._seen:
       self._seen, self._since = seen, now
     return now - self._since > _LOST

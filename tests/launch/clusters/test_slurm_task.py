@@ -1,5 +1,6 @@
 """A task that runs its node, and starts it again where the program goes on."""
 
+import functools
 import os
 import socket
 import subprocess
@@ -7,6 +8,7 @@ import sys
 import threading
 import time
 
+import cloudpickle
 import pytest
 
 from launch.clusters import slurm_task
@@ -32,7 +34,7 @@ def run(tmp_path):
     path = tmp_path / f'{task.name}.log'
     with open(path, 'w', encoding='utf-8') as log:
       command = [sys.executable, '-c', '\n'.join(lines)]
-      code = slurm_task.run(task, command, str(tmp_path), log)
+      code = slurm_task.run(task, command, slurm_task.Job(str(tmp_path)), log)
     return code, path.read_text()
 
   return make
@@ -83,9 +85,15 @@ def test_a_node_that_gets_going_each_time(run, monkeypatch, tmp_path):
 
 def test_pauses_grow(run, monkeypatch):
   pauses = []
-  monkeypatch.setattr(
-    slurm_task, '_wait', lambda seconds, _: pauses.append(seconds)
-  )
+  wait = slurm_task.Job.is_over_within
+
+  def note(job, seconds):
+    if seconds >= 1:
+      pauses.append(seconds)
+      return False
+    return wait(job, seconds)
+
+  monkeypatch.setattr(slurm_task.Job, 'is_over_within', note)
   monkeypatch.setattr(slurm_task, '_PAUSE', 1.0)
   monkeypatch.setattr(slurm_task, '_LONGEST_PAUSE', 3.0)
   run(_ACTOR, 'exit(3)')
@@ -124,6 +132,27 @@ def test_a_script_that_is_lost(run, monkeypatch, tmp_path):
   assert asked.read_text() == 'requeue 17\n'  # One of them has asked.
 
 
+def test_a_task_stays_until_the_script_has_seen_its_node_end(tmp_path):
+  with open(tasks.functions_path(str(tmp_path)), 'wb') as file:
+    cloudpickle.dump([functools.partial(divmod, 1, 0)], file)
+  tasks.write(str(tmp_path), [_LEARNER])
+  (tmp_path / 'alive').touch()
+  task = _start_task(tmp_path)
+  _wait_for((tmp_path / 'learner_0.exit').exists)
+  with pytest.raises(subprocess.TimeoutExpired):
+    task.wait(2)
+  (tmp_path / 'end').touch()
+  assert task.wait(_PATIENCE) == 1
+
+
+def _start_task(folder):
+  command = [sys.executable, '-m', 'launch.clusters.slurm_task']
+  return subprocess.Popen(
+    [*command, str(folder), str(folder)],
+    env={**os.environ, 'SLURM_PROCID': '0', 'PYTHONPATH': os.getcwd()},
+  )
+
+
 def _is_running(pid):
   try:
     with open(f'/proc/{pid}/stat', encoding='utf-8') as file:
@@ -139,18 +168,8 @@ def test_a_port_that_is_taken(tmp_path):
     port = other.getsockname()[1]
     table = [tasks.Task('replay_0', 'replay', (port,), {})]
     tasks.write(str(tmp_path), table)
-    done = subprocess.run(
-      [
-        sys.executable,
-        '-m',
-        'launch.clusters.slurm_task',
-        str(tmp_path),
-        str(tmp_path),
-      ],
-      env={**os.environ, 'SLURM_PROCID': '0', 'PYTHONPATH': os.getcwd()},
-      check=False,
-    )
-  assert done.returncode == 1
+    status = _start_task(tmp_path).wait(_PATIENCE)
+  assert status == 1
   assert (tmp_path / 'replay_0.exit').read_text() == '1'
   log = (tmp_path / 'replay_0.log').read_text()
   assert f'port {port}' in log and '--base_port' in log
