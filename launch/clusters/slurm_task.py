@@ -107,8 +107,8 @@ def run(
       return code
     ended = f'signal {-code}' if code < 0 else f'exit code {code}'
     said = (
-      f'ended after {lived:.0f} s ({ended}), and begins again in {pause:.0f} s '
-      f'for the {number}. time'
+      f'ended after {lived:.0f} s ({ended}), and begins again in '
+      f'{pause:.0f} s: start {number + 1}'
     )
     log.write(f'--- {task.name} {said}.\n')
     log.flush()
@@ -144,7 +144,7 @@ class Job:
 
   def __init__(self, logs: str):
     self._logs = logs
-    self._seen, self._since = None, time.monotonic()
+    self._seen, self._silence, self._looked = None, 0.0, time.monotonic()
 
   def tell(self, name: str, text: str):
     """Writes a file that the job's script looks for."""
@@ -184,11 +184,13 @@ class Job:
   def _script_is_lost(self) -> bool:
     if not self._has_script():  # It does not say yet.
       return False
-    now = time.monotonic()
     seen = os.stat(os.path.join(self._logs, ALIVE)).st_mtime_ns
+    passed, self._looked = time.monotonic() - self._looked, time.monotonic()
     if seen != self._seen:
-      self._seen, self._since = seen, now
-    return now - self._since > _LOST
+      self._seen, self._silence = seen, 0.0
+    # Not all that has passed: job and task may have been suspended.
+    self._silence += min(passed, 2 * _POLL)
+    return self._silence > _LOST
 
 
 if __name__ == '__main__':

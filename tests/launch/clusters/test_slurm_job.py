@@ -106,7 +106,7 @@ def _prints_to(process, path):
 
 @pytest.fixture(scope='module')
 def solved(slurm, tmp_path_factory):
-  """A job that learned a small maze although its only actor was killed."""
+  """A job that learned a small maze, although those who act were killed."""
   job = Job(
     slurm,
     tmp_path_factory.mktemp('runs') / 'a run',
@@ -119,23 +119,25 @@ def solved(slurm, tmp_path_factory):
     '--distill_cpus=2',  # Components of a job are on hosts of their own.
   )
   job.wait_for(lambda: job.progress()['learner_updates'] >= 1)
-  job.node(1, 'actor_0').kill()
+  for name in ('actor_0', 'evaluator_0'):
+    job.node(1, name).kill()
   killed_at = job.progress()['frames']
   return job, job.end(), killed_at
 
 
-def test_learns_though_its_actor_is_killed(solved):
+def test_learns_though_actor_and_evaluator_are_killed(solved):
   job, end, killed_at = solved
   assert end == ('COMPLETED', '0:0'), job.output()
   summary = job.summary()
   # Entering goals at random gives 0.5.
   assert summary['stopped_because'] == 'target_return', job.output()
   assert summary['final_return'] > 0.8
-  # There was no other actor.
+  # There was no other actor, nor evaluator.
   assert summary['frames'] > killed_at + 5_000
-  assert 'node actor_0 ended after' in job.output()
-  log = (job.logs(1) / 'actor_0.log').read_text()
-  assert '(signal 9), and begins again' in log
+  for name in ('actor_0', 'evaluator_0'):
+    assert f'node {name} ended after' in job.output()
+    log = (job.logs(1) / f'{name}.log').read_text()
+    assert '(signal 9), and begins again' in log
   names = {'replay_0', 'learner_0', 'actor_0', 'distill_0', 'monitor_0'}
   assert {f'{name}.log' for name in names} <= set(os.listdir(job.logs(1)))
 
