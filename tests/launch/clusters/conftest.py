@@ -133,12 +133,13 @@ def slurm(tmp_path_factory):
       f'--log-file={folder}/munged.log',
       f'--seed-file={folder}/munge.seed',
     )
-    _wait_until(lambda: (folder / 'munge.socket').exists())
+    _wait_until((folder / 'munge.socket').exists, folder)
     cluster.start('slurmctld', '-D', '-c')
     for name in _HOSTS:
       cluster.start_host(name)
-    _wait_until(lambda: _states(environment) == ['idle'] * len(_HOSTS))
-    stack.callback(_cancel_all, environment)
+    idle = ['idle'] * len(_HOSTS)
+    _wait_until(lambda: _states(environment) == idle, folder)
+    stack.callback(_cancel_all, environment, folder)
     yield cluster
 
 
@@ -185,7 +186,7 @@ def _below(process):
     return []
 
 
-def _cancel_all(environment):
+def _cancel_all(environment, folder):
   """Ends what failed tests have left, and waits until it is gone."""
 
   def gone():
@@ -196,7 +197,7 @@ def _cancel_all(environment):
       ['squeue', '--noheader'], env=environment
     )
 
-  _wait_until(gone)
+  _wait_until(gone, folder)
 
 
 def _states(environment):
@@ -211,8 +212,9 @@ def _states(environment):
   return done.stdout.split()
 
 
-def _wait_until(condition):
+def _wait_until(condition, folder):
   deadline = time.monotonic() + _START
   while not condition():
-    assert time.monotonic() < deadline, 'Slurm is not as it should be'
+    said = folder / 'daemons.out'
+    assert time.monotonic() < deadline, said.read_text()[-3000:]
     time.sleep(0.2)

@@ -1,7 +1,10 @@
 """Runs under a real Slurm: they learn, lose actors, are stopped, go on."""
 
+import contextlib
 import json
 import os
+import random
+import socket
 import sys
 import time
 
@@ -21,6 +24,16 @@ _FOR_EVER = '--max_frames=100000000'
 _RUNS = ('PENDING', 'RUNNING', 'COMPLETING')
 
 
+def _free_ports():
+  """The first of some ports in a row that no program listens on."""
+  while True:
+    first = random.randrange(20_000, 30_000)  # Connections take higher ones.
+    with contextlib.ExitStack() as stack, contextlib.suppress(OSError):
+      for port in range(first, first + 20):
+        stack.enter_context(socket.socket()).bind(('', port))
+      return first
+
+
 class Job:
   """A submitted job."""
 
@@ -28,7 +41,7 @@ class Job:
     program = os.path.join(_ROOT, 'launch', 'cluster.py')
     out = slurm.run(
       *(sys.executable, program, '--platform=slurm'),
-      *(f'--workdir={workdir}', *flags),
+      *(f'--workdir={workdir}', f'--base_port={_free_ports()}', *flags),
     )
     (line,) = (x for x in out.splitlines() if x.startswith('Submitted job '))
     self.number = line.removeprefix('Submitted job ').split(';')[0]
@@ -152,7 +165,6 @@ def test_resumed_queued_again_and_cancelled(solved, slurm):
     '--target_return=0',
     _FOR_EVER,
     '--num_actors=2',  # The second has a host of its own, n3.
-    '--base_port=23500',
     '--config.checkpoint_period=100000',
   )
   job.wait_for((job.logs(2) / 'actor_1.log').exists)
