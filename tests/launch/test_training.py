@@ -89,7 +89,12 @@ def test_the_program_ends(see_through, capsys):
 
 @pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
 def test_interrupted(number, see_through, capsys):
-  status, nodes = see_through(lambda _: os.kill(os.getpid(), number))
+  def interrupts(nodes):
+    with open(nodes.folder.progress, 'w', encoding='utf-8') as file:
+      json.dump({'state': 'running', 'wall_seconds': 1}, file)
+    os.kill(os.getpid(), number)
+
+  status, nodes = see_through(interrupts)
   assert status == 130
   assert nodes.calls == ['launch', ('interrupted', False), 'stop']
   assert 'saving a checkpoint' in capsys.readouterr().out

@@ -203,7 +203,12 @@ def test_a_node_that_fails_fails_the_job(slurm, tmp_path, monkeypatch):
     '  return i_maze.IMaze(size=5)\n'
   )
   monkeypatch.setitem(slurm.environment, 'PYTHONPATH', str(tmp_path))
-  job = Job(slurm, tmp_path / 'run', '--environment=fails_in_nodes:make')
+  job = Job(
+    slurm,
+    tmp_path / 'run',
+    '--agent=lstm',
+    '--environment=fails_in_nodes:make',
+  )
   assert job.end() == ('FAILED', '1:0')
   assert 'error: node ' in job.output()
   assert 'no such maze' in job.output()
