@@ -22,6 +22,8 @@ _ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, _ROOT)
 
 _MOVED = 300e6  # Bytes through a table in a measurement, about.
+_CALLS = 104  # Of a service in a measurement.
+_FASTER = (0.1, 0.03, 0.01, 0.003)  # Seconds of a learner, to plan for.
 _ENVIRONMENT = {
   'TF_NUM_INTRAOP_THREADS': '1',
   'TF_NUM_INTEROP_THREADS': '1',
@@ -74,7 +76,7 @@ def _through_tables(preset: str, sizes: dict) -> tuple[dict, dict]:
   ):
     server = scale_arrows.Server(scale_arrows.serve_tables, preset)
     size = sizes['item_bytes'][writer]
-    times = int(min(200, max(16, _MOVED / size)))
+    times = int(min(200, max(24, _MOVED / size)))
     with _processes(1 + len(readers)) as start:
       before = server.cpu()
       began = {
@@ -107,11 +109,21 @@ def _pulls(preset: str) -> dict:
 
 def _pull(preset, server, name):
   before = server.cpu()
-  cost = _alone(scale_arrows.pulling, preset, server.port, name)
-  return cost, (server.cpu() - before) / (scale_arrows.PULLS + 2)
+  cost = _alone(scale_arrows.pulling, preset, server.port, name, _CALLS)
+  return cost, (server.cpu() - before) / (_CALLS + 2)
 
 
-def _nodes(sizes, work, arrows, server_cpu, pulls) -> list[Node]:
+def _count() -> float:
+  """The server's CPU seconds of a count."""
+  server = scale_arrows.Server(scale_arrows.serve_counter)
+  before = server.cpu()
+  _alone(scale_arrows.counting, server.port, _CALLS)
+  seconds = (server.cpu() - before) / (_CALLS + 2)
+  server.stop()
+  return seconds
+
+
+def _nodes(sizes, work, arrows, server_cpu, pulls, count) -> list[Node]:
   """What an unroll costs each kind of node, all nodes of a kind together."""
   spi, asked = sizes['samples_per_insert'], sizes['pulls']
   queue, learner, distill = (arrows[t] for t in ('queue', 'learner', 'distill'))
@@ -171,6 +183,8 @@ def _nodes(sizes, work, arrows, server_cpu, pulls) -> list[Node]:
     Node(
       'cacher', {'serving actors': asked * cached}, asked * pull.received, 0.0
     ),
+    # The actor counts frames, and the learner its update.
+    Node('counter', {'counts': 2 * count}, 0.0, 0.0),
   ]
 
 
@@ -226,7 +240,7 @@ def _report(preset: str):
     figures = (1e6 * cost.cpu, 1e6 * served, cost.received)
     _row(name, *(f'{x:,.0f}' for x in figures))
 
-  nodes = _nodes(sizes, work, arrows, server_cpu, pulls)
+  nodes = _nodes(sizes, work, arrows, server_cpu, pulls, _count())
   _head('node', 'CPU us an unroll', 'of that', 'bytes in', 'bytes out')
   for node in nodes:
     each = (f'{name} {1e6 * cpu:,.0f}' for name, cpu in node.work.items())
@@ -248,6 +262,32 @@ def _report(preset: str):
       f'{rate * nodes[0].seconds:,.2f}',
       f'{rate * node.received / 1e6:,.2f}',
       f'{rate * node.sent / 1e6:,.2f}',
+    )
+
+  by_name = {node.name: node for node in nodes}
+  actor, replay, distiller = (
+    by_name[name] for name in ('actor', 'replay', 'distiller')
+  )
+  _head(
+    'learner and runner, an unroll',
+    'frames/s',
+    'cores of actors',
+    'of distillers',
+    'of replay',
+    'replay MB/s in',
+    'MB/s out',
+    "actors' parameters MB/s",
+  )
+  for seconds in (by_name['learner'].seconds, *_FASTER):
+    rate = 1 / seconds
+    _row(
+      f'{1e3 * seconds:,.0f} ms',
+      f'{rate * sizes["frames"]:,.0f}',
+      *(f'{rate * x.seconds:,.2f}' for x in (actor, distiller, replay)),
+      *(
+        f'{rate * x / 1e6:,.1f}'
+        for x in (replay.received, replay.sent, actor.received)
+      ),
     )
 
 

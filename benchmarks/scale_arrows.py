@@ -4,13 +4,14 @@ from collections.abc import Callable
 import multiprocessing
 import os
 import re
+import statistics
 import subprocess
 import time
 from typing import Any, NamedTuple
 
 import scale_work
 
-PULLS = 100
+_ROUNDS = 8  # Parts of a measurement.
 SPAWN = multiprocessing.get_context('spawn')
 
 
@@ -75,6 +76,17 @@ def serve_parameters(pipe, preset: str, name: str, origin: int | None = None):
   _answer(pipe, server.port)
 
 
+def serve_counter(pipe):
+  from acme.utils import counting
+  import courier
+
+  counter = counting.Counter()
+  server = courier.Server()
+  server.Bind('increment', counter.increment)
+  server.Start()
+  _answer(pipe, server.port)
+
+
 def _wire(port: int) -> tuple[int, int]:
   """Bytes that this process has sent to a server, and received."""
   command = ['ss', '-HtinpO', f'dport = :{port}']
@@ -87,14 +99,21 @@ def _wire(port: int) -> tuple[int, int]:
 
 
 def _cost(step: Callable[[], Any], port: int, times: int) -> Cost:
+  """Mean CPU seconds; bytes are a median, as connections may be new ones."""
   step()
   step()
-  began, before = time.process_time(), _wire(port)
-  for _ in range(times):
-    step()
-  cpu, after = time.process_time() - began, _wire(port)
-  sent, received = (y - x for x, y in zip(before, after))
-  return Cost(cpu / times, sent / times, received / times)
+  sent, received, cpu = [], [], 0.0
+  each = max(1, times // _ROUNDS)
+  for _ in range(_ROUNDS):
+    before, began = _wire(port), time.process_time()
+    for _ in range(each):
+      step()
+    cpu += time.process_time() - began
+    for kept, x, y in zip((sent, received), before, _wire(port)):
+      kept.append((y - x) / each)
+  return Cost(
+    cpu / (each * _ROUNDS), statistics.median(sent), statistics.median(received)
+  )
 
 
 def inserting(preset: str, port: int, writer: str, times: int) -> Cost:
@@ -105,7 +124,7 @@ def inserting(preset: str, port: int, writer: str, times: int) -> Cost:
 
   parts = scale_work.Parts(preset)
   made = replay_writer.Writer(reverb.Client(f'localhost:{port}'))
-  step, select = parts.step, parts.selected(writer)
+  step, select = parts.written(writer)
   return _cost(lambda: made.write(step, select), port, times)
 
 
@@ -119,7 +138,7 @@ def sampling(port: int, table: str, times: int) -> Cost:
   return _cost(lambda: next(samples), port, times)
 
 
-def pulling(preset: str, port: int, name: str) -> Cost:
+def pulling(preset: str, port: int, name: str, times: int) -> Cost:
   """A pull of parameters into a network's variables."""
   from acme.tf import variable_utils
   import courier
@@ -131,4 +150,12 @@ def pulling(preset: str, port: int, name: str) -> Cost:
     courier.Client(f'localhost:{port}'),
     {name: network.trainable_variables, 'updates': [age]},
   )
-  return _cost(client.update_and_wait, port, PULLS)
+  return _cost(client.update_and_wait, port, times)
+
+
+def counting(port: int, times: int) -> Cost:
+  """A count as an actor hands it in with each unroll."""
+  import courier
+
+  counter = courier.Client(f'localhost:{port}')
+  return _cost(lambda: counter.increment(frames=640, episodes=7), port, times)

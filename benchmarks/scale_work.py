@@ -76,17 +76,25 @@ class Parts:
     actor = self.builder.make_actor(self.networks.actor, made, near)
     return acting.UnrollLoop(self.environment, actor, made, length)
 
-  def selected(self, writer: str) -> dict[str, Callable]:
-    """What the actor or the runner puts into which tables."""
+  def written(self, writer: str) -> tuple[Any, dict[str, Callable]]:
+    """What the actor or the runner appends, and what each table gets of it."""
     from ald_acme import types
     from ald_acme.replay import tables
 
     if writer == 'actor':
-      return {tables.QUEUE: lambda s: s['unroll']}
-    return {
+      return self.unroll, {tables.QUEUE: lambda unroll: unroll}
+    return self.step, {
       tables.LEARNER: lambda s: types.LearnerItem(s['unroll'], s['state']),
       tables.DISTILL: lambda s: types.DistillItem(s['unroll'], s['targets']),
     }
+
+  def item(self, table: str):
+    """An item of a table of the runner's, as tensors."""
+    import tensorflow as tf
+    import tree
+
+    step, select = self.written('runner')
+    return tree.map_structure(tf.constant, select[table](step))
 
 
 def sizes(preset: str) -> dict:
@@ -100,7 +108,8 @@ def sizes(preset: str) -> dict:
     loop.step()
 
   def num_bytes(writer):
-    items = [select(parts.step) for select in parts.selected(writer).values()]
+    step, select = parts.written(writer)
+    items = [part(step) for part in select.values()]
     return [sum(x.nbytes for x in tree.flatten(item)) for item in items]
 
   def num_parameters(network):
@@ -174,13 +183,8 @@ def reading(preset: str) -> float:
 
 def learning(preset: str) -> float:
   """The learner's, for an unroll."""
-  import tensorflow as tf
-  import tree
-
   parts = Parts(preset)
-  item = parts.selected('runner')['learner'](parts.step)
-  item = tree.map_structure(tf.constant, item)
-  size = parts.config.learner_batch
+  item, size = parts.item('learner'), parts.config.learner_batch
   learner = parts.builder.make_learner(
     parts.networks, itertools.repeat([item] * size)
   )
@@ -189,15 +193,11 @@ def learning(preset: str) -> float:
 
 def distilling(preset: str) -> float:
   """A distiller's, for a sample."""
-  import tensorflow as tf
-  import tree
-
   from agents.ald import distilling as ald_distilling
   from ald_acme.parameters import shared
 
   parts = Parts(preset)
-  item = parts.selected('runner')['distill'](parts.step)
-  item = tree.map_structure(tf.constant, item)
+  item = parts.item('distill')
   store = parts.builder.make_actor_parameters(parts.networks)
   size = parts.config.distill_batch
   distiller = ald_distilling.Distiller(
