@@ -99,6 +99,7 @@ class Parts:
 
 def sizes(preset: str) -> dict:
   """Of an unroll and its parts, and of the networks."""
+  import numpy as np
   import tree
 
   parts = Parts(preset)
@@ -110,7 +111,9 @@ def sizes(preset: str) -> dict:
   def num_bytes(writer):
     step, select = parts.written(writer)
     items = [part(step) for part in select.values()]
-    return [sum(x.nbytes for x in tree.flatten(item)) for item in items]
+    return [
+      sum(np.asarray(x).nbytes for x in tree.flatten(item)) for item in items
+    ]
 
   def num_parameters(network):
     return sum(v.shape.num_elements() for v in network.trainable_variables)
