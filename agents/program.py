@@ -19,6 +19,7 @@ from ald_acme import checkpoints
 from ald_acme import metrics
 from ald_acme import monitor
 from ald_acme import run_folder
+from ald_acme.parameters import cache
 from ald_acme.parameters import shared as shared_parameters
 
 _PATIENCE = 20.0  # Seconds that the monitor waits for a node's answer.
@@ -70,6 +71,12 @@ class DistributedAgent:
     methods = ('handle', 'get_variables', 'save')
     return lifecycle.Service(store, methods, lambda: life.wait(None))
 
+  def _cacher(self, source):
+    life = lifecycle.Lifecycle()
+    return lifecycle.Service(
+      cache.ParameterCache(source), ('get_variables',), lambda: life.wait(None)
+    )
+
   def _learner(self, replay, counter, watcher):
     life = lifecycle.Lifecycle()
     learner = self.builder.make_learner(
@@ -120,11 +127,11 @@ class DistributedAgent:
     from agents.ald import acting  # TensorFlow; the launcher has no need.
 
     life = lifecycle.Lifecycle()
-    # After a resume the episodes are new ones, not those played before.
-    counts = self._saved('counts') or {}
-    seed = self.builder.seed_of(
-      ald_builder.ACTING, index, int(counts.get('frames', 0))
-    )
+    # One that begins again, after a resume or after the loss of its host, plays
+    # new episodes, not those played before.
+    begins = f'actor_{index}_begins'
+    times = int(counter.increment(**{begins: 1})[begins])
+    seed = self.builder.seed_of(ald_builder.ACTING, index, times - 1)
     config = self.builder.config
     adder = self.builder.make_adder(replay, index, life.should_stop)
     loop = acting.UnrollLoop(
@@ -239,11 +246,13 @@ class DistributedAgent:
       'evaluator',
       lp.CourierNode(self._evaluator, parameters, other, counter, watcher),
     )
-    with program.group('actor'):
-      for i in range(self.builder.config.num_actors):
-        program.add_node(
-          lp.PyNode(self._actor, i, replay, parameters, counter, watcher)
-        )
+    sources = [
+      add('cacher', lp.CourierNode(self._cacher, parameters))
+      for _ in range(self.builder.config.num_cachers)
+    ] or [parameters]
+    for i in range(self.builder.config.num_actors):
+      source = sources[i % len(sources)]
+      add('actor', lp.PyNode(self._actor, i, replay, source, counter, watcher))
     monitor_node.configure(
       _patient(counter),
       {name: _patient(handle) for name, handle in savers.items()},

@@ -1,6 +1,7 @@
 """Everything that can be set, as plain values."""
 
 import dataclasses
+import math
 from typing import Any
 
 from ald_acme import validation
@@ -86,6 +87,8 @@ class ALDConfig:
 
   # Parameters.
   actor_update_period: int = 10  # Environment steps between an actor's pulls.
+  # Where there are more actors than this, nodes between pull for so many each.
+  actors_per_cacher: int = 32
 
   # Evaluation.
   evaluation_episodes: int = 100  # Of the actor, at a time.
@@ -125,6 +128,7 @@ class ALDConfig:
       'distill_min_size',
       'target_update_period',
       'actor_update_period',
+      'actors_per_cacher',
       'evaluation_episodes',
       'learner_evaluation_episodes',
     ):
@@ -177,6 +181,13 @@ class ALDConfig:
   def samples_per_insert(self) -> float:
     """What the limiter of `distill` enforces: DpRL * b_D / b_L."""
     return self.dprl * self.distill_batch / self.learner_batch
+
+  @property
+  def num_cachers(self) -> int:
+    """Nodes that pull parameters for the actors; 0 where these are few."""
+    if self.num_actors <= self.actors_per_cacher:
+      return 0
+    return math.ceil(self.num_actors / self.actors_per_cacher)
 
 
 def from_dict(fields: dict[str, Any]) -> ALDConfig:

@@ -20,7 +20,7 @@ if typing.TYPE_CHECKING:
 # Machines that are alike, and the groups of nodes that run on them. Tasks have
 # this order: the actors, without which a program can go on, are the last.
 POOLS = {
-  'replay': ('replay', 'counter', 'monitor'),
+  'replay': ('replay', 'counter', 'cacher', 'monitor'),
   'learner': ('learner', 'learner_runner'),
   'distill': ('distill',),
   'actors': ('evaluator', 'actor'),

@@ -5,6 +5,8 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(__file__)))
 
 _PROGRAM = """
@@ -26,12 +28,59 @@ program, _ = ald.DistributedALD(
     folder.path, config).build()
 lp.launch(program, launch_type='local_mt', serialize_py_nodes=True).wait()
 """
+# The same with nodes between; keeps who was asked for parameters that act.
+_CACHED_PROGRAM = """
+import collections, functools, json, os, sys, time
+import launchpad as lp
+from absl import flags
+from agents import catalogue
+from agents import program as agents_program
+from agents.ald import config as ald_config
+from agents.ald import learning
+from ald_acme import run_folder
+from ald_acme.environments import registry
+from ald_acme.parameters import cache
+from ald_acme.parameters import store
+
+flags.FLAGS(sys.argv[:1])
+asked = collections.Counter()
+newest = collections.Counter()
+
+def watch(kind):
+  get_variables = kind.get_variables
+  def watched(self, names):
+    variables = get_variables(self, names)
+    if list(names) == ['actor', 'updates']:
+      key = f'{kind.__name__} {id(self)}'
+      asked[key] += 1
+      newest[key] = max(newest[key], int(variables[1][0]))
+    return variables
+  kind.get_variables = watched
+
+for kind in (cache.ParameterCache, store.ActorParameters, learning.ALDLearner):
+  watch(kind)
+config = ald_config.ALDConfig(
+    num_actors=4, actors_per_cacher=2, envs_per_actor=4, unroll_length=10,
+    dprl=2.0, max_frames=4000, evaluation_episodes=10)
+folder = run_folder.RunFolder(sys.argv[1])
+builder = catalogue.make_builder(sys.argv[2], config)
+program, _ = agents_program.DistributedAgent(
+    builder, builder.make_networks,
+    functools.partial(registry.make, 'i_maze', {'size': 5}), folder).build()
+assert len(program.groups['cacher']) == 2
+lp.launch(program, launch_type='local_mt', serialize_py_nodes=True)
+while not os.path.exists(folder.summary):
+    time.sleep(0.2)
+print(json.dumps({'asked': asked, 'newest': newest}), flush=True)
+os._exit(0)
+"""
 
 
-def test_threads(tmp_path):
-  os.makedirs(tmp_path / 'run')
+def _run(program, folder, *arguments):
+  """The summary of a run, and what it printed."""
+  os.makedirs(folder)
   result = subprocess.run(
-    [sys.executable, '-c', _PROGRAM, str(tmp_path / 'run')],
+    [sys.executable, '-c', program, str(folder), *arguments],
     env={**os.environ, 'PYTHONPATH': ROOT},
     capture_output=True,
     text=True,
@@ -40,8 +89,35 @@ def test_threads(tmp_path):
   )
   # Launchpad kills the process where a node's thread does not end.
   assert result.returncode == 0, result.stderr[-3000:]
-  with open(tmp_path / 'run' / 'summary.json', encoding='utf-8') as file:
-    summary = json.load(file)
+  with open(folder / 'summary.json', encoding='utf-8') as file:
+    return json.load(file), result.stdout
+
+
+@pytest.mark.parametrize(
+  'agent,owner,updates',
+  [
+    ('ald', 'ActorParameters', 'actor_updates'),
+    ('lstm', 'ALDLearner', 'learner_updates'),
+  ],
+)
+def test_cachers(agent, owner, updates, tmp_path):
+  summary, out = _run(_CACHED_PROGRAM, tmp_path / 'run', agent)
+  assert summary['frames'] >= 4000
+  seen = json.loads(out.splitlines()[-1])
+  caches = {k: v for k, v in seen['asked'].items() if 'ParameterCache' in k}
+  assert len(caches) == 2
+  # At each unroll's begin at least, and two actors' unrolls are 80 frames.
+  assert min(caches.values()) > 10
+  (owners_asked,) = (v for k, v in seen['asked'].items() if owner in k)
+  assert owners_asked <= sum(caches.values())
+  # What the actors last got is nearly what there is at the end.
+  assert summary[updates] > 50
+  for name in caches:
+    assert seen['newest'][name] > 0.8 * summary[updates]
+
+
+def test_threads(tmp_path):
+  summary, _ = _run(_PROGRAM, tmp_path / 'run')
   assert summary['stopped_because'] == 'max_frames'
   assert summary['frames'] >= 4000
   # Two unroll batches of 40 frames for each learner update.

@@ -268,7 +268,7 @@ def test_help_names_the_flags(launch):
   'flags,nodes,distill_machine',
   [
     (('--num_actors=1',), 8, 'n1-highcpu-16'),
-    (('--num_actors=40', '--num_distillers=20'), 47, 'n1-highcpu-32'),
+    (('--num_actors=40', '--num_distillers=20'), 49, 'n1-highcpu-32'),
     (('--agent=gtrxl', '--num_actors=3'), 9, None),
   ],
 )

@@ -21,6 +21,7 @@ COUNTS = [
   'distill_min_size',
   'target_update_period',
   'actor_update_period',
+  'actors_per_cacher',
   'evaluation_episodes',
   'learner_evaluation_episodes',
 ]
@@ -224,3 +225,12 @@ def test_ratios_that_stand_still_are_refused(
     '1/64 to 1024',
   ):
     assert words in str(error.value)
+
+
+@pytest.mark.parametrize(
+  'actors,per_cacher,cachers',
+  [(1, 32, 0), (32, 32, 0), (33, 32, 2), (64, 32, 2), (65, 32, 3), (3, 1, 3)],
+)
+def test_as_many_cachers_as_are_needed(actors, per_cacher, cachers):
+  config = ald_config.ALDConfig(num_actors=actors, actors_per_cacher=per_cacher)
+  assert config.num_cachers == cachers

@@ -1,0 +1,161 @@
+"""The arrows between nodes, for `scale.py`: servers, and what talks to them."""
+
+from collections.abc import Callable
+import multiprocessing
+import os
+import re
+import statistics
+import subprocess
+import time
+from typing import Any, NamedTuple
+
+import scale_work
+
+_ROUNDS = 8  # Parts of a measurement.
+SPAWN = multiprocessing.get_context('spawn')
+
+
+class Cost(NamedTuple):
+  """Of a call: CPU seconds and bytes of the process that makes it."""
+
+  cpu: float
+  sent: float = 0.0
+  received: float = 0.0
+
+
+class Server:
+  """A process that serves on a port, and tells the CPU time it has used."""
+
+  def __init__(self, serve: Callable[..., None], *arguments):
+    self._pipe, end = SPAWN.Pipe()
+    self._process = SPAWN.Process(target=serve, args=(end, *arguments))
+    self._process.daemon = True
+    self._process.start()
+    self.port = self._pipe.recv()
+
+  def cpu(self) -> float:
+    self._pipe.send(None)
+    return self._pipe.recv()
+
+  def stop(self):
+    self._process.kill()
+    self._process.join()
+
+
+def _answer(pipe, port: int):
+  pipe.send(port)
+  while True:
+    pipe.recv()
+    pipe.send(time.process_time())
+
+
+def serve_tables(pipe, preset: str):
+  import reverb
+
+  parts = scale_work.Parts(preset)
+  server = reverb.Server(parts.builder.make_replay_tables(parts.spec))
+  _answer(pipe, server.port)
+
+
+def serve_parameters(pipe, preset: str, name: str, origin: int | None = None):
+  """Serves a network's parameters, or those of another server."""
+  import courier
+
+  from ald_acme.parameters import cache
+
+  parts = scale_work.Parts(preset)
+  if origin:
+    source = cache.ParameterCache(courier.Client(f'localhost:{origin}'))
+  elif name == 'actor':
+    source = parts.builder.make_actor_parameters(parts.networks)
+  else:
+    source = parts.builder.make_learner(parts.networks, iter(()))
+  server = courier.Server()
+  server.Bind('get_variables', source.get_variables)
+  server.Start()
+  _answer(pipe, server.port)
+
+
+def serve_counter(pipe):
+  from acme.utils import counting
+  import courier
+
+  counter = counting.Counter()
+  server = courier.Server()
+  server.Bind('increment', counter.increment)
+  server.Start()
+  _answer(pipe, server.port)
+
+
+def _wire(port: int) -> tuple[int, int]:
+  """Bytes that this process has sent to a server, and received."""
+  command = ['ss', '-HtinpO', f'dport = :{port}']
+  shown = subprocess.run(command, capture_output=True, text=True, check=True)
+  own = [x for x in shown.stdout.splitlines() if f'pid={os.getpid()},' in x]
+  return tuple(
+    sum(map(int, re.findall(rf'\bbytes_{what}:(\d+)', '\n'.join(own))))
+    for what in ('acked', 'received')
+  )
+
+
+def _cost(step: Callable[[], Any], port: int, times: int) -> Cost:
+  """Mean CPU seconds; bytes are a median, as connections may be new ones."""
+  step()
+  step()
+  sent, received, cpu = [], [], 0.0
+  each = max(1, times // _ROUNDS)
+  for _ in range(_ROUNDS):
+    before, began = _wire(port), time.process_time()
+    for _ in range(each):
+      step()
+    cpu += time.process_time() - began
+    for kept, x, y in zip((sent, received), before, _wire(port)):
+      kept.append((y - x) / each)
+  return Cost(
+    cpu / (each * _ROUNDS), statistics.median(sent), statistics.median(received)
+  )
+
+
+def inserting(preset: str, port: int, writer: str, times: int) -> Cost:
+  """An insert, as the actor or the runner makes it."""
+  import reverb
+
+  from ald_acme.replay import writer as replay_writer
+
+  parts = scale_work.Parts(preset)
+  made = replay_writer.Writer(reverb.Client(f'localhost:{port}'))
+  step, select = parts.written(writer)
+  return _cost(lambda: made.write(step, select), port, times)
+
+
+def sampling(port: int, table: str, times: int) -> Cost:
+  """A sample, as the runner, the learner or a distiller takes it."""
+  import reverb
+
+  from ald_acme.replay import reader
+
+  samples = reader.Reader(reverb.Client(f'localhost:{port}'), table)
+  return _cost(lambda: next(samples), port, times)
+
+
+def pulling(preset: str, port: int, name: str, times: int) -> Cost:
+  """A pull of parameters into a network's variables."""
+  from acme.tf import variable_utils
+  import courier
+  import tensorflow as tf
+
+  network = getattr(scale_work.Parts(preset).networks, name)
+  age = tf.Variable(0, dtype=tf.int64)
+  client = variable_utils.VariableClient(
+    courier.Client(f'localhost:{port}'),
+    {name: network.trainable_variables, 'updates': [age]},
+  )
+  return _cost(client.update_and_wait, port, times)
+
+
+def counting(port: int, times: int) -> Cost:
+  """A count as an actor hands it in with each unroll."""
+  import courier
+
+  counter = courier.Client(f'localhost:{port}')
+  return _cost(lambda: counter.increment(frames=640, episodes=7), port, times)
