@@ -228,7 +228,8 @@ def _run(opts, folder, checkpoint, launched, console) -> int:
     log = supervisor.log(failed)
     command_line.fail(
       f'node {failed} failed ({supervisor.status(failed)}); its log is {log}, '
-      f'and says: {_cause(log)}. The last checkpoint is {newest or "none"}.',
+      f'and says: {_cause(log)}. The last good checkpoint is '
+      f'{newest or "none"}.',
       status=1,
     )
   return _INTERRUPTED if stopped_by_user else 0
@@ -251,7 +252,7 @@ def _cause(path: str) -> str:
   with open(path, encoding='utf-8', errors='replace') as file:
     lines = [line.strip() for line in file if line.strip()]
   errors = [line for line in lines if _ERROR.match(line)]
-  return (errors or lines or ['nothing'])[-1][:300]
+  return (errors or lines or ['nothing'])[-1][:300].removesuffix('.')
 
 
 if __name__ == '__main__':

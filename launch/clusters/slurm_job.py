@@ -97,7 +97,8 @@ def _run(folder: run_folder.RunFolder) -> int:
     log = step.log(failed)
     command_line.fail(
       f'node {failed} failed ({step.status(failed)}); its log is {log}, and '
-      f'says: {local._cause(log)}. The last checkpoint is {newest or "none"}.',
+      f'says: {local._cause(log)}. The last good checkpoint is '
+      f'{newest or "none"}.',
       status=1,
     )
   return local._INTERRUPTED if stopped else 0
