@@ -1,4 +1,4 @@
-"""The same program with threads in one process, as for debugging."""
+"""The program of a builder with a part of its own, in threads."""
 
 import json
 import os
@@ -12,6 +12,7 @@ import functools, os, sys, time
 import launchpad as lp
 from absl import flags
 from agents import ald
+from agents import program as programs
 from ald_acme import run_folder
 from ald_acme.environments import registry
 
@@ -21,9 +22,19 @@ config = ald.ALDConfig(
     dprl=0.5, max_frames=4000, evaluation_episodes=10, loss='vmpo',
     learner_batch=2, distill_batch=2)
 folder = run_folder.RunFolder(sys.argv[1])
-program, _ = ald.DistributedALD(
-    functools.partial(registry.make, 'i_maze', {'size': 5}),
-    folder.path, config).build()
+
+
+class Builder(ald.ALDBuilder):
+
+  def make_adder(self, replay_client, stream=0, *args, **kwargs):
+    open(os.path.join(folder.path, f'adder_{stream}'), 'x').close()
+    return super().make_adder(replay_client, stream, *args, **kwargs)
+
+
+builder = Builder(config)
+program, _ = programs.DistributedAgent(
+    builder, builder.make_networks,
+    functools.partial(registry.make, 'i_maze', {'size': 5}), folder).build()
 lp.launch(program, launch_type='local_mt', serialize_py_nodes=True)
 while not os.path.exists(folder.summary):
     time.sleep(0.2)
@@ -47,6 +58,8 @@ def test_threads(tmp_path):
     summary = json.load(file)
   assert summary['stopped_because'] == 'max_frames'
   assert summary['frames'] >= 4000
+  # The part that the builder replaces is the one that each actor has.
+  assert {'adder_0', 'adder_1'} <= set(os.listdir(tmp_path / 'run'))
   # Two unroll batches of 40 frames for each learner update.
   assert summary['learner_updates'] >= 40
   due = 0.5 * summary['learner_updates']
