@@ -33,7 +33,8 @@ class BuilderTestMixin(abc.ABC):
   inherits it and says how to make the builder, an environment and networks.
   """
 
-  episodes = 12  # Enough for the learner's first batch.
+  episodes = 12  # Enough for the learner's batches.
+  updates = 1  # Until what the learner serves has changed.
 
   @abc.abstractmethod
   def make_object_under_test(self) -> Any:
@@ -137,10 +138,14 @@ class BuilderTestMixin(abc.ABC):
       for _ in range(self.episodes):  # `run` is for a main thread alone.
         loop.run_episode()
 
+    def learn():
+      for _ in range(self.updates):
+        learner.step()
+
     # Each may block where the tables have had enough, or have nothing.
     others = [start(act)]
     others.append(start(self.relay, builder, client, learner, stop.is_set))
-    start(learner.step).join(_PATIENCE)
+    start(learn).join(_PATIENCE)
     found = list(errors)  # Those that the end causes are none.
     stop.set()
     server.stop()

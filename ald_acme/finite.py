@@ -14,7 +14,6 @@ def check(terms: Mapping[str, float], where: str):
   bad = {name: x for name, x in terms.items() if not math.isfinite(x)}
   if bad:
     raise FloatingPointError(
-      f'At {where} these are not finite: {bad}; the newest checkpoint is from '
-      'before. Look for infinite rewards or observations, or lower the '
-      'learning rate.'
+      f'At {where} these are not finite: {bad}. Look for infinite rewards or '
+      'observations, or lower the learning rate.'
     )

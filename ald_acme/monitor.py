@@ -8,6 +8,8 @@ import time
 from typing import Any
 
 from absl import logging
+import numpy as np
+import tree
 
 from ald_acme import checkpoints
 from ald_acme import files
@@ -176,7 +178,7 @@ class Monitor:
       self._first_frames = (time.time(), frames)
 
   def _save(self) -> str | None:
-    """Writes a checkpoint; None, with a warning, if a part is missing."""
+    """Writes a checkpoint, or warns why not and gives None."""
     try:
       counts = dict(self._sources.counter.get_counts())
       state = {
@@ -185,6 +187,11 @@ class Monitor:
     except Exception as error:  # A node may be gone; its error can be any.
       logging.warning('No checkpoint: a node does not answer (%s).', error)
       return None
+    # The next update will find out; until then the last one is the good one.
+    for name, part in state.items():
+      if not all(np.isfinite(x).all() for x in tree.flatten(part)):
+        logging.warning('No checkpoint: %s is not finite.', name)
+        return None
     # Nodes report their counts with delay; their states are exact.
     for part, count in _COUNTED_BY.items():
       if part in state:

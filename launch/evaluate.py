@@ -42,6 +42,11 @@ _SEED = flags.DEFINE_integer(
 _RECORD = flags.DEFINE_string(
   'record', None, 'Also draw one more episode as this animated GIF.'
 )
+_SUCCESS = flags.DEFINE_float(
+  'success_return',
+  monitor.SOLVED,
+  'The least return of an episode that counts as a success.',
+)
 _ENVIRONMENT_KWARGS = flags.DEFINE_string(
   'environment_kwargs',
   None,
@@ -85,7 +90,7 @@ def _evaluate(agent: trained.Trained):
   )
   returns, lengths = evaluation.play_many(environment, policy, _EPISODES.value)
   environment.close()
-  success = evaluation.success_rate(returns, monitor.SOLVED)
+  success = evaluation.success_rate(returns, _SUCCESS.value)
   for name, value in {
     'policy': f'{_POLICY.value} of {agent.run.agent}',
     'environment': f'{agent.run.environment}({agent.run.environment_kwargs})',
@@ -96,7 +101,7 @@ def _evaluate(agent: trained.Trained):
     'median return': f'{np.median(returns):.4g}',
     'least, most': f'{returns.min():.4g}, {returns.max():.4g}',
     'success rate': f'{success.share:.4g} (95%: {success.low:.4g} to '
-    f'{success.high:.4g}); success is a return of at least {monitor.SOLVED}',
+    f'{success.high:.4g}); success is a return of at least {_SUCCESS.value:g}',
     'mean length': _mean(lengths),
   }.items():
     print(f'  {name:15}{value}')
@@ -117,6 +122,11 @@ def _record(agent: trained.Trained):
   environment = agent.run.make_environment(1, _SEED.value)
   network = agent.network(_POLICY.value)
   episode = recording.record(environment, network, _SEED.value)
+  if episode.pictures is None:
+    try:
+      environment.render()
+    except ValueError as error:
+      print(f'drawn without the environment: {error}')
   environment.close()
   recording.write_gif(episode, _RECORD.value)
   print(f'recorded {episode.length} steps: {_RECORD.value}')

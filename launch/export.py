@@ -6,6 +6,7 @@ Example:
 
 import os
 import sys
+import tempfile
 
 if __package__ in (None, ''):  # Run as a script: the package is one folder up.
   sys.path.insert(
@@ -53,7 +54,6 @@ _LATENCY_BUDGET = flags.DEFINE_float(
 )
 _EPISODES = 3  # Recorded to compare with.
 _TOLERANCE = 1e-4  # Of logits and values.
-_EXPORT = 'the export'
 
 
 def main():
@@ -69,13 +69,16 @@ def main():
   command_line.prepare_folder(os.path.dirname(output), 'output')
   agent = trained.load(run)
   logging.set_verbosity(logging.WARNING)  # TensorFlow names its own files.
-  _export(agent, form, output)
+  from ald_acme.deployment import step as steps
 
-  latencies = _measure(agent, act.load(output))
+  step = steps.Step(agent.network('actor'), agent.environment_spec)
+  _export(agent, step, form, output)
+
+  latencies = _measure(agent, step, form, output)
   print(f'{"microseconds a step, one thread":36}{"p50":>10}{"p99":>10}')
   for name, (p50, p99) in latencies.items():
     print(f'{name:36}{p50:10.1f}{p99:10.1f}')
-  p50, p99 = latencies[_EXPORT]
+  p50, p99 = next(iter(latencies.values()))  # The export's.
   if budget is not None and p99 > budget:
     raise ValueError(
       f'a step of the export takes {p50:.1f} us (p50) and {p99:.1f} us (p99), '
@@ -84,15 +87,13 @@ def main():
     )
 
 
-def _export(agent: trained.Trained, form: str, output: str):
+def _export(agent: trained.Trained, step, form: str, output: str):
   """Writes the export once it is known to answer as the network does."""
   from ald_acme import recording
   from ald_acme.deployment import agreement
   from ald_acme.deployment import exporting
-  from ald_acme.deployment import step as steps
 
   run, network = agent.run, agent.network('actor')
-  step = steps.Step(network, agent.environment_spec)
   environment = run.make_environment(1, seed=0)
   episodes = [
     recording.record(environment, network, seed) for seed in range(_EPISODES)
@@ -126,27 +127,55 @@ def _export(agent: trained.Trained, form: str, output: str):
 
 
 def _measure(
-  agent: trained.Trained, policy: act.Policy
+  agent: trained.Trained, step, form: str, output: str
 ) -> dict[str, latency.Latency]:
-  """Times the export and, beside it, both networks as training steps them."""
+  """Times the export, then what it is to be compared with.
+
+  That are the other formats, and both networks as training steps them.
+  """
   from ald_acme import policies
+  from ald_acme.deployment import exporting
 
   environment = agent.run.make_environment(1, seed=0)
   environment.reset()
   timestep = environment.step(np.zeros(1, np.int32))
   environment.close()
 
+  def exported(folder):
+    policy = act.load(folder)
+    observation = policy.blank()  # What is seen makes no difference.
+    return latency.measure(lambda: policy.act(observation))
+
   def in_tensorflow(network):
     own = policies.BatchedPolicy(network, agent.environment_spec, 1, seed=0)
     return latency.measure(lambda: own.step(own.inputs(timestep)))
 
-  # What is seen makes no difference to the time.
-  observation = policy.blank()
-  return {
-    _EXPORT: latency.measure(lambda: policy.act(observation)),
-    'the actor in TensorFlow': in_tensorflow(agent.network('actor')),
-    'the learner in TensorFlow': in_tensorflow(agent.network('learner')),
-  }
+  latencies = {f'the export: {_memory(step.network)}, {form}': exported(output)}
+  for other in act.FORMATS:
+    if other == form:
+      continue
+    with tempfile.TemporaryDirectory() as folder:
+      try:
+        exporting.export(step, other, folder, {})
+      except ValueError:  # Not every format can hold every policy.
+        continue
+      latencies[f'the same, {other}'] = exported(folder)
+  for policy in trained.POLICIES:
+    network = agent.network(policy)
+    name = f'the {policy} in training: {_memory(network)}'
+    latencies[name] = in_tensorflow(network)
+  return latencies
+
+
+def _memory(network) -> str:
+  """What a network remembers with, by the name of the class."""
+  from ald_acme.networks import core
+
+  return ' and '.join(
+    type(module).__name__
+    for module in network.submodules
+    if isinstance(module, core.UnrollableCore)
+  )
 
 
 if __name__ == '__main__':

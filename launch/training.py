@@ -268,7 +268,8 @@ def see_through(
     log = supervisor.log(failed)
     command_line.fail(
       f'node {failed} failed ({supervisor.status(failed)}); its log is {log}, '
-      f'and says: {_cause(log)}. The last checkpoint is {newest or "none"}.',
+      f'and says: {_cause(log)}. The last good checkpoint is '
+      f'{newest or "none"}.',
       status=1,
     )
   return _INTERRUPTED if stopped_by_user else 0

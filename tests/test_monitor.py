@@ -289,6 +289,15 @@ def test_the_end_is_written_whoever_is_gone(make, caplog, node):
   assert ('No checkpoint' in caplog.text) == (node != 'evaluator')
 
 
+def test_what_is_not_finite_is_not_saved(make, caplog):
+  run = make()
+  run.learner.state['variables'][1] = np.inf
+  run.run_until('by hand')
+  assert run.checkpoint() is None
+  assert 'No checkpoint: learner is not finite' in caplog.text
+  assert run.ended == [True]
+
+
 @pytest.mark.parametrize('name', ['learner', 'evaluator'])
 def test_a_part_is_gone_at_an_orderly_end(make, name):
   run = make(frames=77)

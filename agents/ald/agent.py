@@ -1,6 +1,6 @@
 """All parts in one process, taking turns: the agent to debug with."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 import copy
 import dataclasses
 
@@ -14,6 +14,8 @@ import numpy as np
 from agents.ald import builder as ald_builder
 from agents.ald import config as ald_config
 from agents.ald import networks as ald_networks
+from ald_acme.environments import base
+from ald_acme.environments import contract
 from ald_acme.parameters import shared as shared_parameters
 from ald_acme.replay import local
 from ald_acme.replay import tables
@@ -33,6 +35,9 @@ class ALD(acme.Actor, acme.VariableSource):
     config: ald_config.ALDConfig | None = None,
     counter: counting.Counter | None = None,
     logger: loggers.Logger | None = None,
+    make_builder: Callable[
+      [ald_config.ALDConfig], ald_builder.ALDBuilder
+    ] = ald_builder.ALDBuilder,
   ):
     """Makes the parts.
 
@@ -44,16 +49,21 @@ class ALD(acme.Actor, acme.VariableSource):
         `learner_batch` to learn from more at a time.
       counter: counts `unrolls`, `learner_updates` and `actor_updates`.
       logger: gets a row per learner update.
+      make_builder: makes the builder of the parts from their config: a subclass
+        of `ALDBuilder`, say.
 
     Raises:
-      ValueError: if the actions are not discrete, or the networks' are others.
+      ValueError: if the actions are not discrete, an observation holds
+        something else than numbers and booleans, or the networks' actions are
+        others.
     """
+    self._contract = contract.Contract(
+      'environment_spec',
+      environment_spec.observations,
+      environment_spec.actions,
+    )
+    self._seen = 0  # Time steps so far.
     actions = environment_spec.actions
-    if not isinstance(actions, specs.DiscreteArray):
-      raise ValueError(
-        'environment_spec.actions must be discrete (dm_env.specs.'
-        f'DiscreteArray), but received {actions!r}.'
-      )
     if networks.actor.num_actions != actions.num_values:
       raise ValueError(
         f'networks.actor has {networks.actor.num_actions} actions, but the '
@@ -65,27 +75,29 @@ class ALD(acme.Actor, acme.VariableSource):
     )
     self._config = config
     counter = counter or counting.Counter()
-    builder = ald_builder.ALDBuilder(config)
+    builder = make_builder(config)
     self._replay = local.LocalReplay(
       config.distill_table_size, builder.seed_of(ald_builder.SAMPLING)
     )
-    self._parameters = builder.make_actor_parameters(networks)
     self._learner = builder.make_learner(
       networks, builder.make_dataset_iterator(self._replay), counter, logger
     )
     self._runner = builder.make_learner_runner(
       copy.deepcopy(networks), self._replay, self._learner, counter
     )
-    self._distillers = [
-      builder.make_distiller(
-        copy.deepcopy(networks),
-        shared_parameters.SharedParameters.attach(self._parameters.handle()),
-        self._replay,
-        worker,
-        counter,
-      )
-      for worker in range(config.num_distillers)
-    ]
+    self._parameters, self._distillers = self._learner, []
+    if builder.distils:
+      self._parameters = builder.make_actor_parameters(networks)
+      self._distillers = [
+        builder.make_distiller(
+          copy.deepcopy(networks),
+          shared_parameters.SharedParameters.attach(self._parameters.handle()),
+          self._replay,
+          worker,
+          counter,
+        )
+        for worker in range(config.num_distillers)
+      ]
     self._adder = builder.make_adder(self._replay)
     self._actor = builder.make_actor(
       networks.actor, self._adder, self._parameters
@@ -93,13 +105,27 @@ class ALD(acme.Actor, acme.VariableSource):
     self._distillations = 0.0  # Due, as DpRL says.
 
   def observe_first(self, timestep: dm_env.TimeStep):
+    """Begins an episode; as `observe`."""
+    self._check(timestep)
     self._actor.observe_first(timestep)
 
   def select_action(self, observation) -> np.ndarray:
     return self._actor.select_action(observation)
 
   def observe(self, action: np.ndarray, next_timestep: dm_env.TimeStep):
+    """Takes a step.
+
+    Raises:
+      ValueError: if it is not as the environment's spec says, or not finite.
+    """
+    self._check(next_timestep)
     self._actor.observe(action, next_timestep)
+
+  def _check(self, timestep: dm_env.TimeStep):
+    breach = self._contract.breach(base.as_batch(timestep))
+    if breach:
+      raise ValueError(f'environment, step {self._seen}: {breach}')
+    self._seen += 1
 
   def update(self, wait: bool = False):
     """Has every part do what there is to do."""

@@ -61,6 +61,7 @@ class ALDLearner(acme.Learner):
     self._logger = logger
     self._lock = threading.Lock()  # Nobody reads half an update.
     self._updates = 0
+    self._broken = False  # Whether the last update was not finite.
 
     variables = list(network.trainable_variables)
     self._variables = variables
@@ -180,8 +181,10 @@ class ALDLearner(acme.Learner):
     with self._lock:
       gradients, metrics = self._differentiate(items)
       metrics = {name: float(value) for name, value in metrics.items()}
-      # Before anything changes: what is saved later is sound.
+      # Before anything changes: what is served later is finite.
+      self._broken = True
       finite.check(metrics, f'learner update {self._updates + 1}')
+      self._broken = False
       self._step(*gradients)
       self._updates += 1
       if self._config.loss == 'vmpo':
@@ -236,9 +239,16 @@ class ALDLearner(acme.Learner):
   # --- acme.core.Saveable.
 
   def save(self) -> dict[str, Any]:
-    """Everything that learning goes on from, as flat arrays."""
+    """Everything that learning goes on from, as flat arrays.
+
+    Raises:
+      FloatingPointError: after an update that was not finite: its parameters
+        may be why, and the last checkpoint is to be a good one.
+    """
     pack = self._layout.pack
     with self._lock:
+      if self._broken:
+        raise FloatingPointError('The last update was not finite.')
       state = {
         'updates': np.int64(self._updates),
         'variables': pack(self._variables),

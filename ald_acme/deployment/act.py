@@ -73,7 +73,7 @@ class Policy:
       The action's number.
 
     Raises:
-      ValueError: if an array has the wrong shape or dtype.
+      ValueError: as from `step`; nothing is remembered then.
     """
     if not isinstance(observation, dict):
       observation = {self._observations[0]: observation}
@@ -103,7 +103,8 @@ class Policy:
       The outputs of the manifest, arrays by name.
 
     Raises:
-      ValueError: if an array is missing, or has the wrong shape or dtype.
+      ValueError: if an array is missing, has the wrong shape or dtype, or holds
+        a nan or an infinity.
     """
     if inputs.keys() != self._specs.keys():
       raise ValueError(
@@ -117,6 +118,13 @@ class Policy:
           f'{name} must be {dtype} of shape {shape}, of which the first is the '
           f'batch, but received {value.dtype} of shape {value.shape}.'
         )
+      # The memory would never be rid of it.
+      if dtype.kind == 'f' and not np.isfinite(value).all():
+        bad = value[~np.isfinite(value)]
+        raise ValueError(
+          f'{name} must be finite, but {bad.size} of {value.size} numbers are '
+          f'not; the first is {bad[0]}.'
+        )
     return self._step(inputs)
 
 
@@ -128,7 +136,8 @@ def load(folder, seed=None):
     seed: as of `Policy`.
 
   Raises:
-    ValueError: if the folder holds none, or a file of it is damaged.
+    ValueError: if the folder holds none, a file of it is damaged, or what its
+      format needs is not installed.
   """
   path = os.path.join(folder, MANIFEST)
   try:
@@ -142,7 +151,13 @@ def load(folder, seed=None):
     ) from error
   for name, written in files:
     _verify(os.path.join(folder, name), written)
-  return Policy(manifest, load_step(folder, manifest), seed)
+  try:
+    return Policy(manifest, load_step(folder, manifest), seed)
+  except ImportError as error:
+    raise ValueError(
+      f'the format {manifest["format"]} cannot be used here ({error}); install '
+      'what it needs, or export the policy as numpy.'
+    ) from error
 
 
 def _verify(path, written):

@@ -17,6 +17,9 @@ def write(step: steps.Step, folder: str):
   Args:
     step: of the policy.
     folder: for the file; it must exist.
+
+  Raises:
+    ValueError: if the policy has other parts than those that are written out.
   """
   np.savez(os.path.join(folder, act.NUMPY), **_weights(step.network))
 
@@ -43,4 +46,9 @@ def _weights(network) -> dict[str, np.ndarray]:
     'head_w': head.w,
     'head_b': head.b,
   }
+  if len(weights) != len(network.variables):
+    raise ValueError(
+      'the format numpy has no convolutions, and this policy reads images with '
+      'them; export it as tflite or saved_model.'
+    )
   return {name: variable.numpy() for name, variable in weights.items()}

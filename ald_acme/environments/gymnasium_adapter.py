@@ -88,14 +88,21 @@ class GymnasiumEnvironment(dm_env.Environment):
     return self._action_spec
 
   def render(self) -> np.ndarray:
-    """An RGB picture, uint8 `[height, width, 3]`."""
-    picture = self._environment.render()
-    if not isinstance(picture, np.ndarray):
+    """An RGB picture, uint8 `[height, width, 3]`.
+
+    Raises:
+      ValueError: if the environment was not made to render pictures, or lacks
+        what it needs for them.
+    """
+    if self._environment.render_mode != 'rgb_array':
       raise ValueError(
         f'{self._name} cannot render a picture; make it with '
         'render_mode=rgb_array.'
       )
-    return picture
+    try:
+      return self._environment.render()
+    except gymnasium.error.DependencyNotInstalled as error:
+      raise ValueError(f'{self._name} cannot render: {error}') from error
 
   def close(self):
     self._environment.close()

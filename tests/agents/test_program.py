@@ -1,4 +1,4 @@
-"""The same program with threads in one process, as for debugging."""
+"""The program of a builder with a part of its own, in threads."""
 
 import json
 import os
@@ -10,10 +10,11 @@ import pytest
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(__file__)))
 
 _PROGRAM = """
-import functools, sys
+import functools, os, sys
 import launchpad as lp
 from absl import flags
 from agents import ald
+from agents import program as programs
 from ald_acme import run_folder
 from ald_acme.environments import registry
 
@@ -23,14 +24,24 @@ config = ald.ALDConfig(
     dprl=0.5, max_frames=4000, evaluation_episodes=10, loss='vmpo',
     learner_batch=2, distill_batch=2)
 folder = run_folder.RunFolder(sys.argv[1])
-program, _ = ald.DistributedALD(
-    functools.partial(registry.make, 'i_maze', {'size': 5}),
-    folder.path, config).build()
+
+
+class Builder(ald.ALDBuilder):
+
+  def make_adder(self, replay_client, stream=0, *args, **kwargs):
+    open(os.path.join(folder.path, f'adder_{stream}'), 'x').close()
+    return super().make_adder(replay_client, stream, *args, **kwargs)
+
+
+builder = Builder(config)
+program, _ = programs.DistributedAgent(
+    builder, builder.make_networks,
+    functools.partial(registry.make, 'i_maze', {'size': 5}), folder).build()
 lp.launch(program, launch_type='local_mt', serialize_py_nodes=True).wait()
 """
 # The same with nodes between; keeps who was asked for parameters that act.
 _CACHED_PROGRAM = """
-import collections, functools, json, os, sys, time
+import collections, functools, json, sys
 import launchpad as lp
 from absl import flags
 from agents import catalogue
@@ -68,11 +79,8 @@ program, _ = agents_program.DistributedAgent(
     builder, builder.make_networks,
     functools.partial(registry.make, 'i_maze', {'size': 5}), folder).build()
 assert len(program.groups['cacher']) == 2
-lp.launch(program, launch_type='local_mt', serialize_py_nodes=True)
-while not os.path.exists(folder.summary):
-    time.sleep(0.2)
-print(json.dumps({'asked': asked, 'newest': newest}), flush=True)
-os._exit(0)
+lp.launch(program, launch_type='local_mt', serialize_py_nodes=True).wait()
+print(json.dumps({'asked': asked, 'newest': newest}))
 """
 
 
@@ -120,6 +128,8 @@ def test_threads(tmp_path):
   summary, _ = _run(_PROGRAM, tmp_path / 'run')
   assert summary['stopped_because'] == 'max_frames'
   assert summary['frames'] >= 4000
+  # The part that the builder replaces is the one that each actor has.
+  assert {'adder_0', 'adder_1'} <= set(os.listdir(tmp_path / 'run'))
   # Two unroll batches of 40 frames for each learner update.
   assert summary['learner_updates'] >= 40
   due = 0.5 * summary['learner_updates']

@@ -1,6 +1,7 @@
 """Acting with an exported policy: memory, sampling, and refusals."""
 
 import json
+import sys
 
 import numpy as np
 import pytest
@@ -108,6 +109,20 @@ def test_an_observation_of_another_shape_or_dtype(observation, received):
     policy.act(observation)
 
 
+@pytest.mark.parametrize('value', [np.nan, np.inf])
+def test_what_is_not_finite_is_not_remembered(value):
+  step = Step()
+  policy = act.Policy(MANIFEST, step)
+  with pytest.raises(
+    ValueError, match='observation must be finite, but 1 of 2'
+  ):
+    policy.act(np.float32([1, value]))
+  with pytest.raises(ValueError, match='previous_reward must be finite'):
+    policy.act(SIGHT, reward=value)
+  policy.act(SIGHT)
+  assert step.seen[-1]['hidden'].tolist() == [[0]]
+
+
 @pytest.mark.parametrize(
   'observation', [{}, {'sight': SIGHT}, {'observation': SIGHT, 'more': SIGHT}]
 )
@@ -133,6 +148,15 @@ def test_manifests_that_cannot_be_used(content, error, tmp_path):
     (tmp_path / 'manifest.json').write_text(content)
   with pytest.raises(ValueError, match=f'no exported policy.*{error}'):
     act.load(str(tmp_path))
+
+
+def test_what_a_format_needs_is_not_there(export, monkeypatch):
+  folder = export('saved_model').folder
+  monkeypatch.setitem(sys.modules, 'tensorflow', None)
+  with pytest.raises(
+    ValueError, match=r'saved_model cannot be used .*tensorflow'
+  ):
+    act.load(folder)
 
 
 def test_a_start_hides_the_action_before(export):

@@ -7,13 +7,21 @@ import shutil
 import subprocess
 import sys
 
+import acme
+import dm_env
+from dm_env import specs
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from agents.ald import networks as ald_networks
+from ald_acme import recording
 from ald_acme.deployment import act
 from ald_acme.deployment import agreement
 from ald_acme.deployment import exporting
+from ald_acme.deployment import step as steps
+from ald_acme.environments import base
+from ald_acme.networks import sizes
 
 FILES = [
   ('numpy', 'policy.npz'),
@@ -33,6 +41,47 @@ def test_answers_as_the_network_does(export, form):
   assert difference < 2e-6
   logits = np.concatenate([e.outputs.logits for e in exported.episodes])
   assert logits.std(0).min() > 0.02  # There is something to agree on.
+
+
+class Film(dm_env.Environment):
+  """Three random pictures."""
+
+  def __init__(self):
+    self._rng = np.random.default_rng(0)
+
+  def reset(self):
+    self._left = 3
+    return dm_env.restart(self._picture())
+
+  def step(self, action):
+    self._left -= 1
+    make = dm_env.transition if self._left else dm_env.termination
+    return make(1.0, self._picture())
+
+  def _picture(self):
+    return self._rng.integers(256, size=(16, 16, 3)).astype(np.uint8)
+
+  def observation_spec(self):
+    return specs.Array((16, 16, 3), np.uint8)
+
+  def action_spec(self):
+    return specs.DiscreteArray(2)
+
+
+def test_images(tmp_path):
+  environment = base.Stacked([Film()])
+  spec = acme.make_environment_spec(environment)
+  tiny = sizes.PRESETS['tiny']
+  network = ald_networks.make_lstm(spec, tiny, 'actor')
+  step = steps.Step(network, spec)
+  with pytest.raises(ValueError, match=r'numpy has no convolutions.*tflite'):
+    exporting.export(step, 'numpy', str(tmp_path), {})
+  assert os.listdir(tmp_path) == []
+
+  exporting.export(step, 'tflite', str(tmp_path), {})
+  episodes = [recording.record(environment, network, seed=0)]
+  policy = act.load(str(tmp_path))
+  assert agreement.largest_difference(policy, step, episodes) < 1e-5
 
 
 @pytest.mark.parametrize('form', act.FORMATS)

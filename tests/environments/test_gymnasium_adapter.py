@@ -309,6 +309,20 @@ def test_render_and_close():
     _adapt().render()
 
 
+def test_what_rendering_lacks_is_told(monkeypatch):
+  def render(self):
+    raise gymnasium.error.DependencyNotInstalled('pip install brush')
+
+  monkeypatch.setattr(Clock, 'render', render)
+  environment = _adapt(render_mode='rgb_array')
+  with pytest.raises(
+    ValueError, match='Clock cannot render: pip install brush'
+  ):
+    environment.render()
+  with pytest.raises(ValueError, match='make it with'):
+    _adapt().render()  # Not even asked: some warn of it at every step.
+
+
 # --- What learning makes of the ends.
 
 

@@ -72,12 +72,15 @@ def test_the_learner_in_another_environment(make_run, launch):
     f'--workdir={make_run().path}',
     '--policy=learner',
     '--episodes=1',
+    '--success_return=0',
     '--environment_kwargs=size=7,limit=3',
   )
   assert done.status == 0, done.error
   rows = _rows(done.out)
   assert rows['policy'] == 'learner of ald'
   assert rows['environment'] == 'i_maze(size=7,limit=3)'
+  assert rows['success rate'].startswith('1 (')
+  assert rows['success rate'].endswith('a return of at least 0')
   assert rows['mean length'] == '3 (one episode has no interval)'
 
 
@@ -146,3 +149,15 @@ def test_help_names_the_flags(launch):
   assert done.status == 0
   for flag in ('workdir', 'episodes', 'policy', 'seed', 'record'):
     assert f'--{flag}' in done.out.replace('--[no]', '--')
+
+
+def test_why_the_environment_is_not_drawn(make_run, launch):
+  made = make_run(environment='gymnasium:CartPole-v1', kwargs='')
+  done = launch(
+    'evaluate.py', f'--workdir={made.path}', '--episodes=1', '--record=a.gif'
+  )
+  assert done.status == 0, done.error
+  assert re.search(
+    r'without the environment: .*render_mode=rgb_array', done.out
+  )
+  assert 'WARN' not in done.error

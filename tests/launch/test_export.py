@@ -9,7 +9,13 @@ import pytest
 
 from ald_acme.deployment import act
 
-ROWS = ('the export', 'the actor in TensorFlow', 'the learner in TensorFlow')
+ROWS = (
+  'the export: LSTM, tflite',
+  'the same, saved_model',
+  'the same, numpy',
+  'the actor in training: LSTM',
+  'the learner in training: GTrXL',
+)
 
 
 def test_tflite_of_ald(make_run, launch, tmp_path):
@@ -51,7 +57,9 @@ def test_an_export_that_misses_the_budget(make_run, launch, tmp_path):
   assert done.status == 1
   error = done.refusal()
   assert '--latency_budget_us=0.001' in error
-  exported = re.search(r'^the export +([\d.]+) +([\d.]+)$', done.out, re.M)
+  exported = re.search(
+    r'^the export: LSTM, numpy +([\d.]+) +([\d.]+)$', done.out, re.M
+  )
   for number in exported.groups():
     assert f'{number} us' in error
   # The files are there; it is for the person to decide.

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -209,6 +210,27 @@ def test_resume_refuses_other_networks(solved):
   assert result.returncode == 2
   assert 'networks cannot change' in result.stderr
   assert 'Traceback' not in result.stderr
+
+
+def test_a_loss_that_is_not_finite(tmp_path):
+  run = Run(
+    tmp_path / 'run',
+    SIZE,
+    '--preset=tiny',
+    '--config.learner_learning_rate=1e30',
+    '--config.checkpoint_period=1',
+  )
+  status, _, error = run.end()
+  assert status == 1
+  (line,) = (x for x in error.splitlines() if x.startswith('error: '))
+  said = re.search(
+    r'At (?:learner|distillation) update \d+ these are not finite: .*loss.*nan'
+    r'.*learning rate\. The last good checkpoint is (.*)\.$',
+    line,
+  )
+  assert said, line
+  variables = checkpoints.read(said.group(1))['learner']['variables']
+  assert np.isfinite(variables).all()
 
 
 def test_a_baseline(tmp_path):  # The others run in `test_reproduce.py`.

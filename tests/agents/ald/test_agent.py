@@ -1,5 +1,7 @@
 """The single-process agent: the same parts, in turn, and the same again."""
 
+import functools
+
 import acme
 from acme import specs
 from acme.utils import counting
@@ -8,13 +10,14 @@ import numpy as np
 import pytest
 
 from agents import ald
+from agents import catalogue
 from ald_acme.environments import i_maze
 from ald_acme.networks import sizes
 
 TINY = sizes.PRESETS['tiny']
 
 
-def _run(steps=200, limit=10, **kwargs):
+def _run(steps=200, limit=10, make_builder=ald.ALDBuilder, **kwargs):
   """Runs an agent; gives it, its counter and its log."""
   config = ald.ALDConfig(
     **{'networks': TINY, 'unroll_length': 5, 'dprl': 2.0, **kwargs}
@@ -22,8 +25,8 @@ def _run(steps=200, limit=10, **kwargs):
   maze = i_maze.IMaze(size=5, limit=limit, seed=config.seed)
   spec = acme.make_environment_spec(maze)
   counter, logger = counting.Counter(), loggers.InMemoryLogger()
-  networks = ald.ALDBuilder(config).make_networks(spec)
-  agent = ald.ALD(spec, networks, config, counter, logger)
+  networks = make_builder(config).make_networks(spec)
+  agent = ald.ALD(spec, networks, config, counter, logger, make_builder)
   loop = acme.EnvironmentLoop(maze, agent, logger=loggers.NoOpLogger())
   loop.run(num_steps=steps)
   return agent, counter.get_counts(), logger.data
@@ -58,6 +61,77 @@ def test_the_actor_acts_with_what_was_distilled():
   assert [tuple(v.shape) for v in acting] == [x.shape for x in served]
 
 
+def test_a_part_of_a_subclass():
+  class Counted(ald.ALDBuilder):
+    made = 0
+
+    def make_adder(self, *args, **kwargs):
+      type(self).made += 1
+      return super().make_adder(*args, **kwargs)
+
+  _, counts, _ = _run(make_builder=Counted)
+  assert Counted.made == 1
+  assert counts['unrolls'] >= 200 // 5
+
+
+def test_another_agents_builder():
+  make_builder = functools.partial(catalogue.make_builder, 'lstm')
+  agent, counts, _ = _run(make_builder=make_builder)
+  assert counts['learner_updates'] >= 200 // 5
+  assert 'actor_updates' not in counts
+  served = agent._learner.get_variables(['learner'])[0]
+  for variable, learned in zip(
+    agent._actor._network.trainable_variables, served, strict=True
+  ):
+    assert variable.shape == learned.shape
+  # An actor pulls before each unroll; the run ended within one.
+  assert agent._actor.age > counts['learner_updates'] - 5
+
+
+def _break_reward(timestep):
+  return timestep._replace(reward=np.nan)
+
+
+def _break_value(timestep):
+  window = timestep.observation.copy()
+  window[0, 0, 0] = np.inf
+  return timestep._replace(observation=window)
+
+
+def _break_dtype(timestep):
+  return timestep._replace(observation=timestep.observation.astype(np.float64))
+
+
+def _break_shape(timestep):
+  return timestep._replace(observation=timestep.observation[:2])
+
+
+@pytest.mark.parametrize(
+  'spoil, text',
+  [
+    (_break_reward, 'reward must be finite'),
+    (_break_value, 'observation must be finite.*the first is inf'),
+    (_break_dtype, 'observation must be float32 .* received float64'),
+    (_break_shape, r'.* of shape \(3, 3, 6\) .* of shape \(2, 3, 6\)'),
+  ],
+)
+def test_a_broken_step_is_named(spoil, text):
+  class Broken(i_maze.IMaze):
+    steps = 0
+
+    def step(self, action):
+      self.steps += 1
+      timestep = super().step(action)
+      return spoil(timestep) if self.steps == 3 else timestep
+
+  maze = Broken(size=5, limit=10)
+  spec = acme.make_environment_spec(maze)
+  agent = ald.ALD(spec, ald.make_default_networks(spec, TINY))
+  loop = acme.EnvironmentLoop(maze, agent, logger=loggers.NoOpLogger())
+  with pytest.raises(ValueError, match=f'environment, step 3: {text}'):
+    loop.run_episode()
+
+
 def test_learns_a_maze_without_memory():
   # Only the way to the goals is asked for: any policy that finds them earns 1.
   maze_kwargs = {'size': 5, 'limit': 25, 'wrong_reward': 1.0}
@@ -82,7 +156,7 @@ def test_wrong_environments_are_refused():
   spec = acme.make_environment_spec(i_maze.IMaze(size=5))
   networks = ald.make_default_networks(spec, TINY)
   continuous = spec._replace(actions=specs.BoundedArray((2,), np.float32, 0, 1))
-  with pytest.raises(ValueError, match=r'environment_spec\.actions'):
+  with pytest.raises(ValueError, match=r'discrete .* environment_spec has'):
     ald.ALD(continuous, networks)
   more = spec._replace(actions=specs.DiscreteArray(7))
   with pytest.raises(ValueError, match=r'4 actions.*7'):
