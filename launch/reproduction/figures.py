@@ -123,13 +123,6 @@ TASKS = {
     small_kwargs='memory_length=5',
     max_frames=dict.fromkeys(_WITH_MEMORYLESS, 200_000),
   ),
-  'minigrid_memory': Task(
-    environment='ald_acme.environments.minigrid_adapter:make',
-    kwargs='task=MiniGrid-MemoryS7-v0,agent_view_size=3,actions=3',
-    small_kwargs='task=MiniGrid-MemoryS7-v0,agent_view_size=3,max_steps=20',
-    max_frames=dict.fromkeys(_WITH_MEMORYLESS, 500_000),
-    solvable=False,
-  ),
 }
 _LATENCY = os.path.join(
   os.path.dirname(os.path.abspath(__file__)), 'latency.py'
@@ -461,15 +454,6 @@ FIGURES: dict[str, Figure] = {
       'bsuite_memory',
       'bsuite, memory_len: repeat a bit that was shown 30 steps ago.',
       'bsuite_memory',
-      ['ald', 'gtrxl', 'lstm', 'memoryless'],
-      _curves,
-      reading=_WITHOUT,
-    ),
-    LearningFigure(
-      'minigrid_memory',
-      'MiniGrid, MemoryS7 with a view of 3x3: go to the object that is the '
-      'same as the one in the first room.',
-      'minigrid_memory',
       ['ald', 'gtrxl', 'lstm', 'memoryless'],
       _curves,
       reading=_WITHOUT,

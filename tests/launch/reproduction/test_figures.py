@@ -22,7 +22,7 @@ LEARNING = [
   for figure in figures.FIGURES.values()
   if isinstance(figure, figures.LearningFigure)
 ]
-SUITES = ('bsuite', 'minigrid', 'popgym')  # Figures begin with their names.
+SUITES = ('bsuite', 'popgym')  # Figures begin with their names.
 names = pytest.mark.parametrize('figure', LEARNING, ids=lambda f: f.name)
 
 
@@ -167,11 +167,6 @@ def test_what_makes_a_figure(name, expected):
       'bsuite.experiments.memory_len.memory_len:load',
       'memory_length=30',
     ),
-    (
-      'minigrid_memory',
-      'ald_acme.environments.minigrid_adapter:make',
-      'task=MiniGrid-MemoryS7-v0,agent_view_size=3,actions=3',
-    ),
   ],
 )
 def test_tasks(name, environment, kwargs):
@@ -258,7 +253,6 @@ def test_small_runs_are_small(figure):
       'limit=20',
       'size=5,limit=9,hidden_rule=True,trial_episodes=2',
       'memory_length=5',
-      'max_steps=20',
     )
     # POPGym's episodes are short as they are: 51 steps.
     assert run.environment_kwargs.endswith(small) or 'popgym' in run.environment
