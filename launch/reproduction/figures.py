@@ -72,7 +72,7 @@ class Method:
   fields: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
-_WITH_MEMORYLESS = ('ald', 'gtrxl', 'lstm', 'memoryless')
+_WITH_MEMORYLESS = ('ald', 'lstm', 'memoryless')
 TASKS = {
   'i_maze_9': Task(
     environment='i_maze',
@@ -446,7 +446,7 @@ FIGURES: dict[str, Figure] = {
       'popgym_repeat',
       'POPGym, RepeatPreviousEasy: say which suit was shown three cards ago.',
       'popgym_repeat',
-      ['ald', 'gtrxl', 'lstm', 'memoryless'],
+      ['ald', 'lstm', 'memoryless'],
       _curves,
       reading=_WITHOUT,
     ),
@@ -454,7 +454,7 @@ FIGURES: dict[str, Figure] = {
       'bsuite_memory',
       'bsuite, memory_len: repeat a bit that was shown 30 steps ago.',
       'bsuite_memory',
-      ['ald', 'gtrxl', 'lstm', 'memoryless'],
+      ['ald', 'lstm', 'memoryless'],
       _curves,
       reading=_WITHOUT,
     ),

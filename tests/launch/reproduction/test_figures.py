@@ -98,7 +98,6 @@ def _need_package(figure):
       'popgym_repeat',
       {
         'ald': ('ald', 500_000, {**ANSWERS, 'regulariser_cost': 0.01}),
-        'gtrxl': ('gtrxl', 500_000, {**ANSWERS, 'evaluation_period': 3.0}),
         'lstm': ('lstm', 500_000, ANSWERS),
         'memoryless': ('memoryless', 500_000, ANSWERS),
       },
