@@ -9,7 +9,7 @@ if typing.TYPE_CHECKING:
   from agents.ald import config as ald_config
 
 ALD = 'ald'
-NAMES = (ALD, 'lstm', 'gtrxl', 'asymmetric')
+NAMES = (ALD, 'lstm', 'gtrxl', 'asymmetric', 'memoryless')
 
 
 def make_builder(
@@ -18,8 +18,8 @@ def make_builder(
   """The builder of an agent's parts.
 
   Args:
-    name: one of `NAMES`: ALD; an LSTM or a GTrXL that acts and learns; or an
-      LSTM that acts with a GTrXL as its critic.
+    name: one of `NAMES`: ALD; an LSTM or a GTrXL that acts and learns; an
+      LSTM that acts with a GTrXL as its critic; or a network without a memory.
     config: of the agent.
   """
   # Here, so that the names can be read without waiting for Acme.

@@ -18,7 +18,8 @@ _AGENT = flags.DEFINE_enum(
   None,
   catalogue.NAMES,
   'What learns: ald (the default); lstm or gtrxl, one network that acts and '
-  'learns; asymmetric, an LSTM that acts with a GTrXL as its critic.',
+  'learns; asymmetric, an LSTM that acts with a GTrXL as its critic; '
+  'memoryless, a network that sees the present alone.',
 )
 _ENVIRONMENT = flags.DEFINE_string(
   'environment',

@@ -6,7 +6,7 @@ from agents.ald import networks as ald_networks
 from ald_acme import types
 from ald_acme.networks import policy_value
 
-KINDS = ('lstm', 'gtrxl', 'asymmetric')
+KINDS = ('lstm', 'gtrxl', 'asymmetric', 'memoryless')
 
 
 class Asymmetric(snt.RNNCore):
@@ -57,8 +57,8 @@ def make_networks(
   """Makes the acting network and the one that learns.
 
   Args:
-    kind: 'lstm' or 'gtrxl', which act and learn, or 'asymmetric': an LSTM's
-      policy with a GTrXL's value.
+    kind: 'lstm', 'gtrxl' or 'memoryless', which act and learn, or
+      'asymmetric': an LSTM's policy with a GTrXL's value.
     environment_spec: an `acme.specs.EnvironmentSpec` with discrete actions.
     sizes: of the networks, as ALD's.
 
@@ -76,7 +76,11 @@ def make_networks(
         name='learner',
       ),
     )
-  make = {'lstm': lstm, 'gtrxl': gtrxl}[kind]
+  make = {
+    'lstm': lstm,
+    'gtrxl': gtrxl,
+    'memoryless': ald_networks.make_memoryless,
+  }[kind]
   return ald_networks.ALDNetworks(
     actor=make(environment_spec, sizes, 'actor'),
     learner=make(environment_spec, sizes, 'learner'),

@@ -4,6 +4,7 @@ from collections.abc import Callable
 import dataclasses
 
 from ald_acme.networks import core as cores
+from ald_acme.networks import feedforward
 from ald_acme.networks import gtrxl
 from ald_acme.networks import lstm
 from ald_acme.networks import policy_value
@@ -67,6 +68,14 @@ def make_gtrxl(
     memory_size=sizes.gtrxl_memory,
   )
   return _make(environment_spec, sizes, sizes.gtrxl_width, core, name)
+
+
+def make_memoryless(
+  environment_spec, sizes: Sizes, name: str
+) -> policy_value.PolicyValueNetwork:
+  """As the LSTM's network, with a layer in its place; variables exist."""
+  core = feedforward.Feedforward(sizes.lstm)
+  return _make(environment_spec, sizes, sizes.torso, core, name)
 
 
 def _make(

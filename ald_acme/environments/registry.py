@@ -144,6 +144,7 @@ def _make_single(
       raise TypeError(f'{environment!r} is no dm_env.Environment')
     environment.action_spec()
   except Exception as error:  # Not ours; it may raise anything.
+    _missing_package(name, error)
     raise ValueError(
       f'environment {name!r} cannot be made with {own} '
       f'({type(error).__name__}: {error}).'
@@ -198,12 +199,30 @@ def _find_factory(
     try:
       factory = getattr(importlib.import_module(module), attribute)
     except Exception as error:  # A module not ours may raise anything.
+      _missing_package(name, error)
       raise ValueError(
         f'environment {name!r} cannot be imported '
         f'({type(error).__name__}: {error}); is its folder in PYTHONPATH?'
       ) from error
   seeded = _check_arguments(name, factory, arguments, ('seed',), (_WORKERS,))
   return factory, seeded
+
+
+def _missing_package(name: str, error: BaseException | None):
+  """Refuses an environment that needs a package, if that is the error."""
+  if not isinstance(error, ModuleNotFoundError):
+    return
+  module = error.name
+  if module is None:  # Gymnasium raises another in its place.
+    return _missing_package(name, error.__cause__)
+  if '.' in module:  # Its package is there.
+    return
+  package = module.replace('_', '-')
+  raise ValueError(
+    f'environment {name!r} needs {module!r}, which cannot be found; if it is a '
+    f'public package: pip install -c requirements.txt {package}; if it is '
+    'yours, put its folder in PYTHONPATH.'
+  ) from error
 
 
 def _gymnasium_make() -> Callable[..., dm_env.Environment]:

@@ -43,6 +43,7 @@ class Task:
     kwargs: as its --environment_kwargs.
     small_kwargs: the same for small runs.
     max_frames: of a run, by agent.
+    fields: of the configuration, where they are not the default.
     solvable: whether a return of 0.95 means that it is solved.
   """
 
@@ -50,6 +51,7 @@ class Task:
   kwargs: str
   small_kwargs: str
   max_frames: Mapping[str, int]
+  fields: Mapping[str, Any] = dataclasses.field(default_factory=dict)
   solvable: bool = True
 
 
@@ -70,6 +72,7 @@ class Method:
   fields: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
+_WITH_MEMORYLESS = ('ald', 'lstm', 'memoryless')
 TASKS = {
   'i_maze_9': Task(
     environment='i_maze',
@@ -102,6 +105,24 @@ TASKS = {
     max_frames={'ald': 400_000, 'lstm': 400_000},
     solvable=False,
   ),
+  'popgym_repeat': Task(
+    environment='gymnasium:popgym:popgym-RepeatPreviousEasy-v0',
+    kwargs='',
+    small_kwargs='',
+    max_frames=dict.fromkeys(_WITH_MEMORYLESS, 500_000),
+    # An answer is paid 1/48 and at once: entropy is dear, the future is noise.
+    fields={
+      'entropy_cost': 0.0003,
+      'discount': 0.9,
+      'regulariser_cost': 0.01,
+    },
+  ),
+  'bsuite_memory': Task(
+    environment='bsuite.experiments.memory_len.memory_len:load',
+    kwargs='memory_length=30',
+    small_kwargs='memory_length=5',
+    max_frames=dict.fromkeys(_WITH_MEMORYLESS, 200_000),
+  ),
 }
 _LATENCY = os.path.join(
   os.path.dirname(os.path.abspath(__file__)), 'latency.py'
@@ -114,6 +135,7 @@ _SMALL_FIELDS = {
 
 _BLUE, _ORANGE, _GREEN = '#0072B2', '#E69F00', '#009E73'
 _RED, _PURPLE, _SKY = '#D55E00', '#CC79A7', '#56B4E9'
+_GREY = '#666666'
 # There is nobody that these would be drawn towards.
 _ALONE = {'regulariser_cost': 0.0}
 METHODS = {
@@ -124,6 +146,7 @@ METHODS = {
     'GTrXL', _GREEN, 'gtrxl', {**_ALONE, 'evaluation_period': 3.0}
   ),
   'asymmetric': Method('LSTM, GTrXL critic', _PURPLE, 'asymmetric', _ALONE),
+  'memoryless': Method('no memory', _GREY, 'memoryless', _ALONE),
   'ald_dprl_0.5': Method('ALD, DpRL 0.5', _RED, fields={'dprl': 0.5}),
   'ald_dprl_1': Method('ALD, DpRL 1', _ORANGE, fields={'dprl': 1.0}),
   'ald_dprl_4': Method('ALD, DpRL 4', _SKY, fields={'dprl': 4.0}),
@@ -171,6 +194,10 @@ Groups = Sequence[results.Group]
 
 
 _MEANS = 'Mean over seeds, not smoothed; band or bar: bootstrap 95% interval.'
+_WITHOUT = (
+  'Chance is what is learned without a memory, from the present observation '
+  f'and the action and reward before it. {_MEANS}'
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -196,7 +223,7 @@ class LearningFigure(Figure):
   def runs_of(self, name: str, order: Order) -> list[runs.Run]:
     """The runs of a method, by seed."""
     task, method = TASKS[self.task], METHODS[name]
-    kwargs, fields = task.kwargs, dict(method.fields)
+    kwargs, fields = task.kwargs, {**task.fields, **method.fields}
     fields['max_frames'] = task.max_frames[method.agent]
     if order.small:
       kwargs = task.small_kwargs
@@ -414,6 +441,22 @@ FIGURES: dict[str, Figure] = {
       'meta_fetch',
       ['ald', 'gtrxl', 'lstm'],
       _curves,
+    ),
+    LearningFigure(
+      'popgym_repeat',
+      'POPGym, RepeatPreviousEasy: say which suit was shown three cards ago.',
+      'popgym_repeat',
+      ['ald', 'lstm', 'memoryless'],
+      _curves,
+      reading=_WITHOUT,
+    ),
+    LearningFigure(
+      'bsuite_memory',
+      'bsuite, memory_len: repeat a bit that was shown 30 steps ago.',
+      'bsuite_memory',
+      ['ald', 'lstm', 'memoryless'],
+      _curves,
+      reading=_WITHOUT,
     ),
     LearningFigure(
       'wall_clock',

@@ -253,7 +253,7 @@ def _finish_curves(axes, solvable: bool):
 def _finish_returns(axes, solvable: bool):
   axes.set_ylabel(_RETURN)
   if solvable:
-    axes.set_ylim(-0.02, 1.04)
+    axes.set_ylim(min(axes.dataLim.y0, 0.0) - 0.02, 1.04)
 
 
 def _thousands(axis):

@@ -37,7 +37,9 @@ def test_only_ald_has_a_table_to_distil_from(name):
   reverb.Server(list(made.values()))
 
 
-@pytest.mark.parametrize('name', ['lstm', 'gtrxl', 'asymmetric'])
+@pytest.mark.parametrize(
+  'name', [name for name in catalogue.NAMES if name != catalogue.ALD]
+)
 def test_learners_serve_the_acting_network(name):
   builder = catalogue.make_builder(name, ald_config.ALDConfig())
   spec = specs.make_environment_spec(i_maze.BatchedIMaze())

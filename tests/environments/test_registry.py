@@ -49,6 +49,12 @@ def anything(**kwargs):
   return Echo(len(kwargs))
 
 
+def needy():
+  import no_such_suite
+
+  return no_such_suite.make()
+
+
 def picky(size=3):
   if size < 3:
     raise ValueError(f'size must be at least 3, but received {size}.')
@@ -272,6 +278,23 @@ def test_misuse_is_refused(name, arguments, message):
 def test_what_cannot_be_imported_is_named(name):
   with pytest.raises(ValueError, match=re.escape(repr(name))):
     registry.make(name, {}, 1, seed=0)
+
+
+@pytest.mark.parametrize(
+  'name',
+  [
+    'no_such_suite.mazes:make',
+    'gymnasium:no_such_suite:Maze-v0',  # Which imports it for the ID.
+    f'{HERE}:needy',
+  ],
+)
+def test_a_missing_package_is_named_with_its_cure(name):
+  with pytest.raises(ValueError) as error:
+    registry.check(name, {})
+  message = str(error.value)
+  assert message.startswith(f"environment {name!r} needs 'no_such_suite', ")
+  assert 'pip install -c requirements.txt no-such-suite;' in message
+  assert 'PYTHONPATH' in message
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import pytest
 
 from agents import catalogue
 from agents.ald import config as ald_config
+from ald_acme.environments import registry
 from launch.reproduction import figures
 from launch.reproduction import jobs
 
@@ -21,7 +22,11 @@ LEARNING = [
   for figure in figures.FIGURES.values()
   if isinstance(figure, figures.LearningFigure)
 ]
+SUITES = ('bsuite', 'popgym')  # Figures begin with their names.
 names = pytest.mark.parametrize('figure', LEARNING, ids=lambda f: f.name)
+
+
+ANSWERS = {'entropy_cost': 0.0003, 'discount': 0.9}
 
 
 def _runs(figure, folder='f', seeds=1, small=False):
@@ -50,6 +55,12 @@ def finish(fake_run):
 def _read(path):
   with open(path, encoding='utf-8') as file:
     return file.read()
+
+
+def _need_package(figure):
+  for suite in SUITES:
+    if figure.name.startswith(suite):
+      pytest.importorskip(suite)
 
 
 # What is asked for.
@@ -81,6 +92,14 @@ def _read(path):
         'ald': ('ald', 600_000, {}),
         'gtrxl': ('gtrxl', 600_000, {'evaluation_period': 3.0}),
         'lstm': ('lstm', 600_000, {}),
+      },
+    ),
+    (
+      'popgym_repeat',
+      {
+        'ald': ('ald', 500_000, {**ANSWERS, 'regulariser_cost': 0.01}),
+        'lstm': ('lstm', 500_000, ANSWERS),
+        'memoryless': ('memoryless', 500_000, ANSWERS),
       },
     ),
     (
@@ -137,6 +156,16 @@ def test_what_makes_a_figure(name, expected):
     ('i_maze_15_seeds', 'i_maze', 'size=15,limit=250'),
     ('meta_fetch', 'meta_fetch', ''),
     ('trials', 'i_maze', 'size=5,hidden_rule=True,trial_episodes=5'),
+    (
+      'popgym_repeat',
+      'gymnasium:popgym:popgym-RepeatPreviousEasy-v0',
+      '',
+    ),
+    (
+      'bsuite_memory',
+      'bsuite.experiments.memory_len.memory_len:load',
+      'memory_length=30',
+    ),
   ],
 )
 def test_tasks(name, environment, kwargs):
@@ -218,11 +247,39 @@ def test_small_runs_are_small(figure):
   for run in _runs(figure, small=True):
     assert run.fields['max_frames'] <= 4_000
     assert run.fields['evaluation_episodes'] <= 10
-    assert run.environment_kwargs in (
+    small = (
       'size=5',
       'limit=20',
       'size=5,limit=9,hidden_rule=True,trial_episodes=2',
+      'memory_length=5',
     )
+    # POPGym's episodes are short as they are: 51 steps.
+    assert run.environment_kwargs.endswith(small) or 'popgym' in run.environment
+
+
+@pytest.mark.parametrize('small', [False, True])
+@names
+def test_tasks_can_be_made(figure, small):
+  _need_package(figure)
+  run = _runs(figure, small=small)[0]
+  arguments = registry.parse_arguments(run.environment_kwargs)
+  registry.check(run.environment, arguments)
+
+
+@pytest.mark.parametrize(
+  'figure',
+  [figure for figure in LEARNING if figure.name.startswith(SUITES)],
+  ids=lambda figure: figure.name,
+)
+def test_tasks_that_are_not_ours_run(figure, tmp_path):
+  """Training, in processes of its own, for a moment."""
+  _need_package(figure)
+  order = figures.Order(str(tmp_path), seeds=1, small=True)
+  run = figure.runs_of('ald', order)[0]
+  done = subprocess.run(
+    run.command(), capture_output=True, text=True, cwd=ROOT, check=False
+  )
+  assert run.is_done(), done.stdout + done.stderr
 
 
 # What is made of it.
