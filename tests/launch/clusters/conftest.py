@@ -13,7 +13,7 @@ import pytest
 _PROGRAMS = ('slurmctld', 'slurmd', 'munged', 'sbatch', 'srun')
 # Hosts and their CPUs, as Slurm is told.
 _HOSTS = {'n1': 5, 'n2': 3, 'n3': 3}
-_START = 60  # Seconds that Slurm may take to be ready, or to be rid of jobs.
+_START = 60  # Seconds that Slurm may take to be ready.
 _CONF = """
 ClusterName=test
 SlurmctldHost={host}(127.0.0.1)
@@ -77,16 +77,20 @@ class Slurm:
 
   def start_host(self, name):
     self._hosts[name] = self.start('slurmd', '-D', '-c', '-N', name)
+    self._stack.callback(self._kill_host, name)  # With what tests have left.
 
   def lose_host(self, name):
     """Has a host vanish with all that runs on it; Slurm knows at once."""
+    self._kill_host(name)
+    self._set_state(name, 'down')
+
+  def _kill_host(self, name):
     log = f'{self._folder}/slurmd-{name}.log'
     found = [p for p in psutil.process_iter() if _has_open(p, log)]
     for process in [*found, *(c for p in found for c in _below(p))]:
       with contextlib.suppress(psutil.NoSuchProcess):
         process.kill()
     self._hosts[name].wait()
-    self._set_state(name, 'down')
 
   def bring_host_back(self, name):
     self.start_host(name)
@@ -139,7 +143,6 @@ def slurm(tmp_path_factory):
       cluster.start_host(name)
     idle = ['idle'] * len(_HOSTS)
     _wait_until(lambda: _states(environment) == idle, folder)
-    stack.callback(_cancel_all, environment, folder)
     yield cluster
 
 
@@ -184,20 +187,6 @@ def _below(process):
     return process.children(recursive=True)
   except psutil.NoSuchProcess:
     return []
-
-
-def _cancel_all(environment, folder):
-  """Ends what failed tests have left, and waits until it is gone."""
-
-  def gone():
-    for more in (['--full', '--signal=KILL'], []):
-      command = ['scancel', '--me', *more]
-      subprocess.run(command, env=environment, check=False, capture_output=True)
-    return not subprocess.check_output(
-      ['squeue', '--noheader'], env=environment
-    )
-
-  _wait_until(gone, folder)
 
 
 def _states(environment):
