@@ -49,9 +49,9 @@ class Slurm:
     environment: in which Slurm's commands find it.
   """
 
-  def __init__(self, environment, folder, stack):
+  def __init__(self, environment, folder):
     self.environment = environment
-    self._folder, self._stack = folder, stack
+    self._folder = folder
     self._hosts = {}
 
   def run(self, *command):
@@ -67,30 +67,24 @@ class Slurm:
     return done.stdout
 
   def start(self, *command):
-    """Runs a daemon, until the cluster ends at the latest."""
+    """Starts a daemon."""
     with open(self._folder / 'daemons.out', 'a') as out:
-      daemon = subprocess.Popen(
+      return subprocess.Popen(
         command, env=self.environment, stdout=out, stderr=subprocess.STDOUT
       )
-    self._stack.callback(_end, daemon)
-    return daemon
 
   def start_host(self, name):
     self._hosts[name] = self.start('slurmd', '-D', '-c', '-N', name)
-    self._stack.callback(self._kill_host, name)  # With what tests have left.
 
   def lose_host(self, name):
     """Has a host vanish with all that runs on it; Slurm knows at once."""
-    self._kill_host(name)
-    self._set_state(name, 'down')
-
-  def _kill_host(self, name):
     log = f'{self._folder}/slurmd-{name}.log'
     found = [p for p in psutil.process_iter() if _has_open(p, log)]
     for process in [*found, *(c for p in found for c in _below(p))]:
       with contextlib.suppress(psutil.NoSuchProcess):
         process.kill()
     self._hosts[name].wait()
+    self._set_state(name, 'down')
 
   def bring_host_back(self, name):
     self.start_host(name)
@@ -125,8 +119,8 @@ def slurm(tmp_path_factory):
     if not name.startswith(('SLURM', 'SBATCH', 'SRUN'))
   }
   environment |= {'PATH': path, 'SLURM_CONF': str(conf)}
-  with contextlib.ExitStack() as stack:
-    cluster = Slurm(environment, folder, stack)
+  cluster = Slurm(environment, folder)
+  try:
     cluster.start(
       'munged',
       '--foreground',
@@ -144,6 +138,12 @@ def slurm(tmp_path_factory):
     idle = ['idle'] * len(_HOSTS)
     _wait_until(lambda: _states(environment) == idle, folder)
     yield cluster
+  finally:  # Also of the jobs that tests have left.
+    while found := [p for p in psutil.process_iter() if _is_of(p, conf)]:
+      for process in found:
+        with contextlib.suppress(psutil.NoSuchProcess):
+          process.kill()
+      psutil.wait_procs(found, timeout=1)
 
 
 def _describe(folder):
@@ -163,13 +163,12 @@ def _describe(folder):
   return '\n'.join([conf, *hosts, ''])
 
 
-def _end(daemon):
-  daemon.terminate()
+def _is_of(process, conf):
+  """Whether a process is Slurm, or of a job."""
   try:
-    daemon.wait(10)
-  except subprocess.TimeoutExpired:
-    daemon.kill()
-    daemon.wait()
+    return process.environ().get('SLURM_CONF') == str(conf)
+  except psutil.Error:
+    return False
 
 
 def _has_open(process, path):
