@@ -13,7 +13,7 @@ import pytest
 _PROGRAMS = ('slurmctld', 'slurmd', 'munged', 'sbatch', 'srun')
 # Hosts and their CPUs, as Slurm is told.
 _HOSTS = {'n1': 5, 'n2': 3, 'n3': 3}
-_START = 60  # Seconds that Slurm may take to be ready, or to be rid of jobs.
+_START = 60  # Seconds that Slurm may take to be ready.
 _CONF = """
 ClusterName=test
 SlurmctldHost={host}(127.0.0.1)
@@ -49,9 +49,9 @@ class Slurm:
     environment: in which Slurm's commands find it.
   """
 
-  def __init__(self, environment, folder, stack):
+  def __init__(self, environment, folder):
     self.environment = environment
-    self._folder, self._stack = folder, stack
+    self._folder = folder
     self._hosts = {}
 
   def run(self, *command):
@@ -67,13 +67,11 @@ class Slurm:
     return done.stdout
 
   def start(self, *command):
-    """Runs a daemon, until the cluster ends at the latest."""
+    """Starts a daemon."""
     with open(self._folder / 'daemons.out', 'a') as out:
-      daemon = subprocess.Popen(
+      return subprocess.Popen(
         command, env=self.environment, stdout=out, stderr=subprocess.STDOUT
       )
-    self._stack.callback(_end, daemon)
-    return daemon
 
   def start_host(self, name):
     self._hosts[name] = self.start('slurmd', '-D', '-c', '-N', name)
@@ -121,8 +119,8 @@ def slurm(tmp_path_factory):
     if not name.startswith(('SLURM', 'SBATCH', 'SRUN'))
   }
   environment |= {'PATH': path, 'SLURM_CONF': str(conf)}
-  with contextlib.ExitStack() as stack:
-    cluster = Slurm(environment, folder, stack)
+  cluster = Slurm(environment, folder)
+  try:
     cluster.start(
       'munged',
       '--foreground',
@@ -139,8 +137,13 @@ def slurm(tmp_path_factory):
       cluster.start_host(name)
     idle = ['idle'] * len(_HOSTS)
     _wait_until(lambda: _states(environment) == idle, folder)
-    stack.callback(_cancel_all, environment, folder)
     yield cluster
+  finally:  # Also of the jobs that tests have left.
+    while found := [p for p in psutil.process_iter() if _is_of(p, conf)]:
+      for process in found:
+        with contextlib.suppress(psutil.NoSuchProcess):
+          process.kill()
+      psutil.wait_procs(found, timeout=1)
 
 
 def _describe(folder):
@@ -160,13 +163,12 @@ def _describe(folder):
   return '\n'.join([conf, *hosts, ''])
 
 
-def _end(daemon):
-  daemon.terminate()
+def _is_of(process, conf):
+  """Whether a process is Slurm, or of a job."""
   try:
-    daemon.wait(10)
-  except subprocess.TimeoutExpired:
-    daemon.kill()
-    daemon.wait()
+    return process.environ().get('SLURM_CONF') == str(conf)
+  except psutil.Error:
+    return False
 
 
 def _has_open(process, path):
@@ -184,20 +186,6 @@ def _below(process):
     return process.children(recursive=True)
   except psutil.NoSuchProcess:
     return []
-
-
-def _cancel_all(environment, folder):
-  """Ends what failed tests have left, and waits until it is gone."""
-
-  def gone():
-    for more in (['--full', '--signal=KILL'], []):
-      command = ['scancel', '--me', *more]
-      subprocess.run(command, env=environment, check=False, capture_output=True)
-    return not subprocess.check_output(
-      ['squeue', '--noheader'], env=environment
-    )
-
-  _wait_until(gone, folder)
 
 
 def _states(environment):
