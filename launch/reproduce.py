@@ -22,6 +22,7 @@ from rich import text as rich_text
 
 from ald_acme import progress
 from launch import command_line
+from launch.reproduction import catalogue
 from launch.reproduction import figures
 from launch.reproduction import jobs
 
@@ -69,7 +70,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     epilog='figures:\n'
     + '\n'.join(
       f'  {figure.name:16} {figure.about}'
-      for figure in figures.FIGURES.values()
+      for figure in catalogue.FIGURES.values()
     ),
     formatter_class=argparse.RawDescriptionHelpFormatter,
     allow_abbrev=False,
@@ -115,9 +116,9 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _figure(name: str) -> str:
-  if name != _ALL and name not in figures.FIGURES:
+  if name != _ALL and name not in catalogue.FIGURES:
     raise argparse.ArgumentTypeError(
-      f'must be one of {", ".join(figures.FIGURES)}, {_ALL}, but received '
+      f'must be one of {", ".join(catalogue.FIGURES)}, {_ALL}, but received '
       f'{name!r}'
     )
   return name
@@ -134,8 +135,8 @@ def _at_least_1(text: str) -> int:
 def _choose(names: Sequence[str]) -> list[figures.Figure]:
   """The figures of these names, each once."""
   if _ALL in names:
-    return list(figures.FIGURES.values())
-  return [figures.FIGURES[name] for name in dict.fromkeys(names)]
+    return list(catalogue.FIGURES.values())
+  return [catalogue.FIGURES[name] for name in dict.fromkeys(names)]
 
 
 def _run(pool: jobs.Pool, console: rich_console.Console) -> bool:

@@ -11,7 +11,7 @@ import pytest
 from rich import console as rich_console
 
 from launch import reproduce
-from launch.reproduction import figures
+from launch.reproduction import catalogue
 from launch.reproduction import jobs
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(__file__)))
@@ -105,7 +105,7 @@ def test_help_lists_the_figures(capsys):
     reproduce.main(['--help'])
   assert end.value.code == 0
   lines = capsys.readouterr().out.splitlines()
-  for figure in figures.FIGURES.values():
+  for figure in catalogue.FIGURES.values():
     (line,) = [line for line in lines if line.split()[:1] == [figure.name]]
     assert line.endswith(figure.about)
 

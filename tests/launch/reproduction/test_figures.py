@@ -11,6 +11,8 @@ import pytest
 from agents import catalogue
 from agents.ald import config as ald_config
 from ald_acme.environments import registry
+from launch.reproduction import catalogue as reproduction
+from launch.reproduction import experiments
 from launch.reproduction import figures
 from launch.reproduction import jobs
 
@@ -19,7 +21,7 @@ ROOT = os.path.dirname(
 )
 LEARNING = [
   figure
-  for figure in figures.FIGURES.values()
+  for figure in reproduction.FIGURES.values()
   if isinstance(figure, figures.LearningFigure)
 ]
 SUITES = ('bsuite', 'popgym')  # Figures begin with their names.
@@ -138,7 +140,7 @@ def _need_package(figure):
 )
 def test_what_makes_a_figure(name, expected):
   found = {}
-  for run in _runs(figures.FIGURES[name]):
+  for run in _runs(reproduction.FIGURES[name]):
     fields = dict(run.fields)
     assert fields.pop('seed') == 0
     frames = fields.pop('max_frames')
@@ -169,7 +171,7 @@ def test_what_makes_a_figure(name, expected):
   ],
 )
 def test_tasks(name, environment, kwargs):
-  for run in _runs(figures.FIGURES[name]):
+  for run in _runs(reproduction.FIGURES[name]):
     assert (run.environment, run.environment_kwargs) == (environment, kwargs)
 
 
@@ -198,7 +200,7 @@ print(json.dumps({
 """
 
 
-@pytest.mark.parametrize('method', figures.METHODS)
+@pytest.mark.parametrize('method', experiments.METHODS)
 def test_the_launcher_does_what_is_asked(method, tmp_path):
   """Its own flags, defaults and all, give the run that is looked for."""
   figure = next(figure for figure in LEARNING if method in figure.methods)
@@ -221,7 +223,7 @@ def test_the_launcher_does_what_is_asked(method, tmp_path):
 
 @names
 def test_methods_look_different(figure):
-  colours = [figures.METHODS[method].colour for method in figure.methods]
+  colours = [experiments.METHODS[method].colour for method in figure.methods]
   assert len(set(colours)) == len(colours)
 
 
@@ -237,7 +239,9 @@ def test_figures_share_runs(small):
 
 
 def test_seeds_come_one_after_the_other():
-  labels = [run.label for run in _runs(figures.FIGURES['hogwild'], seeds=2)]
+  labels = [
+    run.label for run in _runs(reproduction.FIGURES['hogwild'], seeds=2)
+  ]
   assert [label[-6:] for label in labels] == ['seed_0'] * 3 + ['seed_1'] * 3
   assert labels[3] == 'i_maze_9/ald/seed_1'
 
@@ -300,9 +304,9 @@ def test_make(figure, tmp_path, finish):
   assert 'Seeds of each: 2.' in page and 'SMOKE' not in page
   assert 'Made by commit 0123456789.' in page
   for method in figure.methods:
-    assert f'| {figures.METHODS[method].title} | 2 |' in page
+    assert f'| {experiments.METHODS[method].title} | 2 |' in page
   assert len(made['csv'].splitlines()) == 1 + 2 * len(figure.methods)
-  assert ('0.95' in page) == figures.TASKS[figure.task].solvable
+  assert ('0.95' in page) == experiments.TASKS[figure.task].solvable
   figure.make(order)
   for ending, contents in made.items():
     with open(tmp_path / f'{figure.name}.{ending}', 'rb') as file:
@@ -310,7 +314,7 @@ def test_make(figure, tmp_path, finish):
 
 
 def test_some_seeds_are_missing(tmp_path, finish):
-  figure = figures.FIGURES['i_maze_15']
+  figure = reproduction.FIGURES['i_maze_15']
   order = figures.Order(str(tmp_path), seeds=3)
   needed = figure.needs(order)
   finish(needed)
@@ -325,7 +329,7 @@ def test_some_seeds_are_missing(tmp_path, finish):
 
 
 def test_one_seed(tmp_path, finish):
-  figure = figures.FIGURES['dprl']
+  figure = reproduction.FIGURES['dprl']
   order = figures.Order(str(tmp_path), seeds=1, small=True)
   finish(figure.needs(order))
   assert figure.make(order)
@@ -335,7 +339,7 @@ def test_one_seed(tmp_path, finish):
 
 
 def test_latency(tmp_path):
-  figure = figures.FIGURES['latency']
+  figure = reproduction.FIGURES['latency']
   order = figures.Order(str(tmp_path), seeds=5)
   (job,) = figure.needs(order)
   assert not job.is_done() and not figure.make(order)
@@ -360,7 +364,7 @@ def test_latency(tmp_path):
 def test_measuring_gives_a_table(tmp_path):
   """The real thing, for a moment."""
   order = figures.Order(str(tmp_path), seeds=1, small=True)
-  figure = figures.FIGURES['latency']
+  figure = reproduction.FIGURES['latency']
   pool = jobs.Pool(figure.needs(order), 1)
   while pool.step():
     time.sleep(0.1)

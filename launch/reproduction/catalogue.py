@@ -1,0 +1,149 @@
+"""The catalogue: which runs make which figure, and how it is drawn."""
+
+import operator
+
+from launch.reproduction import figures
+from launch.reproduction import plots
+from launch.reproduction import tables
+
+_WITHOUT = (
+  'Chance is what is learned without a memory, from the present observation '
+  f'and the action and reward before it. {figures.MEANS}'
+)
+
+
+def _curves(axes, groups, solvable):
+  plots.against_frames(axes[0], groups, solvable)
+
+
+def _wall_clock(axes, groups, solvable):
+  plots.against_seconds(axes[0], groups, solvable)
+
+
+def _dprl(axes, groups, solvable):
+  label = 'DpRL: distillation updates per learner update'
+  plots.frames_to_solved(axes[0], groups, 'dprl', label)
+  plots.against_frames(axes[1], groups, solvable)
+
+
+def _hogwild(axes, groups, solvable):
+  plots.against_frames(axes[0], groups, solvable)
+  rate = operator.attrgetter('actor_update_rate')
+  plots.bars(axes[1], groups, rate, 'actor updates per second', '.1f')
+
+
+def _ablations(axes, groups, solvable):
+  plots.against_frames(axes[0], groups, solvable)
+  end = tables.shortest(groups)
+  label = f'mean return up to {end:,} frames'
+  plots.bars(axes[1], groups, lambda result: result.area(end), label, '.2f')
+
+
+FIGURES: dict[str, figures.Figure] = {
+  figure.name: figure
+  for figure in (
+    figures.LearningFigure(
+      'i_maze_9',
+      'Learning the 9x9 I-Maze: ALD, its two networks alone, and an LSTM that '
+      'acts with a GTrXL as its critic.',
+      'i_maze_9',
+      ['ald', 'gtrxl', 'lstm', 'asymmetric'],
+      _curves,
+    ),
+    figures.LearningFigure(
+      'i_maze_15',
+      'Learning the 15x15 I-Maze.',
+      'i_maze_15',
+      ['ald', 'gtrxl', 'lstm'],
+      _curves,
+    ),
+    figures.LearningFigure(
+      'i_maze_15_seeds',
+      'Learning the 15x15 I-Maze seed by seed: who leaves the local optimum.',
+      'i_maze_15',
+      ['ald', 'gtrxl', 'lstm'],
+      plots.each_seed,
+      panels=3,
+      reading='A line for each seed, not smoothed.',
+    ),
+    figures.LearningFigure(
+      'meta_fetch',
+      'Learning Meta-Fetch.',
+      'meta_fetch',
+      ['ald', 'gtrxl', 'lstm'],
+      _curves,
+    ),
+    figures.LearningFigure(
+      'popgym_repeat',
+      'POPGym, RepeatPreviousEasy: say which suit was shown three cards ago.',
+      'popgym_repeat',
+      ['ald', 'lstm', 'memoryless'],
+      _curves,
+      reading=_WITHOUT,
+    ),
+    figures.LearningFigure(
+      'bsuite_memory',
+      'bsuite, memory_len: repeat a bit that was shown 30 steps ago.',
+      'bsuite_memory',
+      ['ald', 'lstm', 'memoryless'],
+      _curves,
+      reading=_WITHOUT,
+    ),
+    figures.LearningFigure(
+      'wall_clock',
+      'Learning the 9x9 I-Maze, against time on this machine (with --workers=1 '
+      'to be fair).',
+      'i_maze_9',
+      ['ald', 'gtrxl', 'lstm', 'asymmetric'],
+      _wall_clock,
+    ),
+    figures.LearningFigure(
+      'dprl',
+      'More distillation per learner update: frames to solve the 9x9 I-Maze.',
+      'i_maze_9',
+      ['ald_dprl_0.5', 'ald_dprl_1', 'ald_dprl_4', 'ald', 'ald_dprl_16'],
+      _dprl,
+      panels=2,
+      reading=f'ALD by itself is with DpRL 8. {figures.MEANS}',
+    ),
+    figures.LearningFigure(
+      'hogwild',
+      'More distillers that update one actor without locks, on the 9x9 I-Maze.',
+      'i_maze_9',
+      ['ald', 'ald_distillers_2', 'ald_distillers_4'],
+      _hogwild,
+      panels=2,
+      reading=f'ALD by itself has one distiller. {figures.MEANS}',
+    ),
+    figures.LearningFigure(
+      'trials',
+      'Learning to learn (RL^2): trials of five episodes in a 5x5 I-Maze that '
+      'does not show which goal pays.',
+      'trials',
+      ['ald', 'lstm'],
+      plots.adaptation,
+      panels=2,
+    ),
+    figures.LearningFigure(
+      'ablations',
+      'ALD without one of its parts, or with another, on the 9x9 I-Maze.',
+      'i_maze_9',
+      [
+        'ald',
+        'ald_no_value_distillation',
+        'ald_no_regulariser',
+        'ald_forward_kl',
+        'ald_vmpo',
+      ],
+      _ablations,
+      panels=2,
+    ),
+    figures.LatencyFigure(
+      'latency',
+      'How long a step of acting takes: LSTM and GTrXL, one environment, one '
+      'CPU thread; nothing is learned.',
+      ['small', 'paper'],
+      500,
+    ),
+  )
+}

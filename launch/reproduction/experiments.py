@@ -1,0 +1,139 @@
+"""What is run for the figures: tasks, and methods that learn them."""
+
+from collections.abc import Mapping
+import dataclasses
+from typing import Any
+
+
+@dataclasses.dataclass(frozen=True)
+class Task:
+  """What is to be learned.
+
+  Attributes:
+    environment: as the launcher's --environment.
+    kwargs: as its --environment_kwargs.
+    small_kwargs: the same for small runs.
+    max_frames: of a run, by agent.
+    fields: of the configuration, where they are not the default.
+    solvable: whether a return of 0.95 means that it is solved.
+  """
+
+  environment: str
+  kwargs: str
+  small_kwargs: str
+  max_frames: Mapping[str, int]
+  fields: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+  solvable: bool = True
+
+
+@dataclasses.dataclass(frozen=True)
+class Method:
+  """What learns.
+
+  Attributes:
+    title: for people.
+    colour: in all figures; told apart also by the colour-blind.
+    agent: as the launcher's --agent.
+    fields: of the configuration, where they are not the default.
+  """
+
+  title: str
+  colour: str
+  agent: str = 'ald'
+  fields: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+
+_WITH_MEMORYLESS = ('ald', 'lstm', 'memoryless')
+TASKS = {
+  'i_maze_9': Task(
+    environment='i_maze',
+    kwargs='size=9,limit=100',
+    small_kwargs='size=5',
+    max_frames={
+      'ald': 400_000,
+      'gtrxl': 400_000,
+      'asymmetric': 400_000,
+      'lstm': 1_000_000,
+    },
+  ),
+  'i_maze_15': Task(
+    environment='i_maze',
+    kwargs='size=15,limit=250',
+    small_kwargs='size=5',
+    max_frames={'ald': 1_200_000, 'gtrxl': 600_000, 'lstm': 2_000_000},
+  ),
+  'meta_fetch': Task(
+    environment='meta_fetch',
+    kwargs='',
+    small_kwargs='limit=20',
+    max_frames={'ald': 600_000, 'gtrxl': 600_000, 'lstm': 600_000},
+    solvable=False,
+  ),
+  'trials': Task(
+    environment='i_maze',
+    kwargs='size=5,hidden_rule=True,trial_episodes=5',
+    small_kwargs='size=5,limit=9,hidden_rule=True,trial_episodes=2',
+    max_frames={'ald': 400_000, 'lstm': 400_000},
+    solvable=False,
+  ),
+  'popgym_repeat': Task(
+    environment='gymnasium:popgym:popgym-RepeatPreviousEasy-v0',
+    kwargs='',
+    small_kwargs='',
+    max_frames=dict.fromkeys(_WITH_MEMORYLESS, 500_000),
+    # An answer is paid 1/48 and at once: entropy is dear, the future is noise.
+    fields={
+      'entropy_cost': 0.0003,
+      'discount': 0.9,
+      'regulariser_cost': 0.01,
+    },
+  ),
+  'bsuite_memory': Task(
+    environment='bsuite.experiments.memory_len.memory_len:load',
+    kwargs='memory_length=30',
+    small_kwargs='memory_length=5',
+    max_frames=dict.fromkeys(_WITH_MEMORYLESS, 200_000),
+  ),
+}
+# Of a run that shows only that all works.
+SMALL_FIELDS = {
+  'max_frames': 4_000,
+  'evaluation_episodes': 8,
+  'learner_evaluation_episodes': 8,
+}
+
+_BLUE, _ORANGE, _GREEN = '#0072B2', '#E69F00', '#009E73'
+_RED, _PURPLE, _SKY = '#D55E00', '#CC79A7', '#56B4E9'
+_GREY = '#666666'
+# There is nobody that these would be drawn towards.
+_ALONE = {'regulariser_cost': 0.0}
+METHODS = {
+  'ald': Method('ALD', _BLUE),
+  'lstm': Method('LSTM', _RED, 'lstm', _ALONE),
+  # Acting with a GTrXL is dear, and an evaluation acts a lot.
+  'gtrxl': Method(
+    'GTrXL', _GREEN, 'gtrxl', {**_ALONE, 'evaluation_period': 3.0}
+  ),
+  'asymmetric': Method('LSTM, GTrXL critic', _PURPLE, 'asymmetric', _ALONE),
+  'memoryless': Method('no memory', _GREY, 'memoryless', _ALONE),
+  'ald_dprl_0.5': Method('ALD, DpRL 0.5', _RED, fields={'dprl': 0.5}),
+  'ald_dprl_1': Method('ALD, DpRL 1', _ORANGE, fields={'dprl': 1.0}),
+  'ald_dprl_4': Method('ALD, DpRL 4', _SKY, fields={'dprl': 4.0}),
+  'ald_dprl_16': Method('ALD, DpRL 16', _GREEN, fields={'dprl': 16.0}),
+  'ald_distillers_2': Method(
+    'ALD, 2 distillers', _ORANGE, fields={'num_distillers': 2}
+  ),
+  'ald_distillers_4': Method(
+    'ALD, 4 distillers', _GREEN, fields={'num_distillers': 4}
+  ),
+  'ald_no_value_distillation': Method(
+    'no value distillation', _ORANGE, fields={'distill_value_cost': 0.0}
+  ),
+  'ald_no_regulariser': Method(
+    'no regulariser', _RED, fields={'regulariser_cost': 0.0}
+  ),
+  'ald_forward_kl': Method(
+    'forward KL', _GREEN, fields={'kl_direction': 'forward'}
+  ),
+  'ald_vmpo': Method('V-MPO', _PURPLE, fields={'loss': 'vmpo'}),
+}
