@@ -57,7 +57,7 @@ def culprit(codes: Mapping[str, int]) -> str | None:
   Args:
     codes: how nodes ended, by their names.
   """
-  # Where one drew others after it, those that ended by themselves are last.
+  # One that failed, if any did: those that ended well were drawn along.
   return max(codes, key=lambda name: codes[name] != 0, default=None)
 
 

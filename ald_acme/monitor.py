@@ -21,7 +21,7 @@ _COUNTED_BY = {
   'learner': 'learner_updates',
   'actor_parameters': 'actor_updates',
 }
-SOLVED = 0.95  # The return that these are about.
+SOLVED = 0.95  # The mean return at which a task counts as solved.
 _SOLVED_AT = ('solved_at_frames', 'solved_at_seconds')
 
 
@@ -185,7 +185,9 @@ class Monitor:
         name: saver.save() for name, saver in self._sources.savers.items()
       }
     except Exception as error:  # A node may be gone; its error can be any.
-      logging.warning('No checkpoint: a node does not answer (%s).', error)
+      logging.warning(
+        'No checkpoint: a node does not answer, or refuses (%s).', error
+      )
       return None
     # The next update will find out; until then the last one is the good one.
     for name, part in state.items():
@@ -194,7 +196,7 @@ class Monitor:
         return None
     # Nodes report their counts with delay; their states are exact.
     for part, count in _COUNTED_BY.items():
-      if part in state:
+      if 'updates' in state.get(part, {}):
         counts[count] = int(state[part]['updates'])
     self._counts = counts
     state['counts'] = counts

@@ -21,6 +21,8 @@ import scale_work
 _ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, _ROOT)
 
+from launch import bootstrap
+
 _MOVED = 300e6  # Bytes through a table in a measurement, about.
 _CALLS = 104  # Of a service in a measurement.
 _FASTER = (0.1, 0.03, 0.01, 0.003)  # Seconds of a learner, to plan for.
@@ -76,7 +78,8 @@ def _through_tables(preset: str, sizes: dict) -> tuple[dict, dict]:
   ):
     server = scale_arrows.Server(scale_arrows.serve_tables, preset)
     size = sizes['item_bytes'][writer]
-    times = int(min(200, max(24, _MOVED / size)))
+    rounds = int(min(25, max(3, _MOVED / size / scale_arrows.ROUNDS)))
+    times = rounds * scale_arrows.ROUNDS
     with _processes(1 + len(readers)) as start:
       before = server.cpu()
       began = {
@@ -292,6 +295,7 @@ def _report(preset: str):
 
 
 def main():
+  bootstrap.prepare()
   os.environ.update(_ENVIRONMENT)
   print(f'{os.cpu_count()} cores')
   for preset in sys.argv[1:] or ('small', 'paper'):

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import scale_work
 
-_ROUNDS = 8  # Parts of a measurement.
+ROUNDS = 8  # Parts of a measurement.
 SPAWN = multiprocessing.get_context('spawn')
 
 
@@ -103,8 +103,8 @@ def _cost(step: Callable[[], Any], port: int, times: int) -> Cost:
   step()
   step()
   sent, received, cpu = [], [], 0.0
-  each = max(1, times // _ROUNDS)
-  for _ in range(_ROUNDS):
+  each = max(1, times // ROUNDS)
+  for _ in range(ROUNDS):
     before, began = _wire(port), time.process_time()
     for _ in range(each):
       step()
@@ -112,7 +112,7 @@ def _cost(step: Callable[[], Any], port: int, times: int) -> Cost:
     for kept, x, y in zip((sent, received), before, _wire(port)):
       kept.append((y - x) / each)
   return Cost(
-    cpu / (each * _ROUNDS), statistics.median(sent), statistics.median(received)
+    cpu / (each * ROUNDS), statistics.median(sent), statistics.median(received)
   )
 
 

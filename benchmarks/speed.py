@@ -24,6 +24,8 @@ import time
 _ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, _ROOT)
 
+from launch import bootstrap
+
 _SECONDS = 20.0  # Of each measurement in a single process.
 _SYSTEM_FRAMES = 300_000
 _PATIENCE = 240.0  # Seconds that a measurement may take.
@@ -181,6 +183,7 @@ def _measure(name: str) -> float:
 
 
 def main():
+  bootstrap.prepare()
   if len(sys.argv) > 1:
     print(_MEASUREMENTS[sys.argv[1]](), flush=True)
     os._exit(0)  # Acme's agent owns a server that takes long to close.

@@ -10,6 +10,7 @@ from typing import Any
 from absl import app
 from absl import flags
 
+INTERRUPTED = 130  # Exit status after Ctrl-C, by convention.
 # What libraries say of a command line, and how people say it.
 _PLAIN = (
   (
@@ -94,6 +95,8 @@ def run(main: Callable[[], None]):
       fail(str(error), status=2)
     except (OSError, ValueError) as error:
       fail(str(error), status=1)
+    except KeyboardInterrupt:
+      sys.exit(INTERRUPTED)
 
   app.run(guarded, flags_parser=parse)
 

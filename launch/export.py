@@ -131,7 +131,7 @@ def _measure(
 ) -> dict[str, latency.Latency]:
   """Times the export, then what it is to be compared with.
 
-  That are the other formats, and both networks as training steps them.
+  These are the other formats, and both networks as training steps them.
   """
   from ald_acme import policies
   from ald_acme.deployment import exporting

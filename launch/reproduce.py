@@ -29,7 +29,6 @@ from launch.reproduction import jobs
 _ALL = 'all'
 _SEEDS, _SMALL_SEEDS = 5, 1
 _POLL = 0.25  # Seconds between looks at the processes.
-_INTERRUPTED = 130  # Exit status after Ctrl-C, by convention.
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -49,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
       arguments.workers,
     )
     if not _run(pool, console):
-      return _INTERRUPTED
+      return command_line.INTERRUPTED
     for figure in chosen:
       made = figure.make(order)
       where = order.path(f'{figure.name}.{{png,svg,csv,md}}')
@@ -57,7 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         f'{figure.name}: {where if made else "no run of it has finished"}'
       )
   except KeyboardInterrupt:  # While nothing ran.
-    return _INTERRUPTED
+    return command_line.INTERRUPTED
   except (OSError, ValueError) as error:
     command_line.fail(str(error), status=1)
   return 1 if pool.failed else 0

@@ -36,7 +36,6 @@ if typing.TYPE_CHECKING:
   import launchpad as lp
 
 _POLL = 0.25  # Seconds between looks at the nodes.
-_INTERRUPTED = 130  # Exit status after Ctrl-C, by convention.
 # Exceptions, and what C++ logs of errors and fatal errors.
 _ERROR = re.compile(r'[\w.]*(Error|Exception|Interrupt)\b|[EF]\d{4} ')
 _LIBRARIES = (
@@ -272,7 +271,7 @@ def see_through(
       f'{newest or "none"}.',
       status=1,
     )
-  return _INTERRUPTED if stopped_by_user else 0
+  return command_line.INTERRUPTED if stopped_by_user else 0
 
 
 def _has_ended(folder: run_folder.RunFolder) -> bool:
@@ -289,7 +288,10 @@ def _progress(folder: run_folder.RunFolder) -> dict | None:
 
 def _cause(path: str) -> str:
   """The line of a node's log that says why it ended, as near as we can tell."""
-  with open(path, encoding='utf-8', errors='replace') as file:
-    lines = [line.strip() for line in file if line.strip()]
+  try:
+    with open(path, encoding='utf-8', errors='replace') as file:
+      lines = [line.strip() for line in file if line.strip()]
+  except FileNotFoundError:  # It ended before it could say anything.
+    lines = []
   errors = [line for line in lines if _ERROR.match(line)]
   return (errors or lines or ['nothing'])[-1][:300].removesuffix('.')

@@ -87,7 +87,7 @@ class ALDConfig:
 
   # Parameters.
   actor_update_period: int = 10  # Environment steps between an actor's pulls.
-  # Where there are more actors than this, nodes between pull for so many each.
+  # With more actors than this, a cacher pulls for each so many of them.
   actors_per_cacher: int = 32
 
   # Evaluation.

@@ -104,7 +104,7 @@ class Distiller:
     with self._lock:
       gradient, metrics = self._differentiate(self._shared.read(), items)
       metrics = {name: float(value) for name, value in metrics.items()}
-      # Before anything changes: what is shared is finite.
+      # Before anything changes: no such gradient is shared.
       finite.check(metrics, f'distillation update {self._shared.updates + 1}')
       difference = self._step(gradient)
     self._shared.add(difference.numpy(), self._worker)

@@ -181,7 +181,7 @@ class ALDLearner(acme.Learner):
     with self._lock:
       gradients, metrics = self._differentiate(items)
       metrics = {name: float(value) for name, value in metrics.items()}
-      # Before anything changes: what is served later is finite.
+      # Before anything changes: no such gradient is applied.
       self._broken = True
       finite.check(metrics, f'learner update {self._updates + 1}')
       self._broken = False
@@ -272,6 +272,7 @@ class ALDLearner(acme.Learner):
         'with the loss that it was made with.'
       )
     with self._lock:
+      self._broken = False
       self._updates = int(state['updates'])
       self._assign(self._variables, state['variables'])
       self._optimizer.restore(state['optimizer'])

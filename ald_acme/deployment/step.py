@@ -49,9 +49,8 @@ class Step:
     state = network.initial_state(1)
     if not isinstance(state, snt.LSTMState):
       raise ValueError(
-        'Export is for policies that act with an LSTM, but the memory of this '
-        f'one is a {type(state).__name__}; take an agent whose actor is an '
-        'LSTM.'
+        'Export is for policies that act with an LSTM, which this one does '
+        'not; take an agent whose actor is an LSTM (ald, lstm, asymmetric).'
       )
     self.network = network
     self._observation_spec = environment_spec.observations

@@ -7,18 +7,18 @@ import time
 import acme
 import numpy as np
 
-_REST = 9.0  # Times a pull's own length between two: busy a tenth of the time.
+_REST = 9.0  # A copy is used for so many times the length of its pull.
 _OLDEST = 0.5  # Seconds; a pull that was slow by chance is not to count long.
 
 
 class ParameterCache(acme.VariableSource):
   """Answers for another variable source, and asks it seldom.
 
-  A copy is used for nine times as long as it took to get. So one cache keeps
-  its source busy for a tenth of the time at most, however many readers it has
-  and however large the parameters are. Whoever serves ten readers or more needs
-  longer than that to serve each of them once: the copy is no older than what
-  they would get by turns.
+  A copy is used for nine times as long as it took to get, but for half a second
+  at most. So where a pull takes less than 50 ms a cache keeps its source busy
+  for a tenth of the time at most, however many readers it has. Whoever serves
+  ten readers or more needs longer than that to serve each of them once: the
+  copy is no older than what they would get by turns.
   """
 
   def __init__(

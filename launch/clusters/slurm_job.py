@@ -1,4 +1,4 @@
-"""What the script of a Slurm job runs: the program, from its begin to its end.
+"""What the script of a Slurm job runs: the program, from beginning to end.
 
 Goes on from the newest checkpoint of the run, if there is one: a job that Slurm
 has queued again takes up where it was stopped.

@@ -17,6 +17,7 @@ if typing.TYPE_CHECKING:
   import launchpad as lp
 
 SRUN = 'srun'  # Stands for all tasks where none of them says what failed.
+_MARK = 'ald_task'
 _GRACE = 15.0  # Seconds that tasks may take to end.
 _SIGN_OF_LIFE = 5.0  # Seconds between those that tasks look for.
 
@@ -74,7 +75,8 @@ class Step:
 
     A step of the same form is laid out alike.
     """
-    tell = 'echo $SLURM_PROCID $(hostname) $SLURMD_NODENAME'
+    # What else a host prints is not for us.
+    tell = f'echo {_MARK} $SLURM_PROCID $(hostname) $SLURMD_NODENAME'
     done = subprocess.run(
       slurm.step(self._parts, ['sh', '-c', tell]),
       capture_output=True,
@@ -82,7 +84,11 @@ class Step:
       check=False,
     )
     lines = [line.split() for line in done.stdout.splitlines()]
-    found = {int(number): (address, host) for number, address, host in lines}
+    found = {
+      int(line[1]): (line[2], line[3])
+      for line in lines
+      if len(line) == 4 and line[0] == _MARK
+    }
     expected = range(sum(part.tasks for part in self._parts))
     if done.returncode or sorted(found) != list(expected):
       raise ValueError(f'srun cannot start tasks: {done.stderr.strip()}')

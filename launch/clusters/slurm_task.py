@@ -27,8 +27,8 @@ AGAIN = '.again'  # After a node's name: why it was started again last.
 _POLL = 0.5  # Seconds between looks at the node and at the folder.
 _LOST = 180.0  # Seconds of silence after which the script is not there.
 _STEADY = 300.0  # Seconds after which a node has got going.
-_TRIES = 5  # Starts in a row that may not get going.
-_PAUSE, _LONGEST_PAUSE = 1.0, 60.0  # Seconds before a start, at least, at most.
+_TRIES = 8  # Starts in a row that may not get going.
+_PAUSE = 1.0  # Seconds before the first new start; doubles each time.
 
 
 def main(folder: str, logs: str) -> int:
@@ -115,7 +115,7 @@ def run(
     job.tell(task.name + AGAIN, said)
     if job.is_over_within(pause):
       return None
-    pause = min(2 * pause, _LONGEST_PAUSE)
+    pause *= 2
 
 
 def _run_once(command, environment, log, job) -> int | None:
@@ -174,8 +174,14 @@ class Job:
     # With --no-kill Slurm keeps a job whose first host is lost, and with it the
     # script. One of the tasks has it begin again.
     path = os.path.join(self._logs, QUEUED)
-    with contextlib.suppress(FileExistsError), open(path, 'x'):
-      slurm_commands.requeue()
+    try:
+      with open(path, 'x', encoding='utf-8'):
+        slurm_commands.requeue()
+    except FileExistsError:
+      pass
+    except ValueError:  # Slurm does not answer: somebody asks again.
+      os.remove(path)
+      return False
     return True
 
   def _has_script(self) -> bool:

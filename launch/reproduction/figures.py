@@ -14,6 +14,7 @@ from launch.reproduction import results
 from launch.reproduction import runs
 from launch.reproduction import tables
 
+MEANS = 'Mean over seeds, not smoothed; band or bar: bootstrap 95% interval.'
 _LATENCY = os.path.join(
   os.path.dirname(os.path.abspath(__file__)), 'latency.py'
 )
@@ -57,12 +58,6 @@ class Figure(abc.ABC):
     """Writes its files from what was done; False if that is nothing."""
 
 
-Groups = Sequence[results.Group]
-
-
-MEANS = 'Mean over seeds, not smoothed; band or bar: bootstrap 95% interval.'
-
-
 @dataclasses.dataclass(frozen=True)
 class LearningFigure(Figure):
   """A figure of what methods learn on a task.
@@ -79,7 +74,7 @@ class LearningFigure(Figure):
   about: str
   task: str
   methods: Sequence[str]
-  draw: Callable[[list, Groups, bool], None]
+  draw: Callable[[list, plots.Groups, bool], None]
   panels: int = 1
   reading: str = MEANS
 
@@ -226,7 +221,7 @@ class Measurement:
     return None
 
 
-def _seeds(groups: Groups) -> str:
+def _seeds(groups: plots.Groups) -> str:
   """Of how many runs a figure is made."""
   counts = [tables.seeds(group) for group in groups]
   if len(set(counts)) == 1:

@@ -80,5 +80,7 @@ def test_the_function_is_pure(step, networks, episodes):
 
 def test_only_an_lstm(networks):
   made, spec = networks
-  with pytest.raises(ValueError, match=r'act with an LSTM.*GTrXLState'):
+  with pytest.raises(
+    ValueError, match=r'act with an LSTM.*\(ald, lstm, asymmetric\)'
+  ):
     steps.Step(made.learner, spec)

@@ -274,6 +274,7 @@ def test_stops_at_what_is_not_finite(make_learner, make_item, loss):
   learner, log = make_learner(
     [[make_item()], [make_item(0, spoil)], [make_item()]], loss=loss
   )
+  good = learner.save()
   with pytest.raises(
     FloatingPointError, match=r'learner update 2 .*value_loss'
   ):
@@ -286,6 +287,8 @@ def test_stops_at_what_is_not_finite(make_learner, make_item, loss):
     assert np.isfinite(array).all()
   with pytest.raises(FloatingPointError, match='last update was not finite'):
     learner.save()
+  learner.restore(good)
+  assert learner.save()['updates'] == 0
 
 
 def test_the_log(make_learner, make_item):

@@ -23,7 +23,6 @@ _LEARNER = tasks.Task('learner_0', 'learner', (), {})
 def quick(monkeypatch):
   monkeypatch.setattr(slurm_task, '_POLL', 0.01)
   monkeypatch.setattr(slurm_task, '_PAUSE', 0.01)
-  monkeypatch.setattr(slurm_task, '_LONGEST_PAUSE', 0.02)
 
 
 @pytest.fixture
@@ -95,9 +94,8 @@ def test_pauses_grow(run, monkeypatch):
 
   monkeypatch.setattr(slurm_task.Job, 'is_over_within', note)
   monkeypatch.setattr(slurm_task, '_PAUSE', 1.0)
-  monkeypatch.setattr(slurm_task, '_LONGEST_PAUSE', 3.0)
   run(_ACTOR, 'exit(3)')
-  assert pauses == [1.0, 2.0, 3.0, 3.0]
+  assert pauses == [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0]
 
 
 def test_what_a_dead_node_has_left_is_ended(run, tmp_path):
