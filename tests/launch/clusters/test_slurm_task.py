@@ -51,8 +51,8 @@ def test_a_node_that_fails_at_once_each_time(run, tmp_path):
     _ACTOR, 'import os', 'raise OSError("no " + os.environ["WHO"])'
   )
   assert code == 1
-  assert log.count('OSError: no me\n') == 5
-  assert log.count('--- actor_0 ended after 0 s (exit code 1), and begins') == 4
+  assert log.count('OSError: no me\n') == 8
+  assert log.count('--- actor_0 ended after 0 s (exit code 1), and begins') == 7
   assert log.splitlines()[-1] == 'OSError: no me'  # The cause is the last.
   assert 'exit code 1' in (tmp_path / 'actor_0.again').read_text()
 
