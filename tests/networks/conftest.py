@@ -30,10 +30,10 @@ def make_core(request):
 def randomise():
   """Moves all variables of a module, biases at 0 and scales at 1 too."""
 
-  def move(module, seed=0):
+  def move(module, seed=0, scale=0.4):
     rng = np.random.RandomState(seed)
     for variable in module.variables:
-      noise = 0.4 * rng.randn(*variable.shape)
+      noise = scale * rng.randn(*variable.shape)
       variable.assign_add(tf.cast(noise, variable.dtype))
     return module
 
