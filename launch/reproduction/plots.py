@@ -75,8 +75,7 @@ def against_frames(axes, groups: Groups, solvable: bool):
   """Learning curves against environment frames."""
   for group in groups:
     _curve(axes, group, 'frames', np.linspace(0, group.max_frames, _POINTS))
-  axes.set_xlabel('environment frames')
-  _thousands(axes.xaxis)
+  _over_frames(axes)
   _finish_curves(axes, solvable)
 
 
@@ -90,8 +89,7 @@ def adaptation(panels, groups: Groups, solvable: bool):
     ):
       _curve(axes, group, 'frames', grid, ys, label, colour)
     axes.set_title(f'{group.title}: {tables.seeds(group)} seeds')
-    axes.set_xlabel('environment frames')
-    _thousands(axes.xaxis)
+    _over_frames(axes)
     _finish_curves(axes, solvable)
 
 
@@ -127,8 +125,7 @@ def each_seed(panels, groups: Groups, solvable: bool):
     )
     axes.set_title(f'{group.title}: {tables.seeds(group)} seeds')
     axes.set_xlim(0, group.max_frames)
-    axes.set_xlabel('environment frames')
-    _thousands(axes.xaxis)
+    _over_frames(axes)
     _finish_returns(axes, solvable)
 
 
@@ -242,6 +239,11 @@ def _curve(
   colour = colour or group.colour
   axes.plot(grid, mean, color=colour, label=label or group.title)
   axes.fill_between(grid, low, high, color=colour, alpha=0.2, linewidth=0)
+
+
+def _over_frames(axes):
+  axes.set_xlabel('environment frames')
+  _thousands(axes.xaxis)
 
 
 def _finish_curves(axes, solvable: bool):
