@@ -6,7 +6,6 @@ import threading
 import time
 from typing import NamedTuple
 
-from acme.tf import variable_utils
 from acme.utils import counting
 from acme.utils import loggers
 import numpy as np
@@ -14,6 +13,7 @@ import numpy as np
 from ald_acme import evaluation
 from ald_acme import policies
 from ald_acme.environments import base
+from ald_acme.parameters import pulled
 
 
 class Subject(NamedTuple):
@@ -22,14 +22,20 @@ class Subject(NamedTuple):
   Attributes:
     environment: one environment for each episode of an evaluation.
     policy: acts in them.
-    variable_client: pulls the policy's newest parameters.
+    parameters: of the policy, pulled before each evaluation.
     period: seconds between the starts of evaluations.
   """
 
   environment: base.BatchedEnvironment
   policy: policies.BatchedPolicy
-  variable_client: variable_utils.VariableClient
+  parameters: pulled.PulledParameters
   period: float
+
+  def play(self) -> evaluation.Episodes:
+    """One episode in each environment with the newest parameters."""
+    self.parameters.pull()
+    self.policy.load(self.parameters.arrays)
+    return evaluation.play(self.environment, self.policy)
 
 
 class Evaluator:
@@ -75,17 +81,12 @@ class Evaluator:
     """
     with self._lock:
       counts, seconds = self._counter.get_counts(), self._clock()
-      self._actor.variable_client.update_and_wait()
-      actor = evaluation.play(self._actor.environment, self._actor.policy)
+      actor = self._actor.play()
       self._recent.extend(actor.returns)
       learner_return = float('nan')
       now = time.monotonic()
       if self._learner and now >= self._next_learner:
-        self._learner.variable_client.update_and_wait()
-        learner = evaluation.play(
-          self._learner.environment, self._learner.policy
-        )
-        learner_return = float(np.mean(learner.returns))
+        learner_return = float(np.mean(self._learner.play().returns))
         self._next_learner = now + self._learner.period
       row = {
         'frames': counts.get('frames', 0),

@@ -14,6 +14,7 @@ Start-up is left out everywhere. (Acme's adders import JAX, which is why the
 `benchmarks` dependency group has it.)
 """
 
+import functools
 import json
 import os
 import subprocess
@@ -35,6 +36,7 @@ _ATTEMPTS = 3
 def stock(learning: bool) -> float:
   """Frames per second of Acme's TF IMPALA."""
   import acme
+  from acme import datasets
   from acme.agents.tf import impala
   from acme.tf import networks as acme_networks
   from acme.tf import utils as tf2_utils
@@ -73,6 +75,11 @@ def stock(learning: bool) -> float:
   network = Network(spec.actions.num_values)
   silent = loggers.NoOpLogger()
   if learning:
+    # Acme's twelve parallel readers share out the first batch of the queue:
+    # none gets a whole one, and the loop stands still for ever.
+    datasets.make_reverb_dataset = functools.partial(
+      datasets.make_reverb_dataset, num_parallel_calls=1
+    )
     agent = impala.IMPALA(
       environment_spec=spec,
       network=network,

@@ -15,15 +15,26 @@ from ald_acme import evaluator
 NAN = float('nan')
 
 
-class Client:
-  """A variable client; frames go on while it pulls."""
+class Parameters:
+  """Pulled parameters; frames go on while they are pulled."""
 
   def __init__(self, name, events, counter):
     self._name, self._events, self._counter = name, events, counter
+    self.arrays = name
 
-  def update_and_wait(self):
+  def pull(self):
     self._events.append(f'pull {self._name}')
     self._counter.increment(frames=10)
+
+
+class Policy:
+  """Plays with what it has loaded."""
+
+  def __init__(self):
+    self.loaded = None
+
+  def load(self, parameters):
+    self.loaded = parameters
 
 
 class Scripted(collections.deque):
@@ -39,7 +50,7 @@ def events(monkeypatch):
   events = []
 
   def play(environment, policy):
-    events.append(f'play {policy}')
+    events.append(f'play {policy.loaded}')
     returns = np.array(environment.popleft(), np.float64)
     return evaluation.Episodes(returns, 10 * np.arange(1, len(returns) + 1))
 
@@ -57,8 +68,8 @@ def make(events):
     logger = loggers.InMemoryLogger()
 
     def subject(name, returns, period):
-      client = Client(name, events, counter)
-      return evaluator.Subject(Scripted(returns), name, client, period)
+      parameters = Parameters(name, events, counter)
+      return evaluator.Subject(Scripted(returns), Policy(), parameters, period)
 
     part = evaluator.Evaluator(
       subject('actor', actor, period),

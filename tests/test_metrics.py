@@ -7,7 +7,6 @@ import time
 import numpy as np
 import pytest
 from tensorboard.backend.event_processing import event_accumulator
-from tensorboard.util import tensor_util
 
 from ald_acme import curves
 from ald_acme import metrics
@@ -25,11 +24,8 @@ def _events(folder, node):
   accumulator = event_accumulator.EventAccumulator(path)
   accumulator.Reload()
   return {
-    tag: [
-      (event.step, tensor_util.make_ndarray(event.tensor_proto).item())
-      for event in accumulator.Tensors(tag)
-    ]
-    for tag in accumulator.Tags()['tensors']
+    tag: [(event.step, event.value) for event in accumulator.Scalars(tag)]
+    for tag in accumulator.Tags()['scalars']
   }
 
 

@@ -18,6 +18,8 @@ ALWAYS_2 = np.float32([-1e9, -1e9, 0])
 class Network:
   """Fixed logits; the state counts an episode's steps and holds the inputs."""
 
+  trainable_variables = ()
+
   def __init__(self, logits):
     self._logits = logits
 

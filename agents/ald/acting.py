@@ -5,16 +5,15 @@ from typing import Any
 
 import acme
 from acme import specs
-from acme.tf import variable_utils
 from acme.utils import counting
 from acme.utils import loggers
 import dm_env
 import numpy as np
-import tensorflow as tf
 import tree
 
 from ald_acme import policies
 from ald_acme.environments import base
+from ald_acme.parameters import pulled
 from ald_acme.replay import adder as unroll_adder
 
 _LAST = int(dm_env.StepType.LAST)
@@ -32,8 +31,7 @@ class RecurrentActor(acme.Actor):
     network,
     seed: Any,
     adder: unroll_adder.UnrollAdder | None = None,
-    variable_client: variable_utils.VariableClient | None = None,
-    age: tf.Variable | None = None,
+    parameters: pulled.PulledParameters | None = None,
   ):
     """Knows nothing of the environments until their first time step.
 
@@ -41,15 +39,12 @@ class RecurrentActor(acme.Actor):
       network: the acting `PolicyValueNetwork`.
       seed: of the actions; anything that `np.random.default_rng` takes.
       adder: takes what happened; None to act only.
-      variable_client: pulls the network's variables and their age; None to
-        leave them as they are.
-      age: int64, the updates that the variables have seen.
+      parameters: to act with; None to act with the network's as they are.
     """
     self._network = network
     self._seed = seed
     self._adder = adder
-    self._variable_client = variable_client
-    self._age = age
+    self._parameters = parameters
     self._single = False
     self._policy: policies.BatchedPolicy | None = None
     self._timestep: dm_env.TimeStep | None = None
@@ -58,7 +53,7 @@ class RecurrentActor(acme.Actor):
   @property
   def age(self) -> int:
     """Updates that the parameters which act have seen."""
-    return 0 if self._age is None else int(self._age)
+    return 0 if self._parameters is None else self._parameters.age
 
   def observe_first(self, timestep: dm_env.TimeStep):
     self._single = np.ndim(timestep.step_type) == 0
@@ -80,7 +75,10 @@ class RecurrentActor(acme.Actor):
       rewards=specs.Array((), np.float32),
       discounts=specs.BoundedArray((), np.float32, 0.0, 1.0),
     )
-    return policies.BatchedPolicy(self._network, spec, batch_size, self._seed)
+    policy = policies.BatchedPolicy(self._network, spec, batch_size, self._seed)
+    if self._parameters:
+      policy.load(self._parameters.arrays)
+    return policy
 
   def select_action(self, observation) -> np.ndarray:
     """int32 `[E]`, or a scalar in a single environment.
@@ -103,13 +101,15 @@ class RecurrentActor(acme.Actor):
 
   def update(self, wait: bool = False):
     """Pulls parameters when it is time, and always before an unroll."""
-    if self._variable_client is None:
+    if self._parameters is None:
       return
     if self._adder and self._adder.begins_unroll:
       # After the wait for the queue there may be newer ones.
-      self._variable_client.update_and_wait()
-    else:
-      self._variable_client.update(wait)
+      self._parameters.pull()
+    elif not self._parameters.update(wait):
+      return
+    if self._policy:
+      self._policy.load(self._parameters.arrays)
 
 
 class UnrollLoop:

@@ -188,23 +188,20 @@ class ALDBuilder:
       variable_source: has 'actor' and 'updates'; None to keep the parameters.
       seed: of the actions; by default that of actor 0.
     """
-    from acme.tf import variable_utils
-    import tensorflow as tf
-
     from agents.ald import acting
+    from ald_acme.parameters import pulled
 
-    age = client = None
+    parameters = None
     if variable_source is not None:
-      age = tf.Variable(0, dtype=tf.int64, trainable=False)
-      client = variable_utils.VariableClient(
+      parameters = pulled.PulledParameters(
         variable_source,
-        {'actor': policy_network.trainable_variables, 'updates': [age]},
+        'actor',
+        len(policy_network.trainable_variables),
         self._config.actor_update_period,
       )
-      client.update_and_wait()
     if seed is None:
       seed = self.seed_of(ACTING, 0)
-    return acting.RecurrentActor(policy_network, seed, adder, client, age)
+    return acting.RecurrentActor(policy_network, seed, adder, parameters)
 
   def make_learner_runner(
     self,
@@ -216,24 +213,17 @@ class ALDBuilder:
     should_stop: ShouldStop = _never,
   ) -> learner_runner.LearnerRunner:
     """The sole consumer of `queue`."""
-    from acme.tf import variable_utils
-    import tensorflow as tf
-
     from agents.ald import learner_runner
+    from ald_acme.parameters import pulled
     from ald_acme.replay import tables
 
-    age = tf.Variable(0, dtype=tf.int64, trainable=False)
-    client = variable_utils.VariableClient(
-      variable_source,
-      {'learner': networks.learner.trainable_variables, 'updates': [age]},
-    )
-    client.update_and_wait()
     return learner_runner.LearnerRunner(
       network=networks.learner,
       unrolls=_reader(replay_client, tables.QUEUE, 1, should_stop),
       writer=_writer(replay_client, should_stop),
-      variable_client=client,
-      learner_updates=age,
+      parameters=pulled.PulledParameters(
+        variable_source, 'learner', len(networks.learner.trainable_variables)
+      ),
       counter=counter,
       logger=logger,
       distil=self.distils,
@@ -304,10 +294,9 @@ class ALDBuilder:
     clock: Callable[[], float] = time.monotonic,
   ) -> evaluator.Evaluator:
     """Evaluates in environments of its own; the learner if it has a source."""
-    from acme.tf import variable_utils
-
     from ald_acme import evaluator
     from ald_acme import policies
+    from ald_acme.parameters import pulled
 
     def subject(name, network, source, episodes, period, place):
       seed = self.seed_of(place)
@@ -316,9 +305,7 @@ class ALDBuilder:
       return evaluator.Subject(
         environment,
         policies.BatchedPolicy(network, spec, episodes, seed),
-        variable_utils.VariableClient(
-          source, {name: network.trainable_variables}
-        ),
+        pulled.PulledParameters(source, name, len(network.trainable_variables)),
         period,
       )
 

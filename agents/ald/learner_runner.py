@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Iterator
 
-from acme.tf import variable_utils
 from acme.utils import counting
 from acme.utils import loggers
+import numpy as np
 import tensorflow as tf
 
 from ald_acme import types
+from ald_acme.parameters import pulled
+from ald_acme.parameters import variables
 from ald_acme.replay import tables
 from ald_acme.replay import writer as replay_writer
 
@@ -24,8 +26,7 @@ class LearnerRunner:
     network,
     unrolls: Iterator[list[types.Unroll]],
     writer: replay_writer.Writer,
-    variable_client: variable_utils.VariableClient,
-    learner_updates: tf.Variable,
+    parameters: pulled.PulledParameters,
     counter: counting.Counter | None = None,
     logger: loggers.Logger | None = None,
     distil: bool = True,
@@ -36,8 +37,7 @@ class LearnerRunner:
       network: the learner's `PolicyValueNetwork`.
       unrolls: of the `queue` table, one at a time.
       writer: of the replay server.
-      variable_client: pulls the network's variables and `learner_updates`.
-      learner_updates: int64, the age of the network's parameters.
+      parameters: of the network, from the learner.
       counter: counts `unrolls`.
       logger: gets a row per unroll.
       distil: whether to hand the unroll and the answers to distillers too.
@@ -45,8 +45,8 @@ class LearnerRunner:
     self._network = network
     self._unrolls = unrolls
     self._writer = writer
-    self._variable_client = variable_client
-    self._learner_updates = learner_updates
+    self._parameters = parameters
+    self._variables = variables.Variables(network.trainable_variables)
     self._counter = counter or counting.Counter()
     self._logger = logger
     # The learner first: it must not wait for the distillers' turn.
@@ -73,13 +73,14 @@ class LearnerRunner:
     except StopIteration:
       return False
     # At once: the distillers' targets are as old as these parameters.
-    self._variable_client.update_and_wait()
+    self._parameters.pull()
+    self._variables.assign(self._parameters.arrays)
     state = self._recall(unroll)
     outputs, next_state = self._read(unroll.inputs, state)
     stamp = unroll.stamp
     self._memories[int(stamp.stream)] = (int(stamp.sequence) + 1, next_state)
     targets = types.Targets(
-      outputs.logits, outputs.value, self._learner_updates.read_value()
+      outputs.logits, outputs.value, np.int64(self._parameters.age)
     )
     step = {'unroll': unroll, 'state': state, 'targets': targets}
     written = self._writer.write(step, self._items)
@@ -90,7 +91,7 @@ class LearnerRunner:
           {
             'frames': counts.get('frames', 0),
             'unrolls': counts.get('unrolls', 0),
-            'learner_age': int(self._learner_updates),
+            'learner_age': self._parameters.age,
             'streams': len(self._memories),
           }
         )

@@ -20,6 +20,7 @@ from ald_acme import types
 from ald_acme.losses import distillation
 from ald_acme.losses import vmpo
 from ald_acme.losses import vtrace
+from ald_acme.parameters import variables as parameters
 from ald_acme.parameters import vectors
 from ald_acme.replay import items as replay_items
 
@@ -65,9 +66,9 @@ class ALDLearner(acme.Learner):
 
     variables = list(network.trainable_variables)
     self._variables = variables
-    self._served = {'learner': variables}
+    self._served = {'learner': parameters.Variables(variables)}
     if acting_variables:
-      self._served['actor'] = list(acting_variables)
+      self._served['actor'] = parameters.Variables(list(acting_variables))
     self._layout = vectors.Layout([v.shape for v in variables])
     self._optimizer = optimizers.FlatAdam(
       self._layout.size,
@@ -232,7 +233,7 @@ class ALDLearner(acme.Learner):
       return [
         [np.int64(self._updates)]
         if name == 'updates'
-        else [variable.numpy() for variable in self._served[name]]
+        else self._served[name].read()
         for name in names
       ]
 

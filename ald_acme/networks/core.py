@@ -14,7 +14,13 @@ class UnrollableCore(snt.RNNCore, abc.ABC):
 
   A step and an unroll give the same numbers, because a step is an unroll of
   length one. States are nests of tensors with the batch as first dimension.
+
+  Attributes:
+    small_step: whether a step is so little work that it is quickest where the
+      runtime costs least.
   """
+
+  small_step = False
 
   @abc.abstractmethod
   def unroll(

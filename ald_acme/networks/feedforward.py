@@ -9,6 +9,8 @@ from ald_acme.networks import core
 class Feedforward(core.UnrollableCore):
   """A layer that reads each step by itself; its state is empty."""
 
+  small_step = True
+
   def __init__(self, size: int, name: str | None = None):
     super().__init__(name=name)
     self._layer = snt.Linear(size)

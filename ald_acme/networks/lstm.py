@@ -18,6 +18,8 @@ class LSTM(core.UnrollableCore):
     cell: the `snt.LSTM` that holds the variables.
   """
 
+  small_step = True
+
   def __init__(self, hidden_size: int, name: str | None = None):
     super().__init__(name=name)
     self.cell = snt.LSTM(hidden_size)

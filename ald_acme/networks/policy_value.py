@@ -38,6 +38,11 @@ class PolicyValueNetwork(snt.RNNCore):
       num_actions + 1, w_init=snt.initializers.TruncatedNormal(stddev=0.01)
     )
 
+  @property
+  def small_step(self) -> bool:
+    """As the core has it."""
+    return self._core.small_step
+
   def initial_state(self, batch_size, **kwargs) -> State:
     return self._core.initial_state(batch_size, **kwargs)
 

@@ -32,30 +32,9 @@ class _Writer:
     return not self.stopped
 
 
-class _VariableClient:
-  """Counts its updates, and may do something at each."""
-
-  def __init__(self):
-    self.updates = 0
-    self.on_update = lambda: None
-
-  def update(self, wait=False):
-    assert wait
-    self.update_and_wait()
-
-  def update_and_wait(self):
-    self.updates += 1
-    self.on_update()
-
-
 @pytest.fixture
 def writer():
   return _Writer()
-
-
-@pytest.fixture
-def variable_client():
-  return _VariableClient()
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ import tree
 
 from agents.ald import acting
 from ald_acme.environments import i_maze
+from ald_acme.parameters import pulled
 from ald_acme.replay import adder as unroll_adder
 from ald_acme.replay import tables
 
@@ -41,14 +42,29 @@ class Mazes(i_maze.BatchedIMaze):
     return np.stack([getattr(step, name) for step in self.timesteps])
 
 
+class Source:
+  """Serves a network's variables; a pull later they are an update older."""
+
+  def __init__(self, network):
+    self.network, self.pulls = network, 0
+
+  def get_variables(self, names):
+    assert names == ['actor', 'updates']
+    self.pulls += 1
+    arrays = [v.numpy() for v in self.network.trainable_variables]
+    return [arrays, [np.int64(self.pulls)]]
+
+
 @pytest.fixture
-def make(make_networks, writer, variable_client):
+def make(make_networks, writer):
   """Makes the loop of an actor with a network and mazes of its own."""
 
-  def make(seed=0, counter=None, logger=None, stream=0, age=None):
+  def make(seed=0, counter=None, logger=None, stream=0, source=None):
     environment, network = Mazes(), make_networks().actor
     adder = unroll_adder.UnrollAdder(writer, LENGTH, stream)
-    actor = acting.RecurrentActor(network, seed, adder, variable_client, age)
+    count = len(network.trainable_variables)
+    parameters = source and pulled.PulledParameters(source, 'actor', count)
+    actor = acting.RecurrentActor(network, seed, adder, parameters)
     loop = acting.UnrollLoop(environment, actor, adder, LENGTH, counter, logger)
     return loop, environment, network
 
@@ -163,18 +179,39 @@ def test_frames_leave_out_resets(make):
     }
 
 
-def test_parameters_are_pulled_once_a_step(make, variable_client):
-  actor, *_ = make()
+def test_parameters_are_pulled_once_a_step(make, make_networks):
+  source = Source(make_networks().actor)
+  actor, *_ = make(source=source)
+  before = source.pulls
   for number in range(1, 4):
     actor.step()
-    assert variable_client.updates == number * LENGTH
+    assert source.pulls - before == number * LENGTH
 
 
-def test_the_log(make, variable_client):
-  age, counter = tf.Variable(0, dtype=tf.int64), counting.Counter()
-  variable_client.on_update = lambda: age.assign_add(1)
+def test_the_pulled_parameters_act(make, make_networks, writer):
+  source = Source(make_networks(seed=5).actor)
+  actor, _, network = make(source=source)
+  for _ in range(3):
+    actor.step()
+    unroll = writer.items[tables.QUEUE][-1]
+    state = tree.map_structure(tf.constant, unroll.actor_state)
+    inputs = tree.map_structure(lambda x: tf.constant(x[:-1]), unroll.inputs)
+    of_source, of_network = (
+      n.unroll(inputs, state)[0].logits for n in (source.network, network)
+    )
+    # The last pull of an unroll is for the next one's first step.
+    np.testing.assert_allclose(of_source, unroll.behaviour_logits, atol=1e-5)
+    assert np.abs(of_network - unroll.behaviour_logits).max() > 1e-3
+    for variable in source.network.trainable_variables:
+      variable.assign_add(0.1 * np.random.randn(*variable.shape))
+    actor._actor.update(wait=True)
+
+
+def test_the_log(make, make_networks):
+  counter = counting.Counter()
   logger = loggers.InMemoryLogger()
-  actor, mazes, _ = make(age=age, counter=counter, logger=logger)
+  source = Source(make_networks().actor)
+  actor, mazes, _ = make(source=source, counter=counter, logger=logger)
   for number in range(8):
     counter.increment(learner_updates=2)
     actor.step()

@@ -55,10 +55,10 @@ def test_the_actor_acts_with_what_was_distilled():
   agent, counts, _ = _run(num_distillers=2)
   served, (age,) = agent.get_variables(['actor', 'updates'])
   assert int(age) == counts['actor_updates'] > 0
-  acting = agent._actor._network.trainable_variables
+  acting = agent._actor._parameters.arrays
   # An actor pulls before each unroll; the run ended within one.
   assert agent._actor.age > counts['actor_updates'] - 5
-  assert [tuple(v.shape) for v in acting] == [x.shape for x in served]
+  assert [x.shape for x in acting] == [x.shape for x in served]
 
 
 def test_a_part_of_a_subclass():
@@ -80,10 +80,10 @@ def test_another_agents_builder():
   assert counts['learner_updates'] >= 200 // 5
   assert 'actor_updates' not in counts
   served = agent._learner.get_variables(['learner'])[0]
-  for variable, learned in zip(
-    agent._actor._network.trainable_variables, served, strict=True
+  for acting, learned in zip(
+    agent._actor._parameters.arrays, served, strict=True
   ):
-    assert variable.shape == learned.shape
+    assert acting.shape == learned.shape
   # An actor pulls before each unroll; the run ended within one.
   assert agent._actor.age > counts['learner_updates'] - 5
 

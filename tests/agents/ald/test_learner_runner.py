@@ -43,17 +43,28 @@ def make_stream(make_unroll):
   return make
 
 
+class Parameters:
+  """Pulled parameters; those of each pull are larger by `step`."""
+
+  def __init__(self, network, age=0, step=0.0):
+    self.arrays = [v.numpy() for v in network.trainable_variables]
+    self.age, self._step = age, step
+
+  def pull(self):
+    self.arrays = [x + np.float32(self._step) for x in self.arrays]
+    self.age += 1
+
+
 @pytest.fixture
-def run(network, writer, variable_client, tensors):
+def run(network, writer, tensors):
   """Has unrolls read; gives the items of both tables."""
 
-  def run(unrolls, age=None, counter=None, logger=None):
+  def run(unrolls, parameters=None, counter=None, logger=None):
     runner = learner_runner.LearnerRunner(
       network,
       iter([[tensors(unroll)] for unroll in unrolls]),
       writer,
-      variable_client,
-      tf.Variable(0, dtype=tf.int64) if age is None else age,
+      parameters or Parameters(network),
       counter,
       logger,
     )
@@ -146,27 +157,24 @@ def test_a_gap_empties_the_memory(run, network, make_stream, sequences):
   assert np.abs(learner_items[1].learner_state.memory).max() > 0.1
 
 
-def test_targets_tell_the_learners_age(run, make_stream, variable_client):
-  age = tf.Variable(7, dtype=tf.int64)
-  variable_client.on_update = lambda: age.assign_add(1)
+def test_targets_tell_the_learners_age(run, network, make_stream):
   _, pieces = make_stream(3)
-  _, distill_items = run(pieces, age)
+  _, distill_items = run(pieces, Parameters(network, age=7))
   ages = [item.targets.learner_updates for item in distill_items]
   assert ages == [8, 9, 10]
   assert {np.asarray(x).dtype for x in ages} == {np.dtype(np.int64)}
-  assert variable_client.updates == 3
 
 
-def test_newest_parameters_answer(run, network, make_stream, variable_client):
-  def move():
-    for variable in network.trainable_variables:
-      variable.assign_add(tf.ones_like(variable) / 10)
-
-  variable_client.on_update = move
+def test_newest_parameters_answer(run, network, make_stream):
   (piece,) = make_stream(1)[1]
-  _, (item,) = run([piece])
+  before, _ = _read(network, piece)
+  parameters = Parameters(network, step=0.1)
+  _, (item,) = run([piece], parameters)
+  for variable, array in zip(network.trainable_variables, parameters.arrays):
+    variable.assign(array)
   outputs, _ = _read(network, piece)
   _assert_close((item.targets.logits, item.targets.value), outputs)
+  assert np.abs(before.logits - outputs.logits).max() > 1e-3
 
 
 def test_counts_and_log(run, make_stream):
@@ -176,7 +184,7 @@ def test_counts_and_log(run, make_stream):
   run(unrolls, counter=counter, logger=logger)
   assert counter.get_counts() == {'frames': 50, 'unrolls': 3}
   assert logger.data == [
-    {'frames': 50, 'unrolls': n, 'learner_age': 0, 'streams': streams}
+    {'frames': 50, 'unrolls': n, 'learner_age': n, 'streams': streams}
     for n, streams in ((1, 1), (2, 1), (3, 2))
   ]
 

@@ -1,0 +1,43 @@
+"""Keeping a converter's chatter off the console."""
+
+from collections.abc import Iterator
+import contextlib
+import os
+import re
+import sys
+import tempfile
+
+from absl import logging
+
+# What TensorFlow Lite prints of every conversion, whatever its log level.
+_CHATTER = re.compile(
+  rb'\s*$|Estimated count of arithmetic ops|INFO: Created TensorFlow Lite'
+)
+
+
+@contextlib.contextmanager
+def conversion() -> Iterator[None]:
+  """Holds back what the process prints, and drops what means nothing.
+
+  C++ writes to the descriptors, not to `sys.stdout`. The rest of it, another
+  thread's lines too, goes to stderr at the end.
+  """
+  sys.stdout.flush()
+  sys.stderr.flush()
+  verbosity = logging.get_verbosity()
+  with tempfile.TemporaryFile() as held:
+    kept = [os.dup(descriptor) for descriptor in (1, 2)]
+    logging.set_verbosity(logging.WARNING)  # Each conversion saves "assets".
+    try:
+      for descriptor in (1, 2):
+        os.dup2(held.fileno(), descriptor)
+      yield
+    finally:
+      logging.set_verbosity(verbosity)
+      for descriptor, before in zip((1, 2), kept):
+        os.dup2(before, descriptor)
+        os.close(before)
+      held.seek(0)
+      for line in held:
+        if not _CHATTER.match(line):
+          os.write(2, line)

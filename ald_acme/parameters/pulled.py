@@ -1,0 +1,69 @@
+"""The parameters that a policy acts with, pulled from whoever has them."""
+
+from collections.abc import Sequence
+
+import acme
+from acme.tf import variable_utils
+import numpy as np
+
+
+class PulledParameters:
+  """Copies of a source's parameters as plain arrays, and their age.
+
+  Acme's `VariableClient` does the pulling. It assigns to what it is given:
+  here, to places for arrays, because no TensorFlow variable is needed to act.
+  """
+
+  def __init__(
+    self, source: acme.VariableSource, name: str, count: int, period: int = 1
+  ):
+    """Pulls for the first time.
+
+    Args:
+      source: has the variables `name` and 'updates'.
+      name: of the parameters.
+      count: how many arrays they are.
+      period: calls of `update` between pulls.
+    """
+    self._places = [_Place() for _ in range(count)]
+    self._updates = _Place()
+    self._client = variable_utils.VariableClient(
+      source, {name: self._places, 'updates': [self._updates]}, period
+    )
+    self.pull()
+
+  @property
+  def arrays(self) -> Sequence[np.ndarray]:
+    """The newest parameters that arrived, in the source's order."""
+    return [place.value for place in self._places]
+
+  @property
+  def age(self) -> int:
+    """Updates that they have seen."""
+    return int(self._updates.value)
+
+  def pull(self):
+    """Pulls now."""
+    self._client.update_and_wait()
+
+  def update(self, wait: bool = False) -> bool:
+    """Pulls when it is time; whether new ones arrived.
+
+    Args:
+      wait: whether to wait for them; else they arrive in a later call.
+    """
+    before = self._updates.assigned
+    self._client.update(wait)
+    return self._updates.assigned > before
+
+
+class _Place:
+  """Stands where a `VariableClient` expects a `tf.Variable`."""
+
+  def __init__(self):
+    self.value = None
+    self.assigned = 0  # Times.
+
+  def assign(self, value: np.ndarray):
+    self.value = value
+    self.assigned += 1

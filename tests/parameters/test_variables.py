@@ -1,0 +1,50 @@
+"""All variables at once are each of them."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from ald_acme.parameters import variables
+
+SHAPES = [(2, 3), (), (4,)]
+
+
+@pytest.fixture
+def made():
+  rng = np.random.RandomState(0)
+  return [tf.Variable(rng.standard_normal(s), dtype=tf.float32) for s in SHAPES]
+
+
+def test_read(made):
+  together = variables.Variables(made)
+  assert len(together) == 3
+  for _ in range(2):
+    for array, variable in zip(together.read(), made, strict=True):
+      np.testing.assert_array_equal(array, variable.numpy())
+    made[0].assign_add(tf.ones(SHAPES[0]))  # Not what it was at first.
+
+
+def test_what_was_read_stays(made):
+  together = variables.Variables(made)
+  before = together.read()
+  kept = [array.copy() for array in before]
+  made[2].assign_add(tf.ones(SHAPES[2]))
+  for array, copy in zip(before, kept):
+    np.testing.assert_array_equal(array, copy)
+
+
+def test_assign(made):
+  together = variables.Variables(made)
+  values = [np.full(shape, i, np.float32) for i, shape in enumerate(SHAPES)]
+  together.assign(values)
+  for value, variable in zip(values, made, strict=True):
+    np.testing.assert_array_equal(value, variable.numpy())
+
+
+@pytest.mark.parametrize('shapes', [SHAPES[:2], SHAPES[::-1], []])
+def test_other_shapes_are_refused(made, shapes):
+  before = [v.numpy() for v in made]
+  with pytest.raises(ValueError, match='shapes'):
+    variables.Variables(made).assign([np.zeros(s, np.float32) for s in shapes])
+  for value, variable in zip(before, made):
+    np.testing.assert_array_equal(value, variable.numpy())
