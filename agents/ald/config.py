@@ -57,7 +57,7 @@ class ALDConfig:
   learner_queue_size: int = 1
   distill_table_size: int = 8  # Small is fresh: what to imitate gets old.
   distill_min_size: int = 1
-  dprl: float = 8.0  # Distillation updates per learner update.
+  dprl: float = 4.0  # Distillation updates per learner update.
 
   # Learner's loss.
   loss: str = 'vtrace'  # Or 'vmpo'.

@@ -106,7 +106,7 @@ class GTrXL(core.UnrollableCore):
     seen = []
     for layer, memory in zip(self._layers, memories):
       keys = tf.concat([tf.stop_gradient(memory), x], axis=1)
-      seen.append(keys[:, -memory_size:])
+      seen.append(_last(keys, memory_size, axis=1))
       x = layer(x, keys, bias, positions)
     next_state = GTrXLState(
       memory=tf.stop_gradient(tf.stack(seen, axis=1)),
@@ -157,7 +157,7 @@ class _Layer(snt.Module):
     self._initialize(x.shape[-1])
     length = x.shape[1]
     normed = self._attention_norm(keys)
-    query = self._heads(_apply(self._query, normed[:, -length:]))
+    query = self._heads(_apply(self._query, _last(normed, length, axis=1)))
     key, value = tf.split(_apply(self._key_value, normed), 2, axis=-1)
     by_content = tf.matmul(
       query + self._content_bias, self._heads(key), transpose_b=True
@@ -242,4 +242,13 @@ def _shift(x: tf.Tensor) -> tf.Tensor:
   rows, columns = x.shape[2], x.shape[3]
   x = tf.pad(x, [[0, 0], [0, 0], [0, 0], [1, 0]])
   x = tf.reshape(x, [shape[0], shape[1], columns + 1, rows])
-  return tf.reshape(x[:, :, 1:], shape)
+  return tf.reshape(_last(x, columns, axis=2), shape)
+
+
+def _last(x: tf.Tensor, size: int, axis: int) -> tf.Tensor:
+  """The end of a dimension.
+
+  As a split: on a CPU the gradient of a strided slice takes ten times as long
+  as the concatenation that a split's is.
+  """
+  return tf.split(x, [x.shape[axis] - size, size], axis)[1]
