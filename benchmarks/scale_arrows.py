@@ -139,18 +139,16 @@ def sampling(port: int, table: str, times: int) -> Cost:
 
 
 def pulling(preset: str, port: int, name: str, times: int) -> Cost:
-  """A pull of parameters into a network's variables."""
-  from acme.tf import variable_utils
+  """A pull of parameters."""
   import courier
-  import tensorflow as tf
+
+  from ald_acme.parameters import pulled
 
   network = getattr(scale_work.Parts(preset).networks, name)
-  age = tf.Variable(0, dtype=tf.int64)
-  client = variable_utils.VariableClient(
-    courier.Client(f'localhost:{port}'),
-    {name: network.trainable_variables, 'updates': [age]},
+  parameters = pulled.PulledParameters(
+    courier.Client(f'localhost:{port}'), name, len(network.trainable_variables)
   )
-  return _cost(client.update_and_wait, port, times)
+  return _cost(parameters.pull, port, times)
 
 
 def counting(port: int, times: int) -> Cost:

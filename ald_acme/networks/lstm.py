@@ -74,12 +74,11 @@ def _unroll(inputs, keep, hidden, memory, weights, bias):
   """
   size, kept = inputs.shape[-1], tf.unstack(keep)
   none = tf.zeros_like(bias[: hidden.shape[-1]])  # There are no peepholes.
-  shared = dict(
-    w=weights, wci=none, wcf=none, wco=none, b=bias, use_peephole=False
-  )
+  shared = dict.fromkeys(('wci', 'wcf', 'wco'), none)
+  shared |= {'w': weights, 'b': bias, 'use_peephole': False}
   steps = []
   for x, k in zip(tf.unstack(inputs), kept):
-    read = dict(x=x, h_prev=k * hidden, cs_prev=k * memory)
+    read = {'x': x, 'h_prev': k * hidden, 'cs_prev': k * memory}
     answered = tf.raw_ops.LSTMBlockCell(
       **read, **shared, forget_bias=0.0, cell_clip=-1.0
     )
