@@ -12,6 +12,7 @@ import tensorflow as tf
 from agents.ald import config as ald_config
 from ald_acme import finite
 from ald_acme import optimizers
+from ald_acme import return_scale
 from ald_acme import types
 from ald_acme.losses import distillation
 from ald_acme.parameters import shared as shared_parameters
@@ -22,8 +23,9 @@ class Distiller:
   """One HOGWILD worker on the shared actor parameters.
 
   Each step copies the shared vector, computes a gradient of
-  `alpha_pi E[KL] + alpha_V E[1/2 (V_L - V_A)^2]` there, and adds its update to
-  the shared vector as that is by then. Adam's moments are the worker's own.
+  `alpha_pi E[KL] + alpha_V E[1/2 (V_L - V_A)^2] / scale^2` there, and adds its
+  update to the shared vector as that is by then. The scale is that of the
+  learner's values; it and Adam's moments are the worker's own.
   """
 
   def __init__(
@@ -60,6 +62,7 @@ class Distiller:
       config.distiller_learning_rate,
       config.distiller_gradient_norm,
     )
+    self._scale = return_scale.ReturnScale()
     self._differentiate = tf.function(self._gradient_at, autograph=False)
     self._step = tf.function(self._optimizer.step, autograph=False)
 
@@ -82,6 +85,7 @@ class Distiller:
       value_loss = distillation.value_distillation_loss(
         outputs.value, targets.value, mask
       )
+      value_loss /= tf.square(self._scale.update(targets.value, mask))
       loss = self._config.policy_cost * kl
       loss += self._config.distill_value_cost * value_loss
     gradient = optimizers.flatten(tape.gradient(loss, variables))
@@ -129,11 +133,13 @@ class Distiller:
       pass
 
   def save(self) -> dict[str, Any]:
-    """The worker's optimiser."""
+    """The worker's optimiser, and its scale."""
     with self._lock:
-      return self._optimizer.save()
+      return {**self._optimizer.save(), 'return_scale': self._scale.save()}
 
   def restore(self, state: dict[str, Any]):
     """Takes up what `save` gave."""
     with self._lock:
       self._optimizer.restore(state)
+      if 'return_scale' in state:  # Older checkpoints have none.
+        self._scale.restore(state['return_scale'])

@@ -16,6 +16,7 @@ import tensorflow as tf
 from agents.ald import config as ald_config
 from ald_acme import finite
 from ald_acme import optimizers
+from ald_acme import return_scale
 from ald_acme import types
 from ald_acme.losses import distillation
 from ald_acme.losses import vmpo
@@ -84,6 +85,7 @@ class ALDLearner(acme.Learner):
       self._dual_optimizer = optimizers.FlatAdam(
         len(self._duals), config.dual_learning_rate
       )
+    self._scale = return_scale.ReturnScale()
     self._differentiate = tf.function(self._gradients_on, autograph=False)
     self._step = tf.function(self._apply, autograph=False)
     self._checkpointer = None
@@ -127,7 +129,9 @@ class ALDLearner(acme.Learner):
       log_rhos=tf.stop_gradient(log_rhos),
       mask=mask,
     )
+    scale = self._scale.update(targets.values, mask)
     value_loss = vtrace.value_loss(outputs.value[:-1], targets.values, mask)
+    value_loss /= tf.square(scale)
     regulariser = distillation.policy_regulariser(
       logits, unroll.behaviour_logits, mask
     )
@@ -136,12 +140,13 @@ class ALDLearner(acme.Learner):
       'value_loss': value_loss,
       'kl_to_actor': regulariser,
       'entropy': entropy,
+      'return_scale': scale,
     }
     loss = config.value_cost * value_loss
     loss += config.regulariser_cost * regulariser
     if config.loss == 'vtrace':
       policy_loss = vtrace.policy_gradient_loss(
-        logits, unroll.action, targets.advantages, mask
+        logits, unroll.action, targets.advantages / scale, mask
       )
       loss += policy_loss - config.entropy_cost * entropy
       return loss, {**metrics, 'policy_loss': policy_loss}, []
@@ -152,7 +157,7 @@ class ALDLearner(acme.Learner):
       logits=logits,
       target_logits=target_outputs.logits[:-1],
       action=unroll.action,
-      advantages=targets.errors,
+      advantages=targets.errors / scale,
       mask=mask,
       temperature=temperature,
       alpha=alpha,
@@ -254,6 +259,7 @@ class ALDLearner(acme.Learner):
         'updates': np.int64(self._updates),
         'variables': pack(self._variables),
         'optimizer': self._optimizer.save(),
+        'return_scale': self._scale.save(),
       }
       if self._config.loss == 'vmpo':
         state['target'] = pack(self._target.trainable_variables)
@@ -277,6 +283,8 @@ class ALDLearner(acme.Learner):
       self._updates = int(state['updates'])
       self._assign(self._variables, state['variables'])
       self._optimizer.restore(state['optimizer'])
+      if 'return_scale' in state:  # Older checkpoints have none.
+        self._scale.restore(state['return_scale'])
       if self._config.loss == 'vmpo':
         self._assign(self._target.trainable_variables, state['target'])
         for dual, value in zip(self._duals, state['duals']):
