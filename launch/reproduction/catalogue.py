@@ -101,10 +101,10 @@ FIGURES: dict[str, figures.Figure] = {
       'dprl',
       'More distillation per learner update: frames to solve the 9x9 I-Maze.',
       'i_maze_9',
-      ['ald_dprl_0.5', 'ald_dprl_1', 'ald_dprl_4', 'ald', 'ald_dprl_16'],
+      ['ald_dprl_0.5', 'ald_dprl_1', 'ald', 'ald_dprl_8', 'ald_dprl_16'],
       _dprl,
       panels=2,
-      reading=f'ALD by itself is with DpRL 8. {figures.MEANS}',
+      reading=f'ALD by itself is with DpRL 4. {figures.MEANS}',
     ),
     figures.LearningFigure(
       'hogwild',

@@ -118,7 +118,7 @@ METHODS = {
   'memoryless': Method('no memory', _GREY, 'memoryless', _ALONE),
   'ald_dprl_0.5': Method('ALD, DpRL 0.5', _RED, fields={'dprl': 0.5}),
   'ald_dprl_1': Method('ALD, DpRL 1', _ORANGE, fields={'dprl': 1.0}),
-  'ald_dprl_4': Method('ALD, DpRL 4', _SKY, fields={'dprl': 4.0}),
+  'ald_dprl_8': Method('ALD, DpRL 8', _SKY, fields={'dprl': 8.0}),
   'ald_dprl_16': Method('ALD, DpRL 16', _GREEN, fields={'dprl': 16.0}),
   'ald_distillers_2': Method(
     'ALD, 2 distillers', _ORANGE, fields={'num_distillers': 2}
