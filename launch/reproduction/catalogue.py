@@ -94,7 +94,7 @@ FIGURES: dict[str, figures.Figure] = {
       'Learning the 9x9 I-Maze, against time on this machine (with --workers=1 '
       'to be fair).',
       'i_maze_9',
-      ['ald', 'gtrxl', 'lstm', 'asymmetric'],
+      ['ald', 'gtrxl', 'lstm'],
       _wall_clock,
     ),
     figures.LearningFigure(

@@ -43,6 +43,8 @@ class Method:
   fields: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
+# As the default was when these tasks were run.
+_DPRL_8 = {'dprl': 8.0}
 _WITH_MEMORYLESS = ('ald', 'lstm', 'memoryless')
 TASKS = {
   'i_maze_9': Task(
@@ -67,6 +69,8 @@ TASKS = {
     kwargs='',
     small_kwargs='limit=20',
     max_frames={'ald': 600_000, 'gtrxl': 600_000, 'lstm': 600_000},
+    # Returns are small for long: their values must not outweigh the policy.
+    fields={'value_cost': 0.1, 'distill_value_cost': 0.05},
     solvable=False,
   ),
   'trials': Task(
@@ -74,6 +78,7 @@ TASKS = {
     kwargs='size=5,hidden_rule=True,trial_episodes=5',
     small_kwargs='size=5,limit=9,hidden_rule=True,trial_episodes=2',
     max_frames={'ald': 400_000, 'lstm': 400_000},
+    fields=_DPRL_8,
     solvable=False,
   ),
   'popgym_repeat': Task(
@@ -86,6 +91,7 @@ TASKS = {
       'entropy_cost': 0.0003,
       'discount': 0.9,
       'regulariser_cost': 0.01,
+      **_DPRL_8,
     },
   ),
   'bsuite_memory': Task(
@@ -93,6 +99,7 @@ TASKS = {
     kwargs='memory_length=30',
     small_kwargs='memory_length=5',
     max_frames=dict.fromkeys(_WITH_MEMORYLESS, 200_000),
+    fields=_DPRL_8,
   ),
 }
 # Of a run that shows only that all works.

@@ -109,8 +109,8 @@ def _need_package(figure):
       {
         'ald_dprl_0.5': ('ald', 400_000, {'dprl': 0.5}),
         'ald_dprl_1': ('ald', 400_000, {'dprl': 1.0}),
-        'ald_dprl_4': ('ald', 400_000, {'dprl': 4.0}),
         'ald': ('ald', 400_000, {}),
+        'ald_dprl_8': ('ald', 400_000, {'dprl': 8.0}),
         'ald_dprl_16': ('ald', 400_000, {'dprl': 16.0}),
       },
     ),
