@@ -13,12 +13,14 @@ from launchpad.nodes.python import addressing
 from launch.clusters import addresses
 from launch.clusters import tasks
 
-# Each process would have a pool of threads with every core in it.
-_ONE_THREAD = {
+# As `agents.program.local_resources`: without it each process would have a pool
+# of threads with every core in it.
+_ENVIRONMENT = {
   'TF_NUM_INTRAOP_THREADS': '1',
   'TF_NUM_INTEROP_THREADS': '1',
   'OMP_NUM_THREADS': '1',
   'OPENBLAS_NUM_THREADS': '1',
+  'TF_ENABLE_ONEDNN_OPTS': '1',
 }
 _POLL = 0.5  # Seconds between looks at the processes.
 
@@ -65,7 +67,7 @@ class Host(lp.PyNode):
       )
       processes = [
         subprocess.Popen(
-          tasks.command(functions, number), env={**_ONE_THREAD, **os.environ}
+          tasks.command(functions, number), env={**_ENVIRONMENT, **os.environ}
         )
         for number in range(len(self._nodes))
       ]

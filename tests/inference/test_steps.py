@@ -135,6 +135,26 @@ def test_a_conversion_prints_nothing(capfd):
   assert capfd.readouterr().out == ''
 
 
+class Blind(snt.Module):
+  """A torso that reads nothing but the observation."""
+
+  def __init__(self):
+    super().__init__()
+    self._linear = snt.Linear(8)
+
+  def __call__(self, inputs):
+    return self._linear(inputs.observation)
+
+
+@pytest.mark.parametrize('runtime', RUNTIMES)
+def test_inputs_that_nobody_reads(runtime):
+  network = policy_value.PolicyValueNetwork(
+    Blind(), feedforward.Feedforward(8), A
+  )
+  policy_value.create_variables(network, FLAT)
+  _assert_as_network(RUNTIMES[runtime](network, FLAT, E), network, FLAT)
+
+
 class Hidden(core.UnrollableCore):
   """A core whose variable is where no module has it as an attribute."""
 

@@ -49,19 +49,18 @@ class Toy(dm_env.Environment):
 
 
 class Fake:
-  """A writer and a variable client that do nothing but keep what they get."""
+  """A writer that keeps what it gets, and parameters that stay."""
 
-  def __init__(self):
+  def __init__(self, network):
     self.items = {}
+    self.arrays = [v.numpy() for v in network.trainable_variables]
+    self.age = 0
 
   def write(self, step, select):
     self.items.update({name: part(step) for name, part in select.items()})
     return True
 
-  def update(self, wait=False):
-    pass
-
-  def update_and_wait(self):
+  def pull(self):
     pass
 
 
@@ -85,13 +84,13 @@ def test_specs_are_of_real_items(environment):
     tables.DISTILL: items.distill_spec(unroll_spec),
   }
 
-  fake, age = Fake(), tf.Variable(0, dtype=tf.int64)
+  fake = Fake(networks.learner)
   adder = unroll_adder.UnrollAdder(fake, T)
   actor = acting.RecurrentActor(networks.actor, seed=0, adder=adder)
   acting.UnrollLoop(environment, actor, adder, T).step()
   unroll = tree.map_structure(tf.constant, fake.items[tables.QUEUE])
   learner_runner.LearnerRunner(
-    networks.learner, iter([[unroll]]), fake, fake, age
+    networks.learner, iter([[unroll]]), fake, fake
   ).step()
   assert fake.items.keys() == expected.keys()
   for table, spec in expected.items():
