@@ -68,7 +68,7 @@ TASKS = {
     environment='meta_fetch',
     kwargs='',
     small_kwargs='limit=20',
-    max_frames={'ald': 600_000, 'gtrxl': 600_000, 'lstm': 600_000},
+    max_frames={'ald': 400_000, 'gtrxl': 400_000, 'lstm': 400_000},
     # Returns are small for long: their values must not outweigh the policy.
     fields={'value_cost': 0.1, 'distill_value_cost': 0.05},
     solvable=False,
