@@ -7,6 +7,8 @@ import dataclasses
 import os
 import sys
 
+from agents import catalogue
+from agents.ald import config as ald_config
 from launch.reproduction import experiments
 from launch.reproduction import jobs
 from launch.reproduction import plots
@@ -82,6 +84,12 @@ class LearningFigure(Figure):
     """The runs of a method, by seed."""
     task, method = experiments.TASKS[self.task], experiments.METHODS[name]
     kwargs, fields = task.kwargs, {**task.fields, **method.fields}
+    if method.agent != catalogue.ALD:  # Who does not distil refuses these.
+      fields = {
+        name: value
+        for name, value in fields.items()
+        if name not in ald_config.DISTILLATION_FIELDS
+      }
     fields['max_frames'] = task.max_frames[method.agent]
     if order.small:
       kwargs = task.small_kwargs

@@ -91,15 +91,27 @@ def _need_package(figure):
     (
       'meta_fetch',
       {
-        'ald': ('ald', 600_000, {}),
-        'gtrxl': ('gtrxl', 600_000, {'evaluation_period': 3.0}),
-        'lstm': ('lstm', 600_000, {}),
+        'ald': (
+          'ald',
+          400_000,
+          {'value_cost': 0.1, 'distill_value_cost': 0.05},
+        ),
+        'gtrxl': (
+          'gtrxl',
+          400_000,
+          {'value_cost': 0.1, 'evaluation_period': 3.0},
+        ),
+        'lstm': ('lstm', 400_000, {'value_cost': 0.1}),
       },
     ),
     (
       'popgym_repeat',
       {
-        'ald': ('ald', 500_000, {**ANSWERS, 'regulariser_cost': 0.01}),
+        'ald': (
+          'ald',
+          500_000,
+          {**ANSWERS, 'regulariser_cost': 0.01, 'dprl': 8.0},
+        ),
         'lstm': ('lstm', 500_000, ANSWERS),
         'memoryless': ('memoryless', 500_000, ANSWERS),
       },
