@@ -282,18 +282,24 @@ def local_resources(
   resources = {}
   for label in program.groups:
     learns = label in ('learner', 'learner_runner')
-    threads = str(half if learns else 1)
     environment = {
-      'TF_NUM_INTRAOP_THREADS': threads,
-      'TF_NUM_INTEROP_THREADS': '1',
-      'OMP_NUM_THREADS': '1',
-      'OPENBLAS_NUM_THREADS': '1',
+      **threads(half if learns else 1),
       'TF_CPP_MIN_LOG_LEVEL': '2',
-      # Off by default in TensorFlow 2.8; products are quicker with it.
-      'TF_ENABLE_ONEDNN_OPTS': '1',
       'TF_FORCE_GPU_ALLOW_GROWTH': 'true',
     }
     if not learns:
       environment['CUDA_VISIBLE_DEVICES'] = '-1'
     resources[label] = local_multi_processing.PythonProcess(env=environment)
   return resources
+
+
+def threads(number: int) -> dict[str, str]:
+  """Environment variables of a node in which TensorFlow has so many threads."""
+  return {
+    'TF_NUM_INTRAOP_THREADS': str(number),
+    'TF_NUM_INTEROP_THREADS': '1',
+    'OMP_NUM_THREADS': '1',
+    'OPENBLAS_NUM_THREADS': '1',
+    # Off by default in TensorFlow 2.8; products are quicker with it.
+    'TF_ENABLE_ONEDNN_OPTS': '1',
+  }

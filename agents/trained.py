@@ -15,7 +15,7 @@ from ald_acme import checkpoints
 from ald_acme import run_folder
 from ald_acme.environments import base
 from ald_acme.environments import registry
-from ald_acme.parameters import vectors
+from ald_acme.parameters import variables as parameters
 
 if typing.TYPE_CHECKING:
   import acme
@@ -194,7 +194,4 @@ def _assign(network, state: dict[str, Any], part: str):
     vector = state[part]['variables']
   except (KeyError, IndexError) as error:
     raise ValueError(f'it has no {part}/variables.') from error
-  variables = network.trainable_variables
-  layout = vectors.Layout([variable.shape for variable in variables])
-  for variable, value in zip(variables, layout.unpack(vector)):
-    variable.assign(value)
+  parameters.Variables(network.trainable_variables).assign_flat(vector)

@@ -22,7 +22,6 @@ from ald_acme.losses import distillation
 from ald_acme.losses import vmpo
 from ald_acme.losses import vtrace
 from ald_acme.parameters import variables as parameters
-from ald_acme.parameters import vectors
 from ald_acme.replay import items as replay_items
 
 
@@ -67,17 +66,20 @@ class ALDLearner(acme.Learner):
 
     variables = list(network.trainable_variables)
     self._variables = variables
-    self._served = {'learner': parameters.Variables(variables)}
+    self._all = parameters.Variables(variables)
+    self._served = {'learner': self._all}
     if acting_variables:
       self._served['actor'] = parameters.Variables(list(acting_variables))
-    self._layout = vectors.Layout([v.shape for v in variables])
     self._optimizer = optimizers.FlatAdam(
-      self._layout.size,
+      self._all.size,
       config.learner_learning_rate,
       config.learner_gradient_norm,
     )
     if config.loss == 'vmpo':
       self._target = copy.deepcopy(network)
+      self._all_of_target = parameters.Variables(
+        list(self._target.trainable_variables)
+      )
       self._duals = [
         tf.Variable(_inverse_softplus(initial))
         for initial in (config.initial_temperature, config.initial_alpha)
@@ -195,7 +197,7 @@ class ALDLearner(acme.Learner):
       self._updates += 1
       if self._config.loss == 'vmpo':
         if self._updates % self._config.target_update_period == 0:
-          self._copy_to_target()
+          self._all_of_target.assign_flat(self._all.read_flat())
     counts = self._counter.increment(learner_updates=1)
     if self._checkpointer:
       self._checkpointer.save()
@@ -211,12 +213,6 @@ class ALDLearner(acme.Learner):
           **metrics,
         }
       )
-
-  def _copy_to_target(self):
-    for target, variable in zip(
-      self._target.trainable_variables, self._variables
-    ):
-      target.assign(variable)
 
   def run(self, num_steps: int | None = None):
     """Learns until the data ends, or for a number of updates."""
@@ -251,18 +247,17 @@ class ALDLearner(acme.Learner):
       FloatingPointError: after an update that was not finite: its parameters
         may be why, and the last checkpoint is to be a good one.
     """
-    pack = self._layout.pack
     with self._lock:
       if self._broken:
         raise FloatingPointError('The last update was not finite.')
       state = {
         'updates': np.int64(self._updates),
-        'variables': pack(self._variables),
+        'variables': self._all.read_flat(),
         'optimizer': self._optimizer.save(),
         'return_scale': self._scale.save(),
       }
       if self._config.loss == 'vmpo':
-        state['target'] = pack(self._target.trainable_variables)
+        state['target'] = self._all_of_target.read_flat()
         state['duals'] = np.array([d.numpy() for d in self._duals])
         state['dual_optimizer'] = self._dual_optimizer.save()
     return state
@@ -281,19 +276,15 @@ class ALDLearner(acme.Learner):
     with self._lock:
       self._broken = False
       self._updates = int(state['updates'])
-      self._assign(self._variables, state['variables'])
+      self._all.assign_flat(state['variables'])
       self._optimizer.restore(state['optimizer'])
       if 'return_scale' in state:  # Older checkpoints have none.
         self._scale.restore(state['return_scale'])
       if self._config.loss == 'vmpo':
-        self._assign(self._target.trainable_variables, state['target'])
+        self._all_of_target.assign_flat(state['target'])
         for dual, value in zip(self._duals, state['duals']):
           dual.assign(value)
         self._dual_optimizer.restore(state['dual_optimizer'])
-
-  def _assign(self, variables: Sequence[tf.Variable], vector: np.ndarray):
-    for variable, value in zip(variables, self._layout.unpack(vector)):
-      variable.assign(value)
 
 
 def _add(difference: tf.Tensor, variables: Sequence[tf.Variable]):

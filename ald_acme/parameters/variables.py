@@ -30,12 +30,18 @@ class Variables:
     )
     self._assign = tf.function(assign, autograph=False)
 
-  def __len__(self) -> int:
-    return len(self._layout.shapes)
+  @property
+  def size(self) -> int:
+    """P, the number of parameters."""
+    return self._layout.size
 
   def read(self) -> list[np.ndarray]:
     """Their values, in order."""
-    return self._layout.unpack(self._read().numpy())
+    return self._layout.unpack(self.read_flat())
+
+  def read_flat(self) -> np.ndarray:
+    """Their values as one vector, float32 `[P]`."""
+    return self._read().numpy()
 
   def assign(self, values: Sequence[np.ndarray]):
     """Replaces their values.
@@ -43,4 +49,13 @@ class Variables:
     Raises:
       ValueError: if the shapes differ.
     """
-    self._assign(tf.constant(self._layout.pack(values)))
+    self.assign_flat(self._layout.pack(values))
+
+  def assign_flat(self, vector: np.ndarray):
+    """Replaces their values by what `read_flat` gave.
+
+    Raises:
+      ValueError: if the vector has another size.
+    """
+    self._layout.check(vector)
+    self._assign(tf.constant(vector, tf.float32))

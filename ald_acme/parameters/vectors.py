@@ -37,13 +37,17 @@ class Layout:
     Raises:
       ValueError: if the vector has another size.
     """
-    if np.shape(vector) != (self.size,):
-      raise ValueError(
-        f'{self.size} parameters are needed, but received an array of shape '
-        f'{np.shape(vector)}: it belongs to networks of other sizes.'
-      )
+    self.check(vector)
     ends = np.cumsum(self.sizes)[:-1]
     return [
       part.reshape(shape)
       for part, shape in zip(np.split(vector, ends), self.shapes)
     ]
+
+  def check(self, vector: np.ndarray):
+    """Raises ValueError if the vector has another size."""
+    if np.shape(vector) != (self.size,):
+      raise ValueError(
+        f'{self.size} parameters are needed, but received an array of shape '
+        f'{np.shape(vector)}: it belongs to networks of other sizes.'
+      )

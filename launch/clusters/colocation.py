@@ -10,18 +10,10 @@ import launchpad as lp
 from launchpad.launch import serialization
 from launchpad.nodes.python import addressing
 
+from agents import program as agents_program
 from launch.clusters import addresses
 from launch.clusters import tasks
 
-# As `agents.program.local_resources`: without it each process would have a pool
-# of threads with every core in it.
-_ENVIRONMENT = {
-  'TF_NUM_INTRAOP_THREADS': '1',
-  'TF_NUM_INTEROP_THREADS': '1',
-  'OMP_NUM_THREADS': '1',
-  'OPENBLAS_NUM_THREADS': '1',
-  'TF_ENABLE_ONEDNN_OPTS': '1',
-}
 _POLL = 0.5  # Seconds between looks at the processes.
 
 
@@ -60,15 +52,15 @@ class Host(lp.PyNode):
     Raises:
       RuntimeError: if a process has ended.
     """
+    # Each process would have a thread for every core without it.
+    environment = {**agents_program.threads(1), **os.environ}
     with tempfile.TemporaryDirectory() as folder:
       functions = os.path.join(folder, 'functions.pkl')
       serialization.serialize_functions(
         functions, 'nodes of one host', [node.function for node in self._nodes]
       )
       processes = [
-        subprocess.Popen(
-          tasks.command(functions, number), env={**_ENVIRONMENT, **os.environ}
-        )
+        subprocess.Popen(tasks.command(functions, number), env=environment)
         for number in range(len(self._nodes))
       ]
       try:

@@ -17,7 +17,7 @@ def made():
 
 def test_read(made):
   together = variables.Variables(made)
-  assert len(together) == 3
+  assert together.size == 11
   for _ in range(2):
     for array, variable in zip(together.read(), made, strict=True):
       np.testing.assert_array_equal(array, variable.numpy())
@@ -48,3 +48,21 @@ def test_other_shapes_are_refused(made, shapes):
     variables.Variables(made).assign([np.zeros(s, np.float32) for s in shapes])
   for value, variable in zip(before, made):
     np.testing.assert_array_equal(value, variable.numpy())
+
+
+def test_flat_is_in_order(made):
+  together = variables.Variables(made)
+  flat = np.concatenate([v.numpy().ravel() for v in made])
+  np.testing.assert_array_equal(together.read_flat(), flat)
+  together.assign_flat(flat[::-1])
+  np.testing.assert_array_equal(together.read_flat(), flat[::-1])
+  np.testing.assert_array_equal(made[2].numpy(), flat[3::-1])
+
+
+@pytest.mark.parametrize('shape', [(10,), (12,), (11, 1), ()])
+def test_another_size_is_refused(made, shape):
+  together = variables.Variables(made)
+  before = together.read_flat()
+  with pytest.raises(ValueError, match='11 parameters'):
+    together.assign_flat(np.zeros(shape, np.float32))
+  np.testing.assert_array_equal(together.read_flat(), before)
