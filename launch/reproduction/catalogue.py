@@ -6,6 +6,8 @@ from launch.reproduction import figures
 from launch.reproduction import plots
 from launch.reproduction import tables
 
+# Of Meta-Fetch, as `python -m ald_acme.environments.experts` prints it.
+_PERFECT = 46.9
 _WITHOUT = (
   'Chance is what is learned without a memory, from the present observation '
   f'and the action and reward before it. {figures.MEANS}'
@@ -14,6 +16,11 @@ _WITHOUT = (
 
 def _curves(axes, groups, solvable):
   plots.against_frames(axes[0], groups, solvable)
+
+
+def _meta_fetch(axes, groups, solvable):
+  _curves(axes, groups, solvable)
+  plots.reference(axes[0], _PERFECT, f'perfect memory {_PERFECT}')
 
 
 def _wall_clock(axes, groups, solvable):
@@ -68,10 +75,10 @@ FIGURES: dict[str, figures.Figure] = {
     ),
     figures.LearningFigure(
       'meta_fetch',
-      'Learning Meta-Fetch.',
+      'Learning Meta-Fetch, by trial and error within each episode.',
       'meta_fetch',
-      ['ald', 'gtrxl', 'lstm'],
-      _curves,
+      ['ald', 'gtrxl', 'lstm', 'memoryless'],
+      _meta_fetch,
     ),
     figures.LearningFigure(
       'popgym_repeat',

@@ -68,9 +68,10 @@ TASKS = {
     environment='meta_fetch',
     kwargs='',
     small_kwargs='limit=20',
-    max_frames={'ald': 400_000, 'gtrxl': 400_000, 'lstm': 400_000},
-    # Returns are small for long: their values must not outweigh the policy.
-    fields={'value_cost': 0.1, 'distill_value_cost': 0.05},
+    max_frames=dict.fromkeys(('gtrxl', *_WITH_MEMORYLESS), 1_500_000),
+    # What an act brings shows within a few steps: short looks ahead learn
+    # sooner than long ones, and many small updates sooner than few large ones.
+    fields={'discount': 0.9, 'unroll_length': 20},
     solvable=False,
   ),
   'trials': Task(

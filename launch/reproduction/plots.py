@@ -112,21 +112,26 @@ def each_seed(panels, groups: Groups, solvable: bool):
   for axes, group in zip(panels, groups):
     for result in group.results:
       axes.plot(result.frames, result.returns, color=group.colour, linewidth=1)
-    axes.axhline(LOCAL_OPTIMUM, color='0.3', linestyle='--', linewidth=1)
-    axes.annotate(
-      'local optimum 0.5',
-      (1.0, LOCAL_OPTIMUM),
-      xycoords=('axes fraction', 'data'),
-      horizontalalignment='right',
-      verticalalignment='bottom',
-      fontsize=8,
-      color='0.3',
-      bbox={'color': 'white', 'alpha': 0.8, 'pad': 1},
-    )
+    reference(axes, LOCAL_OPTIMUM, 'local optimum 0.5')
     axes.set_title(f'{group.title}: {tables.seeds(group)} seeds')
     axes.set_xlim(0, group.max_frames)
     _over_frames(axes)
     _finish_returns(axes, solvable)
+
+
+def reference(axes, value: float, label: str):
+  """A dashed line across, for what a return means."""
+  axes.axhline(value, color='0.3', linestyle='--', linewidth=1)
+  axes.annotate(
+    label,
+    (1.0, value),
+    xycoords=('axes fraction', 'data'),
+    horizontalalignment='right',
+    verticalalignment='bottom',
+    fontsize=8,
+    color='0.3',
+    bbox={'color': 'white', 'alpha': 0.8, 'pad': 1},
+  )
 
 
 def frames_to_solved(axes, groups: Groups, field: str, label: str):

@@ -28,6 +28,7 @@ SUITES = ('bsuite', 'popgym')  # Figures begin with their names.
 names = pytest.mark.parametrize('figure', LEARNING, ids=lambda f: f.name)
 
 
+FETCH = {'discount': 0.9, 'unroll_length': 20}
 ANSWERS = {'entropy_cost': 0.0003, 'discount': 0.9}
 
 
@@ -91,17 +92,10 @@ def _need_package(figure):
     (
       'meta_fetch',
       {
-        'ald': (
-          'ald',
-          400_000,
-          {'value_cost': 0.1, 'distill_value_cost': 0.05},
-        ),
-        'gtrxl': (
-          'gtrxl',
-          400_000,
-          {'value_cost': 0.1, 'evaluation_period': 3.0},
-        ),
-        'lstm': ('lstm', 400_000, {'value_cost': 0.1}),
+        'ald': ('ald', 1_500_000, FETCH),
+        'gtrxl': ('gtrxl', 1_500_000, {**FETCH, 'evaluation_period': 3.0}),
+        'lstm': ('lstm', 1_500_000, FETCH),
+        'memoryless': ('memoryless', 1_500_000, FETCH),
       },
     ),
     (

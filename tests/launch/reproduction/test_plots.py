@@ -118,6 +118,14 @@ def test_each_seed():
   pyplot.close(figure)
 
 
+def test_reference(axes):
+  axes.plot([0, 100], [1.0, 2.0])
+  plots.reference(axes, 5.0, 'perfect memory 5')
+  assert list(axes.lines[1].get_ydata()) == [5.0, 5.0]
+  assert axes.get_ylim()[1] >= 5.0
+  assert [text.get_text() for text in axes.texts] == ['perfect memory 5']
+
+
 def test_adaptation(axes):
   group = _group(
     _result(0, [0, 50], [2.0, 3.0], first=[0.2, 0.4], last=[0.2, 1.0]),
