@@ -58,19 +58,22 @@ def _in_tensorflow(network, inputs, batch_size: int):
 def measure(batch_size: int):
   """Prints a row for each network."""
   import acme
+  import numpy as np
+  import tree
 
   from agents.ald import networks as ald_networks
-  from ald_acme import policies
   from ald_acme.environments import i_maze
   from ald_acme.inference import lite
+  from ald_acme.inference import specs
   from ald_acme.inference import xla
 
-  maze = i_maze.BatchedIMaze(batch_size)
-  spec = acme.make_environment_spec(maze)
+  spec = acme.make_environment_spec(i_maze.BatchedIMaze(batch_size))
+  inputs = tree.map_structure(
+    lambda s: np.zeros(s.shape, s.dtype.as_numpy_dtype),
+    specs.inputs(spec.observations, batch_size),
+  )
   made = ald_networks.make_default_networks(spec)
   for name, network in (('LSTM', made.actor), ('GTrXL', made.learner)):
-    policy = policies.BatchedPolicy(network, spec, batch_size, seed=0)
-    inputs = policy.inputs(maze.reset())
     row = [_microseconds(_in_tensorflow(network, inputs, batch_size))]
     for runtime in (xla.XLAStep, lite.LiteStep):
       step = runtime(network, spec.observations, batch_size)
