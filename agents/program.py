@@ -13,6 +13,7 @@ from acme.utils import loggers
 import launchpad as lp
 from launchpad.nodes.python import local_multi_processing
 
+from agents import cuda
 from agents import lifecycle
 from agents.ald import builder as ald_builder
 from ald_acme import checkpoints
@@ -78,6 +79,7 @@ class DistributedAgent:
     )
 
   def _learner(self, replay, counter, watcher):
+    cuda.load()
     life = lifecycle.Lifecycle()
     learner = self.builder.make_learner(
       self._networks(),
@@ -92,6 +94,7 @@ class DistributedAgent:
     return lifecycle.Service(learner, methods, lambda: life.guard(learner.run))
 
   def _learner_runner(self, replay, learner, counter, watcher):
+    cuda.load()
     life = lifecycle.Lifecycle()
     runner = self.builder.make_learner_runner(
       self._networks(),

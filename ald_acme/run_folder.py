@@ -120,10 +120,15 @@ class RunFolder:
       ) from error
     try:
       fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
+    except BlockingIOError as error:
       raise ValueError(
         f'workdir {self.path!r} is in use by a run that has not ended; wait '
         'for it, or choose another with --workdir.'
+      ) from error
+    except OSError as error:
+      raise ValueError(
+        f'workdir {self.path!r} cannot be locked ({error.strerror}): its file '
+        'system has no locks; choose another with --workdir.'
       ) from error
     return lock
 

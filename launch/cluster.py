@@ -58,32 +58,34 @@ def main():
 
 def _slurm(launched: float, console: rich_console.Console):
   slurm.check(submits=not _DRY_RUN.value)
-  opts, folder, lock, checkpoint = training.prepare()
-  with lock:  # The job takes it as it begins.
-    program, _ = programs.make(opts, folder, checkpoint, launched)
+  run = training.prepare()
+  with run.lock:  # The job takes it as it begins.
+    program, _ = programs.make(
+      run.options, run.folder, run.checkpoint, launched
+    )
     # The job writes them anew when it begins; what cannot be written is said
     # now.
-    tasks = slurm.write_nodes(program, folder)
+    tasks = slurm.write_nodes(program, run.folder)
     parts = slurm.components(tasks)
-    script = slurm.write_script(folder, opts.agent, parts)
+    script = slurm.write_script(run.folder, run.options.agent, parts)
   table = rich_table.Table('task', 'node', 'CPUs', 'ports', box=box.SIMPLE)
   cpus = slurm.cpus()
   for number, task in enumerate(tasks):
-    ports = ' '.join(map(str, task.ports))
-    table.add_row(str(number), task.name, str(cpus[task.pool]), ports)
+    row = (number, task.name, cpus[task.pool], len(task.ports))
+    table.add_row(*map(str, row))
   console.print(table)
   if _DRY_RUN.value:
     console.print(f'Nothing was submitted; to submit it: sbatch {script}')
     return
   try:
     job = slurm_commands.submit(script)
-  except ValueError:
-    if not opts.resume:  # The same command may be given again.
-      slurm.remove(folder)
-      training.discard(folder, lock)
+  except ValueError:  # The same command may be given again.
+    if not run.options.resume:
+      slurm.remove(run.folder)
+    run.take_back()
     raise
   console.print(f'Submitted job {job}; scancel {job} stops it.')
-  console.print(f'run: {folder.path}')
+  console.print(f'run: {run.folder.path}')
   console.print(f'script: {script}')
 
 
@@ -94,23 +96,34 @@ def _vertex(launched: float, console: rich_console.Console):
       'bucket; leave it out, or choose --platform=slurm.'
     )
   vertex.check(submits=not _DRY_RUN.value)
-  opts, folder, lock, _ = training.prepare()
-  with lock:
-    inside = vertex.folder_inside(folder)
-    program, _ = programs.make(opts, inside, None, launched)
-    pools = vertex.pools(program)
-    path = vertex.write(program, pools, folder)
+  run = training.prepare()
+  inside = vertex.folder_inside(run.folder)
+  try:
+    with run.lock:
+      program, _ = programs.make(run.options, inside, None, launched)
+      vertex.revive(program)
+      pools = vertex.pools(program)
+      path = vertex.write(program, pools, run.folder)
+    _print_pools(pools, console)
+    console.print(f'job and containers: {path}')
+    console.print(f"the run's folder there: {inside.path}")
+    if _DRY_RUN.value:
+      console.print('Nothing was submitted.')
+    else:
+      vertex.launch(program, pools, path)
+  except ValueError:  # The same command may be given again.
+    vertex.remove(run.folder)
+    run.take_back()
+    raise
+
+
+def _print_pools(pools, console: rich_console.Console):
   table = rich_table.Table(
     'pool', 'nodes', 'replicas', 'machine', 'accelerator', box=box.SIMPLE
   )
   for pool in pools:
     table.add_row(*pool.row())
   console.print(table)
-  console.print(f'job and container: {path}')
-  if _DRY_RUN.value:
-    console.print('Nothing was submitted.')
-  else:
-    vertex.launch(program, pools, path)
 
 
 if __name__ == '__main__':

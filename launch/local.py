@@ -37,8 +37,9 @@ def main():
     print(registry.describe())
     return
   console = rich_console.Console(highlight=False, markup=False, soft_wrap=True)
-  opts, folder, lock, checkpoint = training.prepare()
-  with lock:
+  run = training.prepare()
+  opts, folder = run.options, run.folder
+  with run.lock:
     console.print(
       f'Training {opts.agent} on {opts.environment}'
       f'({opts.environment_kwargs}), seed {opts.config.seed}, in {folder.path}'
@@ -52,7 +53,7 @@ def main():
       from agents import program as agents_program
 
       program, watcher = training.make_program(
-        opts, folder, checkpoint, launched
+        opts, folder, run.checkpoint, launched
       )
       resources = agents_program.local_resources(program)
       return supervision.Supervisor(program, resources, watcher, logs)

@@ -71,14 +71,37 @@ class Supervisor(typing.Protocol):
     """Ends all nodes that are left, and waits for them."""
 
 
-def prepare() -> tuple[
-  options.Options, run_folder.RunFolder, TextIO, str | None
-]:
-  """Checks everything that can be checked before a process starts.
+class Prepared(typing.NamedTuple):
+  """A run that may begin.
 
-  Returns:
-    The options, the run's folder and its lock, and the path of the checkpoint
-    to go on from, None to begin.
+  Attributes:
+    options: of the run.
+    folder: of the run.
+    lock: of the folder.
+    checkpoint: path of what to go on from, None to begin.
+    saved: what config.json said before, None for a new run.
+  """
+
+  options: options.Options
+  folder: run_folder.RunFolder
+  lock: TextIO
+  checkpoint: str | None
+  saved: dict[str, typing.Any] | None
+
+  def take_back(self):
+    """Leaves the folder as it was: the run does not begin."""
+    if self.saved is not None:
+      files.write_json(self.folder.config, self.saved)
+      return
+    for path in (self.folder.config, self.lock.name):
+      os.remove(path)
+    for path in (self.folder.logs, self.folder.path):
+      with contextlib.suppress(OSError):  # It holds what others have made.
+        os.rmdir(path)
+
+
+def prepare() -> Prepared:
+  """Checks everything that can be checked before a process starts.
 
   Raises:
     UsageError: if the command line cannot be carried out.
@@ -106,16 +129,7 @@ def prepare() -> tuple[
     folder = run_folder.RunFolder(os.path.abspath(workdir))
     lock = folder.create()
   files.write_json(folder.config, _description(opts, saved))
-  return opts, folder, lock, checkpoint
-
-
-def discard(folder: run_folder.RunFolder, lock: TextIO):
-  """Removes what `prepare` made for a new run that does not begin."""
-  for path in (folder.config, lock.name):
-    os.remove(path)
-  for path in (folder.logs, folder.path):
-    with contextlib.suppress(OSError):  # It holds what others have made.
-      os.rmdir(path)
+  return Prepared(opts, folder, lock, checkpoint, saved)
 
 
 def newest_checkpoint(

@@ -7,6 +7,8 @@ import zipfile
 
 import pytest
 
+from agents import cuda
+
 ROOT = os.path.dirname(os.path.dirname(__file__))
 
 needs_uv = pytest.mark.skipif(not shutil.which('uv'), reason='uv is not here')
@@ -48,3 +50,9 @@ def test_wheel_holds_the_packages(tmp_path):
   assert tops == {'ald_acme', 'agents', 'launch'}
   for path in ('launch/local.py', 'agents/ald/builder.py'):
     assert path in names
+  (metadata,) = (name for name in names if name.endswith('/METADATA'))
+  lines = zipfile.ZipFile(wheel).read(metadata).decode().splitlines()
+  found = [line for line in lines if line.endswith("extra == 'cuda'")]
+  assert found == [
+    f"Requires-Dist: {wheel}; extra == 'cuda'" for wheel in cuda.WHEELS
+  ]

@@ -1,5 +1,7 @@
 """The folder of a run is its own, and can be written."""
 
+import errno
+import fcntl
 import os
 import time
 
@@ -46,6 +48,15 @@ def test_reopen(folder):
   files.write_json(folder.config, CONFIG)
   for _ in range(2):
     folder.reopen().close()
+
+
+def test_a_file_system_without_locks(folder, monkeypatch):
+  def refuse(*_):
+    raise OSError(errno.ENOLCK, 'No locks available')
+
+  monkeypatch.setattr(fcntl, 'flock', refuse)
+  with pytest.raises(ValueError, match=r'cannot be locked \(No locks'):
+    folder.create()
 
 
 @pytest.mark.parametrize('again', ['create', 'reopen'])

@@ -1,8 +1,10 @@
-"""Nodes that must share a host become one node of several processes."""
+"""Nodes that run in processes of their own, within one node of a program."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+import contextlib
 import os
 import subprocess
+import sys
 import tempfile
 import time
 
@@ -11,7 +13,9 @@ from launchpad.launch import serialization
 from launchpad.nodes.python import addressing
 
 from agents import program as agents_program
+from agents import supervision
 from launch.clusters import addresses
+from launch.clusters import restarts
 from launch.clusters import tasks
 
 _POLL = 0.5  # Seconds between looks at the processes.
@@ -24,15 +28,15 @@ class Host(lp.PyNode):
   its processes even when one has failed.
   """
 
-  def __init__(self, nodes: Sequence[lp.PyNode]):
+  def __init__(self, nodes: Mapping[str, lp.PyNode]):
     """Takes nodes that are in no program any more.
 
     Args:
-      nodes: to run; handles of them stay good.
+      nodes: to run, by name; handles of them stay good.
     """
     super().__init__(self.run)
-    self._nodes = list(nodes)
-    for node in self._nodes:
+    self._nodes = dict(nodes)
+    for node in self._nodes.values():
       self.addresses.extend(node.addresses)
 
   @property
@@ -50,28 +54,82 @@ class Host(lp.PyNode):
     """Runs until the first process ends, which is an error.
 
     Raises:
-      RuntimeError: if a process has ended.
+      SystemExit: with 1, when a process has ended. What it has printed says
+        why; a line after that says which it was.
     """
+    with self._starting() as start:
+      processes = {name: start(name) for name in self._nodes}
+      while not (codes := _ended(processes)):
+        time.sleep(_POLL)
+    for name, code in codes.items():
+      print(f'{name} has ended: {supervision.in_words(code)}', flush=True)
+    sys.exit(1)
+
+  @contextlib.contextmanager
+  def _starting(self):
+    """Yields what starts the process of a node; in the end all are killed."""
     # Each process would have a thread for every core without it.
     environment = {**agents_program.threads(1), **os.environ}
+    numbers = {name: number for number, name in enumerate(self._nodes)}
+    started: list[subprocess.Popen] = []
     with tempfile.TemporaryDirectory() as folder:
       functions = os.path.join(folder, 'functions.pkl')
       serialization.serialize_functions(
-        functions, 'nodes of one host', [node.function for node in self._nodes]
+        functions,
+        'nodes of one host',
+        [node.function for node in self._nodes.values()],
       )
-      processes = [
-        subprocess.Popen(tasks.command(functions, number), env=environment)
-        for number in range(len(self._nodes))
-      ]
+
+      def start(name: str) -> subprocess.Popen:
+        command = tasks.command(functions, numbers[name])
+        started.append(subprocess.Popen(command, env=environment))
+        return started[-1]
+
       try:
-        while not any(process.poll() is not None for process in processes):
-          time.sleep(_POLL)
+        yield start
       finally:
-        codes = [process.poll() for process in processes]
-        for process in processes:
+        for process in started:
           process.kill()
           process.wait()
-    raise RuntimeError(f'A process has ended; exit codes: {codes}.')
+
+
+class Revived(Host):
+  """Runs a node in a process that begins again when it has ended."""
+
+  def run(self):
+    """Runs until the process has ended too often.
+
+    Raises:
+      SystemExit: with 1, then.
+    """
+    (name,) = self._nodes
+    again = restarts.Restarts()
+    with self._starting() as start:
+      pause = 0.0
+      while pause is not None:
+        time.sleep(pause)
+        began = time.monotonic()
+        code = start(name).wait()
+        pause = again.after(time.monotonic() - began)
+        follows = 'again and again' if pause is None else f'next in {pause:g} s'
+        ended = supervision.in_words(code)
+        print(f'{name} has ended: {ended}; {follows}', flush=True)
+    sys.exit(1)
+
+
+def _ended(processes: Mapping[str, subprocess.Popen]) -> dict[str, int]:
+  """The exit codes of those that have ended."""
+  codes = {name: process.poll() for name, process in processes.items()}
+  return {name: code for name, code in codes.items() if code is not None}
+
+
+def _take(program: lp.Program, labels: Sequence[str]) -> dict[str, lp.PyNode]:
+  """Takes groups out of a program; their nodes by name."""
+  return {
+    f'{label}_{number}': node
+    for label in labels
+    for number, node in enumerate(program.groups.pop(label, ()))
+  }
 
 
 def colocate(program: lp.Program, labels: Sequence[str], label: str):
@@ -82,6 +140,18 @@ def colocate(program: lp.Program, labels: Sequence[str], label: str):
     labels: of the groups.
     label: of the group that takes their place.
   """
-  nodes = [node for name in labels for node in program.groups.pop(name, ())]
+  nodes = _take(program, labels)
   if nodes:
     program.add_node(Host(nodes), label)
+
+
+def revive(program: lp.Program, label: str):
+  """Has the nodes of a group begin again when they have ended.
+
+  Args:
+    program: to change.
+    label: of the group.
+  """
+  for name, node in _take(program, [label]).items():
+    with program.group(label):
+      program.add_node(Revived({name: node}))

@@ -18,9 +18,9 @@ from launch.clusters import tasks
 
 _BASE_PORT = flags.DEFINE_integer(
   'base_port',
-  23400,
-  'Slurm: the first of the ports that the nodes listen on. Two jobs on one '
-  'host need ports of their own.',
+  None,
+  'Slurm: the first of the ports that the nodes listen on; by default it '
+  "comes from the job's number, so that two jobs may share a host.",
   lower_bound=1024,
   upper_bound=60_000,  # Leaves room for those after it.
 )
@@ -67,6 +67,8 @@ _OF_THE_JOB = (  # What the job must be told again.
   _LEARNER_GRES,
   _DISTILL_CPUS,
 )
+# Below those that connections take, 200 for each of 60 successive jobs.
+_FIRST_PORT, _PORTS, _JOBS = 20_000, 200, 60
 _WARNING = 90  # Seconds between the warning and the end at a time limit.
 
 
@@ -103,7 +105,16 @@ def cpus() -> dict[str, int]:
 def write_nodes(program, run: run_folder.RunFolder) -> list[tasks.Task]:
   """Writes a program's nodes; see `programs.write`."""
   os.makedirs(folder_of(run), exist_ok=True)
-  return programs.write(program, folder_of(run), _BASE_PORT.value, cpus())
+  return programs.write(program, folder_of(run), base_port(), cpus())
+
+
+def base_port() -> int:
+  """The first port of the nodes: the flag's, or one of the job's own."""
+  if _BASE_PORT.value is not None:
+    return _BASE_PORT.value
+  # There is no number before the job begins, which writes its nodes anew.
+  job = int(os.environ.get('SLURM_JOB_ID', 0))
+  return _FIRST_PORT + job % _JOBS * _PORTS
 
 
 def components(table: Sequence[tasks.Task]) -> list[Component]:
@@ -146,8 +157,8 @@ def check(submits: bool):
   for option in _SBATCH.value:
     if not option.startswith('--'):
       raise command_line.UsageError(
-        f'sbatch must be an option of sbatch, but received {option!r}; give '
-        'for instance --sbatch=--account=mine.'
+        f'sbatch must be a long option of sbatch, but received {option!r}; '
+        'give for instance --sbatch=--account=mine.'
       )
   if not submits:
     return
@@ -211,6 +222,7 @@ def step(parts: Sequence[Component], command: Sequence[str]) -> list[str]:
   """The command line that runs a command in each task of a job."""
   # Where a task fails the job itself sees to the end of the others.
   common = ['--mpi=none', '--input=none', '--wait=0', '--kill-on-bad-exit=0']
+  common.append('--export=ALL')  # Whatever the site's default is.
   common += _no_kill(parts)
   line = ['srun']
   for number, part in enumerate(parts):

@@ -6,7 +6,8 @@ import subprocess
 
 def partitions() -> list[str]:
   """Names of all partitions, sorted."""
-  return sorted(set(_run('sinfo', '--noheader', '--format=%R').split()))
+  shown = _run('sinfo', '--all', '--noheader', '--format=%R')
+  return sorted(set(shown.split()))
 
 
 def submit(script: str) -> str:

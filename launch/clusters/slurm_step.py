@@ -106,7 +106,7 @@ class Step:
     over = self._srun.poll() is not None  # First: tasks write before they end.
     self._give_sign_of_life()
     codes = {}
-    for name in os.listdir(self._logs):
+    for name in self._by_age():
       node, kind = os.path.splitext(name)
       if kind == slurm_task.EXIT:
         codes[node] = self._code(node)
@@ -117,6 +117,19 @@ class Step:
       for node, host in self._hosts.lost().items():
         self._say_once(f'node {node} is lost with its host {host}')
     return found or (SRUN if over else None)
+
+  def _by_age(self) -> list[str]:
+    """Names of the files that tell how nodes ended, the oldest first.
+
+    A folder that hosts share may show several nodes' ends at once.
+    """
+    with os.scandir(self._logs) as entries:
+      ages = {
+        entry.name: entry.stat().st_mtime_ns
+        for entry in entries
+        if entry.name.endswith((slurm_task.EXIT, slurm_task.AGAIN))
+      }
+    return sorted(ages, key=ages.get)
 
   def status(self, name: str) -> str:
     """How a node, or srun, ended, in words."""

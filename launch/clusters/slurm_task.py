@@ -15,6 +15,7 @@ import sys
 import time
 from typing import TextIO
 
+from launch.clusters import restarts
 from launch.clusters import slurm_commands
 from launch.clusters import tasks
 
@@ -26,9 +27,6 @@ EXIT = '.exit'  # After a node's name: its exit code.
 AGAIN = '.again'  # After a node's name: why it was started again last.
 _POLL = 0.5  # Seconds between looks at the node and at the folder.
 _LOST = 180.0  # Seconds of silence after which the script is not there.
-_STEADY = 300.0  # Seconds after which a node has got going.
-_TRIES = 8  # Starts in a row that may not get going.
-_PAUSE = 1.0  # Seconds before the first new start; doubles each time.
 
 
 def main(folder: str, logs: str) -> int:
@@ -93,17 +91,15 @@ def run(
   Returns:
     The node's exit code, None if the job has ended it.
   """
-  pause, failures = _PAUSE, 0
+  again = restarts.Restarts()
   for number in itertools.count(1):
     began = time.monotonic()
     code = _run_once(command, task.environment, log, job)
     if code is None or not task.comes_and_goes:
       return code
     lived = time.monotonic() - began
-    if lived >= _STEADY:
-      pause, failures = _PAUSE, 0
-    failures += 1
-    if failures == _TRIES:
+    pause = again.after(lived)
+    if pause is None:
       return code
     ended = f'signal {-code}' if code < 0 else f'exit code {code}'
     said = (
@@ -115,7 +111,6 @@ def run(
     job.tell(task.name + AGAIN, said)
     if job.is_over_within(pause):
       return None
-    pause *= 2
 
 
 def _run_once(command, environment, log, job) -> int | None:

@@ -137,14 +137,39 @@ def check(submits: bool):
     ) from error
 
 
+def folder_of(run: run_folder.RunFolder) -> str:
+  """The folder of a job's files within its run's."""
+  return os.path.join(run.path, 'vertex_ai')
+
+
+def remove(run: run_folder.RunFolder):
+  """Removes a job's files from its run's folder."""
+  shutil.rmtree(folder_of(run), ignore_errors=True)
+
+
 def folder_inside(run: run_folder.RunFolder) -> run_folder.RunFolder:
   """The run's folder as its nodes see it: in the bucket, as Vertex mounts it.
 
   Args:
     run: folder of the run here.
   """
-  bucket = os.environ.get(_BUCKET, 'BUCKET')
+  # A dry run need not know it; the name says what is missing.
+  bucket = os.environ.get(_BUCKET, f'{_BUCKET}-IS-NOT-SET')
   return run_folder.RunFolder(f'/gcs/{bucket}/{os.path.basename(run.path)}')
+
+
+def revive(program: lp.Program):
+  """Has nodes begin again without which the program can go on.
+
+  Vertex AI ends a job when one of its replicas has failed.
+
+  Args:
+    program: of `programs.make`, to change.
+  """
+  from launch.clusters import colocation  # Imports Launchpad.
+
+  for label in programs.POOLS['actors']:
+    colocation.revive(program, label)
 
 
 def pools(program: lp.Program) -> list[Pool]:
@@ -207,14 +232,14 @@ def write(
     run: folder of the run here.
 
   Returns:
-    The folder: `custom_job.json`, `Dockerfile`, `requirements.txt`, `code/`,
-    and for each pool a folder with its nodes.
+    The folder: `custom_job.json`, `Dockerfile`, `code/`, and for each pool a
+    folder with its nodes and requirements.
   """
   import launchpad as lp
   from launchpad.launch import serialization
 
-  path = os.path.join(run.path, 'vertex_ai')
-  shutil.rmtree(path, ignore_errors=True)
+  path = folder_of(run)
+  remove(run)
   _copy_code(path, run)
   # All addresses are bound before the first node is pickled: it may know any.
   for part in parts:
@@ -223,6 +248,7 @@ def write(
       node.bind_addresses(cluster=part.name, instance=instance)
   for part in parts:
     os.makedirs(os.path.join(path, part.name))
+    _write_requirements(_requirements_of(part, path), part)
     serialization.serialize_functions(
       os.path.join(path, part.name, 'job.pkl'),
       part.name,
@@ -243,7 +269,7 @@ def write(
 
 
 def _copy_code(path: str, run: run_folder.RunFolder):
-  """Copies code and requirements; leaves out runs, this one wherever it is."""
+  """Copies the code; leaves out runs, this one wherever it is."""
 
   def ignored(folder, names):
     here = {n for n in names if os.path.join(folder, n) == run.path}
@@ -254,11 +280,26 @@ def _copy_code(path: str, run: run_folder.RunFolder):
   entry = os.path.join('nodes', 'python', 'process_entry.py')
   package = importlib.util.find_spec('launchpad').submodule_search_locations[0]
   shutil.copy(os.path.join(package, entry), code)
-  shutil.copy(_requirements(), path)
+
+
+def _write_requirements(path: str, part: Pool):
+  """Writes what a pool's container installs: CUDA where it is of use."""
+  from agents import cuda
+
+  with open(_requirements(), encoding='utf-8') as file:
+    lines = file.read().splitlines()
+  if part.accelerator:
+    lines += cuda.WHEELS
+  with open(path, 'w', encoding='utf-8') as file:
+    file.write('\n'.join(lines) + '\n')
 
 
 def _requirements() -> str:
   return os.path.join(bootstrap.ROOT, 'requirements.txt')
+
+
+def _requirements_of(part: Pool, path: str) -> str:
+  return os.path.join(path, part.name, 'requirements.txt')
 
 
 def _dockerfile() -> str:
@@ -267,11 +308,11 @@ def _dockerfile() -> str:
 # One image for each worker pool, built in this folder:
 #   docker build --build-arg=POOL=workerpool0 --tag=... .
 FROM python:{version}
-COPY requirements.txt .
+ARG POOL
+COPY ${{POOL}}/requirements.txt .
 # With xmanager comes what Launchpad ends the job with.
 RUN python -m pip install -r requirements.txt xmanager==0.1.3
 COPY code /code
-ARG POOL
 COPY ${{POOL}}/job.pkl /code/
 WORKDIR /code
 # The index of the replica, in CLUSTER_SPEC, is that of its node.
@@ -286,6 +327,9 @@ def launch(program: lp.Program, parts: list[Pool], path: str):
     program: of `programs.make`.
     parts: of `pools`; Launchpad comes to the same.
     path: of `write`.
+
+  Raises:
+    ValueError: if that fails, with what is said.
   """
   import launchpad as lp
   from xmanager import xm
@@ -299,11 +343,17 @@ def launch(program: lp.Program, parts: list[Pool], path: str):
       accelerators = {part.accelerator: 1} if part.accelerator else {}
       configs[kind] = lp.DockerConfig(
         os.path.join(path, 'code'),
-        os.path.join(path, 'requirements.txt'),
+        _requirements_of(part, path),
         xm.JobRequirements(cpu=cpu, ram=memory * xm.GiB, **accelerators),
       )
     for label, _ in part.nodes:
       resources[label] = configs[kind]
-  lp.launch(
-    program, launch_type=lp.LaunchType.VERTEX_AI, xm_resources=resources
-  )
+  try:
+    lp.launch(
+      program, launch_type=lp.LaunchType.VERTEX_AI, xm_resources=resources
+    )
+  except Exception as error:  # Of Docker, of Google's clients, and others.
+    said = ' '.join(str(error).split())
+    raise ValueError(
+      f'Launchpad cannot launch the job: {type(error).__name__}: {said}'
+    ) from error

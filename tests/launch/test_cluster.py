@@ -7,6 +7,7 @@ import shlex
 
 import pytest
 
+from launch.clusters import colocation
 from launch.clusters import tasks
 
 _SMALL = ('--platform=slurm', '--dry_run', '--num_actors=2')
@@ -46,7 +47,8 @@ def _directives(script):
   return components
 
 
-def test_one_group_by_default(launch, tmp_path):
+def test_one_group_by_default(launch, tmp_path, monkeypatch):
+  monkeypatch.setenv('SLURM_JOB_ID', '61')
   done = launch('cluster.py', *_SMALL, '--workdir=run', '--num_distillers=2')
   assert done.status == 0, done.error
   folder = tmp_path / 'run' / 'slurm'
@@ -60,7 +62,8 @@ def test_one_group_by_default(launch, tmp_path):
   assert f'--output={folder}/job-%j.out' in options
   assert not [o for o in options if o.startswith(('--partition', '--gres'))]
   ports = [port for task in table for port in task.ports]
-  assert ports == list(range(23400, 23400 + len(ports)))
+  # The number of the job gives it ports of its own.
+  assert ports == list(range(20_200, 20_200 + len(ports)))
   # Parameters and two distillers each serve on a port of their own.
   (distill,) = [task for task in table if task.pool == 'distill']
   assert distill.name == 'distill_0' and len(distill.ports) == 3
@@ -194,6 +197,16 @@ def test_what_slurm_refuses(launch, commands, tmp_path):
   assert 'Invalid account' in done.refusal()
   assert 'submission failed' in done.refusal()
   assert os.listdir(tmp_path) == ['bin']  # The same may be tried again.
+  made = launch('cluster.py', *_SMALL, '--workdir=run')
+  assert made.status == 0, made.error
+  before = (tmp_path / 'run' / 'config.json').read_text()
+  done = launch(
+    'cluster.py',
+    '--platform=slurm',
+    *('--workdir=run', '--resume', '--num_actors=9'),
+  )
+  assert done.status == 1 and 'Invalid account' in done.refusal()
+  assert (tmp_path / 'run' / 'config.json').read_text() == before
 
 
 @pytest.mark.parametrize(
@@ -286,6 +299,10 @@ def test_jobs_of_vertex_ai(flags, nodes, distill_machine, launch, tmp_path):
   assert replicas[0] == 1 and sum(replicas) == nodes and min(replicas) > 0
   accelerated = [p for p in pools if 'acceleratorType' in p['machineSpec']]
   assert [p['replicaCount'] for p in accelerated] == [2]  # Learner, runner.
+  # Replay, counter, monitor, learner and runner; the distillers are one.
+  cores, revived = 5 + bool(distill_machine), 0
+  if '--num_actors=40' in flags:
+    cores += 2  # Cachers.
   if distill_machine:
     assert pools[0]['machineSpec']['machineType'] == distill_machine
   for number, pool in enumerate(pools):
@@ -293,7 +310,19 @@ def test_jobs_of_vertex_ai(flags, nodes, distill_machine, launch, tmp_path):
     assert f'workerpool{number}' in done.out
     # A replica's index is that of its node's function.
     with open(folder / f'workerpool{number}' / 'job.pkl', 'rb') as file:
-      assert len(pickle.load(file)) == pool['replicaCount']
+      functions = pickle.load(file)
+    assert len(functions) == pool['replicaCount']
+    again = [
+      isinstance(function.__self__, colocation.Revived)
+      for function in functions
+    ]
+    assert all(again) or not any(again)
+    revived += sum(again)
+    # CUDA is large: it goes where it is of use.
+    wanted = (folder / f'workerpool{number}' / 'requirements.txt').read_text()
+    assert 'dm-launchpad==0.5.0' in wanted
+    assert ('nvidia-cudnn' in wanted) == (pool in accelerated)
+  assert revived == nodes - cores
   assert {'ald_acme', 'agents', 'launch', 'process_entry.py'} <= set(
     os.listdir(folder / 'code')
   )
@@ -301,13 +330,17 @@ def test_jobs_of_vertex_ai(flags, nodes, distill_machine, launch, tmp_path):
     os.listdir(folder / 'code')
   )
   recipe = (folder / 'Dockerfile').read_text()
-  assert 'FROM python:3.10' in recipe and 'requirements.txt' in recipe
-  assert 'dm-launchpad==0.5.0' in (folder / 'requirements.txt').read_text()
+  assert 'FROM python:3.10' in recipe
+  assert 'COPY ${POOL}/requirements.txt' in recipe
+  assert '/gcs/GOOGLE_CLOUD_BUCKET_NAME-IS-NOT-SET/run' in done.out
 
 
-def test_more_distillers_than_a_machine_has_cores(launch):
+def test_more_distillers_than_a_machine_has_cores(launch, tmp_path):
   done = launch(
-    'cluster.py', '--platform=vertex_ai', '--dry_run', '--num_distillers=96'
+    'cluster.py',
+    *('--platform=vertex_ai', '--dry_run', '--workdir=run'),
+    '--num_distillers=96',
   )
   assert done.status == 2
+  assert not os.listdir(tmp_path)  # The same may be tried again.
   assert 'num_distillers' in done.refusal() and '96' in done.refusal()

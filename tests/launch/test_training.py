@@ -8,6 +8,7 @@ import pytest
 from rich import console as rich_console
 
 from ald_acme import checkpoints
+from ald_acme import files
 from ald_acme import run_folder
 from launch import command_line
 from launch import training
@@ -144,7 +145,11 @@ def test_newest_checkpoint(tmp_path):
     training.newest_checkpoint(folder, 0)
 
 
-def test_discard_leaves_what_others_made(tmp_path):
+def _prepared(folder, lock, saved=None):
+  return training.Prepared(None, folder, lock, None, saved)
+
+
+def test_what_does_not_begin_leaves_what_others_made(tmp_path):
   for mine in ((), ('notes',)):
     folder = run_folder.RunFolder(str(tmp_path / f'run-{len(mine)}'))
     lock = folder.create()
@@ -152,7 +157,16 @@ def test_discard_leaves_what_others_made(tmp_path):
       file.write('{}')
     for name in mine:
       open(os.path.join(folder.path, name), 'w').close()
-    training.discard(folder, lock)
+    _prepared(folder, lock).take_back()
     assert os.path.exists(folder.path) == bool(mine)
     if mine:
       assert tuple(os.listdir(folder.path)) == mine
+
+
+def test_a_run_that_does_not_go_on_is_as_it_was(tmp_path):
+  folder = run_folder.RunFolder(str(tmp_path / 'run'))
+  saved = {'config': {'num_actors': 1}, 'resumed': 0}
+  with folder.create() as lock:
+    files.write_json(folder.config, {'config': {'num_actors': 9}, 'resumed': 1})
+    _prepared(folder, lock, saved).take_back()
+  assert files.read_json(folder.config) == saved

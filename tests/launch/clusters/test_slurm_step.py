@@ -123,6 +123,19 @@ def test_names_the_node_that_fails_and_ends_the_others(make_step):
   assert step.failed() == 'learner_0'  # Those that were ended did not fail.
 
 
+def test_the_first_to_fail_is_named_though_all_are_seen_at_once(make_step):
+  step = make_step(replay_0=_FOREVER)
+  step.launch()
+  _wait_for(_nodes)
+  logs = os.path.dirname(step.log('replay_0'))
+  for name, age in (('actor_0', 2), ('replay_0', 3), ('learner_0', 1)):
+    path = os.path.join(logs, f'{name}.exit')
+    with open(path, 'w', encoding='utf-8') as file:
+      file.write('1')
+    os.utime(path, (1_000 - age, 1_000 - age))
+  assert step.failed() == 'replay_0'
+
+
 def test_a_node_that_is_killed(make_step):
   step = make_step(replay_0=_FOREVER)
   step.launch()

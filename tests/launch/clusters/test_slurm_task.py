@@ -11,6 +11,7 @@ import time
 import cloudpickle
 import pytest
 
+from launch.clusters import restarts
 from launch.clusters import slurm_task
 from launch.clusters import tasks
 
@@ -22,7 +23,7 @@ _LEARNER = tasks.Task('learner_0', 'learner', (), {})
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
   monkeypatch.setattr(slurm_task, '_POLL', 0.01)
-  monkeypatch.setattr(slurm_task, '_PAUSE', 0.01)
+  monkeypatch.setattr(restarts, 'PAUSE', 0.01)
 
 
 @pytest.fixture
@@ -65,7 +66,7 @@ def test_any_other_node_is_not_started_again(run, tmp_path):
 
 
 def test_a_node_that_gets_going_each_time(run, monkeypatch, tmp_path):
-  monkeypatch.setattr(slurm_task, '_STEADY', 0.0)
+  monkeypatch.setattr(restarts, 'STEADY', 0.0)
   code, log = run(
     _ACTOR,
     'import os, pathlib',
@@ -93,7 +94,7 @@ def test_pauses_grow(run, monkeypatch):
     return wait(job, seconds)
 
   monkeypatch.setattr(slurm_task.Job, 'is_over_within', note)
-  monkeypatch.setattr(slurm_task, '_PAUSE', 1.0)
+  monkeypatch.setattr(restarts, 'PAUSE', 1.0)
   run(_ACTOR, 'exit(3)')
   assert pauses == [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0]
 

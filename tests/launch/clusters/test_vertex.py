@@ -83,6 +83,7 @@ def test_launchpad_and_xmanager_come_to_the_same(
   from xmanager.cloud import caip
 
   program, folder = _make(tmp_path, agent, **fields)
+  vertex.revive(program)
   parts = vertex.pools(program)
   path = vertex.write(program, parts, folder)
   vertex.launch(program, parts, path)
@@ -106,8 +107,23 @@ def test_launchpad_and_xmanager_come_to_the_same(
     assert {'ald_acme', 'agents', 'launch'} <= there
 
 
+def test_a_launch_that_fails_says_why_in_one_line(
+  experiment, tmp_path, monkeypatch
+):
+  def fail(packageables):
+    raise RuntimeError('no docker\nhere')
+
+  monkeypatch.setattr(experiment, 'package', fail)
+  program, folder = _make(tmp_path)
+  parts = vertex.pools(program)
+  path = vertex.write(program, parts, folder)
+  with pytest.raises(ValueError, match='RuntimeError: no docker here'):
+    vertex.launch(program, parts, path)
+
+
 def test_addresses_are_those_of_the_cluster(tmp_path, monkeypatch):
   program, folder = _make(tmp_path, num_actors=2, num_distillers=2)
+  vertex.revive(program)
   parts = vertex.pools(program)
   vertex.write(program, parts, folder)
   cluster = {

@@ -1,0 +1,31 @@
+"""When a node that has ended begins again, and when it does no more."""
+
+STEADY = 300.0  # Seconds after which a node has got going.
+TRIES = 8  # Starts in a row that may not get going.
+PAUSE = 1.0  # Seconds before the first new start; doubles each time.
+
+
+class Restarts:
+  """Counts the ends of a node.
+
+  One that ends soon each time is not to go round for ever: the fault is its
+  own.
+  """
+
+  def __init__(self):
+    """Of a node that has not ended yet."""
+    self._pause, self._ends = PAUSE, 0
+
+  def after(self, lived: float) -> float | None:
+    """Seconds to wait before the next start; None if there is to be none.
+
+    Args:
+      lived: seconds from the last start to the end.
+    """
+    if lived >= STEADY:
+      self._pause, self._ends = PAUSE, 0
+    self._ends += 1
+    if self._ends == TRIES:
+      return None
+    pause, self._pause = self._pause, 2 * self._pause
+    return pause

@@ -1,0 +1,55 @@
+"""CUDA's libraries are found in wheels, wherever these are."""
+
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from agents import cuda
+
+_ROOT = os.path.dirname(os.path.dirname(os.path.dirname(__file__)))
+
+
+@pytest.fixture
+def wheels(tmp_path):
+  """A folder with what is no CUDA, but can be loaded."""
+  some = next(
+    line.split()[-1]
+    for line in open('/proc/self/maps', encoding='utf-8')
+    if '/libm.so' in line or '/libm-' in line
+  )
+  for package, name in (
+    ('cudnn', 'libcudnn.so.8'),
+    ('cuda_runtime', 'libcudart.so.11.0'),
+  ):
+    folder = tmp_path / 'nvidia' / package / 'lib'
+    folder.mkdir(parents=True)
+    shutil.copy(some, folder / name)
+  return tmp_path
+
+
+def test_loads_what_is_there_in_the_order_of_needs(wheels, tmp_path):
+  elsewhere = str(tmp_path / 'elsewhere')
+  found = cuda.load([elsewhere, str(wheels)])
+  assert found == ['libcudart.so.11.0', 'libcudnn.so.8']
+  maps = open('/proc/self/maps', encoding='utf-8').read()
+  assert str(wheels / 'nvidia' / 'cudnn' / 'lib' / 'libcudnn.so.8') in maps
+
+
+def test_without_wheels_there_is_nothing_to_load(tmp_path):
+  assert cuda.load([str(tmp_path)]) == []
+  assert cuda.load([]) == []
+
+
+def test_looks_where_python_imports_from(wheels):
+  code = 'from agents import cuda; print(cuda.load())'
+  done = subprocess.run(
+    [sys.executable, '-c', code],
+    env={**os.environ, 'PYTHONPATH': f'{_ROOT}:{wheels}'},
+    capture_output=True,
+    text=True,
+    check=True,
+  )
+  assert 'libcudnn.so.8' in done.stdout
