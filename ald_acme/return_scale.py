@@ -20,8 +20,10 @@ class ReturnScale:
 
   def __init__(self):
     """Has seen nothing: the scale is 1."""
-    # Sums with decaying weights: of 1, of returns and of their squares.
-    self._sums = tf.Variable(tf.zeros([3]), trainable=False)
+    # The sum of decaying weights; the mean; the weighted sum of squares about
+    # it, which unlike that of squares holds what spread there is about a large
+    # mean (Chan et al., 1979).
+    self._moments = tf.Variable(tf.zeros([3]), trainable=False)
 
   def update(self, returns: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
     """Takes returns in; gives the scale with them, a scalar.
@@ -33,21 +35,29 @@ class ReturnScale:
       mask: bool `[T, B]`, the steps that count.
     """
     returns = tf.stop_gradient(returns)
-    seen = [tf.ones_like(returns), returns, tf.square(returns)]
-    moments = tf.stack([masking.masked_mean(x, mask) for x in seen])
-    sums = _DECAY * self._sums + (1 - _DECAY) * moments
-    finite = tf.reduce_all(tf.math.is_finite(sums))
-    weight, first, second = tf.unstack(
-      self._sums.assign(tf.where(finite, sums, self._sums))
+    counts = masking.masked_mean(tf.ones_like(returns), mask)  # 0 if none does.
+    mean = masking.masked_mean(returns, mask)
+    spread = masking.masked_mean(tf.square(returns - mean), mask)
+
+    weight, old_mean, old_sum = tf.unstack(self._moments)
+    old, new = _DECAY * weight, (1 - _DECAY) * counts
+    part = tf.math.divide_no_nan(new, old + new)
+    difference = mean - old_mean
+    squares = new * spread + old * part * tf.square(difference)
+    moments = tf.stack(
+      [old + new, old_mean + part * difference, _DECAY * old_sum + squares]
     )
-    mean = tf.math.divide_no_nan(first, weight)
-    variance = tf.math.divide_no_nan(second, weight) - tf.square(mean)
+    finite = tf.reduce_all(tf.math.is_finite(moments))
+    weight, _, total = tf.unstack(
+      self._moments.assign(tf.where(finite, moments, self._moments))
+    )
+    variance = tf.math.divide_no_nan(total, weight)
     return tf.sqrt(tf.maximum(variance, 1.0))
 
   def save(self) -> np.ndarray:
     """What `restore` takes."""
-    return self._sums.numpy()
+    return self._moments.numpy()
 
   def restore(self, state: np.ndarray):
     """Goes on from what `save` gave."""
-    self._sums.assign(state)
+    self._moments.assign(state)

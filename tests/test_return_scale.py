@@ -14,17 +14,21 @@ def _returns(seed, mean, deviation):
   return (mean + deviation * rng.randn(50, 40)).astype(np.float32)
 
 
-@pytest.mark.parametrize('mean, deviation', [(0, 3), (-20, 3), (5, 100)])
+@pytest.mark.parametrize(
+  'mean, deviation', [(0, 3), (-20, 3), (5, 100), (1e4, 2), (-1e5, 5)]
+)
 def test_the_first_scale_is_the_deviation(mean, deviation):
   returns = _returns(0, mean, deviation)
   scale = return_scale.ReturnScale().update(returns, ALL)
   np.testing.assert_allclose(scale, returns.std(), rtol=1e-3)
 
 
-@pytest.mark.parametrize('mean, deviation', [(0, 0.5), (100, 0), (0, 0)])
+@pytest.mark.parametrize(
+  'mean, deviation', [(0, 0.5), (100, 0), (1e4, 0.5), (1e5, 0), (0, 0)]
+)
 def test_small_spreads_count_as_one(mean, deviation):
   scale = return_scale.ReturnScale()
-  for seed in range(3):
+  for seed in range(300):
     assert scale.update(_returns(seed, mean, deviation), ALL) == 1
 
 

@@ -135,11 +135,11 @@ class Distiller:
   def save(self) -> dict[str, Any]:
     """The worker's optimiser, and its scale."""
     with self._lock:
-      return {**self._optimizer.save(), 'return_scale': self._scale.save()}
+      return {**self._optimizer.save(), 'return_moments': self._scale.save()}
 
   def restore(self, state: dict[str, Any]):
     """Takes up what `save` gave."""
     with self._lock:
       self._optimizer.restore(state)
-      if 'return_scale' in state:  # Older checkpoints have none.
-        self._scale.restore(state['return_scale'])
+      if 'return_moments' in state:  # Older checkpoints have none.
+        self._scale.restore(state['return_moments'])

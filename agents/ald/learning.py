@@ -254,7 +254,7 @@ class ALDLearner(acme.Learner):
         'updates': np.int64(self._updates),
         'variables': self._all.read_flat(),
         'optimizer': self._optimizer.save(),
-        'return_scale': self._scale.save(),
+        'return_moments': self._scale.save(),
       }
       if self._config.loss == 'vmpo':
         state['target'] = self._all_of_target.read_flat()
@@ -278,8 +278,8 @@ class ALDLearner(acme.Learner):
       self._updates = int(state['updates'])
       self._all.assign_flat(state['variables'])
       self._optimizer.restore(state['optimizer'])
-      if 'return_scale' in state:  # Older checkpoints have none.
-        self._scale.restore(state['return_scale'])
+      if 'return_moments' in state:  # Older checkpoints have none.
+        self._scale.restore(state['return_moments'])
       if self._config.loss == 'vmpo':
         self._all_of_target.assign_flat(state['target'])
         for dual, value in zip(self._duals, state['duals']):

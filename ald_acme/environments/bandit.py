@@ -17,7 +17,7 @@ class BatchedBandit(base.BatchedEnvironment):
   """Bandit: find the arm that pays most often; an episode is one pull.
 
   A task is the probability, for each arm, that it pays 1 and not 0. It is
-  uniform in [0, 1], and stays until `new_tasks` asks for others.
+  uniform in [0, 1].
   """
 
   def __init__(self, batch_size: int = 1, arms: int = 5, seed: int = 0):
@@ -38,6 +38,7 @@ class BatchedBandit(base.BatchedEnvironment):
     self._seed = seed
     self._bandits = np.arange(batch_size)
     self._probabilities = np.zeros((batch_size, arms))
+    self._keeps = False  # Whether a task lasts longer than an episode.
     self._renew = np.ones(batch_size, bool)  # The next episode has a new task.
     # All bandits are pulled at once, so their episodes begin together.
     self._episode = -1
@@ -55,11 +56,15 @@ class BatchedBandit(base.BatchedEnvironment):
     arms = self._probabilities.shape[1]
     return specs.DiscreteArray(arms, dtype=np.int32, name='arm')
 
+  def keep_tasks(self):
+    self._keeps = True
+
   def new_tasks(self, which: np.ndarray):
     self._renew |= which
 
   def reset(self) -> dm_env.TimeStep:
     self._episode += 1
+    self._renew |= not self._keeps
     self._probabilities[self._renew] = streams.uniform(
       self._seed,
       self._bandits[self._renew, np.newaxis],

@@ -51,10 +51,15 @@ class BatchedEnvironment(abc.ABC):
   def discount_spec(self) -> specs.BoundedArray:
     return specs.BoundedArray((), np.float32, 0.0, 1.0, name='discount')
 
+  def keep_tasks(self):
+    """Has tasks stay from now on, until `new_tasks` asks for others.
+
+    Else every episode draws a task of its own. Does nothing where there is
+    nothing that an episode could tell about the next.
+    """
+
   def new_tasks(self, which: np.ndarray):
     """Draws new tasks for some environments, from their next episode on.
-
-    Does nothing where every episode draws a task of its own.
 
     Args:
       which: bool `[E]`.
@@ -125,6 +130,16 @@ class Single(dm_env.Environment):
     return self._unbatch(self._batched.reset())
 
   def step(self, action) -> dm_env.TimeStep:
+    """Steps it.
+
+    Raises:
+      ValueError: if there is no such action.
+    """
+    actions = self._batched.action_spec().num_values
+    if not 0 <= action < actions:
+      raise ValueError(
+        f'action must be 0 to {actions - 1}, but received {action!r}.'
+      )
     return self._unbatch(self._batched.step(np.asarray([action])))
 
   def _unbatch(self, timestep: dm_env.TimeStep) -> dm_env.TimeStep:
@@ -178,7 +193,8 @@ def stack(
 class Stacked(BatchedEnvironment):
   """Any `dm_env` environments of one kind, stepped in turn.
 
-  Every time step is held to the specs, and to finite numbers.
+  Every time step is held to the specs, and to finite numbers. An environment
+  that has a method `new_task` is told so when it is to draw a new task.
   """
 
   def __init__(
@@ -211,6 +227,11 @@ class Stacked(BatchedEnvironment):
   @property
   def batch_size(self) -> int:
     return len(self._environments)
+
+  def new_tasks(self, which: np.ndarray):
+    for environment, renew in zip(self._environments, which, strict=True):
+      if renew and hasattr(environment, 'new_task'):
+        environment.new_task()
 
   def reset(self) -> dm_env.TimeStep:
     """Begins new episodes.

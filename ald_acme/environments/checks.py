@@ -17,9 +17,11 @@ def integer(name: str, value: Any, least: int, odd: bool = False):
 
 
 def number(name: str, value: Any):
-  """Raises ValueError if the value is no number."""
+  """Raises ValueError if the value is no number, or not finite."""
   if isinstance(value, bool) or not isinstance(value, (int, float, np.number)):
     raise ValueError(f'{name} must be a number, but received {value!r}.')
+  if not np.isfinite(value):
+    raise ValueError(f'{name} must be finite, but received {value!r}.')
 
 
 def flag(name: str, value: Any):

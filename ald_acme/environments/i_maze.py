@@ -77,8 +77,8 @@ class BatchedIMaze(base.BatchedEnvironment):
       random_goals: whether green and red change sides at random.
       random_start: whether the agent starts at any empty cell of the top row.
       hidden_rule: whether the indicator looks like a wall. Its colour then is a
-        task, which stays until `new_tasks` asks for another: in trials
-        (`ald_acme.environments.trials`) it has to be found out.
+        task, one for all episodes of a trial (`ald_acme.environments.trials`):
+        there it can be found out.
       seed: maze i of seed s has the same episodes whatever the batch size.
 
     Raises:
@@ -110,6 +110,7 @@ class BatchedIMaze(base.BatchedEnvironment):
     self._variant = np.zeros(batch_size, np.int64)
     self._cell = np.zeros(batch_size, np.int64)
     self._finished = np.ones(batch_size, bool)  # The next step begins anew.
+    self._keeps = False  # Whether a task lasts longer than an episode.
     self._renew = np.ones(batch_size, bool)  # Then the colour is drawn anew.
 
     # A variant is 2 * (indicator is pink) + (green is on the right).
@@ -134,6 +135,9 @@ class BatchedIMaze(base.BatchedEnvironment):
 
   def action_spec(self) -> specs.DiscreteArray:
     return gridworlds.action_spec()
+
+  def keep_tasks(self):
+    self._keeps = True
 
   def new_tasks(self, which: np.ndarray):
     self._renew |= which
@@ -169,7 +173,7 @@ class BatchedIMaze(base.BatchedEnvironment):
     episode = self._episode[which]
     seed = self._seed
     pink = streams.integers(seed, 2, mazes, episode, 0)
-    if self._hidden_rule:
+    if self._hidden_rule and self._keeps:
       pink = np.where(self._renew[which], pink, self._variant[which] // 2)
       self._renew[which] = False
     variant = 2 * pink

@@ -10,8 +10,9 @@
   # # # # # # #
 ```
 
-Places, colours and order are drawn anew for every episode, so what is to be
-learned is how to learn them: by trial and error, from memory. After the task in
+Places, colours and order are drawn anew for every episode (in trials, for every
+trial), so what is to be learned is how to learn them: by trial and error, from
+memory. After the task in
 Parisotto & Salakhutdinov, 2021, "Efficient Transformers in Reinforcement
 Learning using Actor-Learner Distillation" (https://arxiv.org/abs/2104.01655).
 The paper leaves open how large the room is, how many objects it has, what the
@@ -110,6 +111,8 @@ class BatchedMetaFetch(base.BatchedEnvironment):
     self._next = np.zeros(batch_size, np.int64)  # The object that is wanted.
     self._looks = np.tile(self._empty_room, (batch_size, 1, 1))
     self._finished = np.ones(batch_size, bool)  # The next step begins anew.
+    self._keeps = False  # Whether a task lasts longer than an episode.
+    self._renew = np.ones(batch_size, bool)  # Then the room is drawn anew.
 
   @property
   def batch_size(self) -> int:
@@ -127,6 +130,12 @@ class BatchedMetaFetch(base.BatchedEnvironment):
 
   def action_spec(self) -> specs.DiscreteArray:
     return gridworlds.action_spec()
+
+  def keep_tasks(self):
+    self._keeps = True
+
+  def new_tasks(self, which: np.ndarray):
+    self._renew |= which
 
   def reset(self) -> dm_env.TimeStep:
     self._finished[:] = True
@@ -169,9 +178,15 @@ class BatchedMetaFetch(base.BatchedEnvironment):
       np.arange(cells + 3 * objects),
     )
     shuffled = self._free_cells[draws[:, :cells].argsort(-1)]
-    self._objects[which] = shuffled[:, :objects]
-    self._cell[which] = shuffled[:, objects]
-    self._colours[which] = draws[:, cells:].reshape(-1, objects, 3)
+    new = self._renew[which] | (not self._keeps)
+    self._renew[which] = False
+    renewed = np.flatnonzero(which)[new]
+    self._objects[renewed] = shuffled[new, :objects]
+    self._colours[renewed] = draws[new, cells:].reshape(-1, objects, 3)
+    # The agent begins in the first cell without an object.
+    taken = shuffled[:, :, np.newaxis] == self._objects[which, np.newaxis]
+    place = taken.any(-1).argmin(-1)
+    self._cell[which] = shuffled[np.arange(len(place)), place]
     self._next[which] = 0
     self._step[which] = 0
     self._looks[which] = self._empty_room

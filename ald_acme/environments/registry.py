@@ -69,7 +69,7 @@ def parse_arguments(text: str) -> dict[str, Any]:
     ValueError: if a part has no name and value, or a name comes twice.
   """
   arguments = {}
-  for part in filter(None, (part.strip() for part in text.split(','))):
+  for part in _split(text):
     name, equals, value = part.partition('=')
     if not equals or not name.strip().isidentifier() or not value.strip():
       raise ValueError(
@@ -86,6 +86,21 @@ def parse_arguments(text: str) -> dict[str, Any]:
     except (ValueError, SyntaxError):
       arguments[name] = value
   return arguments
+
+
+def _split(text: str) -> list[str]:
+  """The parts between commas, but for commas in brackets and quotes."""
+  parts: list[str] = []
+  whole = True
+  for piece in text.split(','):
+    if whole:
+      parts.append(piece)
+    else:
+      parts[-1] += f',{piece}'
+    brackets = (sum(map(parts[-1].count, x)) for x in ('([{', ')]}'))
+    quotes = (parts[-1].count(x) % 2 for x in '"\'')
+    whole = len(set(brackets)) == 1 and not any(quotes)
+  return [part.strip() for part in parts if part.strip()]
 
 
 def make(

@@ -37,8 +37,9 @@ class Trials(base.BatchedEnvironment):
     """Takes the environment over.
 
     Args:
-      environment: E environments. Those whose `new_tasks` does nothing draw a
-        task for each episode, if at all.
+      environment: E environments, whose tasks are kept from now on for a trial
+        each. Where `keep_tasks` and `new_tasks` do nothing, the episodes of a
+        trial have no more in common than any others.
       episodes: N, how many make a trial.
 
     Raises:
@@ -46,6 +47,7 @@ class Trials(base.BatchedEnvironment):
     """
     checks.integer('episodes', episodes, 1)
     self._environment = environment
+    environment.keep_tasks()
     size = environment.batch_size
     self._rows = np.arange(size)
     self._episode = np.zeros(size, np.int64)  # Its number within the trial.

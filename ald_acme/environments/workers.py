@@ -118,8 +118,14 @@ class Workers(base.BatchedEnvironment):
         f'action must have length {self._batch_size}, but received '
         f'{len(action)}.'
       )
-    parts = [(action[share.start : share.stop],) for share in self._shares]
-    return _join(self._ask_all('step', parts))
+    return _join(self._ask_all('step', self._divide(action)))
+
+  def new_tasks(self, which: np.ndarray):
+    self._ask_all('new_tasks', self._divide(which))
+
+  def _divide(self, batch: np.ndarray) -> list[tuple[np.ndarray]]:
+    """The share of each worker, as arguments of a call."""
+    return [(batch[share.start : share.stop],) for share in self._shares]
 
   def observation_spec(self) -> Any:
     return self._observation_spec

@@ -7,7 +7,7 @@ from launch.reproduction import plots
 from launch.reproduction import tables
 
 # Of Meta-Fetch, as `python -m ald_acme.environments.experts` prints it.
-_PERFECT = 46.9
+_SCRIPTED = 46.9
 _WITHOUT = (
   'Chance is what is learned without a memory, from the present observation '
   f'and the action and reward before it. {figures.MEANS}'
@@ -20,7 +20,7 @@ def _curves(axes, groups, solvable):
 
 def _meta_fetch(axes, groups, solvable):
   _curves(axes, groups, solvable)
-  plots.reference(axes[0], _PERFECT, f'perfect memory {_PERFECT}')
+  plots.reference(axes[0], _SCRIPTED, f'scripted agent {_SCRIPTED}')
 
 
 def _wall_clock(axes, groups, solvable):

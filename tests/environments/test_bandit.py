@@ -48,8 +48,15 @@ def test_an_episode_is_one_pull():
   assert bandits.action_spec().num_values == 5
 
 
+def _keeping(*args, **kwargs):
+  """Bandits whose tasks stay."""
+  bandits = bandit.BatchedBandit(*args, **kwargs)
+  bandits.keep_tasks()
+  return bandits
+
+
 def test_tasks_stay_until_others_are_asked_for():
-  bandits = bandit.BatchedBandit(400, arms=2, seed=1)
+  bandits = _keeping(400, arms=2, seed=1)
   halves = [_pull(bandits, 0, 200).mean(0) for _ in range(2)]
   assert np.corrcoef(halves)[0, 1] > 0.95
   renewed = np.arange(400) % 2 == 0
@@ -64,8 +71,14 @@ def test_tasks_stay_until_others_are_asked_for():
     np.testing.assert_allclose(deciles, np.arange(0.1, 1.0, 0.1), atol=0.12)
 
 
+def test_else_every_pull_has_a_task_of_its_own():
+  bandits = bandit.BatchedBandit(400, arms=2, seed=1)
+  halves = [_pull(bandits, 0, 200).mean(0) for _ in range(2)]
+  assert abs(np.corrcoef(halves)[0, 1]) < 0.25
+
+
 def test_arms_and_pulls_are_independent():
-  bandits = bandit.BatchedBandit(400, arms=2)
+  bandits = _keeping(400, arms=2)
   rewards = [_pull(bandits, arm, 200) for arm in range(2)]
   means = [arm.mean(0) for arm in rewards]
   assert abs(np.corrcoef(means)[0, 1]) < 0.2
@@ -82,7 +95,7 @@ def test_arms_and_pulls_are_independent():
 def test_first_pulls_of_tasks_are_as_lucky_as_others():
   # One pull a task: half of them pay, whatever the arm.
   for arm in range(2):
-    bandits = bandit.BatchedBandit(1000, arms=2)
+    bandits = _keeping(1000, arms=2)
     rewards = []
     for _ in range(4):
       bandits.new_tasks(np.ones(1000, bool))
@@ -91,7 +104,7 @@ def test_first_pulls_of_tasks_are_as_lucky_as_others():
 
 
 def test_a_new_task_waits_for_the_next_episode():
-  asked, plain = (bandit.BatchedBandit(64, arms=1) for _ in range(2))
+  asked, plain = (_keeping(64, arms=1) for _ in range(2))
   asked.reset()
   plain.reset()
   asked.new_tasks(np.ones(64, bool))
@@ -104,7 +117,7 @@ def test_a_new_task_waits_for_the_next_episode():
 
 
 def test_asking_twice_is_asking_once():
-  often, once = (bandit.BatchedBandit(8, seed=2) for _ in range(2))
+  often, once = (_keeping(8, seed=2) for _ in range(2))
   for bandits, times in ((often, 3), (once, 1)):
     bandits.reset()
     for _ in range(times):
@@ -113,13 +126,13 @@ def test_asking_twice_is_asking_once():
 
 
 def test_asking_before_the_first_episode_changes_nothing():
-  asked, plain = (bandit.BatchedBandit(8, seed=2) for _ in range(2))
+  asked, plain = (_keeping(8, seed=2) for _ in range(2))
   asked.new_tasks(np.ones(8, bool))
   np.testing.assert_array_equal(_pull(asked, 0, 50), _pull(plain, 0, 50))
 
 
 def test_episodes_do_not_depend_on_batch_size():
-  few, many = (bandit.BatchedBandit(n, seed=3) for n in (3, 8))
+  few, many = (_keeping(n, seed=3) for n in (3, 8))
   rng = np.random.RandomState(0)
   for t in range(60):
     if t % 7 == 0:
@@ -133,7 +146,7 @@ def test_episodes_do_not_depend_on_batch_size():
 
 
 def test_bandits_do_not_depend_on_each_other():
-  one, other = (bandit.BatchedBandit(4, seed=3) for _ in range(2))
+  one, other = (_keeping(4, seed=3) for _ in range(2))
   rng = np.random.RandomState(0)
   for _ in range(60):
     for bandits in (one, other):

@@ -131,6 +131,28 @@ def test_misuse_is_refused(make, message):
     make()
 
 
+@pytest.mark.parametrize('action', [-1, 4, 100])
+def test_single_refuses_actions_that_there_are_not(action):
+  maze = i_maze.IMaze()
+  maze.reset()
+  with pytest.raises(ValueError, match=f'0 to 3, but received {action}'):
+    maze.step(action)
+
+
+def test_new_tasks_are_passed_on_to_who_has_tasks():
+  class Tasked(Countdown):
+    drawn = 0
+
+    def new_task(self):
+      self.drawn += 1
+
+  made = [Tasked(1), Countdown(1), Tasked(1)]
+  stacked = base.Stacked(made)
+  stacked.new_tasks(np.array([True, True, False]))
+  stacked.new_tasks(np.array([True, False, False]))
+  assert [e.drawn for e in (made[0], made[2])] == [2, 0]
+
+
 def test_single_gives_plain_steps():
   single = base.Single(base.Stacked([Countdown(1)]))
   first, last = single.reset(), single.step(2)

@@ -301,6 +301,7 @@ def test_step_after_last_ignores_the_action():
 def test_hidden_rule_stays_until_new_tasks():
   size, path = 5, _path(5, right=True)
   mazes = i_maze.BatchedIMaze(32, size=size, view=9, hidden_rule=True)
+  mazes.keep_tasks()
 
   def play():
     """What right goals pay; no indicator is seen on the way."""
@@ -322,6 +323,17 @@ def test_hidden_rule_stays_until_new_tasks():
   np.testing.assert_array_equal(again[~renewed], paid[~renewed])
   assert (again != paid).any()
   np.testing.assert_array_equal(play(), again)
+
+
+def test_a_hidden_rule_else_is_of_an_episode():
+  mazes = i_maze.BatchedIMaze(200, size=5, hidden_rule=True)
+  paid = []
+  for _ in range(5):
+    timestep = mazes.reset()
+    for action in _path(5, right=True):
+      timestep = mazes.step(np.full(200, action))
+    paid.append(timestep.reward)
+  assert abs(np.corrcoef(paid)[np.triu_indices(5, 1)]).max() < 0.25
 
 
 @pytest.mark.parametrize('view', [1, 3, 5])
@@ -394,6 +406,8 @@ def test_render_draws_the_agent(size):
     ('seed', None),
     ('correct_reward', '1'),
     ('wrong_reward', None),
+    ('wrong_reward', float('-inf')),
+    ('limit_reward', float('nan')),
     ('limit_reward', True),
     ('random_goals', 1),
     ('random_start', 'yes'),

@@ -442,3 +442,39 @@ def test_a_room_may_be_full():
     assert len(_layout(window, 4)[0]) == 3
   with pytest.raises(ValueError, match='at most 3 in a room of size 4'):
     meta_fetch.BatchedMetaFetch(size=4, objects=4)
+
+
+def _room(rooms):
+  """What a room's task is, a row for each room."""
+  return np.concatenate(
+    [rooms._objects, rooms._colours.reshape(rooms.batch_size, -1)], -1
+  )
+
+
+def test_kept_tasks_stay_until_others_are_asked_for():
+  rooms = meta_fetch.BatchedMetaFetch(50, objects=4, limit=7)
+  rooms.keep_tasks()
+  rooms.reset()
+  task, starts = _room(rooms), []
+  for _ in range(6):
+    rooms.reset()
+    np.testing.assert_array_equal(_room(rooms), task)
+    assert not (rooms._objects == rooms._cell[:, np.newaxis]).any()
+    starts.append(rooms._cell.copy())
+  assert (np.ptp(starts, 0) > 0).mean() > 0.9  # The agent begins elsewhere.
+  renewed = np.arange(50) < 20
+  rooms.new_tasks(renewed)
+  np.testing.assert_array_equal(_room(rooms), task)  # Not before an episode.
+  rooms.reset()
+  assert (_room(rooms)[renewed] != task[renewed]).any(-1).all()
+  np.testing.assert_array_equal(_room(rooms)[~renewed], task[~renewed])
+
+
+def test_first_episodes_do_not_depend_on_keeping():
+  kept, plain = (meta_fetch.BatchedMetaFetch(9, seed=4) for _ in range(2))
+  kept.keep_tasks()
+  for leaf, other in zip(kept.reset(), plain.reset()):
+    np.testing.assert_array_equal(leaf, other)
+  plain.reset()
+  kept.reset()
+  assert (_room(kept) != _room(plain)).any()

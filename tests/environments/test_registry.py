@@ -102,6 +102,12 @@ NO_FACTORY = 3
     ('level=easy,path=/a/b', {'level': 'easy', 'path': '/a/b'}),
     ("level='1'", {'level': '1'}),
     ('expression=a=b', {'expression': 'a=b'}),
+    ('shape=(3,4),n=1', {'shape': (3, 4), 'n': 1}),
+    (
+      'sizes=[1,[2,3]],x={"a": (1,2)}',
+      {'sizes': [1, [2, 3]], 'x': {'a': (1, 2)}},
+    ),
+    ("title='one, two',n=1", {'title': 'one, two', 'n': 1}),
   ],
 )
 def test_parse_arguments(text, arguments):

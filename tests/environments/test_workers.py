@@ -38,6 +38,9 @@ class Probe(dm_env.Environment):
   def __init__(self, seed, slow_end=False):
     self._seed, self._slow_end = seed, slow_end
 
+  def new_task(self):
+    self._seed += 100
+
   def reset(self):
     return dm_env.restart(self._observation())
 
@@ -116,6 +119,13 @@ def _is_gone(pid):
 def _wait_until(condition):
   while not condition():
     time.sleep(0.05)
+
+
+def test_new_tasks(make):
+  probes = make(count=2)
+  probes.new_tasks(np.array([True, False, False, True, False]))
+  seeds = probes.reset().observation['seed']
+  np.testing.assert_array_equal(seeds, [107, 8, 9, 110, 11])
 
 
 @pytest.mark.parametrize('count', [1, 2, 5, 9])

@@ -235,7 +235,7 @@ def test_an_interrupt_is_passed_on(start, tmp_path, number):
 def test_smoke_has_a_folder_of_its_own(run, tmp_path):
   assert run('meta_fetch', '--smoke')[0] == 0
   assert os.listdir(tmp_path / 'results') == ['smoke']
-  assert len(_times(tmp_path / 'results' / 'smoke' / 'runs')) == 3
+  assert len(_times(tmp_path / 'results' / 'smoke' / 'runs')) == 4
   assert 'SMOKE' in (tmp_path / 'results/smoke/meta_fetch.md').read_text()
 
 
