@@ -36,6 +36,11 @@ class BatchedPolicy:
     self._action = np.zeros(batch_size, np.int32)
 
   @property
+  def runtime(self) -> str:
+    """What takes the steps: 'TensorFlow Lite' or 'XLA'."""
+    return self._step.NAME
+
+  @property
   def state(self):
     """The recurrent state before the next step, arrays `[E, ...]`."""
     return self._step.state

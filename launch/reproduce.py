@@ -40,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     seeds=arguments.seeds or (_SMALL_SEEDS if arguments.smoke else _SEEDS),
     small=arguments.smoke,
   )
-  chosen = _choose(arguments.figures)
+  chosen = _choose(arguments.figures, console)
   try:
     command_line.prepare_folder(order.folder, 'folder')
     pool = jobs.Pool(
@@ -131,11 +131,22 @@ def _at_least_1(text: str) -> int:
   return int(text)
 
 
-def _choose(names: Sequence[str]) -> list[figures.Figure]:
-  """The figures of these names, each once."""
-  if _ALL in names:
-    return list(catalogue.FIGURES.values())
-  return [catalogue.FIGURES[name] for name in dict.fromkeys(names)]
+def _choose(
+  names: Sequence[str], console: rich_console.Console
+) -> list[figures.Figure]:
+  """The figures of these names, each once; of all, those that can be made."""
+  if _ALL not in names:
+    return [catalogue.FIGURES[name] for name in dict.fromkeys(names)]
+  chosen = []
+  for figure in catalogue.FIGURES.values():
+    if package := figure.lacks():
+      console.print(
+        f'{figure.name} is left out: {package} is not installed (pip install '
+        f'-c requirements.txt {package}).'
+      )
+    else:
+      chosen.append(figure)
+  return chosen
 
 
 def _run(pool: jobs.Pool, console: rich_console.Console) -> bool:

@@ -11,7 +11,6 @@ import os
 import platform
 import re
 import signal
-import subprocess
 import sys
 import time
 import typing
@@ -26,9 +25,9 @@ from ald_acme import files
 from ald_acme import progress
 from ald_acme import run_folder
 from ald_acme.environments import registry
-from launch import bootstrap
 from launch import command_line
 from launch import options
+from launch import provenance
 
 if typing.TYPE_CHECKING:
   from typing import TextIO
@@ -161,14 +160,6 @@ def newest_checkpoint(
 
 def _description(opts: options.Options, saved: dict | None) -> dict:
   """What config.json says of a run."""
-  commit = None
-  with contextlib.suppress(OSError):  # There may be no git.
-    commit = subprocess.run(
-      ['git', '-C', bootstrap.ROOT, 'rev-parse', 'HEAD'],
-      capture_output=True,
-      text=True,
-      check=False,
-    ).stdout.strip()
   versions = {'python': platform.python_version()}
   for library in _LIBRARIES:
     with contextlib.suppress(importlib.metadata.PackageNotFoundError):
@@ -180,7 +171,7 @@ def _description(opts: options.Options, saved: dict | None) -> dict:
     'seed': opts.config.seed,
     'config': dataclasses.asdict(opts.config),
     'versions': versions,
-    'git_commit': commit or None,
+    'git_commit': provenance.commit(),
     'command': sys.argv,
     'resumed': (saved or {}).get('resumed', 0) + bool(saved),
   }

@@ -28,6 +28,8 @@ class LiteStep:
   The network's own variables are read once and never written.
   """
 
+  NAME = 'TensorFlow Lite'
+
   def __init__(self, network: snt.Module, observation_spec, batch_size: int):
     """Begins with an empty state and the network's parameters.
 

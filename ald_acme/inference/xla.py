@@ -14,6 +14,8 @@ from ald_acme.parameters import variables
 class XLAStep:
   """A network's step; the state stays in variables, out of Python's way."""
 
+  NAME = 'XLA'
+
   def __init__(self, network, observation_spec, batch_size: int):
     """Begins with an empty state.
 

@@ -16,6 +16,7 @@ class Task:
     max_frames: of a run, by agent.
     fields: of the configuration, where they are not the default.
     solvable: whether a return of 0.95 means that it is solved.
+    package: that has to be installed for it.
   """
 
   environment: str
@@ -24,6 +25,7 @@ class Task:
   max_frames: Mapping[str, int]
   fields: Mapping[str, Any] = dataclasses.field(default_factory=dict)
   solvable: bool = True
+  package: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,6 +89,7 @@ TASKS = {
     kwargs='',
     small_kwargs='',
     max_frames=dict.fromkeys(_WITH_MEMORYLESS, 500_000),
+    package='popgym',
     # An answer is paid 1/48 and at once: entropy is dear, the future is noise.
     fields={
       'entropy_cost': 0.0003,
@@ -100,6 +103,7 @@ TASKS = {
     kwargs='memory_length=30',
     small_kwargs='memory_length=5',
     max_frames=dict.fromkeys(_WITH_MEMORYLESS, 200_000),
+    package='bsuite',
     fields=_DPRL_8,
   ),
 }

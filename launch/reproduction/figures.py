@@ -4,6 +4,7 @@ import abc
 from collections.abc import Callable, Sequence
 import csv
 import dataclasses
+import importlib.util
 import os
 import sys
 
@@ -17,6 +18,10 @@ from launch.reproduction import runs
 from launch.reproduction import tables
 
 MEANS = 'Mean over seeds, not smoothed; band or bar: bootstrap 95% interval.'
+_SECONDS = (
+  'Seconds compare only where all runs had one machine, and to themselves; '
+  '[README](README.md) says which had.'
+)
 _LATENCY = os.path.join(
   os.path.dirname(os.path.abspath(__file__)), 'latency.py'
 )
@@ -51,6 +56,10 @@ class Figure(abc.ABC):
   name: str
   about: str
 
+  def lacks(self) -> str | None:
+    """The package that it wants and that is not installed, None if none is."""
+    return None
+
   @abc.abstractmethod
   def needs(self, order: Order) -> list[jobs.Job]:
     """What has to be done before it can be made."""
@@ -79,6 +88,12 @@ class LearningFigure(Figure):
   draw: Callable[[list, plots.Groups, bool], None]
   panels: int = 1
   reading: str = MEANS
+
+  def lacks(self) -> str | None:
+    package = experiments.TASKS[self.task].package
+    if package is None or importlib.util.find_spec(package):
+      return None
+    return package
 
   def runs_of(self, name: str, order: Order) -> list[runs.Run]:
     """The runs of a method, by seed."""
@@ -143,7 +158,12 @@ class LearningFigure(Figure):
       f'{path}.md',
       self.name,
       tables.methods(groups, solvable),
-      [self.about, caption, f'Made by commit {", ".join(commits)}.'],
+      [
+        self.about,
+        caption,
+        *([_SECONDS] if solvable else []),
+        f'Made by commit {", ".join(commits)}.',
+      ],
     )
     return True
 
@@ -176,6 +196,7 @@ class LatencyFigure(Figure):
         rows = list(csv.DictReader(file))
     except FileNotFoundError:
       return False
+    commits = {row.pop('commit')[:10]: None for row in rows}
     caption = ' '.join(
       [
         f'Bar: median of {rows[0]["steps"]} steps; whisker: 99th percentile.',
@@ -189,7 +210,10 @@ class LatencyFigure(Figure):
         for name in ('lstm', 'gtrxl')
       }
       plots.latency(axes, rows, colours)
-    tables.write_markdown(f'{path}.md', self.name, rows, [self.about, caption])
+    made_by = f'Made by commit {", ".join(commits)}.'
+    tables.write_markdown(
+      f'{path}.md', self.name, rows, [self.about, caption, made_by]
+    )
     return True
 
 
@@ -217,7 +241,25 @@ class Measurement:
     return [sys.executable, _LATENCY, self.path, *self.arguments]
 
   def is_done(self) -> bool:
-    return os.path.exists(self.path)
+    """Whether the file is there.
+
+    Raises:
+      ValueError: if it is of another measurement.
+    """
+    try:
+      with open(self.path, encoding='utf-8', newline='') as file:
+        rows = list(csv.DictReader(file))
+    except FileNotFoundError:
+      return False
+    steps, *presets = self.arguments
+    found = {(row.get('steps'), row.get('preset')) for row in rows}
+    if found != {(steps, preset) for preset in presets} or any(
+      name not in row for row in rows for name in ('runtime', 'commit')
+    ):
+      raise ValueError(
+        f'{self.path} is of another measurement; delete it to measure anew.'
+      )
+    return True
 
   def prepare(self):
     pass
@@ -237,8 +279,11 @@ def _seeds(groups: plots.Groups) -> str:
   else:
     named = (f'{group.title} {n}' for group, n in zip(groups, counts))
     text = f'Seeds: {"; ".join(named)}.'
-  if any(len(group.results) == 1 for group in groups):
+  sizes = {len(group.results) for group in groups}
+  if 1 in sizes:
     text += ' One seed has no interval.'
+  if sizes & {2, 3}:
+    text += ' Of two or three seeds it is their range.'
   return text
 
 

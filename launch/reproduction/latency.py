@@ -18,6 +18,7 @@ from launch import bootstrap
 bootstrap.prepare()
 
 from ald_acme.networks import sizes
+from launch import provenance
 from launch.reproduction import tables
 
 _WARM_UP = 20  # Steps.
@@ -41,7 +42,8 @@ def measure(preset: str, steps: int) -> tables.Rows:
     steps: to time.
 
   Returns:
-    A row for each network, with the 50th and 99th percentile in milliseconds.
+    A row for each network: what ran it, and the 50th and 99th percentile in
+    milliseconds.
   """
   import acme
 
@@ -67,8 +69,10 @@ def measure(preset: str, steps: int) -> tables.Rows:
         'network': name,
         'preset': preset,
         'steps': steps,
+        'runtime': policy.runtime,
         'p50_ms': round(measured.p50 / 1e3, 4),
         'p99_ms': round(measured.p99 / 1e3, 4),
+        'commit': provenance.commit() or 'unknown',
       }
     )
   return rows

@@ -12,6 +12,7 @@ from rich import console as rich_console
 
 from launch import reproduce
 from launch.reproduction import catalogue
+from launch.reproduction import figures
 from launch.reproduction import jobs
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(__file__)))
@@ -230,6 +231,22 @@ def test_an_interrupt_is_passed_on(start, tmp_path, number):
     assert log.read_text() == 'waiting\n'  # Not killed, not started again.
   assert not (folder / 'ald_distillers_4').exists()
   assert not (tmp_path / 'results' / 'hogwild.png').exists()
+
+
+def test_all_leaves_out_what_lacks_a_package(monkeypatch):
+  monkeypatch.setattr(
+    figures.importlib.util, 'find_spec', lambda name: name != 'bsuite' or None
+  )
+  screen = io.StringIO()
+  console = rich_console.Console(file=screen, width=200)
+  chosen = reproduce._choose(['all'], console)
+  missing = set(catalogue.FIGURES) - {figure.name for figure in chosen}
+  assert missing == {'bsuite_memory'}
+  assert screen.getvalue().count('\n') == 1
+  assert 'bsuite_memory is left out: bsuite is not' in screen.getvalue()
+  # Who asks for it by name is told what to do.
+  (asked,) = reproduce._choose(['bsuite_memory'], console)
+  assert asked.name == 'bsuite_memory'
 
 
 def test_smoke_has_a_folder_of_its_own(run, tmp_path):

@@ -307,7 +307,7 @@ def test_make(figure, tmp_path, finish):
     for ending in ('png', 'svg', 'csv', 'md')
   }
   page = made['md'].decode()
-  assert 'Seeds of each: 2.' in page and 'SMOKE' not in page
+  assert 'Seeds of each: 2. Of two or three' in page and 'SMOKE' not in page
   assert 'Made by commit 0123456789.' in page
   for method in figure.methods:
     assert f'| {experiments.METHODS[method].title} | 2 |' in page
@@ -344,6 +344,29 @@ def test_one_seed(tmp_path, finish):
   assert 'SMOKE RUN' in page and '(no interval)' in page
 
 
+LATENCIES = """\
+network,preset,steps,runtime,p50_ms,p99_ms,commit
+LSTM,small,500,TensorFlow Lite,0.25,0.5,01234567890
+GTrXL,small,500,XLA,1.5,2.5,01234567890
+LSTM,paper,500,TensorFlow Lite,0.25,0.5,01234567890
+GTrXL,paper,500,XLA,11.5,12.5,01234567890
+"""
+
+
+@pytest.mark.parametrize(
+  'was,other',
+  [('500', '30'), ('paper', 'tiny'), ('runtime', 'x'), ('commit', 'x')],
+)
+def test_other_latencies_are_not_taken(was, other, tmp_path):
+  (job,) = reproduction.FIGURES['latency'].needs(
+    figures.Order(str(tmp_path), seeds=5)
+  )
+  with open(job.path, 'w') as file:
+    file.write(LATENCIES.replace(was, other))
+  with pytest.raises(ValueError, match=r'latency.csv .* delete it'):
+    job.is_done()
+
+
 def test_latency(tmp_path):
   figure = reproduction.FIGURES['latency']
   order = figures.Order(str(tmp_path), seeds=5)
@@ -356,11 +379,11 @@ def test_latency(tmp_path):
     'paper',
   ]
   with open(job.path, 'w') as file:
-    file.write('network,preset,steps,p50_ms,p99_ms\n')
-    file.write('LSTM,small,500,0.25,0.5\nGTrXL,small,500,1.5,2.5\n')
+    file.write(LATENCIES)
   assert job.is_done() and figure.make(order)
   page = _read(tmp_path / 'latency.md')
-  assert '| GTrXL | small | 500 | 1.5 | 2.5 |' in page
+  assert '| GTrXL | small | 500 | XLA | 1.5 | 2.5 |' in page
+  assert 'Made by commit 0123456789.' in page
   for ending in ('png', 'svg'):
     assert os.path.getsize(tmp_path / f'latency.{ending}') > 5_000
   small = figures.Order(str(tmp_path), seeds=1, small=True)
@@ -376,10 +399,11 @@ def test_measuring_gives_a_table(tmp_path):
     time.sleep(0.1)
   assert not pool.failed
   rows = _read(tmp_path / 'latency.csv').splitlines()
-  assert rows[0] == 'network,preset,steps,p50_ms,p99_ms'
-  for row, network in zip(rows[1:], ['LSTM', 'GTrXL'], strict=True):
-    *names, p50, p99 = row.split(',')
-    assert names == [network, 'small', '30']
+  assert rows[0] == 'network,preset,steps,runtime,p50_ms,p99_ms,commit'
+  ran = [('LSTM', 'TensorFlow Lite'), ('GTrXL', 'XLA')]
+  for row, (network, runtime) in zip(rows[1:], ran, strict=True):
+    *names, p50, p99, _ = row.split(',')
+    assert names == [network, 'small', '30', runtime]
     assert 0 < float(p50) <= float(p99)
 
 
