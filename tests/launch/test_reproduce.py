@@ -259,17 +259,18 @@ def test_smoke_has_a_folder_of_its_own(run, tmp_path):
 @pytest.mark.timeout(600)
 def test_smoke_with_real_runs(tmp_path):
   result = subprocess.run(
-    [sys.executable, REPRODUCE, 'i_maze_15', '--smoke', f'--folder={tmp_path}'],
+    [sys.executable, REPRODUCE, 'meta_fetch', '--smoke']
+    + [f'--folder={tmp_path}', '--workers=2'],
     capture_output=True,
     text=True,
     check=False,
   )
   assert result.returncode == 0, result.stdout + result.stderr
-  page = (tmp_path / 'smoke' / 'i_maze_15.md').read_text()
+  page = (tmp_path / 'smoke' / 'meta_fetch.md').read_text()
   assert 'Seeds of each: 1.' in page
-  assert len(_times(tmp_path)) == 3
+  assert len(_times(tmp_path)) == 4  # ALD, both networks alone, no memory.
   for ending in ('png', 'svg'):
-    path = tmp_path / 'smoke' / f'i_maze_15.{ending}'
+    path = tmp_path / 'smoke' / f'meta_fetch.{ending}'
     assert os.path.getsize(path) > 10_000
 
 
