@@ -1,12 +1,15 @@
 """Any Gymnasium environment with numbered actions as a `dm_env`."""
 
 from collections.abc import Callable
+import importlib
+import inspect
 from typing import Any
 
 import dm_env
 from dm_env import specs
 import gymnasium
 from gymnasium import spaces
+from gymnasium.envs import registration
 import numpy as np
 
 
@@ -21,6 +24,32 @@ def make(environment_id: str, seed: int, **kwargs) -> 'GymnasiumEnvironment':
   """
   environment = gymnasium.make(environment_id, **kwargs)
   return GymnasiumEnvironment(environment, seed)
+
+
+def arguments(environment_id: str) -> list[str] | None:
+  """The keyword arguments that `make` takes for an environment.
+
+  Args:
+    environment_id: as of `make`.
+
+  Returns:
+    Their names, those of the environment first; None where any name is taken
+    or they cannot be known.
+  """
+  package, _, own_id = environment_id.rpartition(':')
+  try:
+    if package:
+      importlib.import_module(package)
+    entry = gymnasium.spec(own_id).entry_point
+    if isinstance(entry, str):
+      entry = registration.load_env_creator(entry)
+    parameters = inspect.signature(entry).parameters.values()
+  except Exception:  # Not ours; `make` will say what is wrong.
+    return None
+  if any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters):
+    return None
+  _, *common, _ = inspect.signature(gymnasium.make).parameters  # ID, kwargs.
+  return [*(p.name for p in parameters), *common]
 
 
 class GymnasiumEnvironment(dm_env.Environment):

@@ -208,8 +208,11 @@ def _find_factory(
       f'environment must be one of {", ".join(names())}, or '
       f'"package.module:factory" or "{_GYMNASIUM}:ID", but received {name!r}.'
     )
+  known = None
   if module == _GYMNASIUM:
-    factory = functools.partial(_gymnasium_make(), attribute)
+    adapter = _gymnasium_adapter()
+    factory = functools.partial(adapter.make, attribute)
+    known = adapter.arguments(attribute)
   else:
     try:
       factory = getattr(importlib.import_module(module), attribute)
@@ -220,6 +223,8 @@ def _find_factory(
         f'({type(error).__name__}: {error}); is its folder in PYTHONPATH?'
       ) from error
   seeded = _check_arguments(name, factory, arguments, ('seed',), (_WORKERS,))
+  if known is not None:
+    _refuse_unknown(name, arguments, [*known, _WORKERS])
   return factory, seeded
 
 
@@ -240,7 +245,7 @@ def _missing_package(name: str, error: BaseException | None):
   ) from error
 
 
-def _gymnasium_make() -> Callable[..., dm_env.Environment]:
+def _gymnasium_adapter():
   try:  # An extra; and slow to import.
     from ald_acme.environments import gymnasium_adapter
   except ModuleNotFoundError as error:
@@ -248,7 +253,7 @@ def _gymnasium_make() -> Callable[..., dm_env.Environment]:
       f'environment "{_GYMNASIUM}:ID" needs a package that is not installed '
       f'({error}); install it with: pip install "gymnasium>=0.29".'
     ) from error
-  return gymnasium_adapter.make
+  return gymnasium_adapter
 
 
 def _check_arguments(name, factory, arguments, reserved, common=()) -> bool:
@@ -264,9 +269,15 @@ def _check_arguments(name, factory, arguments, reserved, common=()) -> bool:
       raise ValueError(
         f'environment_kwargs must not set {argument}: use its own flag.'
       )
-    if argument not in known and inspect.Parameter.VAR_KEYWORD not in kinds:
+  if inspect.Parameter.VAR_KEYWORD not in kinds:
+    _refuse_unknown(name, arguments, [*known, *common])
+  return 'seed' in parameters
+
+
+def _refuse_unknown(name: str, arguments: dict[str, Any], known: list[str]):
+  for argument in arguments:
+    if argument not in known:
       raise ValueError(
         f'{name} has no argument {argument!r}; it has '
-        f'{", ".join([*known, *common, _TRIALS])}.'
+        f'{", ".join([*known, _TRIALS])}.'
       )
-  return 'seed' in parameters

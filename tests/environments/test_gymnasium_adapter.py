@@ -398,7 +398,10 @@ def test_by_name_seeds_differ():
 @pytest.mark.parametrize(
   'arguments, message',
   [
-    ({'ends': 2}, "cannot be made with {'ends': 2.*ends"),
+    (
+      {'ends': 2},
+      "has no argument 'ends'; it has end, limit, .*, trial_episodes",
+    ),
     ({'seed': 2}, 'must not set seed'),
   ],
 )

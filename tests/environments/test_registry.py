@@ -252,6 +252,12 @@ def test_registry_imports_nothing_heavy():
       {'sise': 5},
       "no argument 'sise'; it has size, workers, trial_episodes",
     ),
+    (
+      'gymnasium:CartPole-v1',
+      {'steps': 5},
+      "no argument 'steps'; it has .*, max_episode_steps, .*, trial_episodes",
+    ),
+    ('gymnasium:CartPole-v1', {'seed': 5}, 'must not set seed'),
     (f'{HERE}:seeded', {'workers': -1}, 'workers must be .* received -1'),
     (f'{HERE}:seeded', {'workers': 2.5}, 'workers must be an integer.* 2.5'),
     ('i_maze', {'workers': 2}, "i_maze has no argument 'workers'"),
