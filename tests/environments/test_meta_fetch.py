@@ -318,7 +318,7 @@ def test_seeds_and_rooms_have_their_own_episodes():
 def test_draws_are_uniform():
   size, objects, count = 6, 3, 4000
   rooms = meta_fetch.BatchedMetaFetch(
-    count // 4, size=size, objects=objects, view=2 * size - 1
+    count // 4, size=size, objects=objects, view=2 * size - 1, apart=False
   )
   layouts = [
     _layout(window, size)
@@ -345,6 +345,40 @@ def test_draws_are_uniform():
     np.testing.assert_allclose(shares / len(colours), 0.1, atol=0.015)
   assert np.abs(np.corrcoef(colours.T) - np.eye(3)).max() < 0.05
   assert len(np.unique(colours, axis=0)) == len(colours)
+
+
+def _neighbours(cells):
+  """How many pairs of cells lie beside each other."""
+  return sum(
+    np.abs(np.subtract(one, other)).sum() == 1
+    for one, other in itertools.combinations(cells, 2)
+  )
+
+
+@pytest.mark.parametrize('size, objects', [(7, 5), (5, 2), (9, 6)])
+def test_objects_lie_apart(size, objects):
+  beside = []
+  for apart in (True, False):
+    rooms = meta_fetch.BatchedMetaFetch(
+      300, size=size, objects=objects, view=2 * size - 1, apart=apart
+    )
+    layouts = [
+      _layout(window, size)
+      for _ in range(3)
+      for window in rooms.reset().observation
+    ]
+    assert all(len(found) == objects for found, _ in layouts)
+    assert not any(here in found for found, here in layouts)
+    beside.append(sum(_neighbours(found) for found, _ in layouts))
+  assert beside[0] == 0 and beside[1] > 100
+
+
+def test_objects_lie_anywhere_where_there_is_no_room():
+  rooms = meta_fetch.BatchedMetaFetch(200, size=4, objects=3, view=7)
+  layouts = [_layout(window, 4) for window in rooms.reset().observation]
+  assert all(len(found) == 3 for found, _ in layouts)
+  assert not any(here in found for found, here in layouts)
+  assert len({frozenset(found) for found, _ in layouts}) == 4
 
 
 def test_step_after_last_ignores_the_action():
@@ -405,7 +439,7 @@ def test_render_draws_the_room(view):
       np.testing.assert_allclose(cells[cell], 255 * (colour - 0.2), atol=1)
     # Walls, empty cells, objects and the agent.
     _, counts = np.unique(cells.reshape(-1, 3), axis=0, return_counts=True)
-    assert sorted(counts) == [1, 1, 1, 1, 12, 20]
+    assert sorted(counts) == [1, 1, 1, 1, 1, 1, 10, 20]
     assert (cells == cells[here]).all(-1).sum() == 1
 
 
@@ -426,6 +460,7 @@ def test_render_draws_the_room(view):
     ('limit', None),
     ('repeat', 1),
     ('repeat', 'no'),
+    ('apart', 1),
     ('seed', -1),
   ],
 )

@@ -208,12 +208,13 @@ def test_describe_lists_every_environment_and_argument():
   stripped = [line.strip() for line in lines]
   start = stripped.index('meta_fetch')
   assert stripped[start + 1].startswith('Meta-Fetch: ')
-  assert stripped[start + 2 : start + 7] == [
+  assert stripped[start + 2 : start + 8] == [
     'size=7',
-    'objects=3',
+    'objects=5',
     'view=5',
     'limit=150',
     'repeat=True',
+    'apart=True',
   ]
   for line in ('arms=5', 'limit=None', 'random_goals=False'):
     assert line in stripped
