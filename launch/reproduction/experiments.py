@@ -70,7 +70,7 @@ TASKS = {
     environment='meta_fetch',
     kwargs='',
     small_kwargs='limit=20',
-    max_frames=dict.fromkeys(('gtrxl', *_WITH_MEMORYLESS), 1_500_000),
+    max_frames=dict.fromkeys(('gtrxl', *_WITH_MEMORYLESS), 1_000_000),
     # What an act brings shows within a few steps: short looks ahead learn
     # sooner than long ones, and many small updates sooner than few large ones.
     fields={'discount': 0.9, 'unroll_length': 20},

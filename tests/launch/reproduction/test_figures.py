@@ -92,10 +92,10 @@ def _need_package(figure):
     (
       'meta_fetch',
       {
-        'ald': ('ald', 1_500_000, FETCH),
-        'gtrxl': ('gtrxl', 1_500_000, {**FETCH, 'evaluation_period': 3.0}),
-        'lstm': ('lstm', 1_500_000, FETCH),
-        'memoryless': ('memoryless', 1_500_000, FETCH),
+        'ald': ('ald', 1_000_000, FETCH),
+        'gtrxl': ('gtrxl', 1_000_000, {**FETCH, 'evaluation_period': 3.0}),
+        'lstm': ('lstm', 1_000_000, FETCH),
+        'memoryless': ('memoryless', 1_000_000, FETCH),
       },
     ),
     (
