@@ -149,9 +149,9 @@ class DistributedAgent:
     )
     life.guard(lambda: loop.run(life.should_stop))
 
-  def _evaluator(self, parameters, learner, counter, watcher):
+  def _evaluator(self, parameters, learner, counter, watcher, earlier):
     life = lifecycle.Lifecycle()
-    began = self.launched - (self._saved('run') or {}).get('wall_seconds', 0.0)
+    began = self.launched - earlier
     part = self.builder.make_evaluator(
       self._networks(),
       self.environment_factory,
@@ -245,9 +245,13 @@ class DistributedAgent:
               self._distiller, i, replay, parameters, counter, watcher
             )
           )
+    # Read here: a node that begins again may find newer checkpoints alone.
+    earlier = float((self._saved('run') or {}).get('wall_seconds', 0.0))
     evaluator_ = add(
       'evaluator',
-      lp.CourierNode(self._evaluator, parameters, other, counter, watcher),
+      lp.CourierNode(
+        self._evaluator, parameters, other, counter, watcher, earlier
+      ),
     )
     sources = [
       add('cacher', lp.CourierNode(self._cacher, parameters))

@@ -118,8 +118,8 @@ def _prints_to(process, path):
 
 
 @pytest.fixture(scope='module')
-def solved(slurm, tmp_path_factory):
-  """A job that learned a small maze, although those who act were killed."""
+def broken(slurm, tmp_path_factory):
+  """A job whose learner was killed once there was a checkpoint."""
   job = Job(
     slurm,
     tmp_path_factory.mktemp('runs') / 'a run',
@@ -129,11 +129,38 @@ def solved(slurm, tmp_path_factory):
     '--target_return=0.95',
     '--max_frames=400000',
     '--config.evaluation_period=1',
+    '--config.checkpoint_period=1',
+  )
+  saved = checkpoints.CheckpointFolder(job.folder.checkpoints)
+
+  def updates():
+    newest = saved.latest()
+    return int(newest.state['learner']['updates']) if newest else 0
+
+  job.wait_for(updates)
+  job.node(1, 'learner_0').kill()
+  return job, job.end(), updates()
+
+
+def test_a_lost_learner_fails_the_job(broken):
+  job, end, _ = broken
+  assert end == ('FAILED', '1:0'), job.output()
+  assert 'error: node learner_0 failed (signal 9)' in job.output()
+
+
+@pytest.fixture(scope='module')
+def solved(broken, slurm):
+  """A job that goes on and learns the maze, though those who act are killed."""
+  first, _, updates = broken
+  job = Job(
+    slurm,
+    first.workdir,
+    '--resume',
     '--distill_cpus=2',  # Components of a job are on hosts of their own.
   )
-  job.wait_for(lambda: job.progress()['learner_updates'] >= 1)
+  job.wait_for(lambda: job.progress()['learner_updates'] > updates + 10)
   for name in ('actor_0', 'evaluator_0'):
-    job.node(1, name).kill()
+    job.node(2, name).kill()
   killed_at = job.progress()['frames']
   return job, job.end(), killed_at
 
@@ -149,10 +176,10 @@ def test_learns_though_actor_and_evaluator_are_killed(solved):
   assert summary['frames'] > killed_at + 5_000
   for name in ('actor_0', 'evaluator_0'):
     assert f'node {name} ended after' in job.output()
-    log = (job.logs(1) / f'{name}.log').read_text()
+    log = (job.logs(2) / f'{name}.log').read_text()
     assert '(signal 9), and begins again' in log
   names = {'replay_0', 'learner_0', 'actor_0', 'distill_0', 'monitor_0'}
-  assert {f'{name}.log' for name in names} <= set(os.listdir(job.logs(1)))
+  assert {f'{name}.log' for name in names} <= set(os.listdir(job.logs(2)))
 
 
 def test_resumed_queued_again_and_cancelled(solved, slurm):
@@ -167,7 +194,7 @@ def test_resumed_queued_again_and_cancelled(solved, slurm):
     '--num_actors=2',  # The second has a host of its own, n3.
     '--config.checkpoint_period=100000',
   )
-  job.wait_for((job.logs(2) / 'actor_1.log').exists)
+  job.wait_for((job.logs(3) / 'actor_1.log').exists)
   job.wait_for(lambda: job.progress()['actor_return'] is not None)
   assert job.progress()['actor_return'] > 0.75, 'it fell back to chance'
   job.wait_for_more('learner_updates', 3)
@@ -178,7 +205,7 @@ def test_resumed_queued_again_and_cancelled(solved, slurm):
   slurm.lose_host('n2')  # The distillers were there, and the last actor.
   slurm.bring_host_back('n2')
   slurm.bring_host_back('n3')
-  job.wait_for((job.logs(3) / 'actor_1.log').exists)
+  job.wait_for((job.logs(4) / 'actor_1.log').exists)
   assert 'its host n2 is lost' in job.output()
   job.wait_for(lambda: job.progress()['frames'] > frames)
 

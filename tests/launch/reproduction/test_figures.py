@@ -407,6 +407,31 @@ def test_measuring_gives_a_table(tmp_path):
     assert 0 < float(p50) <= float(p99)
 
 
+@pytest.mark.parametrize(
+  'name',
+  [
+    'i_maze_9',
+    'i_maze_15',
+    'i_maze_15_seeds',
+    'meta_fetch',
+    'dprl',
+    'wall_clock',
+    'hogwild',
+    'trials',
+    'ablations',
+    'latency',
+  ],
+)
+def test_what_is_published_is_what_is_asked_for(name):
+  order = figures.Order(os.path.join(ROOT, 'results'), seeds=3)
+  missing = [
+    job.label
+    for job in reproduction.FIGURES[name].needs(order)
+    if not job.is_done()
+  ]
+  assert not missing
+
+
 def test_what_is_kept_in_git(tmp_path):
   shutil.copy(os.path.join(ROOT, '.gitignore'), tmp_path)
   subprocess.run(['git', 'init', '-q', tmp_path], check=True)
