@@ -283,7 +283,7 @@ def _seeds(groups: plots.Groups) -> str:
   if 1 in sizes:
     text += ' One seed has no interval.'
   if sizes & {2, 3}:
-    text += ' Of two or three seeds it is their range.'
+    text += ' An interval of two or three is their range.'
   return text
 
 
