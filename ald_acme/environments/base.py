@@ -194,7 +194,8 @@ class Stacked(BatchedEnvironment):
   """Any `dm_env` environments of one kind, stepped in turn.
 
   Every time step is held to the specs, and to finite numbers. An environment
-  that has a method `new_task` is told so when it is to draw a new task.
+  that has a method `new_task` is told when its next episode is to be of a new
+  task.
   """
 
   def __init__(
@@ -223,10 +224,15 @@ class Stacked(BatchedEnvironment):
       self._name, self.observation_spec(), self.action_spec()
     )
     self._steps = 0  # So far, resets included.
+    self._keeps = False  # Whether a task lasts longer than an episode.
+    self._finished = np.ones(len(self._environments), bool)
 
   @property
   def batch_size(self) -> int:
     return len(self._environments)
+
+  def keep_tasks(self):
+    self._keeps = True
 
   def new_tasks(self, which: np.ndarray):
     for environment, renew in zip(self._environments, which, strict=True):
@@ -240,12 +246,20 @@ class Stacked(BatchedEnvironment):
       ValueError: if a time step is not as the specs say, or not finite; as
         from `step`.
     """
+    self._finished[:] = True
+    self._renew()
     return self._stack([e.reset() for e in self._environments])
 
   def step(self, action) -> dm_env.TimeStep:
+    self._renew()
     return self._stack(
       [e.step(a) for e, a in zip(self._environments, action, strict=True)]
     )
+
+  def _renew(self):
+    """Has tasks drawn where an episode begins, if they are of one."""
+    if not self._keeps and self._finished.any():
+      self.new_tasks(self._finished)
 
   def _stack(self, steps: list[dm_env.TimeStep]) -> dm_env.TimeStep:
     first = [step.first() for step in steps]
@@ -273,6 +287,7 @@ class Stacked(BatchedEnvironment):
         f'{breach}'
       )
     self._steps += 1
+    self._finished = timestep.step_type == dm_env.StepType.LAST
     return timestep
 
   def observation_spec(self):

@@ -12,17 +12,20 @@
 
 Places, colours and order are drawn anew for every episode (in trials, for every
 trial), so what is to be learned is how to learn them: by trial and error, from
-memory. After the task in
-Parisotto & Salakhutdinov, 2021, "Efficient Transformers in Reinforcement
-Learning using Actor-Learner Distillation" (https://arxiv.org/abs/2104.01655).
-The paper leaves open how large the room is, how many objects it has, what the
-agent sees, when an episode ends and whether the sequence may be repeated: these
-are arguments.
+memory. After the task in Parisotto & Salakhutdinov, 2021, "Efficient
+Transformers in Reinforcement Learning using Actor-Learner Distillation"
+(https://arxiv.org/abs/2104.01655). The paper leaves open how large the room is,
+how many objects it has, what the agent sees, when an episode ends and whether
+the sequence may be repeated: these are arguments. With more objects there is
+more to remember, and less to be had without a memory.
 
 With the default arguments a scripted agent with perfect memory earns 39.2 an
 episode and a random one 3.2, means of 200 episodes, seed 0:
 
   python -m ald_acme.environments.experts
+
+The scripted agent is no bound: it does not plan its tour. What is learned with
+a memory and without one is in `results/meta_fetch.md`.
 """
 
 import dm_env

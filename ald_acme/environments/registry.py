@@ -66,7 +66,8 @@ def parse_arguments(text: str) -> dict[str, Any]:
   Values are Python literals; what is none is taken as a string.
 
   Raises:
-    ValueError: if a part has no name and value, or a name comes twice.
+    ValueError: if a part has no name and value, a name comes twice, or a
+      bracket or a quote is not closed.
   """
   arguments = {}
   for part in _split(text):
@@ -100,6 +101,11 @@ def _split(text: str) -> list[str]:
     brackets = (sum(map(parts[-1].count, x)) for x in ('([{', ')]}'))
     quotes = (parts[-1].count(x) % 2 for x in '"\'')
     whole = len(set(brackets)) == 1 and not any(quotes)
+  if not whole and ',' in parts[-1]:
+    raise ValueError(
+      'environment_kwargs must close its brackets and quotes, but received '
+      f'{parts[-1].strip()!r} in {text!r}.'
+    )
   return [part.strip() for part in parts if part.strip()]
 
 

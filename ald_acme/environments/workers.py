@@ -120,6 +120,9 @@ class Workers(base.BatchedEnvironment):
       )
     return _join(self._ask_all('step', self._divide(action)))
 
+  def keep_tasks(self):
+    self._ask_all('keep_tasks')
+
   def new_tasks(self, which: np.ndarray):
     self._ask_all('new_tasks', self._divide(which))
 

@@ -148,9 +148,29 @@ def test_new_tasks_are_passed_on_to_who_has_tasks():
 
   made = [Tasked(1), Countdown(1), Tasked(1)]
   stacked = base.Stacked(made)
+  stacked.keep_tasks()
+  stacked.reset()
   stacked.new_tasks(np.array([True, True, False]))
   stacked.new_tasks(np.array([True, False, False]))
   assert [e.drawn for e in (made[0], made[2])] == [2, 0]
+
+
+def test_else_every_episode_has_a_new_task():
+  class Tasked(Countdown):
+    drawn = 0
+
+    def new_task(self):
+      self.drawn += 1
+
+  made = [Tasked(1), Tasked(2)]
+  stacked = base.Stacked(made)
+  drawn, begun = [], np.zeros(2, int)
+  for t in range(12):
+    step = stacked.reset() if t in (0, 7) else stacked.step([0, 0])
+    begun += step.step_type == dm_env.StepType.FIRST
+    drawn.append([e.drawn for e in made])
+    np.testing.assert_array_equal(drawn[-1], begun)
+  assert begun[0] > begun[1] > 3
 
 
 def test_single_gives_plain_steps():

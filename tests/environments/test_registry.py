@@ -107,6 +107,7 @@ NO_FACTORY = 3
       'sizes=[1,[2,3]],x={"a": (1,2)}',
       {'sizes': [1, [2, 3]], 'x': {'a': (1, 2)}},
     ),
+    ("n=1,text=it's", {'n': 1, 'text': "it's"}),
     ("title='one, two',n=1", {'title': 'one, two', 'n': 1}),
   ],
 )
@@ -114,6 +115,12 @@ def test_parse_arguments(text, arguments):
   parsed = registry.parse_arguments(text)
   assert parsed == arguments
   assert list(map(type, parsed.values())) == list(map(type, arguments.values()))
+
+
+@pytest.mark.parametrize('text', ["a=it's,b=5", 'a=(3,b=2', 'x=1,a=],b=2'])
+def test_arguments_close_what_they_open(text):
+  with pytest.raises(ValueError, match='close its brackets and quotes'):
+    registry.parse_arguments(text)
 
 
 def test_arguments_come_once():

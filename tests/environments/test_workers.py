@@ -38,9 +38,6 @@ class Probe(dm_env.Environment):
   def __init__(self, seed, slow_end=False):
     self._seed, self._slow_end = seed, slow_end
 
-  def new_task(self):
-    self._seed += 100
-
   def reset(self):
     return dm_env.restart(self._observation())
 
@@ -75,6 +72,13 @@ class Probe(dm_env.Environment):
   def close(self):
     if self._slow_end:
       time.sleep(1000)
+
+
+class Tasked(Probe):
+  """Shows how many tasks it was to draw as well."""
+
+  def new_task(self):
+    self._seed += 100
 
 
 def maze(seed, size):
@@ -122,10 +126,14 @@ def _wait_until(condition):
 
 
 def test_new_tasks(make):
-  probes = make(count=2)
+  probes = make(Tasked, count=2)
+  np.testing.assert_array_equal(
+    probes.reset().observation['seed'], [107, 108, 109, 110, 111]
+  )
+  probes.keep_tasks()
   probes.new_tasks(np.array([True, False, False, True, False]))
   seeds = probes.reset().observation['seed']
-  np.testing.assert_array_equal(seeds, [107, 8, 9, 110, 11])
+  np.testing.assert_array_equal(seeds, [207, 108, 109, 210, 111])
 
 
 @pytest.mark.parametrize('count', [1, 2, 5, 9])
