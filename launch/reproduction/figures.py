@@ -189,12 +189,8 @@ class LatencyFigure(Figure):
     ]
 
   def make(self, order: Order) -> bool:
-    try:
-      with open(
-        order.path(f'{self.name}.csv'), encoding='utf-8', newline=''
-      ) as file:
-        rows = list(csv.DictReader(file))
-    except FileNotFoundError:
+    rows = _read_rows(order.path(f'{self.name}.csv'))
+    if rows is None:
       return False
     commits = {row.pop('commit')[:10]: None for row in rows}
     caption = ' '.join(
@@ -246,10 +242,8 @@ class Measurement:
     Raises:
       ValueError: if it is of another measurement.
     """
-    try:
-      with open(self.path, encoding='utf-8', newline='') as file:
-        rows = list(csv.DictReader(file))
-    except FileNotFoundError:
+    rows = _read_rows(self.path)
+    if rows is None:
       return False
     steps, *presets = self.arguments
     found = {(row.get('steps'), row.get('preset')) for row in rows}
@@ -268,6 +262,15 @@ class Measurement:
     return None
 
   def progress(self) -> None:
+    return None
+
+
+def _read_rows(path: str) -> list[dict[str, str]] | None:
+  """The rows of a CSV file, None if it is not there."""
+  try:
+    with open(path, encoding='utf-8', newline='') as file:
+      return list(csv.DictReader(file))
+  except FileNotFoundError:
     return None
 
 

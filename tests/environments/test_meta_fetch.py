@@ -315,19 +315,24 @@ def test_seeds_and_rooms_have_their_own_episodes():
   assert len(windows) == 4 * 4 * 5
 
 
+def _layouts(rooms, size, objects, resets):
+  """What resets drew; no object hides another, or lies under the agent."""
+  layouts = [
+    _layout(window, size)
+    for _ in range(resets)
+    for window in rooms.reset().observation
+  ]
+  assert all(len(found) == objects for found, _ in layouts)
+  assert not any(here in found for found, here in layouts)
+  return layouts
+
+
 def test_draws_are_uniform():
   size, objects, count = 6, 3, 4000
   rooms = meta_fetch.BatchedMetaFetch(
     count // 4, size=size, objects=objects, view=2 * size - 1, apart=False
   )
-  layouts = [
-    _layout(window, size)
-    for _ in range(4)
-    for window in rooms.reset().observation
-  ]
-  # Distinct cells: no object hides another, or lies under the agent.
-  assert all(len(found) == objects for found, _ in layouts)
-  assert not any(here in found for found, here in layouts)
+  layouts = _layouts(rooms, size, objects, resets=4)
   inside = set(itertools.product(range(1, size - 1), repeat=2))
   for cells in (
     [here for _, here in layouts],
@@ -362,22 +367,14 @@ def test_objects_lie_apart(size, objects):
     rooms = meta_fetch.BatchedMetaFetch(
       300, size=size, objects=objects, view=2 * size - 1, apart=apart
     )
-    layouts = [
-      _layout(window, size)
-      for _ in range(3)
-      for window in rooms.reset().observation
-    ]
-    assert all(len(found) == objects for found, _ in layouts)
-    assert not any(here in found for found, here in layouts)
+    layouts = _layouts(rooms, size, objects, resets=3)
     beside.append(sum(_neighbours(found) for found, _ in layouts))
   assert beside[0] == 0 and beside[1] > 100
 
 
 def test_objects_lie_anywhere_where_there_is_no_room():
   rooms = meta_fetch.BatchedMetaFetch(200, size=4, objects=3, view=7)
-  layouts = [_layout(window, 4) for window in rooms.reset().observation]
-  assert all(len(found) == 3 for found, _ in layouts)
-  assert not any(here in found for found, here in layouts)
+  layouts = _layouts(rooms, size=4, objects=3, resets=1)
   assert len({frozenset(found) for found, _ in layouts}) == 4
 
 
