@@ -17,7 +17,7 @@ import agents.ald.learner_runner
 import agents.ald.learning
 import agents.ald.networks
 import agents.program
-import ald_acme.evaluator
+import ald_acme.acting.evaluator
 import ald_acme.parameters.store
 import ald_acme.replay.reader
 import ald_acme.replay.tables

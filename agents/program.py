@@ -16,12 +16,12 @@ from launchpad.nodes.python import local_multi_processing
 from agents import cuda
 from agents import lifecycle
 from agents.ald import builder as ald_builder
-from ald_acme import checkpoints
-from ald_acme import metrics
-from ald_acme import monitor
-from ald_acme import run_folder
 from ald_acme.parameters import cache
 from ald_acme.parameters import shared as shared_parameters
+from ald_acme.runs import checkpoints
+from ald_acme.runs import folder as run_folder
+from ald_acme.runs import metrics
+from ald_acme.runs import monitor
 
 _PATIENCE = 20.0  # Seconds that the monitor waits for a node's answer.
 

@@ -11,11 +11,11 @@ from typing import Any
 
 from agents import catalogue
 from agents.ald import config as ald_config
-from ald_acme import checkpoints
-from ald_acme import run_folder
 from ald_acme.environments import base
 from ald_acme.environments import registry
 from ald_acme.parameters import variables as parameters
+from ald_acme.runs import checkpoints
+from ald_acme.runs import folder as run_folder
 
 if typing.TYPE_CHECKING:
   import acme

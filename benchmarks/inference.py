@@ -62,10 +62,10 @@ def measure(batch_size: int):
   import tree
 
   from agents.ald import networks as ald_networks
+  from ald_acme.acting.inference import lite
+  from ald_acme.acting.inference import specs
+  from ald_acme.acting.inference import xla
   from ald_acme.environments import i_maze
-  from ald_acme.inference import lite
-  from ald_acme.inference import specs
-  from ald_acme.inference import xla
 
   spec = acme.make_environment_spec(i_maze.BatchedIMaze(batch_size))
   inputs = tree.map_structure(

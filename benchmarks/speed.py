@@ -137,8 +137,8 @@ def acting() -> float:
 
 def system() -> float:
   """Frames per second of the whole program, once it is warm."""
-  from ald_acme import curves
-  from ald_acme import run_folder
+  from ald_acme.runs import curves
+  from ald_acme.runs import folder as run_folder
 
   with tempfile.TemporaryDirectory() as folder:
     workdir = os.path.join(folder, 'run')

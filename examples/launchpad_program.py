@@ -21,8 +21,8 @@ import launchpad as lp
 from agents import ald
 from agents import lifecycle
 from agents import program as programs
-from ald_acme import run_folder
 from ald_acme.environments import registry
+from ald_acme.runs import folder as run_folder
 
 CONFIG = ald.ALDConfig(num_actors=2, evaluation_period=5.0, max_frames=300_000)
 SMALL = functools.partial(registry.make, 'i_maze', {'size': 5})

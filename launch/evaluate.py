@@ -24,9 +24,9 @@ from absl import flags
 import numpy as np
 
 from agents import trained
-from ald_acme import monitor
-from ald_acme import statistics
 from ald_acme.environments import registry
+from ald_acme.runs import monitor
+from ald_acme.runs import statistics
 from launch import command_line
 
 _WORKDIR = flags.DEFINE_string('workdir', None, "The run's folder.")
@@ -80,8 +80,8 @@ def main():
 
 def _evaluate(agent: trained.Trained):
   """Plays episodes and prints what came of them."""
-  from ald_acme import evaluation
-  from ald_acme import policies
+  from ald_acme.acting import evaluation
+  from ald_acme.acting import policies
 
   batch, seed = min(_EPISODES.value, _BATCH), _SEED.value
   environment = agent.run.make_environment(batch, seed)
@@ -117,7 +117,7 @@ def _mean(values: np.ndarray) -> str:
 
 def _record(agent: trained.Trained):
   """Draws an episode."""
-  from ald_acme import recording
+  from ald_acme.acting import recording
 
   environment = agent.run.make_environment(1, _SEED.value)
   network = agent.network(_POLICY.value)

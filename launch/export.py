@@ -89,7 +89,7 @@ def main():
 
 def _export(agent: trained.Trained, step, form: str, output: str):
   """Writes the export once it is known to answer as the network does."""
-  from ald_acme import recording
+  from ald_acme.acting import recording
   from ald_acme.deployment import agreement
   from ald_acme.deployment import exporting
 
@@ -133,7 +133,7 @@ def _measure(
 
   These are the other formats, and both networks as training steps them.
   """
-  from ald_acme import policies
+  from ald_acme.acting import policies
   from ald_acme.deployment import exporting
 
   environment = agent.run.make_environment(1, seed=0)

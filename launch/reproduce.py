@@ -20,7 +20,7 @@ import numpy as np
 from rich import console as rich_console
 from rich import text as rich_text
 
-from ald_acme import progress
+from ald_acme.runs import progress
 from launch import command_line
 from launch.reproduction import catalogue
 from launch.reproduction import figures

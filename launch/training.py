@@ -19,12 +19,12 @@ from absl import flags
 from rich import console as rich_console
 
 from agents import catalogue
-from ald_acme import checkpoints
-from ald_acme import curves
-from ald_acme import files
-from ald_acme import progress
-from ald_acme import run_folder
 from ald_acme.environments import registry
+from ald_acme.runs import checkpoints
+from ald_acme.runs import curves
+from ald_acme.runs import files
+from ald_acme.runs import folder as run_folder
+from ald_acme.runs import progress
 from launch import command_line
 from launch import options
 from launch import provenance

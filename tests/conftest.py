@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
-from ald_acme import checkpoints
+from ald_acme.runs import checkpoints
 
 FRAMES = 12_345
 _LAUNCH = os.path.join(os.path.dirname(os.path.dirname(__file__)), 'launch')

@@ -11,7 +11,7 @@ import dm_env
 import numpy as np
 import tree
 
-from ald_acme import policies
+from ald_acme.acting import policies
 from ald_acme.environments import base
 from ald_acme.parameters import pulled
 from ald_acme.replay import adder as unroll_adder

@@ -23,8 +23,8 @@ if typing.TYPE_CHECKING:
   from agents.ald import learner_runner
   from agents.ald import learning
   from agents.ald import networks as ald_networks
-  from ald_acme import evaluator
   from ald_acme import types
+  from ald_acme.acting import evaluator
   from ald_acme.networks import policy_value
   from ald_acme.parameters import shared as shared_parameters
   from ald_acme.parameters import store
@@ -294,8 +294,8 @@ class ALDBuilder:
     clock: Callable[[], float] = time.monotonic,
   ) -> evaluator.Evaluator:
     """Evaluates in environments of its own; the learner if it has a source."""
-    from ald_acme import evaluator
-    from ald_acme import policies
+    from ald_acme.acting import evaluator
+    from ald_acme.acting import policies
     from ald_acme.parameters import pulled
 
     def subject(name, network, source, episodes, period, place):

@@ -60,7 +60,7 @@ class ALDConfig:
   dprl: float = 4.0  # Distillation updates per learner update.
 
   # Learner's loss; advantages and values in units of the returns' spread,
-  # where that is more than 1 (`ald_acme/return_scale.py`).
+  # where that is more than 1 (`ald_acme/losses/return_scale.py`).
   loss: str = 'vtrace'  # Or 'vmpo'.
   discount: float = 0.99
   value_cost: float = 1.0  # Times half the squared error.

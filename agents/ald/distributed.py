@@ -6,7 +6,7 @@ from agents import program
 from agents.ald import builder as ald_builder
 from agents.ald import config as ald_config
 from agents.ald import networks as ald_networks
-from ald_acme import run_folder
+from ald_acme.runs import folder as run_folder
 
 
 class DistributedALD(program.DistributedAgent):

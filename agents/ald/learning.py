@@ -16,9 +16,9 @@ import tensorflow as tf
 from agents.ald import config as ald_config
 from ald_acme import finite
 from ald_acme import optimizers
-from ald_acme import return_scale
 from ald_acme import types
 from ald_acme.losses import distillation
+from ald_acme.losses import return_scale
 from ald_acme.losses import vmpo
 from ald_acme.losses import vtrace
 from ald_acme.parameters import variables as parameters

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import tree
 
-from ald_acme import recording as recordings
+from ald_acme.acting import recording as recordings
 from ald_acme.deployment import act
 from ald_acme.deployment import step as steps
 

@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from ald_acme import files
 from ald_acme.deployment import act
 from ald_acme.deployment import numpy_format
 from ald_acme.deployment import saved_model
 from ald_acme.deployment import step as steps
 from ald_acme.deployment import tflite
+from ald_acme.runs import files
 
 _WRITERS = {
   'saved_model': saved_model.write,

@@ -6,7 +6,7 @@ import itertools
 import os
 import typing
 
-from ald_acme import run_folder
+from ald_acme.runs import folder as run_folder
 from launch import training
 from launch.clusters import tasks
 

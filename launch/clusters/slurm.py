@@ -9,7 +9,7 @@ import sys
 
 from absl import flags
 
-from ald_acme import run_folder
+from ald_acme.runs import folder as run_folder
 from launch import bootstrap
 from launch import command_line
 from launch.clusters import programs

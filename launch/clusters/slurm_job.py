@@ -14,7 +14,7 @@ bootstrap.prepare()
 from absl import flags
 from rich import console as rich_console
 
-from ald_acme import run_folder
+from ald_acme.runs import folder as run_folder
 from launch import command_line
 from launch import options
 from launch import training

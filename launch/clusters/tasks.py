@@ -9,7 +9,7 @@ import importlib.util
 import os
 import sys
 
-from ald_acme import files
+from ald_acme.runs import files
 
 # Variable that names the host of each task, in the table's order, with commas.
 HOSTS = 'ALD_TASK_HOSTS'

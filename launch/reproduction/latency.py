@@ -48,7 +48,7 @@ def measure(preset: str, steps: int) -> tables.Rows:
   import acme
 
   from agents.ald import networks
-  from ald_acme import policies
+  from ald_acme.acting import policies
   from ald_acme.deployment import latency
   from ald_acme.environments import i_maze
 

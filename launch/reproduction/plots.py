@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from ald_acme import files
-from ald_acme import statistics
+from ald_acme.runs import files
+from ald_acme.runs import statistics
 from launch.reproduction import results
 from launch.reproduction import tables
 

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from ald_acme import curves
-from ald_acme import files
-from ald_acme import run_folder
-from ald_acme import statistics
+from ald_acme.runs import curves
+from ald_acme.runs import files
+from ald_acme.runs import folder as run_folder
+from ald_acme.runs import statistics
 
 _NAN = float('nan')
 

@@ -8,8 +8,8 @@ import sys
 from typing import Any
 
 from agents.ald import config as ald_config
-from ald_acme import files
-from ald_acme import run_folder
+from ald_acme.runs import files
+from ald_acme.runs import folder as run_folder
 
 LAUNCHER = os.path.join(
   os.path.dirname(os.path.dirname(os.path.abspath(__file__))), 'local.py'

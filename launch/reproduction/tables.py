@@ -8,8 +8,8 @@ import operator
 
 import numpy as np
 
-from ald_acme import files
-from ald_acme import statistics
+from ald_acme.runs import files
+from ald_acme.runs import statistics
 from launch.reproduction import results
 
 Rows = list[dict[str, object]]

@@ -15,7 +15,7 @@ import launchpad as lp
 from absl import flags
 from agents import ald
 from agents import program as programs
-from ald_acme import run_folder
+from ald_acme.runs import folder as run_folder
 from ald_acme.environments import registry
 
 flags.FLAGS(sys.argv[:1])
@@ -48,7 +48,7 @@ from agents import catalogue
 from agents import program as agents_program
 from agents.ald import config as ald_config
 from agents.ald import learning
-from ald_acme import run_folder
+from ald_acme.runs import folder as run_folder
 from ald_acme.environments import registry
 from ald_acme.parameters import cache
 from ald_acme.parameters import store

@@ -10,8 +10,8 @@ import pytest
 
 from agents import catalogue
 from agents import trained
-from ald_acme import checkpoints
-from ald_acme import run_folder
+from ald_acme.runs import checkpoints
+from ald_acme.runs import folder as run_folder
 
 BASELINES = ['lstm', 'gtrxl', 'asymmetric', 'memoryless']
 

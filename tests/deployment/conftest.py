@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from agents.ald import networks as ald_networks
-from ald_acme import recording
+from ald_acme.acting import recording
 from ald_acme.deployment import exporting
 from ald_acme.deployment import step as steps
 from ald_acme.environments import base

@@ -15,7 +15,7 @@ import pytest
 import tensorflow as tf
 
 from agents.ald import networks as ald_networks
-from ald_acme import recording
+from ald_acme.acting import recording
 from ald_acme.deployment import act
 from ald_acme.deployment import agreement
 from ald_acme.deployment import exporting

@@ -12,8 +12,8 @@ import sys
 import time
 
 from agents.ald import config as ald_config
-from ald_acme import files
-from ald_acme import run_folder
+from ald_acme.runs import files
+from ald_acme.runs import folder as run_folder
 
 
 def finish(path, fields, rows=None, agent='ald', **description):

@@ -7,8 +7,8 @@ import numpy as np
 from PIL import Image
 import pytest
 
-from ald_acme import evaluation
-from ald_acme import policies
+from ald_acme.acting import evaluation
+from ald_acme.acting import policies
 from ald_acme.environments import i_maze
 
 NUMBER = r'-?[\d.]+'

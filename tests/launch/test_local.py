@@ -13,9 +13,9 @@ import numpy as np
 import psutil
 import pytest
 
-from ald_acme import checkpoints
-from ald_acme import curves
-from ald_acme import run_folder
+from ald_acme.runs import checkpoints
+from ald_acme.runs import curves
+from ald_acme.runs import folder as run_folder
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(__file__)))
 LOCAL = os.path.join(ROOT, 'launch', 'local.py')

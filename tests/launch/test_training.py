@@ -7,9 +7,9 @@ import signal
 import pytest
 from rich import console as rich_console
 
-from ald_acme import checkpoints
-from ald_acme import files
-from ald_acme import run_folder
+from ald_acme.runs import checkpoints
+from ald_acme.runs import files
+from ald_acme.runs import folder as run_folder
 from launch import command_line
 from launch import training
 

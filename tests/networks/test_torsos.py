@@ -8,8 +8,8 @@ import sonnet as snt
 import tensorflow as tf
 import tree
 
-from ald_acme import policies
 from ald_acme import types
+from ald_acme.acting import policies
 from ald_acme.networks import lstm
 from ald_acme.networks import policy_value
 from ald_acme.networks import torsos

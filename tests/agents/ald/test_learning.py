@@ -10,8 +10,8 @@ import tensorflow as tf
 import tree
 
 from agents.ald import learning
-from ald_acme import checkpoints
 from ald_acme import types
+from ald_acme.runs import checkpoints
 
 LOSSES = ['vtrace', 'vmpo']
 

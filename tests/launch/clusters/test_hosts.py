@@ -14,8 +14,8 @@ import time
 
 import pytest
 
-from ald_acme import checkpoints
-from ald_acme import run_folder
+from ald_acme.runs import checkpoints
+from ald_acme.runs import folder as run_folder
 from launch.clusters import tasks
 
 pytestmark = pytest.mark.timeout(600)

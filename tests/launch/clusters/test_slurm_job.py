@@ -11,8 +11,8 @@ import time
 import psutil
 import pytest
 
-from ald_acme import checkpoints
-from ald_acme import run_folder
+from ald_acme.runs import checkpoints
+from ald_acme.runs import folder as run_folder
 
 pytestmark = [pytest.mark.slurm, pytest.mark.timeout(1200)]
 

@@ -9,7 +9,7 @@ from absl import flags
 import pytest
 
 from agents.ald import config as ald_config
-from ald_acme import run_folder
+from ald_acme.runs import folder as run_folder
 from launch import options
 from launch.clusters import programs
 from launch.clusters import vertex

@@ -5,7 +5,7 @@ import os
 import numpy as np
 import pytest
 
-from ald_acme import files
+from ald_acme.runs import files
 from launch.reproduction import results
 
 NAN, INF = float('nan'), float('inf')

@@ -10,8 +10,8 @@ from acme.utils import counting
 from acme.utils import loggers
 import numpy as np
 
-from ald_acme import evaluation
-from ald_acme import policies
+from ald_acme.acting import evaluation
+from ald_acme.acting import policies
 from ald_acme.environments import base
 from ald_acme.parameters import pulled
 

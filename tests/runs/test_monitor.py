@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ald_acme import checkpoints
-from ald_acme import files
-from ald_acme import monitor
-from ald_acme import run_folder
+from ald_acme.runs import checkpoints
+from ald_acme.runs import files
+from ald_acme.runs import monitor
+from ald_acme.runs import folder as run_folder
 
 NAN = float('nan')
 

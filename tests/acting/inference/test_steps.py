@@ -9,10 +9,10 @@ import sonnet as snt
 import tensorflow as tf
 import tree
 
-from ald_acme import policies
 from ald_acme import types
-from ald_acme.inference import lite
-from ald_acme.inference import xla
+from ald_acme.acting import policies
+from ald_acme.acting.inference import lite
+from ald_acme.acting.inference import xla
 from ald_acme.networks import core
 from ald_acme.networks import feedforward
 from ald_acme.networks import gtrxl

@@ -11,7 +11,7 @@ from tensorboard.compat.proto import event_pb2
 from tensorboard.compat.proto import summary_pb2
 from tensorboard.summary.writer import event_file_writer
 
-from ald_acme import run_folder
+from ald_acme.runs import folder as run_folder
 
 _STEP = 'frames'
 

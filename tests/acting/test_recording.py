@@ -9,8 +9,8 @@ from PIL import Image
 import pytest
 import tensorflow as tf
 
-from ald_acme import recording
 from ald_acme import types
+from ald_acme.acting import recording
 from ald_acme.environments import base
 from ald_acme.environments import i_maze
 

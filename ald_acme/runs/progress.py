@@ -11,7 +11,7 @@ from rich import panel as rich_panel
 from rich import table as rich_table
 from rich import text
 
-from ald_acme import run_folder
+from ald_acme.runs import folder as run_folder
 
 _LINE_PERIOD = 10.0  # Seconds between plain lines.
 

@@ -5,8 +5,8 @@ from dm_env import specs
 import numpy as np
 import pytest
 
-from ald_acme import evaluation
-from ald_acme import policies
+from ald_acme.acting import evaluation
+from ald_acme.acting import policies
 from ald_acme.environments import base
 
 

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from ald_acme import files
+from ald_acme.runs import files
 
 
 @pytest.fixture

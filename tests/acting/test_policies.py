@@ -7,8 +7,8 @@ import pytest
 import tensorflow as tf
 import tree
 
-from ald_acme import policies
 from ald_acme import types
+from ald_acme.acting import policies
 
 FIRST, MID, LAST = (int(step_type) for step_type in dm_env.StepType)
 LOGITS = np.log([0.1, 0.2, 0.7]).astype(np.float32)

@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from ald_acme import statistics
+from ald_acme.runs import statistics
 
 NAN = float('nan')
 

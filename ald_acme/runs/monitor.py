@@ -11,9 +11,9 @@ from absl import logging
 import numpy as np
 import tree
 
-from ald_acme import checkpoints
-from ald_acme import files
-from ald_acme import run_folder
+from ald_acme.runs import checkpoints
+from ald_acme.runs import files
+from ald_acme.runs import folder as run_folder
 
 _PERIOD = 0.5  # Seconds between looks at the counts.
 # Parts whose state has the exact count of their updates.

@@ -11,9 +11,9 @@ import numpy as np
 import tensorflow as tf
 import tree
 
-from ald_acme import files
 from ald_acme import types
 from ald_acme.environments import base
+from ald_acme.runs import files
 
 _FIRST, _LAST = int(dm_env.StepType.FIRST), int(dm_env.StepType.LAST)
 _STEP, _END = 200, 2_000  # Milliseconds that frames are shown; the last longer.

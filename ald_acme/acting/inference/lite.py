@@ -16,8 +16,8 @@ import tensorflow as tf
 import tree
 
 from ald_acme import types
-from ald_acme.inference import quiet
-from ald_acme.inference import specs
+from ald_acme.acting.inference import quiet
+from ald_acme.acting.inference import specs
 
 _CONVERTING = threading.Lock()  # The converter is not said to be reentrant.
 

@@ -7,8 +7,8 @@ from matplotlib import pyplot
 import numpy as np
 import pytest
 
-from ald_acme import curves
-from ald_acme import run_folder
+from ald_acme.runs import curves
+from ald_acme.runs import folder as run_folder
 
 NAN = float('nan')
 

@@ -7,8 +7,8 @@ import time
 
 import pytest
 
-from ald_acme import files
-from ald_acme import run_folder
+from ald_acme.runs import files
+from ald_acme.runs import folder as run_folder
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import tensorflow as tf
 import tree
 
 from ald_acme import types
-from ald_acme.inference import specs
+from ald_acme.acting.inference import specs
 from ald_acme.parameters import variables
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from ald_acme import return_scale
+from ald_acme.losses import return_scale
 
 ALL = tf.ones([50, 40], tf.bool)
 

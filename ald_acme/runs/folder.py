@@ -7,7 +7,7 @@ import os
 import time
 from typing import TextIO
 
-from ald_acme import files
+from ald_acme.runs import files
 
 
 @dataclasses.dataclass(frozen=True)

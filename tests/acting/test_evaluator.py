@@ -9,8 +9,8 @@ from acme.utils import loggers
 import numpy as np
 import pytest
 
-from ald_acme import evaluation
-from ald_acme import evaluator
+from ald_acme.acting import evaluation
+from ald_acme.acting import evaluator
 
 NAN = float('nan')
 

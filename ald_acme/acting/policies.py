@@ -8,8 +8,8 @@ import dm_env
 import numpy as np
 
 from ald_acme import types
-from ald_acme.inference import lite
-from ald_acme.inference import xla
+from ald_acme.acting.inference import lite
+from ald_acme.acting.inference import xla
 
 
 class Decision(NamedTuple):

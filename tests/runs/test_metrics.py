@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from tensorboard.backend.event_processing import event_accumulator
 
-from ald_acme import curves
-from ald_acme import metrics
-from ald_acme import run_folder
+from ald_acme.runs import curves
+from ald_acme.runs import metrics
+from ald_acme.runs import folder as run_folder
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from absl import logging
 import numpy as np
 
-from ald_acme import files
+from ald_acme.runs import files
 
 State = dict[str, Any]  # Nested dictionaries of arrays and numbers.
 _SEPARATOR = '/'

@@ -3,8 +3,8 @@
 import csv
 import os
 
-from ald_acme import files
-from ald_acme import run_folder
+from ald_acme.runs import files
+from ald_acme.runs import folder as run_folder
 
 
 def read(folder: run_folder.RunFolder, node: str) -> dict[str, list[float]]:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tree
 
-from ald_acme import checkpoints
+from ald_acme.runs import checkpoints
 
 STATE = {
   'counts': {'frames': 3, 'episodes': 2**40},

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import dm_env
 import numpy as np
 
-from ald_acme import policies
+from ald_acme.acting import policies
 from ald_acme.environments import base
 
 _Z = 1.959964  # A normal distribution has 95% within so many deviations.

@@ -1,0 +1,1 @@
+"""Policies that act, the compiled steps behind them, and whole episodes."""
