@@ -1,7 +1,6 @@
 """What command lines have in common: absl flags, and errors in one line."""
 
 from collections.abc import Callable, Sequence
-import os
 import re
 import sys
 import tempfile
@@ -9,6 +8,8 @@ from typing import Any
 
 from absl import app
 from absl import flags
+
+from ald_acme.runs import files
 
 INTERRUPTED = 130  # Exit status after Ctrl-C, by convention.
 # What libraries say of a command line, and how people say it.
@@ -112,7 +113,7 @@ def prepare_folder(path: str, flag: str):
     ValueError: if it cannot be written.
   """
   try:
-    os.makedirs(path, exist_ok=True)
+    files.make_folders(path)
     tempfile.TemporaryFile(dir=path).close()
   except OSError as error:
     raise ValueError(

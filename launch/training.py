@@ -260,6 +260,7 @@ def see_through(
         supervisor.request_stop('interrupted')
     finally:  # Whatever happens here, no process is left.
       supervisor.stop()
+      folder.remove_leftovers()
 
   paths = checkpoints.CheckpointFolder(folder.checkpoints).paths()
   newest = paths[0] if paths else None

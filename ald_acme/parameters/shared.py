@@ -5,9 +5,12 @@ Niu et al., 2011, "HOGWILD!" (https://arxiv.org/abs/1106.5730).
 
 import mmap
 import os
+import secrets
 from typing import NamedTuple
 
 import numpy as np
+
+_NAME = 'actor_parameters'
 
 
 class Handle(NamedTuple):
@@ -17,6 +20,7 @@ class Handle(NamedTuple):
   descriptor: int
   size: int
   num_workers: int
+  name: str  # A random one: another process may have the number by now.
 
 
 class SharedParameters:
@@ -52,8 +56,9 @@ class SharedParameters:
     Returns:
       The owner's view; others may attach while the owner lives.
     """
-    descriptor = os.memfd_create('ald_actor_parameters')
-    handle = Handle(os.getpid(), descriptor, initial.size, num_workers)
+    name = f'{_NAME}_{secrets.token_hex(8)}'
+    descriptor = os.memfd_create(name)
+    handle = Handle(os.getpid(), descriptor, initial.size, num_workers, name)
     os.ftruncate(descriptor, _num_bytes(handle))
     shared = cls(handle, descriptor)
     shared.write(initial)
@@ -65,10 +70,12 @@ class SharedParameters:
 
     Raises:
       FileNotFoundError: if the owner is gone or on another host.
+      ValueError: if what is there is another file, or of another size.
     """
     handle = Handle(*handle)
     path = f'/proc/{handle.pid}/fd/{handle.descriptor}'
     try:
+      _check_link(path, handle)  # First: to open a pipe or a device may block.
       descriptor = os.open(path, os.O_RDWR)
     except OSError as error:
       raise FileNotFoundError(
@@ -76,6 +83,18 @@ class SharedParameters:
         'another host, or may not be looked into by this user; distillers must '
         'run beside the parameters that they update.'
       ) from error
+    try:
+      _check_link(f'/proc/self/fd/{descriptor}', handle)
+      size = os.fstat(descriptor).st_size
+      if size != _num_bytes(handle):
+        raise ValueError(
+          f'{path} has {size} bytes, but {handle.size} parameters of '
+          f'{handle.num_workers} workers have {_num_bytes(handle)}; attach '
+          "with the owner's own handle."
+        )
+    except ValueError:
+      os.close(descriptor)
+      raise
     return cls(handle, descriptor)
 
   @property
@@ -116,6 +135,16 @@ class SharedParameters:
     del self._counters, self._vector
     self._memory.close()
     os.close(self._descriptor)
+
+
+def _check_link(path: str, handle: Handle):
+  """Refuses another file than the owner's memory."""
+  link = os.readlink(path)
+  if link != f'/memfd:{handle.name} (deleted)':
+    raise ValueError(
+      f'{path} is {link!r}, not the memory {handle.name!r}: its owner has '
+      'closed it; start the owner again, and attach with its new handle.'
+    )
 
 
 def _num_bytes(handle: Handle) -> int:

@@ -45,7 +45,7 @@ class CheckpointFolder:
 
   def save(self, state: State) -> str:
     """Writes the next checkpoint and returns its path."""
-    os.makedirs(self._directory, exist_ok=True)
+    files.make_folders(self._directory)
     paths = self.paths()
     number = _number(paths[0]) + 1 if paths else 1
     path = os.path.join(self._directory, f'checkpoint-{number:06d}.npz')

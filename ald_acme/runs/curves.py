@@ -3,8 +3,11 @@
 import csv
 import os
 
+import numpy as np
+
 from ald_acme.runs import files
 from ald_acme.runs import folder as run_folder
+from ald_acme.runs import statistics
 
 
 def read(folder: run_folder.RunFolder, node: str) -> dict[str, list[float]]:
@@ -26,13 +29,18 @@ def read(folder: run_folder.RunFolder, node: str) -> dict[str, list[float]]:
 
 
 def draw(folder: run_folder.RunFolder):
-  """Draws the returns of both policies against frames, as a PNG."""
+  """Draws the returns of both policies against frames, as a PNG.
+
+  Rows that a resumed run has undone are left out.
+  """
   import matplotlib  # Takes a second to import; only the end needs it.
 
   matplotlib.use('Agg')
   from matplotlib import pyplot
 
   log = read(folder, 'evaluator')
+  frames = np.array(log.get('frames', []))
+  counted = statistics.not_undone(frames)
   figure, axes = pyplot.subplots(figsize=(7, 4), layout='constrained')
   for column, label, style in (
     ('actor_return', 'actor', {'color': 'tab:blue'}),
@@ -42,7 +50,8 @@ def draw(folder: run_folder.RunFolder):
       {'color': 'tab:orange', 'marker': 'o', 'linestyle': ''},
     ),
   ):
-    axes.plot(log.get('frames', []), log.get(column, []), label=label, **style)
+    returns = np.array(log.get(column, np.full(frames.shape, np.nan)))
+    axes.plot(frames[counted], returns[counted], label=label, **style)
   axes.set_xlabel('frames')
   axes.set_ylabel('mean return per episode')
   axes.grid(alpha=0.3)

@@ -90,7 +90,7 @@ class RunFolder:
         f'({min(others)!r} for one); choose a new folder, or an empty one.'
       )
     lock = self._lock()
-    os.makedirs(self.logs, exist_ok=True)
+    files.make_folders(self.logs)
     return lock
 
   def reopen(self) -> TextIO:
@@ -107,11 +107,21 @@ class RunFolder:
         f'workdir {self.path!r} holds no run to resume (no config.json); check '
         'the path, or leave --resume out to begin a new run there.'
       )
-    return self._lock()
+    lock = self._lock()
+    self.remove_leftovers()
+    return lock
+
+  def remove_leftovers(self):
+    """Removes files that were not complete when their node was killed.
+
+    Call it where no node runs.
+    """
+    for folder in (self.path, self.checkpoints):
+      files.remove_leftovers(folder)
 
   def _lock(self) -> TextIO:
     try:
-      os.makedirs(self.path, exist_ok=True)
+      files.make_folders(self.path)
       lock = open(self._join('.lock'), 'w', encoding='utf-8')
     except OSError as error:
       raise ValueError(
@@ -134,7 +144,7 @@ class RunFolder:
 
   def next_node_logs(self) -> str:
     """A new folder for what this launch's nodes print."""
-    os.makedirs(self.node_logs, exist_ok=True)
+    files.make_folders(self.node_logs)
     numbers = [
       int(name[7:])
       for name in os.listdir(self.node_logs)

@@ -1,6 +1,8 @@
 """Where a node's numbers go: CSV, TensorBoard and the monitor."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+import csv
+import io
 import math
 import os
 import time
@@ -11,22 +13,55 @@ from tensorboard.compat.proto import event_pb2
 from tensorboard.compat.proto import summary_pb2
 from tensorboard.summary.writer import event_file_writer
 
+from ald_acme.runs import files
 from ald_acme.runs import folder as run_folder
 
 _STEP = 'frames'
 
 
 class CSV(loggers.Logger):
-  """Appends rows to `logs/<node>.csv`, also when a run is resumed."""
+  """Appends rows to `logs/<node>.csv`, also when a run is resumed.
+
+  The columns are those of the header that is there. A row with others has the
+  file written anew with these as well, empty in the rows before; what a row
+  does not have is left empty.
+  """
 
   def __init__(self, folder: run_folder.RunFolder, node: str):
-    os.makedirs(folder.logs, exist_ok=True)
-    path = os.path.join(folder.logs, f'{node}.csv')
-    self._file = open(path, 'a', encoding='utf-8')
-    self._csv = loggers.CSVLogger(self._file, flush_every=1)
+    files.make_folders(folder.logs)
+    self._path = os.path.join(folder.logs, f'{node}.csv')
+    self._columns = []
+    if os.path.exists(self._path):
+      with open(self._path, encoding='utf-8', newline='') as file:
+        text = file.read()
+      self._columns = next(csv.reader(text.splitlines()), [])
+    self._open()
+    if self._columns and not text.endswith('\n'):  # Cut short.
+      self._file.write('\n')
 
   def write(self, data: Mapping[str, Any]):
-    self._csv.write(data)
+    more = sorted(set(data) - set(self._columns))
+    if more:
+      self._add_columns(more)
+    self._writer.writerow(data)
+    self._file.flush()
+
+  def _open(self):
+    self._file = open(self._path, 'a', encoding='utf-8', newline='')
+    self._writer = csv.DictWriter(
+      self._file, self._columns, lineterminator='\n'
+    )
+
+  def _add_columns(self, names: Sequence[str]):
+    self._file.close()
+    with open(self._path, encoding='utf-8', newline='') as file:
+      _, *rows = list(csv.reader(file)) or [[]]
+    self._columns = [*self._columns, *names]
+    with files.atomic(self._path) as file:
+      text = io.TextIOWrapper(file, encoding='utf-8', newline='')
+      csv.writer(text, lineterminator='\n').writerows([self._columns, *rows])
+      text.detach()  # Flushes; the file is not its own.
+    self._open()
 
   def close(self):
     self._file.close()

@@ -64,7 +64,7 @@ def _holds():
       links.append(os.readlink(f'/proc/self/fd/{descriptor}'))
   with open('/proc/self/maps') as file:
     lines = links + file.readlines()
-  return sum('/memfd:ald_actor_parameters' in line for line in lines)
+  return sum('/memfd:actor_parameters' in line for line in lines)
 
 
 def _add(handle, worker, count, start, turn):
@@ -96,7 +96,7 @@ def _add_together(shared, counts, turn):
 def test_created(create):
   shared = create([1, 2, 3], num_workers=4)
   assert shared.handle[0] == os.getpid()
-  assert shared.handle[2:] == (3, 4)
+  assert shared.handle[2:4] == (3, 4)
   assert shared.updates == 0
   assert shared.read().dtype == np.float32
   np.testing.assert_array_equal(shared.read(), [1, 2, 3])
@@ -162,7 +162,7 @@ def test_the_memory_has_no_name(owner):
   with open(f'/proc/{process.pid}/maps') as file:
     maps = file.read()
   assert '/dev/shm' not in maps
-  assert '/memfd:ald_actor_parameters (deleted)' in maps
+  assert f'/memfd:{handle.name} (deleted)' in maps
   assert (
     os.fstat(
       os.open(f'/proc/{process.pid}/fd/{handle.descriptor}', os.O_RDONLY)
@@ -204,6 +204,26 @@ def test_closing_frees():
   assert _holds() == before
   with pytest.raises(FileNotFoundError, match=f'/proc/{os.getpid()}/fd'):
     shared_parameters.SharedParameters.attach(handle)
+
+
+def test_only_the_memory_that_is_meant_is_mapped(create, tmp_path):
+  shared = create(np.zeros(4))
+  precious = tmp_path / 'precious'
+  precious.write_bytes(bytes(100))
+  attach = shared_parameters.SharedParameters.attach
+  another = os.memfd_create('actor_parameters')
+  os.ftruncate(another, 100)
+  fifo = tmp_path / 'fifo'
+  os.mkfifo(fifo)
+  numbers = [another, *(os.open(f, os.O_RDWR) for f in (precious, fifo))]
+  for number in numbers:
+    with pytest.raises(ValueError, match=f'fd/{number} is .*not the memory'):
+      attach(shared.handle._replace(descriptor=number))
+    os.close(number)
+  for sizes in ({'size': 5}, {'size': 3}, {'num_workers': 1}):
+    with pytest.raises(ValueError, match=r'has 32 bytes, but \d+ param'):
+      attach(shared.handle._replace(**sizes))
+  assert precious.read_bytes() == bytes(100)
 
 
 def test_the_kernel_takes_the_memory_back():

@@ -60,8 +60,13 @@ def test_there_may_be_no_log(folder):
       [(10, 0.5), (20, 1.0), (30, 0.25)],
       [(10, NAN), (20, 0.75), (30, NAN)],
     ),
+    (
+      'frames,actor_return\n10,0.5\n20,0.6\n30,0.7\n12,0.1\n25,0.2\n',
+      [(10, 0.5), (12, 0.1), (25, 0.2)],
+      [(10, NAN), (12, NAN), (25, NAN)],
+    ),
   ],
-  ids=['no log', 'no rows', 'cut short'],
+  ids=['no log', 'no rows', 'cut short', 'went back to a checkpoint'],
 )
 def test_draw(folder, monkeypatch, text, actor, learner):
   if text is not None:

@@ -31,13 +31,19 @@ def test_replaces_only_when_complete(path):
 
 @pytest.mark.parametrize('durable', [False, True])
 def test_durable_files_wait_for_the_disk(path, monkeypatch, durable):
-  synced = []
-  monkeypatch.setattr(
-    os, 'fsync', lambda file: synced.append(os.fstat(file).st_size)
-  )
+  synced = []  # What of the disk holds, at each time.
+
+  def fsync(file):
+    what = os.readlink(f'/proc/self/fd/{file}')
+    synced.append((what, _read(path)))
+
+  monkeypatch.setattr(os, 'fsync', fsync)
   with files.atomic(path, durable) as file:
     file.write(b'new')
-  assert synced == [3] * durable
+  own = f'{path}.{os.getpid()}.tmp'
+  # The name too: a rename is lost with the folder's own blocks.
+  expected = [(own, b'old'), (os.path.dirname(path), b'new')]
+  assert synced == (expected if durable else [])
   assert _read(path) == b'new'
 
 
@@ -76,9 +82,25 @@ def test_what_is_not_json_is_not_written(path):
   assert _read(path) == b'old'
 
 
-@pytest.mark.parametrize('content', [b'', b'{"a": 1', b'old', b'\xff\xfe{}'])
+@pytest.mark.parametrize(
+  'content', [b'', b'{"a": 1', b'old', b'\xff\xfe{}', b'[' * 100_000]
+)
 def test_damaged_json_is_named(path, content):
   with open(path, 'wb') as file:
     file.write(content)
   with pytest.raises(ValueError, match=f'{path} is not valid JSON'):
     files.read_json(path)
+
+
+def test_leftovers_of_killed_writers_go(tmp_path):
+  files.remove_leftovers(str(tmp_path / 'none'))
+  for name in ('a.json.12.tmp', 'b.npz.7.tmp', 'a.json', 'mine.tmp', '1.tmp'):
+    (tmp_path / name).write_text('')
+  files.remove_leftovers(str(tmp_path))
+  assert sorted(os.listdir(tmp_path)) == ['1.tmp', 'a.json', 'mine.tmp']
+
+
+def test_folders_without_end(tmp_path):
+  with pytest.raises(OSError, match='File name too long'):
+    files.make_folders(str(tmp_path) + '/a' * 1_500)
+  assert not os.listdir(tmp_path)

@@ -50,6 +50,18 @@ def test_reopen(folder):
     folder.reopen().close()
 
 
+def test_reopening_clears_up_after_killed_nodes(folder):
+  folder.create().close()
+  files.write_json(folder.config, CONFIG)
+  os.makedirs(folder.checkpoints)
+  torn = [f'{folder.progress}.12.tmp', f'{folder.checkpoints}/c.npz.12.tmp']
+  for path in torn:
+    open(path, 'w').close()
+  folder.reopen().close()
+  assert not any(map(os.path.exists, torn))
+  assert os.path.exists(folder.config)
+
+
 def test_a_file_system_without_locks(folder, monkeypatch):
   def refuse(*_):
     raise OSError(errno.ENOLCK, 'No locks available')

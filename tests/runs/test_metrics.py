@@ -9,8 +9,8 @@ import pytest
 from tensorboard.backend.event_processing import event_accumulator
 
 from ald_acme.runs import curves
-from ald_acme.runs import metrics
 from ald_acme.runs import folder as run_folder
+from ald_acme.runs import metrics
 
 
 @pytest.fixture
@@ -37,6 +37,35 @@ def test_a_resumed_log_has_one_header(folder):
   with open(os.path.join(folder.logs, 'actor_0.csv')) as file:
     lines = file.read().splitlines()
   assert lines == ['frames,return', '1,0.5', '2,1.0']
+
+
+def test_columns_that_come_later(folder):
+  """A resumed run may log other metrics; values stay below their names."""
+  rows = [
+    [{'frames': 1, 'return': 0.5}, {'frames': 2, 'kl': 3.0, 'age': 4}],
+    [{'frames': 3, 'kl': 5.0}, {'alpha': 6.0, 'frames': 4}],
+  ]
+  for launch in rows:
+    logger = metrics.CSV(folder, 'actor_0')
+    for row in launch:
+      logger.write(row)
+    logger.close()
+  log = curves.read(folder, 'actor_0')
+  for number, row in enumerate(rows[0] + rows[1]):
+    seen = {n: c[number] for n, c in log.items() if not np.isnan(c[number])}
+    assert seen == row
+  assert os.listdir(folder.logs) == ['actor_0.csv']
+
+
+def test_a_row_cut_short_ends_there(folder):
+  os.makedirs(folder.logs)
+  with open(os.path.join(folder.logs, 'actor_0.csv'), 'w') as file:
+    file.write('frames,return\n1,0.5\n2')
+  logger = metrics.CSV(folder, 'actor_0')
+  logger.write({'frames': 3, 'return': 1.0})
+  logger.close()
+  log = curves.read(folder, 'actor_0')
+  assert log['frames'] == [1, 2, 3]
 
 
 def test_rows_are_there_at_once(folder):

@@ -12,8 +12,8 @@ import pytest
 
 from ald_acme.runs import checkpoints
 from ald_acme.runs import files
-from ald_acme.runs import monitor
 from ald_acme.runs import folder as run_folder
+from ald_acme.runs import monitor
 
 NAN = float('nan')
 

@@ -6,8 +6,8 @@ import time
 import pytest
 from rich import console as rich_console
 
-from ald_acme.runs import progress
 from ald_acme.runs import folder as run_folder
+from ald_acme.runs import progress
 
 PROGRESS = {
   'state': 'running',
