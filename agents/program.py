@@ -146,6 +146,7 @@ class DistributedAgent:
       config.unroll_length,
       counting.Counter(counter, time_delta=0.0),
       self._logger(f'actor_{index}', watcher),
+      seed.spawn(1)[0] if config.stagger_episodes else None,
     )
     life.guard(lambda: loop.run(life.should_stop))
 

@@ -13,6 +13,7 @@ import tree
 
 from ald_acme.acting import policies
 from ald_acme.environments import base
+from ald_acme.environments import staggering
 from ald_acme.parameters import pulled
 from ald_acme.replay import adder as unroll_adder
 
@@ -126,6 +127,7 @@ class UnrollLoop:
     unroll_length: int,
     counter: counting.Counter | None = None,
     logger: loggers.Logger | None = None,
+    stagger: Any = None,
   ):
     """Begins an episode in every environment.
 
@@ -137,8 +139,11 @@ class UnrollLoop:
       counter: counts `frames` and `episodes`, and is asked for
         `learner_updates`; one that syncs at once gives the exact lag.
       logger: gets a row per unroll.
+      stagger: seed of the cuts that spread the environments over the phases of
+        an episode (`staggering.Stagger`); None for no cuts. Cut episodes count
+        neither as `episodes` nor in `return` and `episode_length`.
     """
-    self._environment = environment
+    self._environment = staggering.Stagger(environment, stagger)
     self._actor, self._adder = actor, adder
     self._length = unroll_length
     self._counter = counter or counting.Counter()
@@ -147,7 +152,7 @@ class UnrollLoop:
     size = environment.batch_size
     self._returns = np.zeros(size)
     self._lengths = np.zeros(size, np.int64)
-    self._timestep = environment.reset()
+    self._timestep = self._environment.reset()
     actor.observe_first(self._timestep)
 
   def step(self) -> bool:
@@ -195,10 +200,11 @@ class UnrollLoop:
       self._actor.observe(action, self._timestep)
       self._returns += self._timestep.reward
       self._lengths += counted
-      ended = np.flatnonzero(self._timestep.step_type == _LAST)
-      if ended.size:
-        returns.extend(self._returns[ended].tolist())
-        lengths.extend(self._lengths[ended].tolist())
+      ended = self._timestep.step_type == _LAST
+      if ended.any():
+        reported = ended & self._environment.reported
+        returns.extend(self._returns[reported].tolist())
+        lengths.extend(self._lengths[reported].tolist())
         self._returns[ended] = 0.0
         self._lengths[ended] = 0
     return frames, returns, lengths

@@ -40,6 +40,8 @@ class ALDConfig:
   # Processes.
   num_actors: int = 1
   envs_per_actor: int = 16  # Stepped together, one inference for all.
+  # Cuts one early episode of each environment, so that they are not in phase.
+  stagger_episodes: bool = True
   num_distillers: int = 1  # N_D, updating one set of parameters (HOGWILD).
 
   # Networks.

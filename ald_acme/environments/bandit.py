@@ -40,9 +40,8 @@ class BatchedBandit(base.BatchedEnvironment):
     self._probabilities = np.zeros((batch_size, arms))
     self._keeps = False  # Whether a task lasts longer than an episode.
     self._renew = np.ones(batch_size, bool)  # The next episode has a new task.
-    # All bandits are pulled at once, so their episodes begin together.
-    self._episode = -1
-    self._finished = True  # The next step begins an episode.
+    self._episode = np.full(batch_size, -1)
+    self._finished = np.ones(batch_size, bool)  # The next step begins anew.
 
   @property
   def batch_size(self) -> int:
@@ -62,29 +61,33 @@ class BatchedBandit(base.BatchedEnvironment):
   def new_tasks(self, which: np.ndarray):
     self._renew |= which
 
+  def restart(self, which: np.ndarray) -> bool:
+    self._finished |= which
+    return True
+
   def reset(self) -> dm_env.TimeStep:
-    self._episode += 1
-    self._renew |= not self._keeps
-    self._probabilities[self._renew] = streams.uniform(
-      self._seed,
-      self._bandits[self._renew, np.newaxis],
-      self._episode,
-      np.arange(self._probabilities.shape[1]),
-    )
-    self._renew[:] = False
-    self._finished = False
-    return self._timestep(np.zeros(self.batch_size))
+    self._finished[:] = True
+    return self.step(np.zeros(self.batch_size, np.int64))
 
   def step(self, action: np.ndarray) -> dm_env.TimeStep:
-    if self._finished:
-      return self.reset()
-    self._finished = True
+    first = self._finished
+    self._begin(first)
     arms = self._probabilities.shape[1]
     # The draws before this one are the tasks'.
     luck = streams.uniform(self._seed, self._bandits, self._episode, arms)
-    return self._timestep(luck < self._probabilities[self._bandits, action])
-
-  def _timestep(self, reward: np.ndarray) -> dm_env.TimeStep:
-    last = np.full(self.batch_size, self._finished)
+    pays = luck < self._probabilities[self._bandits, action]
+    self._finished = ~first
     nothing = np.zeros((self.batch_size, 1), np.float32)
-    return base.timestep(~last, last, reward, nothing)
+    return base.timestep(first, ~first, pays & ~first, nothing)
+
+  def _begin(self, which: np.ndarray):
+    """Starts new episodes of the bandits that the mask names."""
+    self._episode[which] += 1
+    new = which & (self._renew | (not self._keeps))
+    self._probabilities[new] = streams.uniform(
+      self._seed,
+      self._bandits[new, np.newaxis],
+      self._episode[new, np.newaxis],
+      np.arange(self._probabilities.shape[1]),
+    )
+    self._renew[new] = False

@@ -65,6 +65,19 @@ class BatchedEnvironment(abc.ABC):
       which: bool `[E]`.
     """
 
+  def restart(self, which: np.ndarray) -> bool:
+    """Has the next step begin a new episode in some environments.
+
+    As after LAST, whatever the last step was: that step ignores the action.
+
+    Args:
+      which: bool `[E]`.
+
+    Returns:
+      Whether these environments can do so; where not, nothing changes.
+    """
+    return False
+
   def metrics(self) -> dict[str, float]:
     """What else there is to log; the same keys from the beginning on."""
     return {}
@@ -239,6 +252,10 @@ class Stacked(BatchedEnvironment):
       if renew and hasattr(environment, 'new_task'):
         environment.new_task()
 
+  def restart(self, which: np.ndarray) -> bool:
+    self._finished |= which
+    return True
+
   def reset(self) -> dm_env.TimeStep:
     """Begins new episodes.
 
@@ -247,13 +264,22 @@ class Stacked(BatchedEnvironment):
         from `step`.
     """
     self._finished[:] = True
-    self._renew()
-    return self._stack([e.reset() for e in self._environments])
+    return self.step(self._finished)  # Actions are ignored.
 
   def step(self, action) -> dm_env.TimeStep:
+    """Steps each environment, or resets it where its episode is over.
+
+    A `dm_env` should begin anew by itself when it is stepped after LAST, but
+    not all do: loops usually reset, as this does.
+    """
     self._renew()
     return self._stack(
-      [e.step(a) for e, a in zip(self._environments, action, strict=True)]
+      [
+        e.reset() if over else e.step(a)
+        for e, over, a in zip(
+          self._environments, self._finished, action, strict=True
+        )
+      ]
     )
 
   def _renew(self):

@@ -142,6 +142,10 @@ class BatchedIMaze(base.BatchedEnvironment):
   def new_tasks(self, which: np.ndarray):
     self._renew |= which
 
+  def restart(self, which: np.ndarray) -> bool:
+    self._finished |= which
+    return True
+
   def reset(self) -> dm_env.TimeStep:
     self._begin(np.ones(self.batch_size, bool))
     first = np.ones(self.batch_size, bool)

@@ -146,6 +146,10 @@ class BatchedMetaFetch(base.BatchedEnvironment):
   def new_tasks(self, which: np.ndarray):
     self._renew |= which
 
+  def restart(self, which: np.ndarray) -> bool:
+    self._finished |= which
+    return True
+
   def reset(self) -> dm_env.TimeStep:
     self._finished[:] = True
     return self.step(np.zeros(self.batch_size, np.int64))

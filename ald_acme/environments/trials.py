@@ -79,6 +79,12 @@ class Trials(base.BatchedEnvironment):
   def new_tasks(self, which: np.ndarray):
     """Does nothing: every trial draws a task of its own."""
 
+  def restart(self, which: np.ndarray) -> bool:
+    if not self._environment.restart(which):
+      return False
+    self._finished |= which
+    return True
+
   def reset(self) -> dm_env.TimeStep:
     self._finished[:] = True
     self._environment.new_tasks(self._finished.copy())

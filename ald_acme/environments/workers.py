@@ -126,6 +126,9 @@ class Workers(base.BatchedEnvironment):
   def new_tasks(self, which: np.ndarray):
     self._ask_all('new_tasks', self._divide(which))
 
+  def restart(self, which: np.ndarray) -> bool:
+    return all(self._ask_all('restart', self._divide(which)))
+
   def _divide(self, batch: np.ndarray) -> list[tuple[np.ndarray]]:
     """The share of each worker, as arguments of a call."""
     return [(batch[share.start : share.stop],) for share in self._shares]

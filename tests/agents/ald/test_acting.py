@@ -59,13 +59,17 @@ class Source:
 def make(make_networks, writer):
   """Makes the loop of an actor with a network and mazes of its own."""
 
-  def make(seed=0, counter=None, logger=None, stream=0, source=None):
+  def make(
+    seed=0, counter=None, logger=None, stream=0, source=None, stagger=None
+  ):
     environment, network = Mazes(), make_networks().actor
     adder = unroll_adder.UnrollAdder(writer, LENGTH, stream)
     count = len(network.trainable_variables)
     parameters = source and pulled.PulledParameters(source, 'actor', count)
     actor = acting.RecurrentActor(network, seed, adder, parameters)
-    loop = acting.UnrollLoop(environment, actor, adder, LENGTH, counter, logger)
+    loop = acting.UnrollLoop(
+      environment, actor, adder, LENGTH, counter, logger, stagger
+    )
     return loop, environment, network
 
   return make
@@ -177,6 +181,27 @@ def test_frames_leave_out_resets(make):
       'frames': 3 * LENGTH * number - (step_type == FIRST)[1:].sum(),
       'episodes': (step_type == LAST).sum(),
     }
+
+
+def test_cut_episodes_are_in_the_unrolls_but_not_in_the_counts(make, writer):
+  counter = counting.Counter()
+  loop, mazes, _ = make(counter=counter, stagger=2)
+  for _ in range(8):
+    loop.step()
+  unrolls = writer.items[tables.QUEUE]
+  is_last = _join(unrolls, 'is_last')
+  own = mazes.history('step_type')[:-1] == LAST
+  cut = is_last & ~own
+  assert cut.any() and cut.sum(0).max() == 1 and (is_last >= own).all()
+  start = np.concatenate([u.inputs.start_of_episode[:-1] for u in unrolls])
+  np.testing.assert_array_equal(start[1:], is_last[:-1])
+  # What led to a cut keeps its discount; it is the step before `is_last`.
+  discount = _join(unrolls, 'discount')
+  np.testing.assert_array_equal(discount[:-1][cut[1:]], 1.0)
+  frames = counter.get_counts()
+  assert frames['frames'] == (~is_last).sum()
+  newest = (mazes.history('step_type')[-1] == LAST).sum()
+  assert frames['episodes'] == own.sum() + newest
 
 
 def test_parameters_are_pulled_once_a_step(make, make_networks):

@@ -60,7 +60,13 @@ def _refused(field, value, *words):
 
 def test_every_field_is_tested():
   tested = {*COUNTS, *MAY_BE_0, *POSITIVE, *COSTS, *CHOICES}
-  others = {'networks', 'discount', 'target_return', 'checkpoints_kept'}
+  others = {
+    'networks',
+    'discount',
+    'target_return',
+    'checkpoints_kept',
+    'stagger_episodes',
+  }
   fields = {field.name for field in dataclasses.fields(ald_config.ALDConfig)}
   assert fields == tested | others
 
