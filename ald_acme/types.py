@@ -3,6 +3,7 @@
 from typing import Any, NamedTuple
 
 Nest = Any
+UNKNOWN = -1  # Learner updates of a stamp where nothing tells their number.
 Array = Any  # A numpy array or a tensor.
 
 
@@ -75,7 +76,7 @@ class Stamp(NamedTuple):
     stream: number of the actor.
     sequence: 0 for the actor's first unroll, then one more each time; a gap
       tells the learner runner that the actor was restarted.
-    learner_updates: learner updates done by then.
+    learner_updates: learner updates done by then, or `UNKNOWN`.
   """
 
   stream: Array

@@ -139,6 +139,8 @@ class ALD(acme.Actor, acme.VariableSource):
         self._distillers[0].step()
         self._distillers.append(self._distillers.pop(0))  # In turn.
         self._distillations -= 1.0
+    ((updates,),) = self._learner.get_variables(['updates'])
+    self._adder.learner_updates = int(updates)
     self._actor.update(wait=True)
 
   def get_variables(self, names: Sequence[str]) -> list[list[np.ndarray]]:

@@ -202,14 +202,14 @@ class ALDLearner(acme.Learner):
     if self._checkpointer:
       self._checkpointer.save()
     if self._logger:
-      stamps = [item.unroll.stamp for item in items]
-      acted = np.mean([int(stamp.learner_updates) for stamp in stamps])
+      acted = [int(item.unroll.stamp.learner_updates) for item in items]
+      lag = self._updates - 1 - np.mean(acted)
       self._logger.write(
         {
           'frames': counts.get('frames', 0),
           'learner_updates': self._updates,
           'update_seconds': time.time() - began,
-          'policy_lag': self._updates - 1 - acted,
+          'policy_lag': float('nan') if types.UNKNOWN in acted else lag,
           **metrics,
         }
       )

@@ -35,10 +35,13 @@ class UnrollAdder(adders.Adder):
 
   Takes the time steps of a `BatchedEnvironment`, or those of a single
   `dm_env.Environment` (E = 1). Buffers are numpy arrays that are filled in
-  place: Reverb and Python cost next to nothing per frame.
+  place: Reverb and Python cost next to nothing per frame. A time step is copied
+  when it arrives: many environments return the same array at every step, and
+  change it.
 
   Attributes:
-    learner_updates: what the next stamp says of the learner's age.
+    learner_updates: learner updates so far, for the stamp of the next unroll;
+      None where they are not known.
   """
 
   def __init__(
@@ -56,18 +59,18 @@ class UnrollAdder(adders.Adder):
       stream: number of the actor.
       store_state: whether unrolls hold the network's state before them.
     """
-    self.learner_updates = 0
+    self.learner_updates: int | None = None
     self._writer = writer
     self._length = unroll_length
     self._stream = stream
     self._store_state = store_state
     self._sequence = 0
     self._t = 0
-    self._timestep: dm_env.TimeStep | None = None
-    self._previous_action: np.ndarray | None = None
+    self._first: dm_env.TimeStep | None = None  # Of all; a copy.
+    self._is_last: np.ndarray | None = None  # Of the newest step.
     self._unroll: types.Unroll | None = None
     self._state = ()
-    self._born_at = 0  # Learner updates as the unroll began.
+    self._born_at = types.UNKNOWN  # Learner updates as the unroll began.
 
   @property
   def wants_state(self) -> bool:
@@ -86,14 +89,14 @@ class UnrollAdder(adders.Adder):
   def reset(self):
     """Forgets the unroll under way; the next time step begins another."""
     self._t = 0
-    self._timestep = None
+    self._is_last = None
 
   def add_first(self, timestep: dm_env.TimeStep):
     """Takes the first step of an episode (of a batch: of the first)."""
     timestep = base.as_batch(timestep)
-    if self._timestep is None:
-      self._previous_action = np.zeros(len(timestep.reward), np.int32)
-      self._timestep = timestep
+    if self._is_last is None:
+      self._first = tree.map_structure(np.array, timestep)
+      self._is_last = self._first.step_type == _LAST
       return
     # The step from the end of an episode to the next; it counts in no loss.
     if self._unroll is None:
@@ -101,7 +104,7 @@ class UnrollAdder(adders.Adder):
     logits = np.zeros_like(self._unroll.behaviour_logits[0])
     # Nothing is remembered across it, so any state does.
     state = tree.map_structure(np.zeros_like, self._state)
-    action = np.zeros_like(self._previous_action)
+    action = np.zeros(len(timestep.reward), np.int32)
     self._append(action, timestep, Extras(logits, state))
 
   def add(
@@ -117,35 +120,46 @@ class UnrollAdder(adders.Adder):
     self._append(np.atleast_1d(action), base.as_batch(next_timestep), extras)
 
   def _append(self, action, next_timestep, extras):
-    t, timestep = self._t, self._timestep
+    t = self._t
     if self._unroll is None:
       self._unroll = self._allocate(extras.logits.shape)
     if self.begins_unroll:
-      self._born_at = self.learner_updates
+      self._begin()
+      known = self.learner_updates is not None
+      self._born_at = self.learner_updates if known else types.UNKNOWN
       if self._store_state:
         self._state = extras.state
     unroll = self._unroll
-    self._store_inputs(t)
-    unroll.is_last[t] = timestep.step_type == _LAST
+    unroll.is_last[t] = self._is_last
     unroll.action[t] = action
     unroll.behaviour_logits[t] = extras.logits
     unroll.reward[t] = next_timestep.reward
     unroll.discount[t] = next_timestep.discount
-    self._timestep, self._previous_action = next_timestep, action
+    self._store_inputs(t + 1, action, next_timestep)
+    self._is_last = next_timestep.step_type == _LAST
     self._t += 1
     if self._t == self._length:
-      self._store_inputs(self._length)
       self._t = 0
       self._write()
 
-  def _store_inputs(self, t: int):
-    timestep, inputs = self._timestep, self._unroll.inputs
+  def _begin(self):
+    """Stores the step that an unroll begins with."""
+    if self._first is not None:
+      self._store_inputs(0, 0, self._first)
+      self._first = None
+      return
+    # It was the bootstrap of the unroll before.
+    for buffer in tree.flatten(self._unroll.inputs):
+      buffer[0] = buffer[-1]
+
+  def _store_inputs(self, t: int, action, timestep: dm_env.TimeStep):
+    inputs = self._unroll.inputs
     tree.map_structure(
       lambda buffer, x: buffer.__setitem__(t, x),
       inputs.observation,
       timestep.observation,
     )
-    inputs.action[t] = self._previous_action
+    inputs.action[t] = action
     inputs.reward[t] = timestep.reward
     inputs.start_of_episode[t] = timestep.step_type == _FIRST
 
@@ -171,7 +185,7 @@ class UnrollAdder(adders.Adder):
       inputs=types.Inputs(
         observation=tree.map_structure(
           lambda x: per_input(*x.shape[1:], dtype=x.dtype),
-          self._timestep.observation,
+          self._first.observation,
         ),
         action=per_input(dtype=np.int32),
         reward=per_input(),

@@ -292,13 +292,23 @@ def test_stops_at_what_is_not_finite(make_learner, make_item, loss):
 
 
 def test_the_log(make_learner, make_item):
-  batch = [make_item(learner_updates=age) for age in (0, 1)]
-  learner, log = make_learner([batch] * 3)
+  # Learner updates that had been made when the unrolls of a batch were begun.
+  ages = [(0, 0), (0, 1), (0, 1)]
+  learner, log = make_learner(
+    [[make_item(learner_updates=age) for age in batch] for batch in ages]
+  )
   learner.run()
   assert [row['learner_updates'] for row in log] == [1, 2, 3]
-  assert [row['policy_lag'] for row in log] == [-0.5, 0.5, 1.5]
+  assert [row['policy_lag'] for row in log] == [0, 0.5, 1.5]
   assert learner._counter.get_counts() == {'learner_updates': 3}
   assert all(np.isfinite(list(row.values())).all() for row in log)
+
+
+def test_a_lag_that_is_not_known_is_nan(make_learner, make_item):
+  batch = [make_item(learner_updates=age) for age in (types.UNKNOWN, 0)]
+  learner, log = make_learner([batch])
+  learner.run()
+  assert np.isnan(log[0]['policy_lag'])
 
 
 @pytest.mark.parametrize('batches, steps, done', [(3, None, 3), (3, 2, 2)])
