@@ -99,6 +99,7 @@ class ALD(acme.Actor, acme.VariableSource):
         for worker in range(config.num_distillers)
       ]
     self._adder = builder.make_adder(self._replay)
+    self._stamp()
     self._actor = builder.make_actor(
       networks.actor, self._adder, self._parameters
     )
@@ -139,9 +140,13 @@ class ALD(acme.Actor, acme.VariableSource):
         self._distillers[0].step()
         self._distillers.append(self._distillers.pop(0))  # In turn.
         self._distillations -= 1.0
+    self._stamp()
+    self._actor.update(wait=True)
+
+  def _stamp(self):
+    """Has the next unroll say how old the learner is."""
     ((updates,),) = self._learner.get_variables(['updates'])
     self._adder.learner_updates = int(updates)
-    self._actor.update(wait=True)
 
   def get_variables(self, names: Sequence[str]) -> list[list[np.ndarray]]:
     """As the actor parameters: 'actor' or 'updates'."""
