@@ -1,0 +1,138 @@
+"""Bounded continuous actions: a Gaussian squashed by tanh."""
+
+import math
+
+import numpy as np
+import tensorflow as tf
+
+from ald_acme.distributions import base
+from ald_acme.environments import actions
+
+_LEAST, _FIRST = 0.01, 0.7  # Standard deviation: lower bound, initial value.
+_LARGEST = 1e3  # Of a sample before squashing, so that its square is finite.
+# Nodes and weights of E[f(z)], z standard normal (Gauss-Hermite).
+_NODES, _WEIGHTS = np.polynomial.hermite_e.hermegauss(32)
+_WEIGHTS = _WEIGHTS / _WEIGHTS.sum()
+
+
+class SquashedGaussian(base.Distribution):
+  """Independent Gaussians, squashed by tanh and scaled to the bounds.
+
+  The parameters are D means and D numbers whose softplus is the standard
+  deviation. Samples are float32 `[D]` *before* squashing: the density of an
+  action near a bound could not be computed from the action. Squashing is a
+  bijection, so the KL and ratios of densities are those of the Gaussians, in
+  closed form. The density is that of the environment's action, and so is the
+  entropy, which is greatest for actions spread evenly between the bounds: an
+  entropy bonus does not reward ever larger deviations, as it would if actions
+  were clipped.
+  """
+
+  trust_regions = ('mean', 'covariance')
+  dtype = np.float32
+
+  def __init__(self, part: actions.Continuous):
+    self._low, self._high = part.low, part.high
+    self._spec = part.spec
+    size = len(part.low)
+    self.shape = (size,)
+    self.num_parameters, self.num_features = 2 * size, size
+    self._log_scale = float(np.log((part.high - part.low) / 2).sum())
+
+  def sample(self, parameters, rng):
+    mean, raw = np.split(parameters, 2, axis=-1)
+    deviation = _LEAST + np.logaddexp(0.0, raw + _SHIFT)
+    noise = rng.standard_normal(mean.shape).astype(np.float32)
+    sample = mean + deviation.astype(np.float32) * noise
+    return np.clip(sample, -_LARGEST, _LARGEST)
+
+  def mode(self, parameters):
+    """The median, which is the squashed mean."""
+    return np.split(parameters, 2, axis=-1)[0]
+
+  def to_environment(self, sample):
+    middle, half = (self._high + self._low) / 2, (self._high - self._low) / 2
+    action = middle + half * np.tanh(sample.astype(np.float64))
+    spec = self._spec
+    shaped = action.reshape(*sample.shape[:-1], *spec.shape).astype(spec.dtype)
+    # Rounding may have passed a bound.
+    return np.clip(shaped, spec.minimum, spec.maximum).astype(spec.dtype)
+
+  def log_probability(self, parameters, sample):
+    mean, deviation = self._split(parameters)
+    z = (sample - mean) / deviation
+    log_density = -0.5 * tf.square(z) - tf.math.log(deviation) - _HALF_LOG_TAU
+    log_density -= _log_slope(sample)
+    return tf.reduce_sum(log_density, axis=-1) - self._log_scale
+
+  def entropy(self, parameters):
+    mean, deviation = self._split(parameters)
+    points = mean[..., tf.newaxis] + deviation[..., tf.newaxis] * tf.constant(
+      _NODES, tf.float32
+    )
+    weights = tf.constant(_WEIGHTS, tf.float32)
+    squashing = tf.reduce_sum(weights * _log_slope(points), axis=-1)
+    entropies = 0.5 + _HALF_LOG_TAU + tf.math.log(deviation) + squashing
+    return tf.reduce_sum(entropies, axis=-1) + self._log_scale
+
+  def kl(self, p, q):
+    mean_p, deviation_p = self._split(p)
+    mean_q, deviation_q = self._split(q)
+    of_means = _kl_of_means(mean_p, mean_q, deviation_q)
+    return of_means + _kl_of_deviations(deviation_p, deviation_q)
+
+  def trust_region_kls(self, p, q):
+    """The KL if only the mean were to move, and if only the covariance were.
+
+    Song et al., 2020, appendix; both are relative to p, the old policy.
+    """
+    mean_p, deviation_p = self._split(p)
+    mean_q, deviation_q = self._split(q)
+    return [
+      _kl_of_means(mean_p, mean_q, deviation_p),
+      _kl_of_deviations(deviation_p, deviation_q),
+    ]
+
+  def encode(self, sample):
+    return tf.tanh(sample)
+
+  def mask(self, parameters, legal):
+    del legal  # Of no numbers.
+    return parameters
+
+  def _split(self, parameters: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Means and standard deviations."""
+    mean, raw = tf.split(parameters, 2, axis=-1)
+    return mean, _LEAST + tf.nn.softplus(raw + _SHIFT)
+
+  def describe(self):
+    return {
+      'kind': 'squashed_gaussian',
+      'low': self._low.tolist(),
+      'high': self._high.tolist(),
+      'least_deviation': _LEAST,
+      'deviation_shift': _SHIFT,
+      'shape': list(self._spec.shape),
+      'dtype': self._spec.dtype.name,
+    }
+
+
+_HALF_LOG_TAU = 0.5 * math.log(2 * math.pi)
+# So that a parameter of 0 gives the initial standard deviation.
+_SHIFT = math.log(math.expm1(_FIRST - _LEAST))
+
+
+def _log_slope(x: tf.Tensor) -> tf.Tensor:
+  """log(d tanh(x) / dx), without loss where tanh is near a bound."""
+  return 2.0 * (math.log(2.0) - x - tf.nn.softplus(-2.0 * x))
+
+
+def _kl_of_means(mean_p, mean_q, deviation) -> tf.Tensor:
+  return 0.5 * tf.reduce_sum(tf.square((mean_p - mean_q) / deviation), axis=-1)
+
+
+def _kl_of_deviations(deviation_p, deviation_q) -> tf.Tensor:
+  ratio = deviation_p / deviation_q
+  return tf.reduce_sum(
+    0.5 * (tf.square(ratio) - 1.0) - tf.math.log(ratio), axis=-1
+  )

@@ -1,0 +1,131 @@
+"""Actions of several parts, discrete and continuous ones mixed."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+import tree
+
+from ald_acme.distributions import base
+
+
+class Joint(base.Distribution):
+  """The product of independent distributions, one for each leaf of a nest.
+
+  Parameters, samples and features are those of the leaves in turn. A sample is
+  one vector: int32 where all leaves are discrete, otherwise float32, which
+  holds the indices exactly.
+  """
+
+  def __init__(self, leaves: Sequence[base.Distribution], action_spec: Any):
+    """Joins distributions.
+
+    Args:
+      leaves: in the order of `tree.flatten`.
+      action_spec: the nest that actions of the environment have.
+    """
+    self._leaves, self._action_spec = list(leaves), action_spec
+    self._sizes = [int(np.prod(leaf.shape)) for leaf in leaves]
+    self.num_parameters = sum(leaf.num_parameters for leaf in leaves)
+    self.num_features = sum(leaf.num_features for leaf in leaves)
+    self.shape = (sum(self._sizes),)
+    self.dtype = np.result_type(*[np.dtype(leaf.dtype) for leaf in leaves]).type
+    if self.dtype == np.float64:  # Of int32 and float32.
+      self.dtype = np.float32
+    names = [name for leaf in leaves for name in leaf.trust_regions]
+    self.trust_regions = tuple(dict.fromkeys(names))
+
+  def sample(self, parameters, rng):
+    return self._join(leaf.sample(p, rng) for leaf, p in self._with(parameters))
+
+  def mode(self, parameters):
+    return self._join(leaf.mode(p) for leaf, p in self._with(parameters))
+
+  def to_environment(self, sample):
+    return tree.unflatten_as(
+      self._action_spec,
+      [leaf.to_environment(x) for leaf, x in self._split_sample(sample)],
+    )
+
+  def log_probability(self, parameters, sample):
+    return tf.add_n(
+      [
+        leaf.log_probability(p, x)
+        for (leaf, p), (_, x) in zip(
+          self._with(parameters), self._split_sample(sample)
+        )
+      ]
+    )
+
+  def entropy(self, parameters):
+    return tf.add_n([leaf.entropy(p) for leaf, p in self._with(parameters)])
+
+  def kl(self, p, q):
+    return tf.add_n(
+      [
+        leaf.kl(own_p, own_q)
+        for (leaf, own_p), (_, own_q) in zip(self._with(p), self._with(q))
+      ]
+    )
+
+  def trust_region_kls(self, p, q):
+    sums: dict[str, Any] = {}
+    for (leaf, own_p), (_, own_q) in zip(self._with(p), self._with(q)):
+      kls = leaf.trust_region_kls(own_p, own_q)
+      for name, kl in zip(leaf.trust_regions, kls):
+        sums[name] = sums[name] + kl if name in sums else kl
+    return [sums[name] for name in self.trust_regions]
+
+  def encode(self, sample):
+    return tf.concat(
+      [leaf.encode(x) for leaf, x in self._split_sample(sample)], axis=-1
+    )
+
+  @property
+  def mask_size(self):
+    return sum(leaf.mask_size for leaf in self._leaves)
+
+  def mask(self, parameters, legal):
+    masked, begin = [], 0
+    for leaf, p in self._with(parameters):
+      masked.append(leaf.mask(p, legal[..., begin : begin + leaf.mask_size]))
+      begin += leaf.mask_size
+    return tf.concat(masked, axis=-1)
+
+  def describe(self):
+    paths = [path for path, _ in tree.flatten_with_path(self._action_spec)]
+    return {
+      'kind': 'joint',
+      'parts': [
+        {'path': list(path), **leaf.describe()}
+        for path, leaf in zip(paths, self._leaves)
+      ],
+    }
+
+  def _with(self, parameters):
+    """Each leaf with its own parameters."""
+    sizes = [leaf.num_parameters for leaf in self._leaves]
+    return zip(self._leaves, _divide(parameters, sizes))
+
+  def _split_sample(self, sample):
+    """Each leaf with its own part of a sample, as the leaf has it."""
+    for leaf, x in zip(self._leaves, _divide(sample, self._sizes)):
+      cast: Callable = tf.cast if tf.is_tensor(x) else np.ndarray.astype
+      yield leaf, cast(x if leaf.shape else x[..., 0], leaf.dtype)
+
+  def _join(self, samples) -> np.ndarray:
+    return np.concatenate(
+      [
+        x if leaf.shape else x[..., np.newaxis]
+        for leaf, x in zip(self._leaves, samples)
+      ],
+      axis=-1,
+    ).astype(self.dtype)
+
+
+def _divide(x, sizes: Sequence[int]) -> list:
+  """Parts of the last dimension."""
+  if tf.is_tensor(x):
+    return tf.split(x, sizes, axis=-1)
+  return np.split(x, np.cumsum(sizes)[:-1], axis=-1)
