@@ -149,7 +149,7 @@ def load(run: Run) -> Trained:
   return Trained(
     run=run,
     checkpoint=checkpoint.path,
-    frames=int(checkpoint.state.get('counts', {}).get('frames', 0)),
+    frames=checkpoint.frames,
     environment_spec=spec,
     networks=networks,
   )

@@ -5,6 +5,8 @@ import dataclasses
 import math
 from typing import Any
 
+_LARGEST = 2**63 - 1  # As arrays and counters hold them.
+
 
 def check_types(config: Any, where: str = ''):
   """Checks that a dataclass's plain fields hold what their types say.
@@ -19,6 +21,11 @@ def check_types(config: Any, where: str = ''):
     wanted = {'int': int, 'float': float, 'bool': bool, 'str': str}.get(
       getattr(field.type, '__name__', field.type)
     )
+    if type(value) is int and not -_LARGEST <= value <= _LARGEST:
+      raise ValueError(
+        f'{_name(field.name, where)} must be a number of 64 bits, at most '
+        f'{_LARGEST}, but received one of {len(str(abs(value)))} digits.'
+      )
     if wanted is float and type(value) is int:
       setattr(config, field.name, float(value))
     elif wanted and type(value) is not wanted:

@@ -1,4 +1,7 @@
-"""Makes the process fit to import Courier before anything imports it.
+"""Makes the process fit for its libraries before anything imports them.
+
+Python and its children read and write text as UTF-8, whatever the locale is:
+paths and environments' names may be of any script.
 
 Courier's library needs `libpython3.10.so.1.0` on the loader's path. Pythons
 that were built without a shared library on that path (uv's own downloads,
@@ -6,21 +9,28 @@ conda) have the file beside them but do not say so; see launchpad issue 30.
 """
 
 import ctypes
+import locale
 import os
 import sys
 import sysconfig
 
 _MARK = 'ALD_LIBRARY_PATH_SET'
+_UTF8 = 'PYTHONUTF8'
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
 def prepare():
-  """Sees to libpython and to the import path, here and in child processes.
+  """Sees to UTF-8, libpython and the import path, here and in child processes.
 
+  Where Python has another encoding, the program is started again with UTF-8.
   Where libpython is not found by the loader but lies beside the interpreter,
-  the program is started again with the library path set; where it lies
-  nowhere, the program ends with what to do about it.
+  it is started again with the library path set; where it lies nowhere, the
+  program ends with what to do about it.
   """
+  if not _is_utf8():
+    os.environ[_UTF8] = '1'
+    # The option too: variables count for nothing with -E or -I.
+    _start_again('-X', 'utf8')
   path = os.environ.get('PYTHONPATH')
   if ROOT not in (path or '').split(os.pathsep):
     os.environ['PYTHONPATH'] = os.pathsep.join(filter(None, [ROOT, path]))
@@ -41,7 +51,16 @@ def prepare():
     filter(None, [folder, earlier])
   )
   os.environ[_MARK] = '1'
-  os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
+  _start_again()
+
+
+def _is_utf8() -> bool:
+  found = (sys.getfilesystemencoding(), locale.getpreferredencoding(False))
+  return all(x.lower().replace('-', '') == 'utf8' for x in found)
+
+
+def _start_again(*options: str):
+  os.execv(sys.executable, [sys.executable, *options, *sys.orig_argv[1:]])
 
 
 def _name() -> str:

@@ -6,6 +6,7 @@ Examples:
 """
 
 import os
+import shlex
 import sys
 import time
 
@@ -58,7 +59,19 @@ def main():
 
 def _slurm(launched: float, console: rich_console.Console):
   slurm.check(submits=not _DRY_RUN.value)
-  run = training.prepare()
+  run = training.prepare(local=False, dry_run=_DRY_RUN.value)
+  try:
+    _submit(run, launched, console)
+  except BaseException:  # The same command may be given again.
+    if not run.options.resume:
+      slurm.remove(run.folder)
+    run.take_back()
+    raise
+
+
+def _submit(
+  run: training.Prepared, launched: float, console: rich_console.Console
+):
   with run.lock:  # The job takes it as it begins.
     program, _ = programs.make(
       run.options, run.folder, run.checkpoint, launched
@@ -75,15 +88,10 @@ def _slurm(launched: float, console: rich_console.Console):
     table.add_row(*map(str, row))
   console.print(table)
   if _DRY_RUN.value:
-    console.print(f'Nothing was submitted; to submit it: sbatch {script}')
+    submit = shlex.join(['sbatch', script])
+    console.print(f'Nothing was submitted; to submit it: {submit}')
     return
-  try:
-    job = slurm_commands.submit(script)
-  except ValueError:  # The same command may be given again.
-    if not run.options.resume:
-      slurm.remove(run.folder)
-    run.take_back()
-    raise
+  job = slurm_commands.submit(script)
   console.print(f'Submitted job {job}; scancel {job} stops it.')
   console.print(f'run: {run.folder.path}')
   console.print(f'script: {script}')
@@ -96,7 +104,7 @@ def _vertex(launched: float, console: rich_console.Console):
       'bucket; leave it out, or choose --platform=slurm.'
     )
   vertex.check(submits=not _DRY_RUN.value)
-  run = training.prepare()
+  run = training.prepare(local=False, dry_run=_DRY_RUN.value)
   inside = vertex.folder_inside(run.folder)
   try:
     with run.lock:
@@ -111,7 +119,7 @@ def _vertex(launched: float, console: rich_console.Console):
       console.print('Nothing was submitted.')
     else:
       vertex.launch(program, pools, path)
-  except ValueError:  # The same command may be given again.
+  except BaseException:  # The same command may be given again.
     vertex.remove(run.folder)
     run.take_back()
     raise

@@ -1,6 +1,7 @@
 """What command lines have in common: absl flags, and errors in one line."""
 
 from collections.abc import Callable, Sequence
+import os
 import re
 import sys
 import tempfile
@@ -54,6 +55,8 @@ def parse(argv: Sequence[str]) -> list[str]:
     print(sys.modules['__main__'].__doc__)
     print(flags.FLAGS.main_module_help())
     sys.exit(0)
+  for argument in argv:
+    check_text(argument)
   try:
     rest = flags.FLAGS(list(argv))
   except (
@@ -67,7 +70,24 @@ def parse(argv: Sequence[str]) -> list[str]:
     fail(text(error), status=2)
   if len(rest) > 1:
     fail(f'unknown argument {rest[1]!r}: every option begins with --', status=2)
+  if flags.FLAGS['only_check_args'].value:  # absl's; it checks next to nothing.
+    fail(
+      '--only_check_args does not check what an option means; leave it out',
+      status=2,
+    )
   return rest
+
+
+def check_text(argument: str):
+  """Ends the program if an argument cannot be printed or written to a file."""
+  try:
+    argument.encode()
+  except UnicodeEncodeError:
+    fail(
+      f'argument {os.fsencode(argument)!r} is not text in UTF-8; rename what '
+      'it names',
+      status=2,
+    )
 
 
 def require(flag: flags.FlagHolder) -> Any:

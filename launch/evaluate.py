@@ -28,8 +28,12 @@ from ald_acme.environments import registry
 from ald_acme.runs import monitor
 from ald_acme.runs import statistics
 from launch import command_line
+from launch import trust
+
+flags.adopt_module_key_flags(trust)
 
 _WORKDIR = flags.DEFINE_string('workdir', None, "The run's folder.")
+_ENVIRONMENT = trust.define_environment()
 _EPISODES = flags.DEFINE_integer(
   'episodes', 100, 'Episodes to play.', lower_bound=1
 )
@@ -58,6 +62,7 @@ _BATCH = 100  # Episodes that are played at a time.
 
 def main():
   run = trained.read(command_line.require(_WORKDIR))
+  trust.require(run.environment, _ENVIRONMENT.value)
   kwargs = _ENVIRONMENT_KWARGS.value
   if kwargs is not None:
     run = dataclasses.replace(run, environment_kwargs=kwargs)

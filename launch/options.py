@@ -12,6 +12,9 @@ from agents.ald import config as ald_config
 from ald_acme.environments import registry
 from ald_acme.networks import sizes
 from launch import command_line
+from launch import trust
+
+flags.adopt_module_key_flags(trust)
 
 _AGENT = flags.DEFINE_enum(
   'agent',
@@ -174,6 +177,7 @@ def read(saved: dict[str, Any] | None = None) -> Options:
   environment, kwargs = _ENVIRONMENT.value, _ENVIRONMENT_KWARGS.value
   if saved is not None:
     _check_same(saved, environment, kwargs, config)
+    trust.require(saved['environment'], environment)
     environment, kwargs = saved['environment'], saved['environment_kwargs']
   try:
     arguments = registry.parse_arguments(kwargs or '')
@@ -223,11 +227,12 @@ def _check_same(saved, environment, kwargs, config):
         f'--{name}={value} is not what the run was begun with '
         f'({saved[name]!r}); leave it out, or begin a new run.'
       )
+  begun_with = dataclasses.asdict(_from_dict(saved['config']))
   for name in ('networks', 'loss', 'seed'):
     now = dataclasses.asdict(config)[name]
-    if now != dataclasses.asdict(_from_dict(saved['config']))[name]:
+    if now != begun_with[name]:
       raise command_line.UsageError(
         f'{name} cannot change when a run is resumed: its checkpoints were '
-        f'made with {json.dumps(saved["config"][name])}, but received '
+        f'made with {json.dumps(begun_with[name])}, but received '
         f'{json.dumps(now)}; leave it out, or begin a new run.'
       )

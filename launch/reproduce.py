@@ -28,6 +28,7 @@ from launch.reproduction import jobs
 
 _ALL = 'all'
 _SEEDS, _SMALL_SEEDS = 5, 1
+_MOST = 1_000  # Runs of a method, or at a time.
 _POLL = 0.25  # Seconds between looks at the processes.
 
 
@@ -63,6 +64,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
+  for argument in sys.argv[1:] if argv is None else argv:
+    command_line.check_text(argument)
   parser = _Parser(
     prog='reproduce.py',
     description=__doc__,
@@ -83,13 +86,13 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
   )
   parser.add_argument(
     '--seeds',
-    type=_at_least_1,
+    type=_count,
     help=f'runs of each method (default: {_SEEDS}; with --smoke '
     f'{_SMALL_SEEDS})',
   )
   parser.add_argument(
     '--workers',
-    type=_at_least_1,
+    type=_count,
     default=1,
     help='runs at a time (default: 1; more of them disturb what is measured '
     'in seconds)',
@@ -123,10 +126,12 @@ def _figure(name: str) -> str:
   return name
 
 
-def _at_least_1(text: str) -> int:
-  if not text.isdecimal() or int(text) < 1:
+def _count(text: str) -> int:
+  digits = text.lstrip('0')
+  # The length first: a number of a million digits takes minutes to read.
+  if not text.isdecimal() or not 1 <= len(digits) <= 4 or int(text) > _MOST:
     raise argparse.ArgumentTypeError(
-      f'must be a whole number of at least 1, but received {text!r}'
+      f'must be a whole number from 1 to {_MOST}, but received {text[:20]!r}'
     )
   return int(text)
 

@@ -26,6 +26,7 @@ from ald_acme.runs import files
 from ald_acme.runs import folder as run_folder
 from ald_acme.runs import progress
 from launch import command_line
+from launch import limits
 from launch import options
 from launch import provenance
 
@@ -99,8 +100,12 @@ class Prepared(typing.NamedTuple):
         os.rmdir(path)
 
 
-def prepare() -> Prepared:
+def prepare(local: bool = True, dry_run: bool = False) -> Prepared:
   """Checks everything that can be checked before a process starts.
+
+  Args:
+    local: whether all nodes will be on this machine.
+    dry_run: whether nothing is to begin; the folder may then be used again.
 
   Raises:
     UsageError: if the command line cannot be carried out.
@@ -114,9 +119,11 @@ def prepare() -> Prepared:
         '--resume needs --workdir, the folder of the run to continue.'
       )
     folder = run_folder.RunFolder(os.path.abspath(workdir))
+    limits.check_disk(folder.path)
     lock = folder.reopen()
     saved = folder.read_config()
   opts = options.read(saved)
+  limits.check(opts.config, local)
   try:
     registry.check(opts.environment, opts.environment_arguments)
   except ValueError as error:
@@ -124,10 +131,14 @@ def prepare() -> Prepared:
   if saved is not None:
     checkpoint = newest_checkpoint(folder, opts.config.max_frames)
   else:
+    limits.check_disk(opts.workdir or '.')
     workdir = opts.workdir or run_folder.make_default(opts.agent)
     folder = run_folder.RunFolder(os.path.abspath(workdir))
     lock = folder.create()
-  files.write_json(folder.config, _description(opts, saved))
+  description = _description(opts, saved)
+  if dry_run and saved is None:
+    description['dry_run'] = True
+  files.write_json(folder.config, description)
   return Prepared(opts, folder, lock, checkpoint, saved)
 
 
@@ -149,7 +160,7 @@ def newest_checkpoint(
         'in another workdir.'
       )
     return None
-  frames = int(checkpoint.state['counts'].get('frames', 0))
+  frames = checkpoint.frames
   if max_frames and frames >= max_frames:
     raise command_line.UsageError(
       f'the run has {frames} frames and max_frames is {max_frames}: there is '

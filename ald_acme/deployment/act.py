@@ -14,6 +14,7 @@ TensorFlow or tflite_runtime. What the tensors are is in manifest.json.
 
 import hashlib
 import json
+import math
 import os
 import sys
 
@@ -23,6 +24,10 @@ MANIFEST = 'manifest.json'
 SIGNATURE = 'step'
 # The file of each format; a SavedModel is a folder.
 SAVED_MODEL, TFLITE, NUMPY = 'policy', 'policy.tflite', 'policy.npz'
+
+# Inputs beside the observation and the state.
+_BESIDE = ('previous_action', 'previous_reward', 'start_of_episode')
+_LARGEST = 2**28  # Numbers of an input.
 
 
 class Policy:
@@ -66,7 +71,9 @@ class Policy:
     Args:
       observation: an array as in the manifest, but without the first dimension
         (the batch); where there are several, a dictionary of them by name.
-      reward: that came with the observation.
+        Another dtype is cast where nothing is lost but precision.
+      reward: that came with the observation. The policy has seen it in
+        training: left out in mid-episode it is taken as 0.
       start_of_episode: whether what was remembered is to be forgotten.
 
     Returns:
@@ -79,7 +86,7 @@ class Policy:
       observation = {self._observations[0]: observation}
     outputs = self.step(
       {
-        **{name: np.asarray(x)[np.newaxis] for name, x in observation.items()},
+        **{name: self._cast(name, x) for name, x in observation.items()},
         'previous_reward': np.array([reward], np.float32),
         'start_of_episode': np.array([start_of_episode], bool),
         **self._memory,
@@ -92,6 +99,18 @@ class Policy:
     for name, following in self._following.items():
       self._memory[name] = outputs[following]
     return int(action)
+
+  def _cast(self, name, observation):
+    """A batch of one, of the input's dtype if that keeps the values."""
+    value = np.asarray(observation)[np.newaxis]
+    _, dtype = self._specs.get(name, (None, value.dtype))
+    numbers = value.dtype.kind in 'biuf' and dtype.kind in 'iuf'
+    if numbers and not (value.dtype.kind == 'f' and dtype.kind != 'f'):
+      with np.errstate(over='ignore', invalid='ignore'):
+        cast = value.astype(dtype)
+      if dtype.kind == 'f' or (cast == value).all():
+        return cast
+    return value  # `step` says what is wrong with it.
 
   def step(self, inputs):
     """The policy itself: a pure function, with the memory as in- and output.
@@ -139,25 +158,64 @@ def load(folder, seed=None):
     ValueError: if the folder holds none, a file of it is damaged, or what its
       format needs is not installed.
   """
-  path = os.path.join(folder, MANIFEST)
   try:
-    with open(path, encoding='utf-8') as file:
-      manifest = json.load(file)
-    load_step, files = _FORMATS[manifest['format']], manifest['files'].items()
-  except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    manifest = _read_manifest(os.path.join(folder, MANIFEST))
+  except _WRONG as error:
     raise ValueError(
       f'{folder} holds no exported policy: {MANIFEST} cannot be used '
-      f'({type(error).__name__}: {error}).'
+      f'({type(error).__name__}: {error}); copy or export the policy again.'
     ) from error
-  for name, written in files:
+  for name, written in manifest['files'].items():
     _verify(os.path.join(folder, name), written)
   try:
+    load_step, _ = _FORMATS[manifest['format']]
     return Policy(manifest, load_step(folder, manifest), seed)
   except ImportError as error:
     raise ValueError(
       f'the format {manifest["format"]} cannot be used here ({error}); install '
       'what it needs, or export the policy as numpy.'
     ) from error
+
+
+# What reading a manifest of any contents can raise.
+_WRONG = (
+  OSError,
+  ValueError,
+  KeyError,
+  TypeError,
+  AttributeError,
+  RecursionError,
+  OverflowError,
+)
+
+
+def _read_manifest(path):
+  """The contents of a manifest that `Policy` and the formats can rely on."""
+  with open(path, encoding='utf-8') as file:
+    manifest = json.load(file)
+  names = set()
+  for spec in manifest['inputs']:
+    names.add(spec['name'])
+    shape, dtype = spec['shape'], np.dtype(spec['dtype'])
+    if not all(type(n) is int and 0 <= n < 2**31 for n in shape):
+      raise ValueError(f'shape of {spec["name"]} is {shape}')
+    if dtype.kind not in 'biuf':
+      raise ValueError(f'dtype of {spec["name"]} is {dtype}')
+    if math.prod(shape) > _LARGEST:
+      raise ValueError(f'shape of {spec["name"]} is {shape}: too large')
+  observations, state = manifest['observations'], manifest['state']
+  outputs = {spec['name'] for spec in manifest['outputs']}
+  wanted = {*observations, *_BESIDE, *state}
+  if not observations or names != wanted or not set(state.values()) <= outputs:
+    raise ValueError(f'inputs are {sorted(names)}, wanted {sorted(wanted)}')
+  _, own = _FORMATS[manifest['format']]
+  if not any(name.split('/')[0] == own for name in manifest['files']):
+    raise ValueError(f'files do not name {own}')
+  for name, written in manifest['files'].items():
+    if os.path.isabs(name) or '..' in name.split('/'):
+      raise ValueError(f'files name {name!r}, which is elsewhere')
+    written['bytes'], written['sha256']
+  return manifest
 
 
 def _verify(path, written):
@@ -247,10 +305,10 @@ def _sigmoid(x):
   return 0.5 + 0.5 * np.tanh(0.5 * x)  # exp(-x) could overflow.
 
 
-_FORMATS = {
-  'saved_model': _load_saved_model,
-  'tflite': _load_tflite,
-  'numpy': _load_numpy,
+_FORMATS = {  # What reads each, and the file that it reads.
+  'saved_model': (_load_saved_model, SAVED_MODEL),
+  'tflite': (_load_tflite, TFLITE),
+  'numpy': (_load_numpy, NUMPY),
 }
 FORMATS = tuple(_FORMATS)
 

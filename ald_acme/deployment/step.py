@@ -10,7 +10,8 @@ from ald_acme import types
 # What the tensors beside the observation mean, for people.
 _MEANINGS = {
   'previous_action': 'the action that led here; of no effect at a start',
-  'previous_reward': 'the reward that came with the observation',
+  'previous_reward': 'the reward that came with the observation; 0 '
+  'only where there was none',
   'start_of_episode': 'true where the state is to be forgotten first',
   'hidden': "the LSTM's output before the step; zeros to begin with",
   'cell': "the LSTM's cell before the step; zeros to begin with",

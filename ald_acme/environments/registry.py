@@ -5,6 +5,8 @@ from collections.abc import Callable
 import functools
 import importlib
 import inspect
+import sys
+import typing
 from typing import Any
 
 import dm_env
@@ -29,6 +31,7 @@ _OWN_FLAGS = ('batch_size', 'seed')
 _TRIALS = 'trial_episodes'  # An argument of every environment.
 _WORKERS = 'workers'  # An argument of every environment that is not ours.
 _GYMNASIUM = 'gymnasium'
+_PACKAGE = __name__.partition('.')[0]
 
 
 def names() -> list[str]:
@@ -84,8 +87,8 @@ def parse_arguments(text: str) -> dict[str, Any]:
       )
     try:
       arguments[name] = ast.literal_eval(value)
-    except (ValueError, SyntaxError):
-      arguments[name] = value
+    except (ValueError, SyntaxError, RecursionError, MemoryError):
+      arguments[name] = value  # Too deep a nest is no literal either.
   return arguments
 
 
@@ -164,7 +167,7 @@ def _make_single(
     if not hasattr(environment, 'action_spec'):
       raise TypeError(f'{environment!r} is no dm_env.Environment')
     environment.action_spec()
-  except Exception as error:  # Not ours; it may raise anything.
+  except (Exception, SystemExit) as error:  # Not ours; it may raise anything.
     _missing_package(name, error)
     raise ValueError(
       f'environment {name!r} cannot be made with {own} '
@@ -221,17 +224,77 @@ def _find_factory(
     known = adapter.arguments(attribute)
   else:
     try:
+      _refuse_pythons_own(name, module)
       factory = getattr(importlib.import_module(module), attribute)
-    except Exception as error:  # A module not ours may raise anything.
+    except _NotAnEnvironment:
+      raise
+    # A module not ours may raise anything.
+    except (Exception, SystemExit) as error:
       _missing_package(name, error)
       raise ValueError(
         f'environment {name!r} cannot be imported '
         f'({type(error).__name__}: {error}); is its folder in PYTHONPATH?'
       ) from error
+    _refuse_other_factories(name, factory)
   seeded = _check_arguments(name, factory, arguments, ('seed',), (_WORKERS,))
   if known is not None:
     _refuse_unknown(name, arguments, [*known, _WORKERS])
   return factory, seeded
+
+
+class _NotAnEnvironment(ValueError):
+  """A name that cannot be an environment's; nothing of it is called."""
+
+
+def imports_code(name: str) -> bool:
+  """Whether a name has a module imported that is not of this package.
+
+  Args:
+    name: as of `make`.
+  """
+  module, _, attribute = name.partition(':')
+  if module == _GYMNASIUM:  # It imports what stands before another colon.
+    return ':' in attribute
+  return bool(attribute) and module.partition('.')[0] != _PACKAGE
+
+
+def _refuse_pythons_own(name: str, module: str | None):
+  """Refuses modules of Python's standard library, and the running program."""
+  top = (module or '').partition('.')[0]
+  if top in sys.stdlib_module_names or top == '__main__':
+    raise _NotAnEnvironment(
+      f"environment {name!r} cannot be used: {top!r} is Python's own and has "
+      'no environments; give the module of a factory of a dm_env.Environment.'
+    )
+
+
+def _refuse_other_factories(name: str, factory: Any):
+  """Refuses what can be known to make no environment before it is called."""
+  while isinstance(factory, functools.partial):
+    factory = factory.func
+  if not callable(factory):
+    raise _NotAnEnvironment(
+      f'environment {name!r} must name a function or a class, but it is '
+      f'{type(factory).__name__} {str(factory)[:60]!r}; give a factory of a '
+      'dm_env.Environment.'
+    )
+  _refuse_pythons_own(name, getattr(factory, '__module__', None))
+  made = factory
+  if not inspect.isclass(factory):
+    try:
+      made = typing.get_type_hints(factory).get('return', dm_env.Environment)
+    except Exception:  # Of others' names; they may be for type checkers alone.
+      return
+  faces = ('action_spec', 'action_space')  # The second are told what to do.
+  if made is type(None) or (
+    inspect.isclass(made)
+    and made is not object
+    and not any(hasattr(made, face) for face in faces)
+  ):
+    raise _NotAnEnvironment(
+      f'environment {name!r} makes {made.__name__}, which is no '
+      'dm_env.Environment; give a factory of one.'
+    )
 
 
 def _missing_package(name: str, error: BaseException | None):

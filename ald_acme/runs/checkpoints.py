@@ -20,6 +20,17 @@ class Checkpoint(NamedTuple):
   path: str
   state: State
 
+  @property
+  def frames(self) -> int:
+    """Frames of the run until then; ValueError if it does not say."""
+    try:
+      return int(self.state['counts']['frames'])
+    except (KeyError, IndexError, TypeError, ValueError) as error:
+      raise ValueError(
+        f'Checkpoint {self.path} does not say how many frames it is of '
+        '(counts/frames); remove it, so that the one before is used.'
+      ) from error
+
 
 class CheckpointFolder:
   """Writes numbered checkpoints atomically and keeps the last few.
@@ -63,7 +74,7 @@ class CheckpointFolder:
     for path in self.paths():
       try:
         return Checkpoint(path, read(path))
-      except ValueError as error:
+      except (OSError, ValueError) as error:  # A link may lead nowhere.
         logging.warning('%s Trying the one before.', error)
     return None
 
@@ -72,16 +83,27 @@ def read(path: str) -> State:
   """Reads a checkpoint.
 
   Raises:
-    ValueError: if the file is damaged.
+    ValueError: if the file is damaged, or holds something else than numbers, or
+      an array that is not finite (a single number may be nan: not known).
     FileNotFoundError: if there is none.
   """
   try:
     with np.load(path, allow_pickle=False) as arrays:
-      return _unflatten({name: arrays[name] for name in arrays.files})
+      flat = {name: arrays[name] for name in arrays.files}
+    for name, value in flat.items():
+      _check_numbers(name, value)
+    return _unflatten(flat)
   except FileNotFoundError:
     raise
   except Exception as error:  # Damage can raise nearly anything in zipfile.
     raise ValueError(f'Checkpoint {path} is damaged ({error}).') from error
+
+
+def _check_numbers(name: str, value: np.ndarray):
+  if value.dtype.kind not in 'biuf':
+    raise ValueError(f'{name} holds {value.dtype}, not numbers')
+  if value.ndim and not np.isfinite(value).all():
+    raise ValueError(f'{name} holds numbers that are not finite')
 
 
 def _number(path: str) -> int:

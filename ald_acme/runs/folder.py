@@ -4,10 +4,17 @@ import dataclasses
 import fcntl
 import itertools
 import os
+import shutil
 import time
 from typing import TextIO
 
 from ald_acme.runs import files
+
+# What config.json must hold, and what it may hold, so far as it is read.
+_CONFIG = {'config': dict, 'environment': str, 'environment_kwargs': str}
+_MORE_CONFIG = {'agent': str, 'git_commit': str, 'resumed': int}
+# Of clusters: what a dry run leaves beside the configuration.
+_JOBS = ('slurm', 'vertex_ai')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,6 +74,8 @@ class RunFolder:
   def create(self) -> TextIO:
     """Makes the folder for a new run, and locks it.
 
+    What a dry run left there is removed.
+
     Returns:
       The lock; the folder is in use as long as it is open.
 
@@ -74,7 +83,8 @@ class RunFolder:
       ValueError: if it holds a run or other files already, or cannot be
         written.
     """
-    if self.exists():
+    earlier = set(_JOBS) | {'config.json'} if self._is_dry_run() else set()
+    if self.exists() and not earlier:
       if os.path.exists(self._join('.lock')):
         self._lock().close()  # Where it is still in use, this says so.
       raise ValueError(
@@ -83,15 +93,26 @@ class RunFolder:
       )
     there = os.listdir(self.path) if os.path.isdir(self.path) else []
     # A launch that failed early leaves no more than these.
-    others = set(there) - {'.lock', os.path.basename(self.logs)}
+    others = set(there) - {'.lock', os.path.basename(self.logs)} - earlier
     if others:
       raise ValueError(
         f'workdir {self.path!r} holds no run but other files '
         f'({min(others)!r} for one); choose a new folder, or an empty one.'
       )
     lock = self._lock()
+    for name in earlier & set(_JOBS):
+      shutil.rmtree(self._join(name), ignore_errors=True)
     files.make_folders(self.logs)
     return lock
+
+  def _is_dry_run(self) -> bool:
+    """Whether the folder is as a dry run left it: no node ever began."""
+    if not self.exists() or os.path.exists(self.node_logs):
+      return False
+    try:
+      return self.read_config().get('dry_run') is True
+    except ValueError:
+      return False
 
   def reopen(self) -> TextIO:
     """Locks the folder to continue its run.
@@ -164,12 +185,20 @@ class RunFolder:
       saved = files.read_json(self.config)
     except (OSError, UnicodeDecodeError) as error:
       raise ValueError(f'{self.config} cannot be read: {error}') from error
-    wanted = {'config': dict, 'environment': str, 'environment_kwargs': str}
-    for name, kind in wanted.items():
-      if not isinstance(saved, dict) or not isinstance(saved.get(name), kind):
+    if not isinstance(saved, dict):
+      saved = {}
+    for name, kind in _CONFIG.items():
+      if not isinstance(saved.get(name), kind):
         raise ValueError(
           f'{self.config} is not the configuration of a run: it has no '
           f'{name!r}; restore the file, or begin a new run.'
+        )
+    for name, kind in _MORE_CONFIG.items():
+      if not isinstance(saved.get(name), (kind, type(None))):
+        raise ValueError(
+          f'{self.config} is not the configuration of a run: {name} must be '
+          f'of type {kind.__name__}, but is {str(saved[name])[:60]!r}; restore '
+          'the file, or begin a new run.'
         )
     return saved
 

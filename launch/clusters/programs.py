@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 import typing
 
@@ -11,7 +10,7 @@ from launch import training
 from launch.clusters import tasks
 
 if typing.TYPE_CHECKING:
-  from collections.abc import Mapping
+  from collections.abc import Iterator, Mapping
 
   import launchpad as lp
 
@@ -60,7 +59,7 @@ def pool_of(label: str) -> str:
 def write(
   program: lp.Program,
   folder: str,
-  base_port: int,
+  ports: Iterator[int],
   cpus: Mapping[str, int],
 ) -> list[tasks.Task]:
   """Writes a program's nodes for the tasks of a job.
@@ -71,7 +70,7 @@ def write(
   Args:
     program: of `make`.
     folder: existing folder for the files.
-    base_port: the first port; the nodes listen on it and on those after it.
+    ports: that the nodes are to listen on, as many as they need of them.
     cpus: of each task, by pool.
 
   Returns:
@@ -87,7 +86,6 @@ def write(
   from launch.clusters import addresses
 
   resources = agents_program.local_resources(program)
-  ports = itertools.count(base_port)
   table, functions = [], []
   for pool, labels in POOLS.items():
     for label in labels:

@@ -1,8 +1,9 @@
 """A job of Slurm: its resources, its script, and how it is submitted."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 import dataclasses
 import os
+import secrets
 import shlex
 import shutil
 import sys
@@ -54,6 +55,12 @@ _DISTILL_CPUS = flags.DEFINE_integer(
   'default as the others.',
   lower_bound=1,
 )
+_MEM_PER_CPU = flags.DEFINE_string(
+  'mem_per_cpu',
+  '2G',
+  "Slurm: memory of each CPU, in sbatch's units; '' leaves it to the site. "
+  'docs/cluster.md says how much nodes need.',
+)
 _SBATCH = flags.DEFINE_multi_string(
   'sbatch',
   [],
@@ -69,6 +76,7 @@ _OF_THE_JOB = (  # What the job must be told again.
 )
 # Below those that connections take, 200 for each of 60 successive jobs.
 _FIRST_PORT, _PORTS, _JOBS = 20_000, 200, 60
+_LAST_PORT = 65_536
 _WARNING = 90  # Seconds between the warning and the end at a time limit.
 
 
@@ -93,8 +101,8 @@ def folder_of(run: run_folder.RunFolder) -> str:
 
 
 def remove(run: run_folder.RunFolder):
-  """Removes a job's files from its run's folder."""
-  shutil.rmtree(folder_of(run))
+  """Removes a job's files from its run's folder, if there are any."""
+  shutil.rmtree(folder_of(run), ignore_errors=True)
 
 
 def cpus() -> dict[str, int]:
@@ -105,16 +113,26 @@ def cpus() -> dict[str, int]:
 def write_nodes(program, run: run_folder.RunFolder) -> list[tasks.Task]:
   """Writes a program's nodes; see `programs.write`."""
   os.makedirs(folder_of(run), exist_ok=True)
-  return programs.write(program, folder_of(run), base_port(), cpus())
+  return programs.write(program, folder_of(run), ports(), cpus())
 
 
-def base_port() -> int:
-  """The first port of the nodes: the flag's, or one of the job's own."""
+def ports() -> Iterator[int]:
+  """Ports for the nodes: from the flag's on, or of the job's own.
+
+  A job's own come in an order that is drawn anew with each job.
+  """
   if _BASE_PORT.value is not None:
-    return _BASE_PORT.value
-  # There is no number before the job begins, which writes its nodes anew.
-  job = int(os.environ.get('SLURM_JOB_ID', 0))
-  return _FIRST_PORT + job % _JOBS * _PORTS
+    yield from range(_BASE_PORT.value, _LAST_PORT)
+  else:
+    # There is no number before the job begins, which writes its nodes anew.
+    job = int(os.environ.get('SLURM_JOB_ID', 0))
+    own = list(range(_PORTS))
+    secrets.SystemRandom().shuffle(own)
+    yield from (_FIRST_PORT + job % _JOBS * _PORTS + n for n in own)
+  raise ValueError(
+    'the nodes need more ports than there are; choose a lower --base_port, or '
+    'fewer nodes.'
+  )
 
 
 def components(table: Sequence[tasks.Task]) -> list[Component]:
@@ -154,6 +172,12 @@ def check(submits: bool):
     UsageError: if an option is wrong.
     ValueError: if Slurm is not there, or does not answer.
   """
+  for flag in (_PARTITION, _TIME, _MEM_PER_CPU, _LEARNER_GRES, _SBATCH):
+    for value in flag.value if flag is _SBATCH else [flag.value or '']:
+      if not value.isprintable():  # It would be a line of the script.
+        raise command_line.UsageError(
+          f'{flag.name} must be one line of text, but received {value!r}.'
+        )
   for option in _SBATCH.value:
     if not option.startswith('--'):
       raise command_line.UsageError(
@@ -192,9 +216,10 @@ def write_script(
   whole = [f'--job-name={name}', f'--output={output}', '--open-mode=append']
   # The signal is for the script alone: it is the script that stops the nodes.
   each = ['--requeue', f'--signal=B:TERM@{_WARNING}', *_no_kill(parts)]
-  for flag in (_PARTITION, _TIME):
-    if flag.value is not None:
-      each.append(f'--{flag.name}={flag.value}')
+  for flag in (_PARTITION, _TIME, _MEM_PER_CPU):
+    if flag.value:
+      option = flag.name.replace('_', '-')
+      each.append(f'--{option}={flag.value}')
   each += _SBATCH.value
   lines = ['#!/bin/bash', *map(_directive, whole)]
   for number, part in enumerate(parts):
@@ -203,6 +228,7 @@ def write_script(
     lines += map(_directive, [*each, *_options(part)])
   command = [sys.executable, '-m', 'launch.clusters.slurm_job']
   command.append(f'--workdir={run.path}')
+  command.append('--trust')  # The environment was named for cluster.py.
   command += [
     f'--{flag.name}={flag.value}'
     for flag in _OF_THE_JOB
@@ -249,7 +275,16 @@ def _options(part: Component) -> list[str]:
 
 
 def _directive(option: str) -> str:
-  """The line of a script that gives an option to sbatch."""
+  """The line of a script that gives an option to sbatch.
+
+  Raises:
+    ValueError: if it would be more than a line.
+  """
+  if not option.isprintable():
+    raise ValueError(
+      f'the script of a job cannot say {option!r}; choose a --workdir without '
+      'control characters.'
+    )
   if set(option) & set(' \t#;\'"\\'):
     escaped = option.replace('\\', '\\\\').replace('"', '\\"')
     option = f'"{escaped}"'

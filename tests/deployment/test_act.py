@@ -93,9 +93,8 @@ def test_blank():
   [
     (np.zeros(3, np.float32), r'float32 of shape \(1, 3\)'),
     (np.zeros((1, 2), np.float32), r'float32 of shape \(1, 1, 2\)'),
-    (np.zeros(2), r'float64 of shape \(1, 2\)'),
-    (np.zeros(2, np.int64), r'int64 of shape \(1, 2\)'),
-    ([1.0, 2.0], r'float64 of shape \(1, 2\)'),
+    (np.zeros(2, complex), r'complex128 of shape \(1, 2\)'),
+    (['1', '2'], r'<U1 of shape \(1, 2\)'),
     (np.float32(1), r'float32 of shape \(1,\)'),
   ],
 )
@@ -107,6 +106,38 @@ def test_an_observation_of_another_shape_or_dtype(observation, received):
     + received,
   ):
     policy.act(observation)
+
+
+@pytest.mark.parametrize(
+  'dtype, given, seen',
+  [
+    ('float32', np.float64([0.1, 2]), np.float32([0.1, 2])),
+    ('float32', [1.0, 2.0], [1, 2]),
+    ('float32', np.int64([1, 2]), [1, 2]),
+    ('float16', np.float32([0.1, 2]), np.float16([0.1, 2])),
+    ('uint8', [0, 255], [0, 255]),
+    ('uint8', np.array([True, False]), [1, 0]),
+    ('uint8', [0, 256], None),
+    ('uint8', [0, -1], None),
+    ('uint8', [0.0, 1.0], None),
+    ('int32', [0, 2**40], None),
+    ('bool', [0, 1], None),
+    ('float16', [1e9, 0.0], None),
+  ],
+)
+def test_only_precision_may_be_lost(dtype, given, seen):
+  sight, *others = MANIFEST['inputs']
+  inputs = [{**sight, 'dtype': dtype}, *others]
+  step = Step()
+  policy = act.Policy({**MANIFEST, 'inputs': inputs}, step)
+  if seen is None:
+    with pytest.raises(ValueError, match='observation must be'):
+      policy.act(given)
+  else:
+    policy.act(given)
+    got = step.seen[-1]['observation'][0]
+    assert got.dtype == dtype
+    np.testing.assert_array_equal(got, seen)
 
 
 @pytest.mark.parametrize('value', [np.nan, np.inf])
@@ -138,8 +169,8 @@ def test_observations_by_wrong_names(observation):
     (None, 'FileNotFoundError'),
     ('', 'JSONDecodeError'),
     ('{"format": "numpy"', 'JSONDecodeError'),
-    ('{"format": "onnx", "files": {}}', "KeyError: 'onnx'"),
-    ('{"format": "numpy"}', "KeyError: 'files'"),
+    ('{"format": "numpy"}', "KeyError: 'inputs'"),
+    ('[' * 100_000, 'RecursionError'),
     ('[]', 'TypeError'),
   ],
 )
@@ -147,6 +178,44 @@ def test_manifests_that_cannot_be_used(content, error, tmp_path):
   if content is not None:
     (tmp_path / 'manifest.json').write_text(content)
   with pytest.raises(ValueError, match=f'no exported policy.*{error}'):
+    act.load(str(tmp_path))
+
+
+@pytest.mark.parametrize(
+  'change',
+  [
+    {'format': 'pickle'},
+    {'format': []},
+    {'inputs': {'observation': 1}},
+    {'inputs': []},
+    {'inputs': MANIFEST['inputs'][1:]},
+    {'inputs': [{**MANIFEST['inputs'][0], 'shape': ['x']}]},
+    {'inputs': [{**MANIFEST['inputs'][0], 'shape': [1, 10**12]}]},
+    {'inputs': [{**MANIFEST['inputs'][0], 'shape': [2**20, 2**20]}]},
+    {'inputs': [{**MANIFEST['inputs'][0], 'shape': 7}]},
+    {'inputs': [{**MANIFEST['inputs'][0], 'dtype': 'object'}]},
+    {'inputs': [{**MANIFEST['inputs'][0], 'dtype': {'no': 'type'}}]},
+    {'observations': []},
+    {'observations': ['something']},
+    {'observations': 3},
+    {'state': ['hidden']},
+    {'state': {'hidden': 'next_hidden'}},
+    {'state': {'hidden': 'x', 'cell': 'y'}},
+    {'outputs': 'none'},
+    {'files': []},
+    {'files': {}},
+    {'files': {'policy.npz': 7}},
+    {'files': {'policy.npz': {'bytes': 0}}},
+    {'files': {'policy.npz': {}, '../policy.npz': {}}},
+  ],
+  ids=str,
+)
+def test_malformed_manifests(change, export, tmp_path):
+  with open(f'{export("numpy").folder}/manifest.json', encoding='utf-8') as f:
+    manifest = json.load(f)
+  manifest.update(change)
+  (tmp_path / 'manifest.json').write_text(json.dumps(manifest))
+  with pytest.raises(ValueError, match='no exported policy: manifest'):
     act.load(str(tmp_path))
 
 

@@ -1,5 +1,6 @@
 """Environments by name; misuse is refused before anything starts."""
 
+import functools
 import re
 import subprocess
 import sys
@@ -88,6 +89,28 @@ class Liar(Echo):
     return specs.Array((3,), np.float32)
 
 
+class Anything:
+  """No environment."""
+
+
+def words() -> str:
+  pytest.fail('It must not be called.')
+
+
+def nothing() -> None:
+  words()
+
+
+def leaves():
+  sys.exit(3)
+
+
+def unknown() -> 'NameOfATypeChecker':  # noqa: F821
+  return 3
+
+
+borrowed = subprocess.getoutput
+bound = functools.partial(subprocess.getoutput, 'id')
 NO_FACTORY = 3
 
 
@@ -349,8 +372,19 @@ def test_check(name, arguments):
   'name, message',
   [
     (f'{HERE}:Liar', 'does not do what its specs say'),
-    (f'{HERE}:NO_FACTORY', 'cannot be made'),
-    ('builtins:object', 'cannot be made.* is no dm_env.Environment'),
+    (f'{HERE}:NO_FACTORY', "must name a function .* is int '3'"),
+    (f'{HERE}:Anything', 'makes Anything, which is no dm_env.Environment'),
+    (f'{HERE}:words', 'makes str, which is no dm_env.Environment'),
+    (f'{HERE}:nothing', 'makes NoneType, which is no dm_env.Environment'),
+    (f'{HERE}:borrowed', "'subprocess' is Python's own"),
+    (f'{HERE}:bound', "'subprocess' is Python's own"),
+    (f'{HERE}:leaves', r'cannot be made .*SystemExit: 3'),
+    (f'{HERE}:unknown', r'cannot be made .* is no dm_env.Environment'),
+    ('builtins:quit', "'builtins' is Python's own"),
+    ('sys:exit', "'sys' is Python's own"),
+    ('os.path:exists', "'os' is Python's own"),
+    ('subprocess:getoutput', "'subprocess' is Python's own"),
+    ('__main__:main', "'__main__' is Python's own"),
     ('maze', 'one of bandit, i_maze'),
   ],
 )
@@ -359,3 +393,19 @@ def test_check_refuses(name, message):
   with pytest.raises(ValueError, match=message) as error:
     registry.check(name, arguments)
   assert repr(name) in str(error.value)
+
+
+@pytest.mark.parametrize(
+  'name, imports',
+  [
+    ('i_maze', False),
+    ('gymnasium:CartPole-v1', False),
+    ('gymnasium:popgym:popgym-Autoencode-v0', True),
+    ('ald_acme.environments.minigrid_adapter:make', False),
+    ('my_maze:make', True),
+    ('ald_acme_of_others:make', True),
+    ('subprocess:getoutput', True),
+  ],
+)
+def test_which_names_import_code(name, imports):
+  assert registry.imports_code(name) == imports

@@ -6,6 +6,8 @@ import shutil
 import subprocess
 import sys
 
+import pytest
+
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(__file__)))
 
 
@@ -14,7 +16,7 @@ def python(code, **variables):
   return subprocess.run(
     [sys.executable, '-c', code, 'an argument'],
     capture_output=True,
-    text=True,
+    encoding='utf-8',
     env=environment,
     check=False,
   )
@@ -66,3 +68,26 @@ def test_children_find_the_packages():
     PYTHONPATH=os.pathsep.join([ROOT, '/mine']),
   )
   assert result.stdout.strip() == os.pathsep.join([ROOT, '/mine'])
+
+
+_PRINTS = r"""
+import os, sys, subprocess
+from launch import bootstrap
+bootstrap.prepare()
+child = subprocess.run(
+  [sys.executable, '-c', 'import locale; print(locale.getpreferredencoding())'],
+  capture_output=True, text=True,
+)
+print('\u8ff7\u8def', sys.argv, child.stdout)
+with open(os.environ['NOTES'], 'w') as file:
+  file.write('\u8ff7\u8def')
+"""
+
+
+@pytest.mark.parametrize('locale', ['C', 'POSIX', 'en_US.ISO-8859-1'])
+def test_any_script_in_any_locale(tmp_path, locale):
+  path = tmp_path / '迷路'
+  result = python(_PRINTS, LC_ALL=locale, PYTHONUTF8='0', NOTES=str(path))
+  assert result.returncode == 0, result.stderr
+  assert 'UTF-8' in result.stdout and '迷路' in result.stdout
+  assert path.read_text(encoding='utf-8') == '迷路'

@@ -61,9 +61,11 @@ def test_one_group_by_default(launch, tmp_path, monkeypatch):
   assert {'--requeue', '--no-kill', '--signal=B:TERM@90'} <= set(options)
   assert f'--output={folder}/job-%j.out' in options
   assert not [o for o in options if o.startswith(('--partition', '--gres'))]
+  assert '--mem-per-cpu=2G' in options
   ports = [port for task in table for port in task.ports]
-  # The number of the job gives it ports of its own.
-  assert ports == list(range(20_200, 20_200 + len(ports)))
+  # The number of the job gives it ports of its own, in a random order.
+  assert set(ports) < set(range(20_200, 20_400))
+  assert len(set(ports)) == len(ports) and sorted(ports) != ports
   # Parameters and two distillers each serve on a port of their own.
   (distill,) = [task for task in table if task.pool == 'distill']
   assert distill.name == 'distill_0' and len(distill.ports) == 3
@@ -74,6 +76,28 @@ def test_one_group_by_default(launch, tmp_path, monkeypatch):
   assert learns == {'learner_0', 'learner_runner_0'}
   with open(tmp_path / 'run' / 'config.json', encoding='utf-8') as file:
     assert json.load(file)['config']['num_actors'] == 2
+
+
+def test_a_dry_run_may_be_tried_again(launch, tmp_path):
+  for flags in ((), ('--num_actors=3',)):
+    done = launch('cluster.py', *_SMALL, '--workdir=my run', *flags)
+    assert done.status == 0, done.error
+  run = tmp_path / 'my run'
+  with open(run / 'config.json', encoding='utf-8') as file:
+    assert json.load(file)['config']['num_actors'] == 3
+  submit = done.out.splitlines()[-1].partition('to submit it: ')[2]
+  assert shlex.split(submit) == ['sbatch', f'{run}/slurm/job.sh']
+  (run / 'node_logs').mkdir()  # As soon as it began.
+  done = launch('cluster.py', *_SMALL, '--workdir=my run')
+  assert 'holds another run' in done.refusal()
+
+
+def test_what_fails_after_the_checks_leaves_nothing(launch, tmp_path):
+  # A line of the script cannot say it; that is known after the folder is made.
+  done = launch('cluster.py', *_SMALL, '--workdir=my\nrun')
+  assert done.status == 1
+  assert 'control characters' in done.refusal()
+  assert not os.listdir(tmp_path)
 
 
 def test_functions_know_each_others_addresses(launch, tmp_path, monkeypatch):
@@ -219,6 +243,16 @@ def test_what_slurm_refuses(launch, commands, tmp_path):
       ('--platform=slurm', '--dry_run', '--sbatch=account=x'),
       2,
       ('sbatch', 'account=x', '--sbatch=--account'),
+    ),
+    (
+      ('--platform=slurm', '--dry_run', '--time=1:00\nid'),
+      2,
+      ('time', "'1:00\\nid'", 'one line'),
+    ),
+    (
+      ('--platform=slurm', '--dry_run', '--sbatch=--comment=a\nid'),
+      2,
+      ('sbatch', 'one line'),
     ),
     (('--platform=slurm', '--dry_run', '--cpus=0'), 2, ('cpus', '0')),
     (('--platform=slurm', '--dry_run', '--base_port=80'), 2, ('base_port',)),

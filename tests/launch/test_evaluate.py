@@ -1,5 +1,6 @@
 """The evaluator's program: a table and a recording, or one line of error."""
 
+import json
 import os
 import re
 
@@ -142,6 +143,37 @@ def test_a_recording_that_cannot_be_written(make_run, launch, tmp_path):
   assert '--record' in done.refusal()
   assert 'cannot be written' in done.refusal()
   assert (tmp_path / 'file').read_text() == 'precious'
+
+
+@pytest.mark.parametrize('name', ['evaluate.py', 'export.py'])
+def test_code_of_strangers(name, make_run, launch, tmp_path, monkeypatch):
+  """What a run's folder has imported needs a word on the command line."""
+  (tmp_path / 'theirs.py').write_text(
+    'from ald_acme.environments import i_maze\n'
+    'open("imported", "w").close()\n'
+    'def make(seed):\n'
+    '  return i_maze.IMaze(size=5, limit=12, seed=seed)\n'
+  )
+  monkeypatch.setenv('PYTHONPATH', str(tmp_path))
+  made = make_run()
+  config = f'{made.path}/config.json'
+  with open(config, encoding='utf-8') as file:
+    saved = json.load(file)
+  saved.update(environment='theirs:make', environment_kwargs='')
+  with open(config, 'w', encoding='utf-8') as file:
+    json.dump(saved, file)
+  flags = [f'--workdir={made.path}']
+  flags += ['--format=numpy'] if name == 'export.py' else ['--episodes=2']
+  done = launch(name, *flags)
+  assert done.status == 2
+  assert "'theirs:make'" in done.refusal() and '--trust' in done.refusal()
+  assert '--environment=theirs:make' in done.refusal()
+  done = launch(name, *flags, '--environment=theirs:other')
+  assert done.status == 2 and 'theirs:other' in done.refusal()
+  assert not (tmp_path / 'imported').exists()
+  word = '--trust' if name == 'export.py' else '--environment=theirs:make'
+  done = launch(name, *flags, word)
+  assert done.status == 0, done.error
 
 
 def test_help_names_the_flags(launch):

@@ -8,13 +8,19 @@ import sys
 
 import pytest
 
+from ald_acme.runs import folder as run_folder
+
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(__file__)))
 LOCAL = os.path.join(ROOT, 'launch', 'local.py')
 
 
 def run(*arguments, cwd=None):
   return subprocess.run(
-    [sys.executable, LOCAL, *map(str, arguments)],
+    [
+      sys.executable,
+      LOCAL,
+      *(x if isinstance(x, bytes) else str(x) for x in arguments),
+    ],
     capture_output=True,
     text=True,
     cwd=cwd,
@@ -67,6 +73,12 @@ def assert_refused(result, status, *texts):
     ('--resume', ('--resume', '--workdir')),
     ('--resume=maybe', ('--resume=maybe', 'true or false')),
     ('--agent=ppo', ('agent', 'ppo', 'asymmetric')),
+    ('--only_check_args', ('--only_check_args', 'leave it out')),
+    (b'--workdir=caf\xe9', ('caf\\xe9', 'UTF-8')),
+    ('--environment=sys:exit', ('sys', "Python's own")),
+    (f'--max_frames={"9" * 400}', ('max_frames', '64 bits', '400 digits')),
+    (f'--seed={2**63}', ('seed', '64 bits')),
+    ('--num_actors=100000', ('num_actors=100000', 'TB', 'this machine has')),
   ],
 )
 def test_usage(flag, texts, tmp_path):
@@ -151,6 +163,62 @@ def test_workdir_that_cannot_be_written(tmp_path):
   (tmp_path / 'file').write_text('')
   result = run(f'--workdir={tmp_path}/file/run')
   assert_refused(result, 1, 'file/run', 'cannot be written')
+
+
+def test_workdir_without_end(tmp_path):
+  result = run('--workdir=' + 'a/' * 1_500, cwd=tmp_path)
+  assert_refused(result, 1, 'workdir', 'name too long')
+  assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+  'change, text',
+  [
+    ({'config': []}, "no 'config'"),
+    ({'config': {'networks': []}}, 'config.json is not of this version'),
+    ({'config': {'networks': {'lstm': {}}}}, 'networks.lstm'),
+    ({'config': {'networks': {}, 'seed': [1]}}, 'seed'),
+    ({'config': {'networks': {}, 'max_frames': {}}}, 'max_frames'),
+    ({'config': {'networks': {}, 'loss': None}}, 'loss'),
+    ({'agent': ['ald']}, 'agent must be of type str'),
+    ({'resumed': 'often'}, 'resumed must be of type int'),
+    ({'git_commit': {}}, 'git_commit must be of type str'),
+    ({'environment': {}}, "no 'environment'"),
+    ({'environment_kwargs': []}, "no 'environment_kwargs'"),
+    ({'environment': 'mine:make'}, '--trust'),
+  ],
+  ids=str,
+)
+def test_malformed_config(change, text, earlier_run, monkeypatch):
+  config = {
+    'agent': 'ald',
+    'config': {'networks': {}},
+    'environment': 'i_maze',
+    'environment_kwargs': '',
+  }
+  (earlier_run / 'config.json').write_text(json.dumps({**config, **change}))
+  folder = run_folder.RunFolder(str(earlier_run))
+  # In this process: to start one for each takes seconds.
+  from agents import trained
+
+  errors = []
+  for read in (options_of, lambda f: trained.read(f.path)):
+    try:
+      read(folder)
+    except ValueError as error:
+      errors.append(str(error))
+  assert errors and text in errors[0]
+  assert len(errors) == 2 or '--trust' in text
+
+
+def options_of(folder):
+  """The options of a run that is resumed, with no other flags."""
+  from absl import flags
+
+  from launch import options
+
+  flags.FLAGS(['local.py'])
+  return options.read(folder.read_config())
 
 
 def test_nothing_to_resume(tmp_path):

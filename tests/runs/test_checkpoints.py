@@ -172,6 +172,45 @@ def test_damaged_ones_are_passed_over(folder, caplog, change):
   assert folder.latest() is None
 
 
+@pytest.mark.parametrize(
+  'value', ['words', b'bytes', np.complex64([1]), np.float32([1, np.nan])]
+)
+def test_other_contents_are_passed_over(folder, caplog, value):
+  path = folder.save({'x': np.float32([1])})
+  other = folder.save({'part': {'x': value}})
+  assert folder.latest().path == path
+  assert f'Checkpoint {other} is damaged (part/x holds ' in caplog.text
+
+
+def test_objects_are_not_unpickled(folder, tmp_path):
+  class Bomb:
+    def __reduce__(self):
+      return os.mkdir, (str(tmp_path / 'exploded'),)
+
+  path = folder.save({'x': 1})
+  np.savez(path, x=np.array([Bomb()], object))
+  with pytest.raises(ValueError, match='damaged'):
+    checkpoints.read(path)
+  assert not (tmp_path / 'exploded').exists()
+
+
+def test_a_link_that_leads_nowhere(folder, tmp_path):
+  path = folder.save({'x': 1})
+  os.symlink(tmp_path / 'none', path.replace('000001', '000002'))
+  assert folder.latest().path == path
+
+
+@pytest.mark.parametrize(
+  'state', [{}, {'counts': 3}, {'counts': {}}, {'counts': {'frames': [1, 2]}}]
+)
+def test_a_checkpoint_says_of_how_many_frames_it_is(folder, state):
+  folder.save(state)
+  with pytest.raises(ValueError, match=r'does not say how many frames'):
+    _ = folder.latest().frames
+  folder.save({'counts': {'frames': 7}})
+  assert folder.latest().frames == 7
+
+
 def test_checkpoints_outlive_the_machine(folder, monkeypatch):
   synced = []
   monkeypatch.setattr(os, 'fsync', synced.append)

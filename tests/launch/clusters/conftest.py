@@ -156,7 +156,7 @@ def _describe(folder):
     port, *ports = (probe.getsockname()[1] for probe in probes)
   hosts = [
     f'NodeName={name} NodeHostname={host} NodeAddr=127.0.0.1 Port={own} '
-    f'CPUs={cpus}'
+    f'CPUs={cpus} RealMemory=64000'
     for (name, cpus), own in zip(_HOSTS.items(), ports)
   ]
   conf = _CONF.strip().format(host=host, port=port, folder=folder)

@@ -1,0 +1,153 @@
+"""Refuses what no machine can hold, before anything is made.
+
+These are lower bounds of what a run keeps in memory at any time; it needs more.
+"""
+
+import os
+import shutil
+
+from agents.ald import config as ald_config
+from ald_acme.networks import sizes as network_sizes
+from launch import command_line
+
+_CLUSTER = 2**44  # 16 TiB: no host of a cluster has more.
+_PROCESS = 30 * 2**20  # Measured: 45 MiB of its own, for the smallest node.
+_OTHER_NODES = 6  # Replay, counter, learner, its runner, evaluator, monitor.
+_DISK = 10_000_000  # Bytes; logs and the least checkpoints of a short run.
+_FLOAT = 4  # Bytes.
+_STEP = 5 * _FLOAT  # Of a frame: action, reward, discount, two logits.
+
+
+def check(config: ald_config.ALDConfig, local: bool):
+  """Compares what a run needs at least with what there is.
+
+  Args:
+    config: of the run.
+    local: whether all nodes are on this machine.
+
+  Raises:
+    UsageError: if it can never fit; names the fields, the bytes needed and
+      those there are.
+  """
+  memory = _memory() if local else _CLUSTER
+  where = 'this machine has' if local else 'no machine has more than'
+  for fields, needed in _needs(config, local):
+    if needed > memory:
+      values = ', '.join(f'{field}={_value(config, field)}' for field in fields)
+      raise command_line.UsageError(
+        f'{values} needs {_bytes(needed)} of memory at least, and {where} '
+        f'{_bytes(memory)}; choose less.'
+      )
+
+
+def check_disk(path: str):
+  """Refuses a run's folder on a disk that is full.
+
+  Args:
+    path: of the folder, which need not exist.
+
+  Raises:
+    ValueError: if next to nothing can be written there.
+  """
+  there = os.path.abspath(path)
+  while not os.path.isdir(there):
+    there = os.path.dirname(there)
+  free = shutil.disk_usage(there).free
+  if free < _DISK:
+    raise ValueError(
+      f'workdir {path!r} is on a disk with {_bytes(free)} left, and a run '
+      f'needs {_bytes(_DISK)} at least; make room, or choose another with '
+      '--workdir.'
+    )
+
+
+def _needs(
+  config: ald_config.ALDConfig, local: bool
+) -> list[tuple[tuple[str, ...], int]]:
+  """Fields, and the bytes that they ask for."""
+  networks = config.networks
+  frames = (config.unroll_length + 1) * config.envs_per_actor
+  item = frames * _STEP + config.envs_per_actor * _memories(networks)
+  needs = [
+    (
+      tuple(f'networks.{name}' for name in ('torso', 'lstm')),
+      2 * _FLOAT * _lstm(networks),  # Shared, and a distiller's own.
+    ),
+    (
+      tuple(f'networks.gtrxl_{n}' for n in ('width', 'layers', 'mlp')),
+      4 * _FLOAT * _gtrxl(networks),  # With the optimiser's and the runner's.
+    ),
+    (('networks.image_channels',), _FLOAT * networks.image_channels),
+    (
+      (
+        'learner_batch',
+        'unroll_length',
+        'envs_per_actor',
+        'networks.lstm',
+        'networks.gtrxl_memory',
+      ),
+      config.learner_batch * item,
+    ),
+    (
+      ('distill_batch', 'unroll_length', 'envs_per_actor'),
+      config.distill_batch * frames * _STEP,
+    ),
+    (('evaluation_episodes',), config.evaluation_episodes * _STEP),
+    (
+      ('learner_evaluation_episodes',),
+      config.learner_evaluation_episodes * _STEP,
+    ),
+  ]
+  if local:
+    nodes = config.num_actors + config.num_distillers + config.num_cachers
+    needs.append(
+      (
+        ('num_actors', 'num_distillers'),
+        (nodes + _OTHER_NODES) * _PROCESS + config.num_actors * frames * _STEP,
+      )
+    )
+  return needs
+
+
+def _lstm(networks: network_sizes.NetworkSizes) -> int:
+  """Parameters, without those that depend on the environment."""
+  return 4 * networks.lstm * (networks.lstm + networks.torso)
+
+
+def _gtrxl(networks: network_sizes.NetworkSizes) -> int:
+  """As `_lstm`: attention, position-wise network, and gates of each layer."""
+  width = networks.gtrxl_width
+  layer = 5 * width**2 + 2 * width * networks.gtrxl_mlp + 12 * width**2
+  return networks.gtrxl_layers * layer
+
+
+def _memories(networks: network_sizes.NetworkSizes) -> int:
+  """Bytes of both networks' recurrent memory for one environment."""
+  steps = networks.gtrxl_layers * networks.gtrxl_memory
+  return _FLOAT * (2 * networks.lstm + steps * networks.gtrxl_width)
+
+
+def _memory() -> int:
+  """Bytes of memory and swap."""
+  with open('/proc/meminfo', encoding='utf-8') as file:
+    lines = dict(line.split(':') for line in file)
+  kilobytes = sum(
+    int(lines[name].split()[0]) for name in ('MemTotal', 'SwapTotal')
+  )
+  return kilobytes * 1024
+
+
+def _value(config: ald_config.ALDConfig, field: str):
+  value = config
+  for name in field.split('.'):
+    value = getattr(value, name)
+  return value
+
+
+def _bytes(number: int) -> str:
+  """'3.2 TB', as vendors count."""
+  units = ['PB', 'TB', 'GB', 'MB', 'kB']
+  unit = 'bytes'
+  while number >= 1000 and units:
+    number, unit = number / 1000, units.pop()
+  return f'{number:,.3g} {unit}'

@@ -1,0 +1,58 @@
+"""What no machine can hold is refused; what one can is not."""
+
+import shutil
+
+import pytest
+
+from agents.ald import config as ald_config
+from ald_acme.networks import sizes
+from launch import command_line
+from launch import limits
+
+
+@pytest.mark.parametrize(
+  'fields, networks, said',
+  [
+    ({'num_actors': 10**6}, {}, r'num_actors=1000000, .*32\.5 TB'),
+    ({'num_distillers': 10**6}, {}, 'num_distillers=1000000'),
+    ({'envs_per_actor': 10**11}, {}, r'envs_per_actor=100000000000, .* PB'),
+    ({'unroll_length': 10**13}, {}, 'unroll_length=10000000000000'),
+    ({'evaluation_episodes': 10**13}, {}, 'evaluation_episodes='),
+    ({}, {'lstm': 10**9}, 'networks.lstm=1000000000'),
+    ({}, {'torso': 10**13}, 'networks.torso='),
+    ({}, {'gtrxl_width': 10**7}, 'networks.gtrxl_width=10000000'),
+    ({}, {'gtrxl_layers': 10**10}, 'networks.gtrxl_layers='),
+    ({}, {'gtrxl_mlp': 10**12}, 'networks.gtrxl_mlp='),
+    ({}, {'gtrxl_memory': 10**12}, 'networks.gtrxl_memory='),
+    ({}, {'image_channels': 10**13}, 'networks.image_channels='),
+  ],
+  ids=str,
+)
+def test_more_than_any_machine_has(fields, networks, said):
+  config = ald_config.ALDConfig(networks=sizes.NetworkSizes(**networks))
+  for name, value in fields.items():
+    setattr(config, name, value)
+  with pytest.raises(command_line.UsageError, match=said) as error:
+    limits.check(config, local=True)
+  assert 'this machine has' in str(error.value)
+  if not {'num_actors', 'num_distillers'} & set(fields):  # On many machines.
+    with pytest.raises(command_line.UsageError, match='no machine has more'):
+      limits.check(config, local=False)
+
+
+def test_what_fits_is_not_refused():
+  for name in sizes.PRESETS:
+    config = ald_config.ALDConfig(networks=sizes.PRESETS[name])
+    limits.check(config, local=True)
+    config.num_actors = 5_000
+    limits.check(config, local=False)
+
+
+def test_a_full_disk(tmp_path, monkeypatch):
+  limits.check_disk(str(tmp_path / 'no' / 'run'))
+  usage = shutil.disk_usage(tmp_path)._replace(free=3_000_000)
+  seen = []
+  monkeypatch.setattr(shutil, 'disk_usage', lambda p: seen.append(p) or usage)
+  with pytest.raises(ValueError, match=r'no/run.* 3 MB left.*needs 10 MB'):
+    limits.check_disk(str(tmp_path / 'no' / 'run'))
+  assert seen == [str(tmp_path)]
