@@ -21,7 +21,14 @@ def make_builder(
     name: one of `NAMES`: ALD; an LSTM or a GTrXL that acts and learns; an
       LSTM that acts with a GTrXL as its critic; or a network without a memory.
     config: of the agent.
+
+  Raises:
+    ValueError: if there is no such agent.
   """
+  if name not in NAMES:
+    raise ValueError(
+      f'name must be one of {", ".join(NAMES)}, but received {name!r}.'
+    )
   # Here, so that the names can be read without waiting for Acme.
   from agents.actor_critic import builder as actor_critic_builder
   from agents.ald import builder as ald_builder

@@ -6,6 +6,7 @@ import os
 import signal
 import threading
 import time
+import traceback
 from typing import Any
 
 from absl import logging
@@ -13,6 +14,14 @@ import launchpad as lp
 
 _LINGER = 3.0  # Seconds; of the ten that Launchpad waits for threads.
 _GRACE = 1.0  # Seconds to end by itself; Launchpad kills after ten.
+# Libraries that call other nodes: Courier's errors are pybind11_abseil's.
+_CALLS = ('pybind11_abseil', 'courier', 'reverb')
+_CALLS_IN_TENSORFLOW = (
+  'AbortedError',
+  'CancelledError',
+  'DeadlineExceededError',
+  'UnavailableError',
+)
 
 
 class Lifecycle:
@@ -62,15 +71,29 @@ class Lifecycle:
     return self._stop.wait(seconds)
 
   def guard(self, run: Callable[[], None]):
-    """Runs a node's loop; errors of the program's end are not errors."""
+    """Runs a node's loop.
+
+    Calls to nodes that have ended first fail at the program's end. Such an
+    error is logged; any other is raised, at whatever time it comes.
+    """
     try:
       run()
-    except Exception:
-      # Neighbours that end first cause errors here; a second tells them from
-      # errors of our own.
-      if not self._stop.wait(2.0):
+    except Exception as error:
+      # A neighbour may be gone a little before this node is told to end.
+      if not (_is_of_a_call(error) and self._stop.wait(2.0)):
         raise
       logging.info('Ended while a call was under way.', exc_info=True)
+
+
+def _is_of_a_call(error: Exception) -> bool:
+  """Whether an error may come from a call to another node."""
+  kind = type(error)
+  library = kind.__module__.partition('.')[0]
+  if library == 'tensorflow':
+    return kind.__name__ in _CALLS_IN_TENSORFLOW
+  frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+  raised_in = frames[-1].f_globals.get('__name__', '').partition('.')[0]
+  return library in _CALLS or (kind is RuntimeError and raised_in in _CALLS)
 
 
 class Service:

@@ -1,63 +1,148 @@
 """Launches a program on one machine and watches its processes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+import contextlib
 import multiprocessing
-from multiprocessing import forkserver
-from multiprocessing import resource_tracker
 import os
 import runpy
+import select
 import signal
+import subprocess
 import sys
+import tempfile
 import time
-import types
-from unittest import mock
 
 from absl import flags
 import courier
 import launchpad as lp
 from launchpad.launch.run_locally import run_locally
 
+from agents import guardian
+from agents import internals
+from ald_acme import processes
+
+FORK_SERVER = 'fork_server'  # Its name beside those of the nodes.
+_ANSWER = 5.0  # Seconds that the monitor may take to hear of the end.
 _END = 60.0  # Seconds that the monitor may take to write the end.
 _GRACE = 8.0  # Seconds that nodes may take to end.
+_POLL = 0.05  # Seconds between looks at nodes that are to end.
 # What ends a whole process group; the launcher alone sees to the end.
-_STOPS = (signal.SIGINT, signal.SIGTERM)
+_STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-def start_fork_server():
-  """Begins to import what nodes need, in a process of its own.
+class ForkServer:
+  """Imports what nodes need, once, and starts each node as a copy of itself.
 
-  TensorFlow takes seconds of one core to import. The fork server does it once,
-  and every node begins as a copy of it: ten nodes start in the time of one.
+  TensorFlow takes seconds of one core to import: ten nodes start in the time of
+  one. This process, the server and the nodes have a temporary folder of their
+  own from now on. Another process removes it when this one has ended, however
+  that comes.
   """
-  # Read when numpy is imported; TensorFlow's threads are set for each node.
-  os.environ['OPENBLAS_NUM_THREADS'] = os.environ['OMP_NUM_THREADS'] = '1'
-  os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
-  forkserver.set_forkserver_preload(['agents.preload'])
-  resource_tracker.ensure_running()  # First: it unblocks signals.
-  signal.pthread_sigmask(signal.SIG_BLOCK, _STOPS)  # It inherits this.
-  try:
-    forkserver.ensure_running()
-  finally:
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPS)
+
+  def __init__(self, modules: Sequence[str] = ('agents.preload',)):
+    """Starts importing, in the background.
+
+    Args:
+      modules: names of what to import.
+    """
+    # Read when numpy is imported; TensorFlow's threads are set for each node.
+    os.environ['OPENBLAS_NUM_THREADS'] = os.environ['OMP_NUM_THREADS'] = '1'
+    os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
+    self._folder = tempfile.mkdtemp(prefix='ald-')
+    os.environ['TMPDIR'] = tempfile.tempdir = self._folder
+    self._guardian = subprocess.Popen(  # Its pipe stays open to the end.
+      [sys.executable, '-I', '-S', guardian.__file__],
+      stdin=subprocess.PIPE,
+      text=True,
+      start_new_session=True,
+    )
+    self._tell(self._folder)
+    internals.start_fork_server(modules, _STOPS)
+    self._descriptor = os.pidfd_open(internals.fork_server_pid())
+
+  def _tell(self, line: object):
+    with contextlib.suppress(BrokenPipeError):  # It was killed.
+      self._guardian.stdin.write(f'{line}\n')
+      self._guardian.stdin.flush()
+
+  def start(self, name: str, target: Callable[..., None], *args) -> 'Node':
+    """Starts a process that calls a function of a module."""
+    context = multiprocessing.get_context('forkserver')
+    process = context.Process(target=target, args=args, name=name)
+    with processes.without_main():
+      process.start()
+    self._tell(process.pid)
+    return Node(process)
+
+  def has_ended(self) -> bool:
+    """Whether the server is gone; how nodes end can then not be told."""
+    return _is_ready(self._descriptor)
+
+  def status(self) -> str:
+    """How the server ended, in words."""
+    how = os.WEXITED | os.WNOHANG | os.WNOWAIT
+    ended = os.waitid(os.P_PIDFD, self._descriptor, how)
+    killed = ended.si_code != os.CLD_EXITED
+    return in_words(-ended.si_status if killed else ended.si_status)
+
+  def stop(self):
+    """Ends the server."""
+    internals.stop_fork_server()
+    os.close(self._descriptor)
 
 
-def _stop_fork_server():
-  """Ends it now: by itself it would end a little after this process."""
-  server = forkserver._forkserver
-  if server._forkserver_pid is not None:
-    os.kill(server._forkserver_pid, signal.SIGKILL)  # It may be importing.
-  server._stop()
+def _is_ready(descriptor: int) -> bool:
+  poll = select.poll()
+  poll.register(descriptor, select.POLLIN)
+  return bool(poll.poll(0))
 
 
-def culprit(codes: Mapping[str, int]) -> str | None:
-  """The first cause among nodes that have ended, None if none has.
+class Node:
+  """A process of the fork server.
 
-  Until the program's end no node has a reason to end, not even well.
+  Attributes:
+    pid: its process ID, and that of the group that it leads.
+  """
+
+  def __init__(self, process: multiprocessing.Process):
+    self._process = process
+    self.pid = process.pid
+    try:
+      self._descriptor = os.pidfd_open(process.pid)
+    except ProcessLookupError:  # It has ended already.
+      self._descriptor = None
+
+  @property
+  def exitcode(self) -> int | None:
+    """As of `multiprocessing.Process`; None as long as it runs."""
+    return self._process.exitcode
+
+  def is_alive(self) -> bool:
+    """Whether it runs, whatever has become of the fork server."""
+    return self._descriptor is not None and not _is_ready(self._descriptor)
+
+  def send(self, number: int):
+    """Sends a signal, unless it has ended."""
+    if self._descriptor is not None:
+      with contextlib.suppress(ProcessLookupError):
+        signal.pidfd_send_signal(self._descriptor, number)
+
+  def kill_group(self):
+    """Kills it and the processes that it has started."""
+    self.send(signal.SIGKILL)
+    with contextlib.suppress(ProcessLookupError):
+      os.killpg(self.pid, signal.SIGKILL)
+
+
+def first_failure(codes: Mapping[str, int]) -> str | None:
+  """The node to name as the cause of a program's end, None if none has ended.
+
+  Prefers a node with a non-zero exit code: nodes that exited cleanly were
+  probably stopped as a consequence.
 
   Args:
-    codes: how nodes ended, by their names.
+    codes: exit codes of nodes, or minus their signals, by their names.
   """
-  # One that failed, if any did: those that ended well were drawn along.
   return max(codes, key=lambda name: codes[name] != 0, default=None)
 
 
@@ -66,22 +151,27 @@ def in_words(code: int) -> str:
   return f'signal {-code}' if code < 0 else f'exit code {code}'
 
 
-def ask_to_end(watcher: lp.CourierHandle, reason: str, failed: bool):
-  """Has the monitor save and write the end, if it is there to.
+def ask_to_end(watcher: lp.CourierHandle, reason: str, failed: str) -> bool:
+  """Has the monitor save and write the end.
 
   Args:
     watcher: handle of the monitor.
     reason: for the summary.
-    failed: whether a node is gone.
+    failed: name of the node that is gone, '' if all are there.
+
+  Returns:
+    Whether the monitor did so; false if it had not started, or hangs.
   """
-  client = courier.Client(
-    watcher._address.resolve(), call_timeout=_END, wait_for_ready=False
-  )
+  address = internals.address_of(watcher)
+
+  def client(timeout: float) -> courier.Client:
+    return courier.Client(address, call_timeout=timeout, wait_for_ready=False)
+
   try:
-    client.request_stop(reason, failed)
-    client.wait_for_end(_END)
-  except Exception:  # It had not started, or hangs: nothing can be saved.
-    pass
+    client(_ANSWER).request_stop(reason, failed)
+    return client(_END + _ANSWER).wait_for_end(_END)
+  except Exception:  # Courier's own error, which is of no public class.
+    return False
 
 
 class Supervisor:
@@ -96,6 +186,7 @@ class Supervisor:
     resources,
     watcher: lp.CourierHandle,
     logs: str,
+    server: ForkServer,
   ):
     """Takes a program that was not launched yet.
 
@@ -104,44 +195,36 @@ class Supervisor:
       resources: Launchpad's local resources of each group.
       watcher: handle of the monitor.
       logs: existing folder for what the nodes print.
+      server: starts the nodes; it is stopped with them.
     """
     self._program, self._resources = program, resources
     self._watcher = watcher
     self._logs = logs
-    self._nodes: dict[str, multiprocessing.Process] = {}
+    self._server = server
+    self._nodes: dict[str, Node] = {}
 
   def launch(self):
     """Starts the processes; what they print goes to files."""
     if not flags.FLAGS.is_parsed():
       flags.FLAGS.mark_as_parsed()
-    # Launchpad makes the commands; of its ways to run them, all start a new
-    # interpreter for each, and the fork server is faster by half a minute.
-    terminals = run_locally._LOCAL_LAUNCHER_MAP
-    with mock.patch.dict(terminals, output_to_files=self._start):
+    with internals.launching_with(self._start) as terminal:
       lp.launch(
         self._program,
         launch_type=lp.LaunchType.LOCAL_MULTI_PROCESSING,
-        terminal='output_to_files',
+        terminal=terminal,
         local_resources=self._resources,
       )
 
   def _start(self, commands: Sequence[run_locally.CommandToLaunch]):
-    context = multiprocessing.get_context('forkserver')
-    # Otherwise each child would run the launcher's script as its own.
-    with mock.patch.dict(sys.modules, __main__=types.ModuleType('__main__')):
-      for command in commands:
-        name = command.title.replace('/', '_')
-        process = context.Process(
-          target=_enter,
-          args=(
-            command.command_as_list[1:],
-            dict(command.env_overrides),
-            self.log(name),
-          ),
-          name=name,
-        )
-        process.start()
-        self._nodes[name] = process
+    for command in commands:
+      name = command.title.replace('/', '_')
+      self._nodes[name] = self._server.start(
+        name,
+        _enter,
+        command.command_as_list[1:],
+        dict(command.env_overrides),
+        self.log(name),
+      )
 
   def log(self, name: str) -> str:
     """Path of what a node prints."""
@@ -149,43 +232,57 @@ class Supervisor:
 
   def failed(self) -> str | None:
     """The name of a node that has ended, None if all are there."""
-    return culprit(
+    if self._server.has_ended():
+      return FORK_SERVER
+    return first_failure(
       {n: p.exitcode for n, p in self._nodes.items() if p.exitcode is not None}
     )
 
   def status(self, name: str) -> str:
     """How a node's process ended, in words."""
+    if name == FORK_SERVER:
+      return self._server.status()
     return in_words(self._nodes[name].exitcode)
 
-  def request_stop(self, reason: str, failed: bool = False):
-    """Has the monitor save and write the end, if it is there to.
+  def request_stop(self, reason: str, failed: str = '') -> bool:
+    """Has the monitor save and write the end; whether it did.
 
     Args:
       reason: for the summary.
-      failed: whether a node is gone.
+      failed: name of the node that is gone, '' if all are there.
     """
     monitor = self._nodes.get('monitor_0')
-    if monitor and monitor.exitcode is None:
-      ask_to_end(self._watcher, reason, failed)
+    if monitor is None or not monitor.is_alive():
+      return False
+    return ask_to_end(self._watcher, reason, failed)
 
-  def stop(self):
-    """Ends every process and waits for them."""
-    for process in self._nodes.values():
-      if process.exitcode is None:
-        process.terminate()
+  def stop(self, urgent: Callable[[], bool] = lambda: False):
+    """Ends every process and waits for them.
+
+    Args:
+      urgent: asked while waiting; true ends them at once.
+    """
+    nodes = self._nodes.values()
+    for node in nodes:
+      node.send(signal.SIGTERM)
+      node.send(signal.SIGCONT)  # One that is suspended would not hear it.
     deadline = time.monotonic() + _GRACE
-    for process in self._nodes.values():
-      process.join(max(0.0, deadline - time.monotonic()))
-      if process.exitcode is None:
-        process.kill()
-        process.join()
-    _stop_fork_server()
+    while any(node.is_alive() for node in nodes):
+      if urgent() or time.monotonic() > deadline:
+        break
+      time.sleep(_POLL)
+    for node in nodes:
+      node.kill_group()
+    while any(node.is_alive() for node in nodes):
+      time.sleep(_POLL)
+    self._server.stop()
 
 
 def _enter(arguments: Sequence[str], environment: dict[str, str], log: str):
   """Runs Launchpad's entry of a node in a fresh fork."""
   os.setpgrp()  # Signals to the launcher's group stop short of the nodes.
-  signal.signal(signal.SIGINT, signal.SIG_IGN)  # One may have come before.
+  for number in (signal.SIGINT, signal.SIGHUP):  # One may have come before.
+    signal.signal(number, signal.SIG_IGN)
   signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPS)
   with open(log, 'w', encoding='utf-8') as file:
     os.dup2(file.fileno(), 1)

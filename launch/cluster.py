@@ -25,6 +25,7 @@ from rich import console as rich_console
 from rich import table as rich_table
 
 from ald_acme.environments import registry
+from ald_acme.runs import progress
 from launch import command_line
 from launch import options
 from launch import training
@@ -50,7 +51,7 @@ def main():
     print(registry.describe())
     return
   platform = command_line.require(_PLATFORM)
-  console = rich_console.Console(highlight=False, markup=False, soft_wrap=True)
+  console = progress.make_console()
   if platform == 'slurm':
     _slurm(launched, console)
   else:

@@ -21,11 +21,12 @@ if __name__ == '__main__':  # Until there is a run to save, Ctrl-C just ends it.
   signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 from absl import flags
-from rich import console as rich_console
 
 from ald_acme.environments import registry
+from ald_acme.runs import progress
 from launch import command_line
 from launch import options
+from launch import supervising
 from launch import training
 
 flags.adopt_module_key_flags(options)
@@ -36,7 +37,7 @@ def main():
   if flags.FLAGS.environment == 'list':
     print(registry.describe())
     return
-  console = rich_console.Console(highlight=False, markup=False, soft_wrap=True)
+  console = progress.make_console()
   run = training.prepare()
   opts, folder = run.options, run.folder
   with run.lock:
@@ -49,16 +50,16 @@ def main():
       # Imported here, so that a wrong command line is refused at once.
       from agents import supervision
 
-      supervision.start_fork_server()
+      server = supervision.ForkServer()
       from agents import program as agents_program
 
       program, watcher = training.make_program(
         opts, folder, run.checkpoint, launched
       )
       resources = agents_program.local_resources(program)
-      return supervision.Supervisor(program, resources, watcher, logs)
+      return supervision.Supervisor(program, resources, watcher, logs, server)
 
-    sys.exit(training.see_through(folder, make_supervisor, console))
+    sys.exit(supervising.supervise(folder, make_supervisor, console))
 
 
 if __name__ == '__main__':

@@ -34,7 +34,7 @@ _POLL = 0.25  # Seconds between looks at the processes.
 
 def main(argv: Sequence[str] | None = None) -> int:
   arguments = _parse(argv)
-  console = rich_console.Console(highlight=False, markup=False, soft_wrap=True)
+  console = progress.make_console()
   folder = arguments.folder
   order = figures.Order(
     folder=os.path.join(folder, 'smoke') if arguments.smoke else folder,

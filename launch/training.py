@@ -1,30 +1,23 @@
-"""A run from its command line to its end, whatever runs its nodes."""
+"""A run from its command line to its program."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 import contextlib
 import dataclasses
 import functools
 import importlib.metadata
 import os
 import platform
-import re
-import signal
 import sys
-import time
 import typing
 
 from absl import flags
-from rich import console as rich_console
 
 from agents import catalogue
 from ald_acme.environments import registry
 from ald_acme.runs import checkpoints
-from ald_acme.runs import curves
 from ald_acme.runs import files
 from ald_acme.runs import folder as run_folder
-from ald_acme.runs import progress
 from launch import command_line
 from launch import limits
 from launch import options
@@ -35,9 +28,6 @@ if typing.TYPE_CHECKING:
 
   import launchpad as lp
 
-_POLL = 0.25  # Seconds between looks at the nodes.
-# Exceptions, and what C++ logs of errors and fatal errors.
-_ERROR = re.compile(r'[\w.]*(Error|Exception|Interrupt)\b|[EF]\d{4} ')
 _LIBRARIES = (
   'ald-acme',
   'dm-acme',
@@ -47,28 +37,6 @@ _LIBRARIES = (
   'tensorflow',
   'numpy',
 )
-
-
-class Supervisor(typing.Protocol):
-  """The nodes of a program, by their names."""
-
-  def launch(self):
-    """Starts all nodes."""
-
-  def failed(self) -> str | None:
-    """The node because of which the program cannot go on, None if it can."""
-
-  def status(self, name: str) -> str:
-    """How a node ended, in words."""
-
-  def log(self, name: str) -> str:
-    """Path of what a node prints."""
-
-  def request_stop(self, reason: str, failed: bool = False):
-    """Has the monitor save and write the end, if it is there to."""
-
-  def stop(self):
-    """Ends all nodes that are left, and waits for them."""
 
 
 class Prepared(typing.NamedTuple):
@@ -216,99 +184,3 @@ def make_program(
     checkpoint,
     launched,
   ).build(opts.agent)
-
-
-def see_through(
-  folder: run_folder.RunFolder,
-  make_supervisor: Callable[[str], Supervisor],
-  console: rich_console.Console,
-) -> int:
-  """Runs a program to its end, and shows it.
-
-  SIGINT and SIGTERM have it saved and ended. Where a node fails the process
-  ends with one line that says why.
-
-  Args:
-    folder: of the run, locked.
-    make_supervisor: given an empty folder for what the nodes print.
-    console: for people.
-
-  Returns:
-    Exit status of the process.
-  """
-  logs = folder.next_node_logs()
-  with contextlib.suppress(FileNotFoundError):
-    os.remove(folder.progress)
-
-  interrupted = False
-
-  def interrupt(*_):
-    nonlocal interrupted
-    interrupted = True
-
-  signal.signal(signal.SIGINT, interrupt)
-  signal.signal(signal.SIGTERM, interrupt)
-  failed = None
-  with progress.Display(folder, console) as display:
-    display.show(None)
-    supervisor = make_supervisor(logs)
-    try:
-      if not interrupted:
-        supervisor.launch()
-      while not (failed or interrupted or _has_ended(folder)):
-        display.show(_progress(folder))
-        time.sleep(_POLL)
-        # In this order: nodes may end once the end is written.
-        failed = supervisor.failed()
-        failed = None if _has_ended(folder) else failed
-      # The program's own end sends a signal too: it is no interruption.
-      stopped_by_user = not (failed or _has_ended(folder))
-      if failed:
-        supervisor.request_stop(f'node {failed} failed', failed=True)
-      elif stopped_by_user:
-        begun = _progress(folder) is not None
-        console.print(f'Stopping{": saving a checkpoint" if begun else ""}.')
-        supervisor.request_stop('interrupted')
-    finally:  # Whatever happens here, no process is left.
-      supervisor.stop()
-      folder.remove_leftovers()
-
-  paths = checkpoints.CheckpointFolder(folder.checkpoints).paths()
-  newest = paths[0] if paths else None
-  if _has_ended(folder):
-    curves.draw(folder)
-    progress.print_summary(
-      files.read_json(folder.summary), folder, newest, console
-    )
-  if failed:
-    log = supervisor.log(failed)
-    command_line.fail(
-      f'node {failed} failed ({supervisor.status(failed)}); its log is {log}, '
-      f'and says: {_cause(log)}. The last good checkpoint is '
-      f'{newest or "none"}.',
-      status=1,
-    )
-  return command_line.INTERRUPTED if stopped_by_user else 0
-
-
-def _has_ended(folder: run_folder.RunFolder) -> bool:
-  """Whether the monitor has written the end of the run."""
-  return (_progress(folder) or {}).get('state') == 'ended'
-
-
-def _progress(folder: run_folder.RunFolder) -> dict | None:
-  try:
-    return files.read_json(folder.progress)
-  except FileNotFoundError:
-    return None
-
-
-def _cause(path: str) -> str:
-  """The line of a node's log that says why it ended, as near as we can tell."""
-  try:
-    with open(path, encoding='utf-8', errors='replace') as file:
-      lines = [line.strip() for line in file if line.strip()]
-  except FileNotFoundError:  # It ended before it could say anything.
-    lines = []
-  errors = [line for line in lines if _ERROR.match(line)]
-  return (errors or lines or ['nothing'])[-1][:300].removesuffix('.')

@@ -110,7 +110,7 @@ class Monitor:
     self._counts: dict[str, float] = {}
     self._earlier_counts = dict(earlier_counts or {})
     self._stop_reason: str | None = None
-    self._failed = False
+    self._failed = ''
     self._stop_requested = threading.Event()
     self._ended = threading.Event()
 
@@ -132,12 +132,12 @@ class Monitor:
     if target and actor_return >= target:
       self.request_stop('target_return')
 
-  def request_stop(self, reason: str, failed: bool = False):
+  def request_stop(self, reason: str, failed: str = ''):
     """Ends the run; the first reason counts.
 
     Args:
       reason: for the summary.
-      failed: whether a node is gone, so that not everybody can be asked.
+      failed: name of a node that is gone, '' if all are there.
     """
     if self._stop_reason is None:
       self._stop_reason, self._failed = reason, failed

@@ -16,6 +16,17 @@ from ald_acme.runs import folder as run_folder
 _LINE_PERIOD = 10.0  # Seconds between plain lines.
 
 
+def make_console(**arguments: Any) -> rich_console.Console:
+  """A console that prints paths and numbers as they are.
+
+  Args:
+    **arguments: others of `rich.console.Console`.
+  """
+  return rich_console.Console(
+    highlight=False, markup=False, soft_wrap=True, **arguments
+  )
+
+
 class Screen:
   """Shows what goes on: live on a terminal, a line now and then elsewhere."""
 
@@ -77,7 +88,13 @@ class Display:
     for left, right in zip(
       fields[:half], fields[half:] + [('', '')] * (len(fields) % 2)
     ):
-      grid.add_row(f'[dim]{left[0]}', left[1], f'[dim]{right[0]}', right[1])
+      # Styled texts, because the console may not read markup.
+      grid.add_row(
+        text.Text(left[0], 'dim'),
+        text.Text(left[1]),
+        text.Text(right[0], 'dim'),
+        text.Text(right[1]),
+      )
     return rich_panel.Panel(
       grid, title=text.Text(self._folder.path), expand=False
     )

@@ -31,7 +31,7 @@ class Hosts:
     gone = {host for hosts in self._known.values() for host in hosts}
     return {node: host for node, host in self._hosts.items() if host in gone}
 
-  def culprit(self) -> str | None:
+  def first_failure(self) -> str | None:
     """A node that was lost and that the program cannot do without."""
     lost = self.lost()
     actors = {node for node in self._hosts if node.startswith(_ACTOR)}

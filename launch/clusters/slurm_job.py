@@ -12,11 +12,12 @@ from launch import bootstrap
 bootstrap.prepare()
 
 from absl import flags
-from rich import console as rich_console
 
 from ald_acme.runs import folder as run_folder
+from ald_acme.runs import progress
 from launch import command_line
 from launch import options
+from launch import supervising
 from launch import training
 from launch.clusters import programs
 from launch.clusters import slurm
@@ -28,9 +29,7 @@ def main():
   launched = time.time()
   folder = run_folder.RunFolder(flags.FLAGS.workdir)
   with folder.reopen():
-    console = rich_console.Console(
-      highlight=False, markup=False, soft_wrap=True
-    )
+    console = progress.make_console()
     opts = options.read(folder.read_config())
     checkpoint = training.newest_checkpoint(folder, opts.config.max_frames)
     begun = f'from {checkpoint}' if checkpoint else 'from the beginning'
@@ -48,7 +47,7 @@ def main():
       return steps[-1]
 
     try:
-      sys.exit(training.see_through(folder, make_step, console))
+      sys.exit(supervising.supervise(folder, make_step, console))
     finally:
       if any(step.lost for step in steps):
         console.print('A host is lost: the job is queued again.')

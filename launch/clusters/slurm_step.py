@@ -19,6 +19,7 @@ if typing.TYPE_CHECKING:
 SRUN = 'srun'  # Stands for all tasks where none of them says what failed.
 _MARK = 'ald_task'
 _GRACE = 15.0  # Seconds that tasks may take to end.
+_POLL = 0.1  # Seconds between looks at tasks that are to end.
 _SIGN_OF_LIFE = 5.0  # Seconds between those that tasks look for.
 
 
@@ -112,7 +113,7 @@ class Step:
         codes[node] = self._code(node)
       elif kind == slurm_task.AGAIN:
         self._say_once(f'node {node} {self._read(name)}')
-    found = supervision.culprit(codes) or self._hosts.culprit()
+    found = supervision.first_failure(codes) or self._hosts.first_failure()
     if not found:
       for node, host in self._hosts.lost().items():
         self._say_once(f'node {node} is lost with its host {host}')
@@ -143,7 +144,7 @@ class Step:
   @property
   def lost(self) -> bool:
     """Whether the program cannot go on because of hosts that are lost."""
-    return bool(self._hosts and self._hosts.culprit())
+    return bool(self._hosts and self._hosts.first_failure())
 
   def _code(self, node: str) -> int:
     return int(self._read(node + slurm_task.EXIT))
@@ -164,24 +165,30 @@ class Step:
         file.write(str(time.time()))
       self._alive_at = time.monotonic()
 
-  def request_stop(self, reason: str, failed: bool = False):
-    """Has the monitor save and write the end, if it is there to.
+  def request_stop(self, reason: str, failed: str = '') -> bool:
+    """Has the monitor save and write the end; whether it did.
 
     Args:
       reason: for the summary.
-      failed: whether a node is gone.
+      failed: name of the node that is gone, '' if all are there.
     """
-    if self._srun:
-      supervision.ask_to_end(self._watcher, reason, failed)
+    if self._srun is None:
+      return False
+    return supervision.ask_to_end(self._watcher, reason, failed)
 
-  def stop(self):
-    """Ends all tasks and waits for them."""
+  def stop(self, urgent: Callable[[], bool] = lambda: False):
+    """Ends all tasks and waits for them.
+
+    Args:
+      urgent: asked while waiting; true ends them at once.
+    """
     if self._srun is None:
       return
     with open(os.path.join(self._logs, slurm_task.END), 'w'):
       pass
-    try:
-      self._srun.wait(_GRACE)
-    except subprocess.TimeoutExpired:
-      self._srun.terminate()  # It kills the tasks.
-      self._srun.wait()
+    deadline = time.monotonic() + _GRACE
+    while self._srun.poll() is None:
+      if urgent() or time.monotonic() > deadline:
+        self._srun.terminate()  # It kills the tasks.
+        self._srun.wait()
+      time.sleep(_POLL)

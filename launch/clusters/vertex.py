@@ -235,8 +235,9 @@ def write(
     The folder: `custom_job.json`, `Dockerfile`, `code/`, and for each pool a
     folder with its nodes and requirements.
   """
-  import launchpad as lp
   from launchpad.launch import serialization
+
+  from agents import internals
 
   path = folder_of(run)
   remove(run)
@@ -244,7 +245,7 @@ def write(
   # All addresses are bound before the first node is pickled: it may know any.
   for part in parts:
     for instance, (_, node) in enumerate(part.nodes):
-      node._initialize_context(lp.LaunchType.VERTEX_AI, None)
+      internals.initialize_for_vertex_ai(node)
       node.bind_addresses(cluster=part.name, instance=instance)
   for part in parts:
     os.makedirs(os.path.join(path, part.name))

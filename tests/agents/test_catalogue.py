@@ -59,3 +59,8 @@ def test_names_cost_no_tensorflow():
   assert (
     subprocess.run([sys.executable, '-c', code], check=False).returncode == 0
   )
+
+
+def test_a_name_that_is_no_agents():
+  with pytest.raises(ValueError, match=r"name must be one of ald, .*'alld'"):
+    catalogue.make_builder('alld', ald_config.ALDConfig())

@@ -1,48 +1,120 @@
-"""Signals to a whole process group: the launcher alone hears them."""
+"""What becomes of nodes: signals to their group, deaths of what runs them."""
 
 import os
+import signal
 import subprocess
 import sys
+import time
+
+import psutil
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(__file__)))
 
 _LAUNCHER = """
-import multiprocessing, os, signal, sys, time
+import os, signal, sys, tempfile, time
 from agents import supervision
 
 folder = sys.argv[1]
 script, log = os.path.join(folder, 'node.py'), os.path.join(folder, 'log')
 heard = []
-for number in (signal.SIGINT, signal.SIGTERM):
+for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
   signal.signal(number, lambda number, _: heard.append(number))
-supervision.start_fork_server()
-context = multiprocessing.get_context('forkserver')
-node = context.Process(target=supervision._enter, args=([script], {}, log))
-node.start()
+server = supervision.ForkServer(())
+print(tempfile.gettempdir())
+node = server.start('node', supervision._enter, [script], {}, log)
+print(node.pid, flush=True)
 while not (os.path.exists(log) and 'ready' in open(log).read()):
   assert node.is_alive()
   time.sleep(0.1)
-for number in (signal.SIGINT, signal.SIGTERM):
+"""
+_SIGNALS = """
+for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
   os.killpg(0, number)
-node.join(1.0)
+time.sleep(1.0)
 print(len(heard), node.exitcode)
-node.terminate()
-node.join(30.0)
-print(node.exitcode)
+node.send(signal.SIGTERM)
+while node.is_alive():
+  time.sleep(0.1)
+print(node.exitcode, server.has_ended())
+server.stop()
+"""
+_SERVER_DIES = """
+os.kill(supervision.internals.fork_server_pid(), signal.SIGKILL)
+while not server.has_ended():
+  time.sleep(0.1)
+print(server.status(), node.is_alive())
+node.kill_group()
+server.stop()
+"""
+_NODE = """
+import subprocess, sys, time
+child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'])
+print('ready', child.pid, flush=True)
+time.sleep(60)
 """
 
 
-def test_nodes_outlive_signals_to_the_group(tmp_path):
-  (tmp_path / 'node.py').write_text(
-    'import time; print("ready", flush=True); time.sleep(60)'
-  )
-  result = subprocess.run(
-    [sys.executable, '-c', _LAUNCHER, str(tmp_path)],
+def _launch(folder, then):
+  (folder / 'node.py').write_text(_NODE)
+  return subprocess.Popen(
+    [sys.executable, '-c', _LAUNCHER + then, str(folder)],
     env={**os.environ, 'PYTHONPATH': ROOT},
-    capture_output=True,
+    stdout=subprocess.PIPE,
+    stderr=subprocess.PIPE,
     text=True,
-    timeout=200,
     start_new_session=True,
-    check=False,
   )
-  assert result.stdout.split() == ['2', 'None', '-15'], result.stderr[-2000:]
+
+
+def _becomes_true(condition):
+  deadline = time.monotonic() + 15
+  while not condition() and time.monotonic() < deadline:
+    time.sleep(0.1)
+  return condition()
+
+
+def _ends(pid):
+  """Whether a process ends soon."""
+
+  def has_ended():
+    try:
+      return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+      return True
+
+  return _becomes_true(has_ended)
+
+
+def _is_removed(folder):
+  return _becomes_true(lambda: not os.path.exists(folder))
+
+
+def test_nodes_outlive_signals_to_the_group(tmp_path):
+  out, error = _launch(tmp_path, _SIGNALS).communicate(timeout=200)
+  temporary, _, *said = out.splitlines()
+  assert said == ['3 None', '-15 False'], error[-2000:]
+  assert _is_removed(temporary)
+
+
+def test_the_fork_server_dies(tmp_path):
+  out, error = _launch(tmp_path, _SERVER_DIES).communicate(timeout=200)
+  temporary, pid, *said = out.splitlines()
+  assert said == ['signal 9 True'], error[-2000:]
+  assert _is_removed(temporary)
+  assert _ends(int(pid))
+
+
+def test_nothing_is_left_of_a_killed_launcher(tmp_path):
+  launcher = _launch(tmp_path, 'time.sleep(60)')
+  temporary = launcher.stdout.readline().strip()
+  node = int(launcher.stdout.readline())
+  while (
+    not (log := tmp_path / 'log').exists() or 'ready' not in log.read_text()
+  ):
+    assert launcher.poll() is None
+    time.sleep(0.1)
+  child = int(log.read_text().split()[1])
+  os.kill(node, signal.SIGSTOP)  # It cannot notice by itself.
+  launcher.kill()
+  assert _ends(node) and _ends(child)
+  assert _is_removed(temporary)

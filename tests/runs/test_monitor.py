@@ -218,7 +218,7 @@ def test_solved_at_the_first_evaluation(
     (('max_frames',), 1),
     (('target_return',), 1),
     (('interrupted',), 0),  # Somebody waits for the end.
-    (('node learner_0 failed', True), 0),  # It may wait for the node.
+    (('node learner_0 failed', 'learner_0'), 0),  # It may wait for the node.
   ],
 )
 def test_a_last_evaluation_at_the_goal(make, stop, asked):
@@ -278,7 +278,7 @@ def test_the_end_is_written_whoever_is_gone(make, caplog, node):
 
   timer = threading.Timer(0.3, end)
   timer.start()
-  run.run_until(f'node {node} failed', True, seconds=1.0)
+  run.run_until(f'node {node} failed', node, seconds=1.0)
   assert run.summary()['stopped_because'] == f'node {node} failed'
   assert run.summary()['final_return'] == 0.49
   assert run.summary()['frames'] > 0

@@ -1,10 +1,11 @@
 """What a person sees: lines in a file, a panel on a terminal, a table."""
 
 import io
+import os
+import re
 import time
 
 import pytest
-from rich import console as rich_console
 
 from ald_acme.runs import folder as run_folder
 from ald_acme.runs import progress
@@ -24,9 +25,9 @@ PROGRESS = {
 }
 
 
-def _console(terminal=False):
-  return rich_console.Console(
-    file=io.StringIO(), force_terminal=terminal, width=100
+def _console(terminal=False, width=100):
+  return progress.make_console(
+    file=io.StringIO(), force_terminal=terminal, width=width
   )
 
 
@@ -82,6 +83,23 @@ def test_before_there_is_progress(folder, terminal):
   assert 'starting' in _shown(console)
   assert '0:00' in _shown(console)
   assert 'frames' not in _shown(console)
+
+
+def test_a_panel_is_drawn(folder):
+  """What a terminal shows of it, with its colours taken away."""
+  console = _console(terminal=True, width=80)
+  console.print(progress.Display(folder, console)._panel(PROGRESS))
+  drawn = re.sub(r'\x1b\[[0-9;]*m', '', _shown(console))
+  title, *lines, _ = drawn.splitlines()
+  assert os.path.basename(folder.path)[:20] in title
+  assert [line.split() for line in lines] == [
+    ['│', 'running', 'DpRL', '4.00', '│'],
+    ['│', 'time', '1:00', 'KL', '0.0123', '│'],
+    ['│', 'frames', '1,200', 'of', '6,000', '(20%)', 'policy', 'lag', '2', '│'],
+    ['│', 'frames/s', '1,234', 'ETA', '1:01:01', '│'],
+    ['│', 'actor', 'return', '0.500', '│'],
+  ]
+  assert max(map(len, drawn.splitlines())) <= 80
 
 
 def test_a_panel_on_a_terminal(folder):

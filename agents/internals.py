@@ -1,0 +1,85 @@
+"""The private names of Launchpad and `multiprocessing` that we depend on.
+
+Neither offers a public way to do these things. They are kept together so that
+an update of either library is checked against one file.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+import contextlib
+from multiprocessing import forkserver
+from multiprocessing import resource_tracker
+import os
+import signal
+from typing import Any
+
+import launchpad as lp
+from launchpad.launch.run_locally import run_locally
+
+_TERMINAL = 'output_to_files'  # The way to run commands that is replaced.
+
+
+@contextlib.contextmanager
+def launching_with(
+  start: Callable[[Sequence[run_locally.CommandToLaunch]], Any],
+) -> Iterator[str]:
+  """Has Launchpad hand the commands of a program's nodes to a function.
+
+  All of its own ways start a new interpreter for each node, which takes ten
+  nodes half a minute longer than the fork server.
+
+  Args:
+    start: starts the commands.
+
+  Yields:
+    What to pass to `lp.launch` as `terminal`.
+  """
+  ways = run_locally._LOCAL_LAUNCHER_MAP
+  own = ways[_TERMINAL]
+  ways[_TERMINAL] = start
+  try:
+    yield _TERMINAL
+  finally:
+    ways[_TERMINAL] = own
+
+
+def address_of(handle: lp.CourierHandle) -> str:
+  """'host:port' that a handle stands for, once the program is launched."""
+  return handle._address.resolve()
+
+
+def initialize_for_vertex_ai(node: Any):
+  """Prepares a node for `bind_addresses`, as Launchpad's own launcher does."""
+  node._initialize_context(lp.LaunchType.VERTEX_AI, None)
+
+
+def start_fork_server(modules: Sequence[str], blocked: Sequence[int]):
+  """Starts `multiprocessing`'s fork server.
+
+  Args:
+    modules: names of what it imports first.
+    blocked: signals that it does not receive. Its children inherit the block.
+  """
+  forkserver.set_forkserver_preload(list(modules))
+  signal.pthread_sigmask(signal.SIG_BLOCK, blocked)
+  try:
+    # The tracker is started first, because that unblocks signals.
+    resource_tracker.ensure_running()
+    signal.pthread_sigmask(signal.SIG_BLOCK, blocked)
+    forkserver.ensure_running()
+  finally:
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, blocked)
+
+
+def fork_server_pid() -> int | None:
+  """Process ID of the fork server, None if it was not started."""
+  return forkserver._forkserver._forkserver_pid
+
+
+def stop_fork_server():
+  """Ends the fork server now, even while it imports."""
+  server = forkserver._forkserver
+  if server._forkserver_pid is not None:
+    with contextlib.suppress(ProcessLookupError):
+      os.kill(server._forkserver_pid, signal.SIGKILL)
+  with contextlib.suppress(ChildProcessError):  # It was waited for before.
+    server._stop()

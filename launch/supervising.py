@@ -1,0 +1,212 @@
+"""A run from the launch of its program to its end, whatever runs its nodes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+import contextlib
+import os
+import re
+import signal
+import threading
+import time
+import typing
+
+from ald_acme.runs import checkpoints
+from ald_acme.runs import curves
+from ald_acme.runs import files
+from ald_acme.runs import folder as run_folder
+from ald_acme.runs import progress
+from launch import command_line
+
+if typing.TYPE_CHECKING:
+  from rich import console as rich_console
+
+_POLL = 0.25  # Seconds between looks at the nodes.
+# Exceptions, and what C++ logs of errors and fatal errors.
+_ERROR = re.compile(r'[\w.]*(Error|Exception|Interrupt)\b|[EF]\d{4} ')
+
+
+class Supervisor(typing.Protocol):
+  """The nodes of a program, by their names."""
+
+  def launch(self):
+    """Starts all nodes."""
+
+  def failed(self) -> str | None:
+    """The node because of which the program cannot go on, None if it can."""
+
+  def status(self, name: str) -> str:
+    """How a node ended, in words."""
+
+  def log(self, name: str) -> str:
+    """Path of what a node prints."""
+
+  def request_stop(self, reason: str, failed: str = '') -> bool:
+    """Has the monitor save and write the end; whether it did.
+
+    Args:
+      reason: for the summary.
+      failed: name of the node that is gone, '' if all are there.
+    """
+
+  def stop(self, urgent: Callable[[], bool] = lambda: False):
+    """Ends all nodes that are left, and waits for them.
+
+    Args:
+      urgent: asked while waiting; true ends them at once.
+    """
+
+
+class Interruptions:
+  """Counts requests to end the run: Ctrl-C, SIGTERM and SIGHUP.
+
+  The first asks for an orderly end. The second means now, unless it is SIGHUP,
+  which a closing terminal may send more than once.
+  """
+
+  def __init__(self):
+    """Begins to listen."""
+    self._count = 0
+    self._terminals = [fd for fd in (0, 1, 2) if os.isatty(fd)]
+    signal.signal(signal.SIGINT, self._interrupt)
+    signal.signal(signal.SIGTERM, self._interrupt)
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # As `nohup` has.
+      signal.signal(signal.SIGHUP, self._hang_up)
+
+  def _interrupt(self, *_):
+    self._count += 1
+
+  def _hang_up(self, *_):
+    self._count = max(self._count, 1)
+    # The terminal is closed: writing to it would fail.
+    null = os.open(os.devnull, os.O_RDWR)
+    for terminal in self._terminals:
+      os.dup2(null, terminal)
+    os.close(null)
+
+  def asked(self) -> bool:
+    """Whether the run is to end."""
+    return self._count > 0
+
+  def urgent(self) -> bool:
+    """Whether the run is to end without saving."""
+    return self._count > 1
+
+
+def supervise(
+  folder: run_folder.RunFolder,
+  make_supervisor: Callable[[str], Supervisor],
+  console: rich_console.Console,
+) -> int:
+  """Runs a program to its end, and shows it.
+
+  SIGINT, SIGTERM and SIGHUP have it saved and ended; a second SIGINT or SIGTERM
+  ends it at once. Where a node fails the process ends with one line that says
+  why.
+
+  Args:
+    folder: of the run, locked.
+    make_supervisor: given an empty folder for what the nodes print.
+    console: for people.
+
+  Returns:
+    Exit status of the process.
+  """
+  logs = folder.next_node_logs()
+  for path in (folder.progress, folder.summary):  # Of an earlier launch.
+    with contextlib.suppress(FileNotFoundError):
+      os.remove(path)
+  interruptions = Interruptions()
+  before = _newest_checkpoint(folder)
+  failed, stopped_by_user, in_order = None, False, True
+  with progress.Display(folder, console) as display:
+    display.show(None)
+    supervisor = make_supervisor(logs)
+    try:
+      if not interruptions.asked():
+        supervisor.launch()
+      while not (failed or interruptions.asked() or _has_ended(folder)):
+        display.show(_progress(folder))
+        time.sleep(_POLL)
+        # In this order: nodes may end once the end is written.
+        failed = supervisor.failed()
+        failed = None if _has_ended(folder) else failed
+      # The program's own end sends a signal too: it is no interruption.
+      stopped_by_user = not (failed or _has_ended(folder))
+      if failed:
+        in_order = _request_stop(
+          supervisor, f'node {failed} failed', failed, interruptions.urgent
+        )
+      elif stopped_by_user:
+        console.print('Stopping; Ctrl-C again ends at once, without saving.')
+        in_order = _request_stop(
+          supervisor, 'interrupted', '', interruptions.urgent
+        )
+    finally:  # Whatever happens here, no process is left.
+      supervisor.stop(interruptions.urgent)
+
+  newest = _newest_checkpoint(folder)
+  if _has_ended(folder):
+    curves.draw(folder)
+    progress.print_summary(
+      files.read_json(folder.summary), folder, newest, console
+    )
+  if failed:
+    log = supervisor.log(failed)
+    command_line.fail(
+      f'node {failed} failed ({supervisor.status(failed)}); its log is {log}'
+      f'{_and_says(log)}. The last good checkpoint is {newest or "none"}.',
+      status=1,
+    )
+  if stopped_by_user and not in_order and newest == before:
+    console.print('Nothing was saved at this end of the run.')
+  return command_line.INTERRUPTED if stopped_by_user else 0
+
+
+def _request_stop(
+  supervisor: Supervisor,
+  reason: str,
+  failed: str,
+  urgent: Callable[[], bool],
+) -> bool:
+  """Waits for the monitor's end unless it gets urgent; whether it came.
+
+  In a thread: Python handles no signal while its main thread is in a call.
+  """
+  answers = []
+  thread = threading.Thread(
+    target=lambda: answers.append(supervisor.request_stop(reason, failed)),
+    daemon=True,
+  )
+  thread.start()
+  while thread.is_alive() and not urgent():
+    thread.join(_POLL)
+  return answers == [True]
+
+
+def _newest_checkpoint(folder: run_folder.RunFolder) -> str | None:
+  paths = checkpoints.CheckpointFolder(folder.checkpoints).paths()
+  return paths[0] if paths else None
+
+
+def _has_ended(folder: run_folder.RunFolder) -> bool:
+  """Whether the monitor has written the end of the run."""
+  return (_progress(folder) or {}).get('state') == 'ended'
+
+
+def _progress(folder: run_folder.RunFolder) -> dict | None:
+  try:
+    return files.read_json(folder.progress)
+  except FileNotFoundError:
+    return None
+
+
+def _and_says(path: str) -> str:
+  """The line of a node's log that says why it ended, '' if none does."""
+  try:
+    with open(path, encoding='utf-8', errors='replace') as file:
+      lines = [line.strip() for line in file]
+  except FileNotFoundError:  # It ended before it could say anything.
+    return ''
+  errors = [line for line in lines if _ERROR.match(line)]
+  return f', and says: {errors[-1][:300].removesuffix(".")}' if errors else ''
