@@ -14,8 +14,8 @@ class Inputs(NamedTuple):
 
   Attributes:
     observation: the environment's observation, a nest.
-    action: int32, the action that led here; it means nothing at the start of
-      an episode.
+    action: the sample (`distributions.Distribution`) that led here; it means
+      nothing at the start of an episode.
     reward: float32, the reward that came with the observation.
     start_of_episode: bool, true where the recurrent state must be reset before
       this step is read.
@@ -31,11 +31,11 @@ class Outputs(NamedTuple):
   """What a network answers at a step.
 
   Attributes:
-    logits: float32 `[..., A]`, unnormalised log-probabilities of the actions.
+    policy: float32 `[..., P]`, parameters of the distribution of actions.
     value: float32 `[...]`, the expected discounted return.
   """
 
-  logits: Array
+  policy: Array
   value: Array
 
 
@@ -49,11 +49,12 @@ class Unroll(NamedTuple):
 
   Attributes:
     inputs: `[T + 1, E, ...]`.
-    action: int32 `[T, E]`, taken at step t.
+    action: `[T, E, ...]`, the sample taken at step t.
     reward: float32 `[T, E]`, received for it.
     discount: float32 `[T, E]`, the environment's: 0 where the episode ended.
     is_last: bool `[T, E]`.
-    behaviour_logits: float32 `[T, E, A]` of the policy that acted.
+    behaviour_policy: float32 `[T, E, P]`, parameters of the distribution that
+      the action was sampled from.
     actor_state: the acting network's state before step 0, leaves `[E, ...]`;
       empty where nothing is distilled.
     stamp: where and when the unroll was made.
@@ -64,7 +65,7 @@ class Unroll(NamedTuple):
   reward: Array
   discount: Array
   is_last: Array
-  behaviour_logits: Array
+  behaviour_policy: Array
   actor_state: Nest
   stamp: 'Stamp'
 
@@ -88,12 +89,12 @@ class Targets(NamedTuple):
   """The learner's answers on an unroll, for the distillers to imitate.
 
   Attributes:
-    logits: float32 `[T, E, A]`.
+    policy: float32 `[T, E, P]`.
     value: float32 `[T, E]`.
     learner_updates: int64 scalar, the age of the learner that answered.
   """
 
-  logits: Array
+  policy: Array
   value: Array
   learner_updates: Array
 

@@ -50,7 +50,7 @@ def _in_tensorflow(network, inputs, batch_size: int):
   def step():
     tensors = tree.map_structure(tf.convert_to_tensor, inputs)
     outputs, _ = function(tensors, state)
-    return outputs.logits.numpy()
+    return outputs.policy.numpy()
 
   return step
 

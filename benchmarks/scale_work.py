@@ -46,7 +46,7 @@ class Parts:
       ),
       self.networks.learner.initial_state(envs),
     )
-    shape = self.unroll.behaviour_logits.shape
+    shape = self.unroll.behaviour_policy.shape
     logits = rng.normal(size=shape).astype(np.float32)
     targets = types.Targets(logits, logits[..., 0], np.int64(0))
     self.step = {'unroll': self.unroll, 'state': memory, 'targets': targets}

@@ -16,6 +16,7 @@ import sonnet as snt
 import tensorflow as tf
 
 from agents import ald
+from ald_acme import distributions
 from ald_acme.environments import i_maze
 from ald_acme.networks import core
 from ald_acme.networks import lstm
@@ -52,11 +53,11 @@ class GRU(core.UnrollableCore):
 
 def make_networks(environment_spec: acme.specs.EnvironmentSpec):
   """A network factory, as `ALDBuilder` and `DistributedALD` take it."""
-  num_actions = environment_spec.actions.num_values
+  distribution = distributions.from_spec(environment_spec.actions)
 
   def make(memory: core.UnrollableCore):
-    torso = torsos.Torso(memory.output_size, num_actions)
-    network = policy_value.PolicyValueNetwork(torso, memory, num_actions)
+    torso = torsos.Torso(memory.output_size, distribution)
+    network = policy_value.PolicyValueNetwork(torso, memory, distribution)
     policy_value.create_variables(network, environment_spec.observations)
     return network
 

@@ -91,7 +91,10 @@ def _evaluate(agent: trained.Trained):
   batch, seed = min(_EPISODES.value, _BATCH), _SEED.value
   environment = agent.run.make_environment(batch, seed)
   policy = policies.BatchedPolicy(
-    agent.network(_POLICY.value), agent.environment_spec, batch, seed
+    agent.network(_POLICY.value),
+    agent.environment_spec.observations,
+    batch,
+    seed,
   )
   returns, lengths = evaluation.play_many(environment, policy, _EPISODES.value)
   environment.close()

@@ -30,11 +30,11 @@ os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
 
 from absl import flags
 from absl import logging
-import numpy as np
 
 from agents import trained
 from ald_acme.deployment import act
 from ald_acme.deployment import latency
+from ald_acme.environments import actions
 from launch import command_line
 from launch import trust
 
@@ -57,7 +57,7 @@ _LATENCY_BUDGET = flags.DEFINE_float(
   'Fail if the 99th percentile of a step takes longer, in microseconds.',
 )
 _EPISODES = 3  # Recorded to compare with.
-_TOLERANCE = 1e-4  # Of logits and values.
+_TOLERANCE = 1e-4  # Of parameters of the policy and values.
 
 
 def main():
@@ -119,14 +119,14 @@ def _export(agent: trained.Trained, step, form: str, output: str):
     difference = agreement.largest_difference(act.load(folder), step, episodes)
     if not difference <= _TOLERANCE:  # It may be nan.
       raise ValueError(
-        'the export does not answer as the network does: logits or values '
+        'the export does not answer as the network does: policies or values '
         f'differ by {difference:g}, more than {_TOLERANCE:g}; nothing was '
         'written.'
       )
   print(f'exported {agent.checkpoint} ({agent.frames:,} frames)')
   print(f'to {output}')
   print(
-    f'largest difference to the network: {difference:.2g}, in logits and '
+    f'largest difference to the network: {difference:.2g}, in policies and '
     f'values of {sum(episode.length for episode in episodes):,} steps'
   )
 
@@ -143,7 +143,8 @@ def _measure(
 
   environment = agent.run.make_environment(1, seed=0)
   environment.reset()
-  timestep = environment.step(np.zeros(1, np.int32))
+  action = actions.lowest(environment.action_spec(), batch_size=1)
+  timestep = environment.step(action)
   environment.close()
 
   def exported(folder):
@@ -152,7 +153,8 @@ def _measure(
     return latency.measure(lambda: policy.act(observation))
 
   def in_tensorflow(network):
-    own = policies.BatchedPolicy(network, agent.environment_spec, 1, seed=0)
+    spec = agent.environment_spec.observations
+    own = policies.BatchedPolicy(network, spec, 1, seed=0)
     return latency.measure(lambda: own.step(own.inputs(timestep)))
 
   latencies = {f'the export: {_memory(step.network)}, {form}': exported(output)}

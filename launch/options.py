@@ -28,7 +28,7 @@ _ENVIRONMENT = flags.DEFINE_string(
   'environment',
   None,
   'What to learn: a name that comes with the package (i_maze, the default), or '
-  'package.module:factory of a dm_env environment with discrete actions; list '
+  'package.module:factory of a dm_env environment; list '
   'prints what there is.',
 )
 _ENVIRONMENT_KWARGS = flags.DEFINE_string(

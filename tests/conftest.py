@@ -7,6 +7,7 @@ import subprocess
 import sys
 from typing import NamedTuple
 
+from dm_env import specs
 import numpy as np
 import pytest
 
@@ -22,6 +23,27 @@ class MadeRun(NamedTuple):
   path: str
   networks: object
   checkpoint: str
+
+
+@pytest.fixture(scope='session')
+def action_specs():
+  """An action spec of each kind, by name."""
+  low, high = np.array([-2.0, 0.0, 5.0]), np.array([2.0, 1.0, 5.5])
+  return {
+    'one': specs.DiscreteArray(5),
+    'equal': specs.BoundedArray((2, 2), np.int64, 0, 2),
+    'unequal': specs.BoundedArray((3,), np.int32, [0, -1, 3], [1, 2, 9]),
+    'bits': specs.BoundedArray((4,), np.int8, 0, 1),
+    'box': specs.BoundedArray((3,), np.float32, low, high),
+    'mixed': {
+      'arm': (
+        specs.BoundedArray((3,), np.float64, low, high),
+        specs.DiscreteArray(4),
+      ),
+      'legs': specs.BoundedArray((2,), np.int32, [0, 0], [1, 2]),
+    },
+    'numbers': (specs.DiscreteArray(2), specs.DiscreteArray(3)),
+  }
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ class Asymmetric(snt.RNNCore):
   state is the pair of both states.
 
   Attributes:
-    policy: the network whose logits count.
+    policy: the network whose distribution of actions counts.
     value: the network whose value counts.
   """
 
@@ -29,6 +29,7 @@ class Asymmetric(snt.RNNCore):
   ):
     super().__init__(name=name)
     self.policy, self.value = policy, value
+    self.distribution = policy.distribution
 
   def initial_state(self, batch_size, **kwargs):
     return tuple(
@@ -47,7 +48,7 @@ class Asymmetric(snt.RNNCore):
   def _join(self, method: str, inputs: types.Inputs, state):
     answer, policy_state = getattr(self.policy, method)(inputs, state[0])
     judgement, value_state = getattr(self.value, method)(inputs, state[1])
-    outputs = types.Outputs(answer.logits, judgement.value)
+    outputs = types.Outputs(answer.policy, judgement.value)
     return outputs, (policy_state, value_state)
 
 
@@ -59,7 +60,7 @@ def make_networks(
   Args:
     kind: 'lstm', 'gtrxl' or 'memoryless', which act and learn, or
       'asymmetric': an LSTM's policy with a GTrXL's value.
-    environment_spec: an `acme.specs.EnvironmentSpec` with discrete actions.
+    environment_spec: an `acme.specs.EnvironmentSpec`.
     sizes: of the networks, as ALD's.
 
   Returns:

@@ -11,6 +11,7 @@ import dm_env
 import numpy as np
 import tree
 
+from ald_acme import types
 from ald_acme.acting import policies
 from ald_acme.environments import base
 from ald_acme.environments import staggering
@@ -49,7 +50,8 @@ class RecurrentActor(acme.Actor):
     self._single = False
     self._policy: policies.BatchedPolicy | None = None
     self._timestep: dm_env.TimeStep | None = None
-    self._extras: unroll_adder.Extras | None = None
+    self._decision: policies.Decision | None = None
+    self._state = None  # Before the decision, where the adder wants it.
 
   @property
   def age(self) -> int:
@@ -68,37 +70,39 @@ class RecurrentActor(acme.Actor):
     """A policy for the environments that the first time step is of."""
     timestep = self._timestep
     batch_size = len(timestep.reward)
-    spec = specs.EnvironmentSpec(
-      observations=tree.map_structure(
-        lambda x: specs.Array(x.shape[1:], x.dtype), timestep.observation
-      ),
-      actions=specs.DiscreteArray(self._network.num_actions),
-      rewards=specs.Array((), np.float32),
-      discounts=specs.BoundedArray((), np.float32, 0.0, 1.0),
+    spec = tree.map_structure(
+      lambda x: specs.Array(x.shape[1:], x.dtype), timestep.observation
     )
     policy = policies.BatchedPolicy(self._network, spec, batch_size, self._seed)
     if self._parameters:
       policy.load(self._parameters.arrays)
     return policy
 
-  def select_action(self, observation) -> np.ndarray:
-    """int32 `[E]`, or a scalar in a single environment.
+  def select_action(self, observation) -> types.Nest:
+    """As the action spec has it: leaves `[E, ...]`, or a single one's.
 
     What it sees is the time step that it observed last, rewards included.
     """
     policy = self._policy
     inputs = policy.inputs(self._timestep)
-    state = None
-    if self._adder and self._adder.wants_state:
-      state = policy.state
-    decision = policy.step(inputs)
-    self._extras = unroll_adder.Extras(decision.logits, state)
-    return decision.action[0] if self._single else decision.action
+    wants_state = self._adder and self._adder.wants_state
+    self._state = policy.state if wants_state else None
+    self._decision = policy.step(inputs)
+    action = self._decision.action
+    if self._single:
+      action = tree.map_structure(lambda x: x[0], action)
+    return action
 
-  def observe(self, action: np.ndarray, next_timestep: dm_env.TimeStep):
+  def observe(self, action: types.Nest, next_timestep: dm_env.TimeStep):
+    """Takes what followed the action that was selected last.
+
+    Unrolls hold that one in the form that the policy sampled it in.
+    """
     self._timestep = base.as_batch(next_timestep)
     if self._adder:
-      self._adder.add(action, self._timestep, self._extras)
+      decision = self._decision
+      extras = unroll_adder.Extras(decision.policy, self._state)
+      self._adder.add(decision.sample, self._timestep, extras)
 
   def update(self, wait: bool = False):
     """Pulls parameters when it is time, and always before an unroll."""

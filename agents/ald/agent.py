@@ -14,6 +14,7 @@ import numpy as np
 from agents.ald import builder as ald_builder
 from agents.ald import config as ald_config
 from agents.ald import networks as ald_networks
+from ald_acme import distributions
 from ald_acme.environments import base
 from ald_acme.environments import contract
 from ald_acme.parameters import shared as shared_parameters
@@ -42,7 +43,7 @@ class ALD(acme.Actor, acme.VariableSource):
     """Makes the parts.
 
     Args:
-      environment_spec: of one environment, with discrete actions.
+      environment_spec: of one environment, the networks are made for.
       networks: whose variables exist; both are trained in place.
       config: of the agent. As the loop has one environment, `envs_per_actor`
         counts as 1, and an unroll batch is `unroll_length` frames: raise
@@ -53,9 +54,9 @@ class ALD(acme.Actor, acme.VariableSource):
         of `ALDBuilder`, say.
 
     Raises:
-      ValueError: if the actions are not discrete, an observation holds
-        something else than numbers and booleans, or the networks' actions are
-        others.
+      ValueError: if the actions are neither discrete nor bounded, an
+        observation holds something else than numbers and booleans, or the
+        networks' actions are others.
     """
     self._contract = contract.Contract(
       'environment_spec',
@@ -63,12 +64,12 @@ class ALD(acme.Actor, acme.VariableSource):
       environment_spec.actions,
     )
     self._seen = 0  # Time steps so far.
-    actions = environment_spec.actions
-    if networks.actor.num_actions != actions.num_values:
+    theirs = distributions.from_spec(environment_spec.actions).describe()
+    ours = networks.actor.distribution.describe()
+    if ours != theirs:
       raise ValueError(
-        f'networks.actor has {networks.actor.num_actions} actions, but the '
-        f'environment has {actions.num_values}; make the networks for this '
-        'environment_spec.'
+        f'networks.actor has the actions {ours}, but the environment has '
+        f'{theirs}; make the networks for this environment_spec.'
       )
     config = dataclasses.replace(
       config or ald_config.ALDConfig(), envs_per_actor=1

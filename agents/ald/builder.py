@@ -301,7 +301,7 @@ class ALDBuilder:
     def subject(name, network, source, episodes, period, place):
       seed = self.seed_of(place)
       environment = self.make_environment(environment_factory, episodes, seed)
-      spec = acme.make_environment_spec(environment)
+      spec = environment.observation_spec()
       return evaluator.Subject(
         environment,
         policies.BatchedPolicy(network, spec, episodes, seed),

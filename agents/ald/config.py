@@ -71,7 +71,9 @@ class ALDConfig:
 
   # V-MPO alone.
   epsilon_temperature: float = 0.02  # Bound of the E-step's KL.
-  epsilon_alpha: float = 0.01  # Bound of the M-step's KL.
+  epsilon_alpha: float = 0.01  # Bound of the M-step's KL: discrete actions;
+  epsilon_mean: float = 0.01  # of continuous ones, if the mean moves alone,
+  epsilon_covariance: float = 1e-4  # and if the covariance does.
   initial_temperature: float = 1.0
   initial_alpha: float = 1.0
   target_update_period: int = 10  # Learner updates.
@@ -141,6 +143,8 @@ class ALDConfig:
       'dprl',
       'epsilon_temperature',
       'epsilon_alpha',
+      'epsilon_mean',
+      'epsilon_covariance',
       'initial_temperature',
       'initial_alpha',
       'dual_learning_rate',

@@ -80,7 +80,11 @@ class Distiller:
     with tf.GradientTape() as tape:
       outputs, _ = self._network.unroll(inputs, unroll.actor_state)
       kl = distillation.policy_distillation_loss(
-        outputs.logits, targets.logits, mask, self._config.kl_direction
+        self._network.distribution,
+        outputs.policy,
+        targets.policy,
+        mask,
+        self._config.kl_direction,
       )
       value_loss = distillation.value_distillation_loss(
         outputs.value, targets.value, mask

@@ -80,7 +80,7 @@ class LearnerRunner:
     stamp = unroll.stamp
     self._memories[int(stamp.stream)] = (int(stamp.sequence) + 1, next_state)
     targets = types.Targets(
-      outputs.logits, outputs.value, np.int64(self._parameters.age)
+      outputs.policy, outputs.value, np.int64(self._parameters.age)
     )
     step = {'unroll': unroll, 'state': state, 'targets': targets}
     written = self._writer.write(step, self._items)

@@ -18,6 +18,7 @@ from ald_acme import finite
 from ald_acme import optimizers
 from ald_acme import types
 from ald_acme.losses import distillation
+from ald_acme.losses import masking
 from ald_acme.losses import return_scale
 from ald_acme.losses import vmpo
 from ald_acme.losses import vtrace
@@ -29,7 +30,7 @@ class ALDLearner(acme.Learner):
   """Minimises `L_RL + lambda E[KL(pi_A || pi_L)]` over the learner's network.
 
   L_RL is V-trace actor-critic or V-MPO; the KL is to the policy that acted,
-  whose logits are in the unrolls. No gradient reaches the actor.
+  whose parameters are in the unrolls. No gradient reaches the actor.
   """
 
   def __init__(
@@ -82,7 +83,10 @@ class ALDLearner(acme.Learner):
       )
       self._duals = [
         tf.Variable(_inverse_softplus(initial))
-        for initial in (config.initial_temperature, config.initial_alpha)
+        for initial in (
+          config.initial_temperature,
+          *[config.initial_alpha] * len(network.distribution.trust_regions),
+        )
       ]
       self._dual_optimizer = optimizers.FlatAdam(
         len(self._duals), config.dual_learning_rate
@@ -119,11 +123,13 @@ class ALDLearner(acme.Learner):
   def _loss(self, item: types.LearnerItem):
     config, unroll = self._config, item.unroll
     outputs, _ = self._network.unroll(unroll.inputs, item.learner_state)
-    logits = outputs.logits[:-1]  # [T, B, A]; the last is a bootstrap.
+    distribution = self._network.distribution
+    policy = outputs.policy[:-1]  # [T, B, P]; the last is a bootstrap.
     mask = tf.logical_not(unroll.is_last)
-    log_rhos = vtrace.log_probability(
-      logits, unroll.action
-    ) - vtrace.log_probability(unroll.behaviour_logits, unroll.action)
+    log_pi = distribution.log_probability(policy, unroll.action)
+    log_rhos = log_pi - distribution.log_probability(
+      unroll.behaviour_policy, unroll.action
+    )
     targets = vtrace.vtrace(
       values=outputs.value,
       rewards=unroll.reward,
@@ -135,9 +141,9 @@ class ALDLearner(acme.Learner):
     value_loss = vtrace.value_loss(outputs.value[:-1], targets.values, mask)
     value_loss /= tf.square(scale)
     regulariser = distillation.policy_regulariser(
-      logits, unroll.behaviour_logits, mask
+      distribution, policy, unroll.behaviour_policy, mask
     )
-    entropy = vtrace.entropy(logits, mask)
+    entropy = masking.masked_mean(distribution.entropy(policy), mask)
     metrics = {
       'value_loss': value_loss,
       'kl_to_actor': regulariser,
@@ -148,30 +154,37 @@ class ALDLearner(acme.Learner):
     loss += config.regulariser_cost * regulariser
     if config.loss == 'vtrace':
       policy_loss = vtrace.policy_gradient_loss(
-        logits, unroll.action, targets.advantages / scale, mask
+        log_pi, targets.advantages / scale, mask
       )
       loss += policy_loss - config.entropy_cost * entropy
       return loss, {**metrics, 'policy_loss': policy_loss}, []
 
     target_outputs, _ = self._target.unroll(unroll.inputs, item.learner_state)
-    temperature, alpha = (tf.nn.softplus(dual) + 1e-8 for dual in self._duals)
+    temperature, *alphas = (tf.nn.softplus(dual) + 1e-8 for dual in self._duals)
+    regions = distribution.trust_regions
+    bounds = {
+      'policy': config.epsilon_alpha,
+      'mean': config.epsilon_mean,
+      'covariance': config.epsilon_covariance,
+    }
     terms = vmpo.vmpo_loss(
-      logits=logits,
-      target_logits=target_outputs.logits[:-1],
-      action=unroll.action,
+      log_pi=log_pi,
+      kls=distribution.trust_region_kls(
+        tf.stop_gradient(target_outputs.policy[:-1]), policy
+      ),
       advantages=targets.errors / scale,
       mask=mask,
       temperature=temperature,
-      alpha=alpha,
+      alphas=tf.stack(alphas),
       epsilon_temperature=config.epsilon_temperature,
-      epsilon_alpha=config.epsilon_alpha,
+      epsilon_alphas=[bounds[region] for region in regions],
     )
     loss += terms.policy + terms.temperature + terms.trust_region
     metrics.update(
       policy_loss=terms.policy,
-      kl_to_target=terms.kl,
+      kl_to_target=tf.reduce_sum(terms.kls),
       temperature=temperature,
-      alpha=alpha,
+      **{_alpha_of(region): alpha for region, alpha in zip(regions, alphas)},
     )
     return loss, metrics, self._duals
 
@@ -291,6 +304,11 @@ def _add(difference: tf.Tensor, variables: Sequence[tf.Variable]):
   parts = optimizers.unflatten(difference, variables)
   for variable, part in zip(variables, parts):
     variable.assign_add(part)
+
+
+def _alpha_of(region: str) -> str:
+  """The metric's name; of discrete actions there is one region."""
+  return 'alpha' if region == 'policy' else f'alpha_{region}'
 
 
 def _inverse_softplus(x: float) -> float:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 import dataclasses
 
+from ald_acme import distributions
 from ald_acme.networks import core as cores
 from ald_acme.networks import feedforward
 from ald_acme.networks import gtrxl
@@ -35,7 +36,7 @@ def make_default_networks(
   """Makes an LSTM actor and a GTrXL learner for an environment.
 
   Args:
-    environment_spec: an `acme.specs.EnvironmentSpec` with discrete actions.
+    environment_spec: an `acme.specs.EnvironmentSpec`.
     sizes: of both networks; by default the `small` preset.
 
   Returns:
@@ -85,8 +86,8 @@ def _make(
   core: cores.UnrollableCore,
   name: str,
 ):
-  num_actions = environment_spec.actions.num_values
-  torso = torsos.Torso(width, num_actions, sizes.image_channels)
-  network = policy_value.PolicyValueNetwork(torso, core, num_actions, name)
+  distribution = distributions.from_spec(environment_spec.actions)
+  torso = torsos.Torso(width, distribution, sizes.image_channels)
+  network = policy_value.PolicyValueNetwork(torso, core, distribution, name)
   policy_value.create_variables(network, environment_spec.observations)
   return network

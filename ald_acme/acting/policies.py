@@ -13,27 +13,40 @@ from ald_acme.acting.inference import xla
 
 
 class Decision(NamedTuple):
-  """What a policy answers: int32 `[E]` and float32 `[E, A]`."""
+  """What a policy answers.
 
-  action: np.ndarray
-  logits: np.ndarray
+  Attributes:
+    action: as the environments take it, a nest of `[E, ...]`.
+    sample: the same as unrolls hold it, `[E, ...]`.
+    policy: float32 `[E, P]`, parameters that it was sampled from.
+  """
+
+  action: types.Nest
+  sample: np.ndarray
+  policy: np.ndarray
 
 
 class BatchedPolicy:
   """Acts in E environments with one compiled inference a step."""
 
-  def __init__(self, network, environment_spec, batch_size: int, seed):
+  def __init__(
+    self, network, observation_spec: types.Nest, batch_size: int, seed
+  ):
     """Begins with an empty state.
 
     Args:
       network: a `PolicyValueNetwork` whose variables exist.
-      environment_spec: an `acme.specs.EnvironmentSpec` with discrete actions.
+      observation_spec: of one environment, a nest of specs with `shape` and
+        `dtype`.
       batch_size: E.
       seed: of the actions' noise; anything that `np.random.default_rng` takes.
     """
     self._rng = np.random.default_rng(seed)
-    self._step = _compile(network, environment_spec.observations, batch_size)
-    self._action = np.zeros(batch_size, np.int32)
+    self._distribution = network.distribution
+    self._step = _compile(network, observation_spec, batch_size)
+    self._sample = np.zeros(
+      (batch_size, *self._distribution.shape), self._distribution.dtype
+    )
 
   @property
   def runtime(self) -> str:
@@ -48,7 +61,7 @@ class BatchedPolicy:
   def reset(self):
     """Forgets everything."""
     self._step.reset()
-    self._action = np.zeros_like(self._action)
+    self._sample = np.zeros_like(self._sample)
 
   def load(self, parameters: Sequence[np.ndarray]):
     """Acts with other parameters from now on.
@@ -62,7 +75,7 @@ class BatchedPolicy:
     """What the network sees of a batched time step, leaves `[E, ...]`."""
     return types.Inputs(
       observation=timestep.observation,
-      action=self._action,
+      action=self._sample,
       reward=timestep.reward,
       start_of_episode=timestep.step_type == int(dm_env.StepType.FIRST),
     )
@@ -74,13 +87,12 @@ class BatchedPolicy:
       inputs: as `inputs` gave them.
 
     Returns:
-      The actions and the logits that they were sampled from.
+      The actions and the parameters that they were sampled from.
     """
-    logits = self._step(inputs)
-    # The Gumbel-max trick.
-    noise = self._rng.gumbel(size=logits.shape).astype(np.float32)
-    self._action = np.argmax(logits + noise, -1).astype(np.int32)
-    return Decision(self._action, logits)
+    parameters = self._step(inputs)
+    self._sample = self._distribution.sample(parameters, self._rng)
+    action = self._distribution.to_environment(self._sample)
+    return Decision(action, self._sample, parameters)
 
 
 def _compile(network, observation_spec, batch_size: int):

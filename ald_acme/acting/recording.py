@@ -11,11 +11,13 @@ import numpy as np
 import tensorflow as tf
 import tree
 
+from ald_acme import distributions
 from ald_acme import types
 from ald_acme.environments import base
 from ald_acme.runs import files
 
 _FIRST, _LAST = int(dm_env.StepType.FIRST), int(dm_env.StepType.LAST)
+_MOST_TICKS = 12  # Of actions.
 _STEP, _END = 200, 2_000  # Milliseconds that frames are shown; the last longer.
 # What the channels of a window are drawn in; the gridworlds' own begin so.
 _COLOURS = (
@@ -39,14 +41,16 @@ class Recording(NamedTuple):
     inputs: what the network saw at each of the T + 1 time steps, leaves
       `[T + 1, 1, ...]`. `action[t + 1]` and `reward[t + 1]` are those of step
       t; at the last time step nothing is decided.
-    outputs: what it answered, logits `[T, A]` and value `[T]`.
+    outputs: what it answered, policy `[T, P]` and value `[T]`.
     pictures: of the environment at each time step, uint8
       `[T + 1, height, width, 3]`; None where it cannot be drawn.
+    distribution: of the actions.
   """
 
   inputs: types.Inputs
   outputs: types.Outputs
   pictures: np.ndarray | None
+  distribution: distributions.Distribution
 
   @property
   def length(self) -> int:
@@ -73,13 +77,14 @@ def record(environment: base.BatchedEnvironment, network, seed) -> Recording:
   rng = np.random.default_rng(seed)
   answer = tf.function(lambda *x: network(*x), autograph=False)
   state = network.initial_state(1)
-  action = np.zeros(1, np.int32)
+  distribution = network.distribution
+  sample = np.zeros((1, *distribution.shape), distribution.dtype)
   inputs, outputs, pictures = [], [], []
   timestep = environment.reset()
   while True:
     seen = types.Inputs(
       observation=timestep.observation,
-      action=action,
+      action=sample,
       reward=timestep.reward,
       start_of_episode=timestep.step_type == _FIRST,
     )
@@ -91,14 +96,13 @@ def record(environment: base.BatchedEnvironment, network, seed) -> Recording:
       tree.map_structure(tf.convert_to_tensor, seen), state
     )
     outputs.append(tree.map_structure(lambda x: x.numpy()[0], output))
-    logits = outputs[-1].logits
-    action = np.argmax(logits + rng.gumbel(size=logits.shape))[np.newaxis]
-    action = action.astype(np.int32)
-    timestep = environment.step(action)
+    sample = distribution.sample(outputs[-1].policy[np.newaxis], rng)
+    timestep = environment.step(distribution.to_environment(sample))
   return Recording(
     inputs=_stack(inputs),
     outputs=_stack(outputs),
     pictures=None if pictures[0] is None else np.stack(pictures),
+    distribution=distribution,
   )
 
 
@@ -167,7 +171,9 @@ def _draw(recording: Recording):
   from matplotlib import figure as figures
   from matplotlib.backends import backend_agg
 
-  actions, rewards = recording.inputs.action[1:, 0], recording.inputs.reward[1:]
+  samples, rewards = recording.inputs.action[1:, 0], recording.inputs.reward[1:]
+  actions = recording.distribution.to_environment(samples)
+  odds, places = recording.distribution.odds(recording.outputs.policy, samples)
   films = {'what the agent sees': _windows(recording.inputs.observation)}
   films['the environment'] = recording.pictures
   films = {title: film for title, film in films.items() if film is not None}
@@ -183,14 +189,14 @@ def _draw(recording: Recording):
     axes.set_axis_off()
     images.append((axes.imshow(film[0]), film))
   value, policy = bottom.subplots(2, sharex=True)
-  cursors = _draw_answers(value, policy, recording.outputs, actions)
+  cursors = _draw_answers(value, policy, recording.outputs.value, odds, places)
   canvas.draw()
   figure.set_layout_engine('none')  # Nothing is to move from frame to frame.
 
   for step in range(recording.length + 1):
     text = f'step {step} of {recording.length}'
     if step < recording.length:
-      text += f', action {actions[step]}'
+      text += f', action {_text(actions, step)}'
     title.set_text(f'{text}, return so far {rewards[:step].sum():g}')
     for image, film in images:
       image.set_data(film[step])
@@ -200,24 +206,42 @@ def _draw(recording: Recording):
     yield np.array(canvas.buffer_rgba())[..., :3]
 
 
-def _draw_answers(value, policy, outputs: types.Outputs, actions: np.ndarray):
-  """Draws value and policy along the episode; gives the cursors on them."""
-  steps, num_actions = outputs.logits.shape
-  value.plot(outputs.value, marker='.')
+def _text(actions: types.Nest, step: int) -> str:
+  """A step's action for people."""
+  parts = [
+    np.array2string(x[step], precision=2, threshold=8)
+    for x in tree.flatten(actions)
+  ]
+  return ', '.join(parts)
+
+
+def _draw_answers(value, policy, values, odds, places):
+  """Draws value and policy along the episode; gives the cursors on them.
+
+  Args:
+    value: axes.
+    policy: axes.
+    values: `[T]`.
+    odds: `[T, R]`, as of `Distribution.odds`.
+    places: `[T, K]`, as of `Distribution.odds`.
+  """
+  steps, rows = odds.shape
+  value.plot(values, marker='.')
   value.set_ylabel('value')
   value.grid(alpha=0.3)
-  odds = np.exp(outputs.logits - outputs.logits.max(-1, keepdims=True))
   policy.imshow(
-    (odds / odds.sum(-1, keepdims=True)).T,
+    odds.T,
     aspect='auto',
     cmap='Blues',
     vmin=0.0,
     vmax=1.0,
     interpolation='nearest',
   )
-  policy.plot(actions, '.', color='tab:orange', label='taken')
+  taken = policy.plot(places, '.', color='tab:orange')
+  taken[0].set_label('taken')
   policy.set_ylabel('odds of actions')
-  policy.set_yticks(range(num_actions))
+  if rows <= _MOST_TICKS:
+    policy.set_yticks(range(rows))
   policy.set_xlabel('step')
   policy.xaxis.get_major_locator().set_params(integer=True)
   policy.set_xlim(-0.5, steps + 0.5)

@@ -12,6 +12,7 @@ Needs numpy; TensorFlow too for the format saved_model, and for tflite
 TensorFlow or tflite_runtime. What the tensors are is in manifest.json.
 """
 
+import argparse
 import hashlib
 import json
 import math
@@ -33,13 +34,15 @@ _LARGEST = 2**28  # Numbers of an input.
 class Policy:
   """A policy and its memory of the episode."""
 
-  def __init__(self, manifest, step, seed=None):
+  def __init__(self, manifest, step, seed=None, deterministic=False):
     """Begins with an empty memory.
 
     Args:
       manifest: contents of manifest.json.
       step: function of a dictionary of arrays that gives another.
       seed: of the actions' noise; anything that `np.random.default_rng` takes.
+      deterministic: whether to take the likeliest action (of continuous ones
+        the mean) instead of a random one.
     """
     self._step = step
     self._specs = {
@@ -48,7 +51,8 @@ class Policy:
     }
     self._observations = manifest['observations']
     self._following = manifest['state']
-    self._rng = np.random.default_rng(seed)
+    self._actions = manifest['actions']
+    self._rng = None if deterministic else np.random.default_rng(seed)
     self.reset()
 
   def reset(self):
@@ -66,7 +70,7 @@ class Policy:
     }
 
   def act(self, observation, reward=0.0, start_of_episode=False):
-    """Samples an action, as in training, and remembers the step.
+    """Chooses an action and remembers the step.
 
     Args:
       observation: an array as in the manifest, but without the first dimension
@@ -77,7 +81,8 @@ class Policy:
       start_of_episode: whether what was remembered is to be forgotten.
 
     Returns:
-      The action's number.
+      The action as the environment takes it: a number, an array, or a nest of
+      them.
 
     Raises:
       ValueError: as from `step`; nothing is remembered then.
@@ -92,13 +97,12 @@ class Policy:
         **self._memory,
       }
     )
-    logits = outputs['logits'][0]
-    # The Gumbel-max trick: a draw from softmax(logits).
-    action = np.argmax(logits + self._rng.gumbel(size=logits.shape))
-    self._memory['previous_action'] = np.array([action], np.int32)
+    sample, action = _choose(self._actions, outputs['policy'][0], self._rng)
+    shape, dtype = self._specs['previous_action']
+    self._memory['previous_action'] = sample.reshape(shape).astype(dtype)
     for name, following in self._following.items():
       self._memory[name] = outputs[following]
-    return int(action)
+    return action
 
   def _cast(self, name, observation):
     """A batch of one, of the input's dtype if that keeps the values."""
@@ -147,12 +151,13 @@ class Policy:
     return self._step(inputs)
 
 
-def load(folder, seed=None):
+def load(folder, seed=None, deterministic=False):
   """Reads an exported policy.
 
   Args:
     folder: that holds manifest.json.
     seed: as of `Policy`.
+    deterministic: as of `Policy`.
 
   Raises:
     ValueError: if the folder holds none, a file of it is damaged, or what its
@@ -169,7 +174,8 @@ def load(folder, seed=None):
     _verify(os.path.join(folder, name), written)
   try:
     load_step, _ = _FORMATS[manifest['format']]
-    return Policy(manifest, load_step(folder, manifest), seed)
+    step = load_step(folder, manifest)
+    return Policy(manifest, step, seed, deterministic)
   except ImportError as error:
     raise ValueError(
       f'the format {manifest["format"]} cannot be used here ({error}); install '
@@ -181,7 +187,7 @@ def load(folder, seed=None):
 _WRONG = (
   OSError,
   ValueError,
-  KeyError,
+  LookupError,
   TypeError,
   AttributeError,
   RecursionError,
@@ -208,6 +214,14 @@ def _read_manifest(path):
   wanted = {*observations, *_BESIDE, *state}
   if not observations or names != wanted or not set(state.values()) <= outputs:
     raise ValueError(f'inputs are {sorted(names)}, wanted {sorted(wanted)}')
+  shapes = {
+    spec['name']: spec['shape']
+    for spec in (*manifest['inputs'], *manifest['outputs'])
+  }
+  parameters = np.zeros(shapes['policy'][-1], np.float32)
+  sample, _ = _choose(manifest['actions'], parameters, None)
+  if sample.size != math.prod(shapes['previous_action']):
+    raise ValueError(f'actions are {manifest["actions"]}')
   _, own = _FORMATS[manifest['format']]
   if not any(name.split('/')[0] == own for name in manifest['files']):
     raise ValueError(f'files do not name {own}')
@@ -268,13 +282,14 @@ def _load_numpy(folder, manifest):
   with np.load(os.path.join(folder, NUMPY), allow_pickle=False) as file:
     weights = {name: file[name] for name in file.files}
   observations = manifest['observations']
-  actions = np.arange(weights['head_b'].size - 1)  # The last is the value.
+  actions = manifest['actions']
 
   def step(inputs):
     start = inputs['start_of_episode'][0]
     parts = [inputs[name].ravel() for name in observations]
     # At the start of an episode there was no action: all zeros.
-    parts.append((actions == inputs['previous_action']) & ~start)
+    previous = _encode(actions, inputs['previous_action'].ravel())
+    parts.append(np.where(start, 0.0, previous))
     parts.append(inputs['previous_reward'])
     x = np.concatenate([part.astype(np.float32) for part in parts])
     x = np.maximum(x @ weights['torso_w'] + weights['torso_b'], 0.0)
@@ -292,13 +307,76 @@ def _load_numpy(folder, manifest):
 
     head = hidden @ weights['head_w'] + weights['head_b']
     return {
-      'logits': head[np.newaxis, :-1],
+      'policy': head[np.newaxis, :-1],
       'value': head[-1:],
       'next_hidden': hidden[np.newaxis],
       'next_cell': cell[np.newaxis],
     }
 
   return step
+
+
+def _choose(actions, parameters, rng):
+  """A sample, and the action that it is.
+
+  Args:
+    actions: of the manifest.
+    parameters: of the policy, `[P]`.
+    rng: None for the likeliest sample.
+  """
+  samples, chosen = [], []
+  for part in actions.get('parts', [actions]):
+    size = 2 * len(part['low']) if 'low' in part else sum(part['sizes'])
+    own, parameters = parameters[:size], parameters[size:]
+    if 'low' in part:  # A Gaussian, squashed to the bounds.
+      sample, raw = np.split(own, 2)
+      if rng:
+        spread = np.logaddexp(0.0, raw + part['deviation_shift'])
+        spread = (part['least_deviation'] + spread).astype(np.float32)
+        noise = rng.standard_normal(spread.shape).astype(np.float32)
+        sample = sample + spread * noise
+      low, high = np.array(part['low']), np.array(part['high'])
+      x = np.tanh(sample.astype(np.float64))
+      action = (high + low) / 2 + (high - low) / 2 * x
+    else:  # Logits of each integer in turn.
+      if rng:  # The Gumbel-max trick.
+        own = own + rng.gumbel(size=own.shape).astype(np.float32)
+      ends = np.cumsum(part['sizes'])[:-1]
+      sample = np.array([np.argmax(x) for x in np.split(own, ends)])
+      action = sample + part['first']
+    action = action.reshape(part['shape']).astype(part['dtype'])
+    samples.append(sample)
+    chosen.append(action if part['shape'] else action.item())
+  if 'parts' in actions:
+    paths = [part['path'] for part in actions['parts']]
+    return np.concatenate(samples), _nest(paths, chosen)
+  return samples[0], chosen[0]
+
+
+def _nest(paths, leaves):
+  """Dictionaries where keys are names, tuples where they are numbers."""
+  if not paths[0]:
+    return leaves[0]
+  groups = {}
+  for (key, *path), leaf in zip(paths, leaves):
+    own_paths, own_leaves = groups.setdefault(key, ([], []))
+    own_paths.append(path)
+    own_leaves.append(leaf)
+  nests = {key: _nest(*group) for key, group in groups.items()}
+  return nests if isinstance(paths[0][0], str) else tuple(nests.values())
+
+
+def _encode(actions, sample):
+  """A sample as the network reads it: flags of integers, squashed numbers."""
+  features = []
+  for part in actions.get('parts', [actions]):
+    sizes = part.get('sizes', part.get('low'))
+    own, sample = sample[: len(sizes)], sample[len(sizes) :]
+    if 'low' in part:
+      features.append(np.tanh(own))
+    else:
+      features += [np.arange(n) == x for n, x in zip(sizes, own)]
+  return np.concatenate(features)
 
 
 def _sigmoid(x):
@@ -314,8 +392,14 @@ FORMATS = tuple(_FORMATS)
 
 
 def main():
+  parser = argparse.ArgumentParser(description='Acts on observations of zeros.')
+  parser.add_argument(
+    '--deterministic', action='store_true', help='take the likeliest action'
+  )
+  deterministic = parser.parse_args().deterministic
   try:
-    policy = load(os.path.dirname(os.path.abspath(__file__)))
+    folder = os.path.dirname(os.path.abspath(__file__))
+    policy = load(folder, deterministic=deterministic)
   except ValueError as error:
     sys.exit(f'error: {error}')
   observation = policy.blank()

@@ -26,8 +26,8 @@ def largest_difference(
     episodes: recorded with the same network.
 
   Returns:
-    The largest absolute difference of a logit or a value; nan where one of
-    them is.
+    The largest absolute difference of a parameter of the policy or a value;
+    nan where one of them is.
   """
   memory = {
     name: np.zeros(step.inputs[name].shape, np.float32) for name in steps.STATE
@@ -39,7 +39,7 @@ def largest_difference(
       answer = policy.step({**step.named(inputs), **memory})
       memory = {name: answer[next_] for name, next_ in steps.STATE.items()}
       differences += [
-        np.abs(answer['logits'][0] - episode.outputs.logits[t]).max(),
+        np.abs(answer['policy'][0] - episode.outputs.policy[t]).max(),
         np.abs(answer['value'][0] - episode.outputs.value[t]),
       ]
   return float(np.max(differences))

@@ -9,13 +9,14 @@ from ald_acme import types
 
 # What the tensors beside the observation mean, for people.
 _MEANINGS = {
-  'previous_action': 'the action that led here; of no effect at a start',
+  'previous_action': 'the sample (see actions) that led here; of no effect at '
+  'a start',
   'previous_reward': 'the reward that came with the observation; 0 '
   'only where there was none',
   'start_of_episode': 'true where the state is to be forgotten first',
   'hidden': "the LSTM's output before the step; zeros to begin with",
   'cell': "the LSTM's cell before the step; zeros to begin with",
-  'logits': 'unnormalised log-probabilities of the actions',
+  'policy': 'parameters of the distribution of actions, see actions',
   'value': 'the expected discounted return',
   'next_hidden': 'the `hidden` of the next step',
   'next_cell': 'the `cell` of the next step',
@@ -42,7 +43,7 @@ class Step:
 
     Args:
       network: a `PolicyValueNetwork` whose variables exist.
-      environment_spec: an `acme.specs.EnvironmentSpec` with discrete actions.
+      environment_spec: an `acme.specs.EnvironmentSpec`.
 
     Raises:
       ValueError: if the network's memory is not an LSTM's.
@@ -61,18 +62,21 @@ class Step:
     }
     self.observations = list(leaves)
     memory = tf.TensorSpec(state.hidden.shape, tf.float32)
-    num_actions = environment_spec.actions.num_values
+    self._distribution = network.distribution
+    dtype = tf.as_dtype(self._distribution.dtype)
     # Up to the state in the order of `types.Inputs`.
     self.inputs = {
       **leaves,
-      'previous_action': tf.TensorSpec([1], tf.int32),
+      'previous_action': tf.TensorSpec([1, *self._distribution.shape], dtype),
       'previous_reward': tf.TensorSpec([1], tf.float32),
       'start_of_episode': tf.TensorSpec([1], tf.bool),
       'hidden': memory,
       'cell': memory,
     }
     self.outputs = {
-      'logits': tf.TensorSpec([1, num_actions], tf.float32),
+      'policy': tf.TensorSpec(
+        [1, self._distribution.num_parameters], tf.float32
+      ),
       'value': tf.TensorSpec([1], tf.float32),
       'next_hidden': memory,
       'next_cell': memory,
@@ -108,16 +112,15 @@ class Step:
         for name, spec in specs.items()
       ]
 
-    num_actions = self.outputs['logits'].shape[-1]
     return {
       'inputs': describe(self.inputs),
       'outputs': describe(self.outputs),
       'observations': self.observations,
       'state': STATE,
       'actions': {
-        'count': num_actions,
-        'meaning': f"0 to {num_actions - 1}, the environment's own numbers; "
-        'draw from softmax(logits) to act as in training',
+        **self._distribution.describe(),
+        'meaning': 'how `policy` gives a sample, and a sample the action; '
+        'act.py has it in numpy',
       },
     }
 
@@ -127,7 +130,7 @@ class Step:
       types.Inputs(self._observation_spec, *3 * [None]), seen
     )
     outputs, state = self.network(inputs, snt.LSTMState(hidden, cell))
-    answers = (outputs.logits, outputs.value, state.hidden, state.cell)
+    answers = (outputs.policy, outputs.value, state.hidden, state.cell)
     return dict(zip(self.outputs, answers))
 
 

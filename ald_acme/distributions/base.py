@@ -86,5 +86,20 @@ class Distribution(abc.ABC):
     return 0
 
   @abc.abstractmethod
+  def odds(
+    self, parameters: np.ndarray, sample: np.ndarray
+  ) -> tuple[np.ndarray, np.ndarray]:
+    """For drawing: how likely each of R ranges of actions is.
+
+    Args:
+      parameters: float32 `[..., P]`.
+      sample: `[..., *shape]`.
+
+    Returns:
+      Numbers of 0 to 1, `[..., R]`, and the places of the sample's K numbers
+      among the ranges, float `[..., K]`.
+    """
+
+  @abc.abstractmethod
   def describe(self) -> dict[str, Any]:
     """Everything that sampling needs, as plain values for JSON."""

@@ -56,6 +56,9 @@ class Categorical(base.Distribution):
   def describe(self):
     return {'kind': 'categorical', 'sizes': [self._size], **_form(self)}
 
+  def odds(self, parameters, sample):
+    return _softmax(parameters), sample[..., np.newaxis]
+
 
 class Categoricals(base.Distribution):
   """K independent integers; the parameters are the logits of each in turn.
@@ -134,6 +137,12 @@ class Categoricals(base.Distribution):
       **_form(self),
     }
 
+  def odds(self, parameters, sample):
+    ends = np.cumsum(self._sizes)
+    parts = np.split(parameters, ends[:-1], axis=-1)
+    odds = np.concatenate([_softmax(part) for part in parts], axis=-1)
+    return odds, sample + ends - self._sizes
+
 
 def _form(distribution) -> dict:
   """How samples become the environment's actions, for JSON."""
@@ -148,6 +157,11 @@ def _form(distribution) -> dict:
 def _gumbel(shape, rng: np.random.Generator) -> np.ndarray:
   """Noise of the Gumbel-max trick."""
   return rng.gumbel(size=shape).astype(np.float32)
+
+
+def _softmax(logits: np.ndarray) -> np.ndarray:
+  odds = np.exp(logits - logits.max(-1, keepdims=True))
+  return odds / odds.sum(-1, keepdims=True)
 
 
 def _argmax(logits: np.ndarray) -> np.ndarray:

@@ -10,6 +10,7 @@ from ald_acme.environments import actions
 
 _LEAST, _FIRST = 0.01, 0.7  # Standard deviation: lower bound, initial value.
 _LARGEST = 1e3  # Of a sample before squashing, so that its square is finite.
+_RANGES = 16  # Of a number, for drawing.
 # Nodes and weights of E[f(z)], z standard normal (Gauss-Hermite).
 _NODES, _WEIGHTS = np.polynomial.hermite_e.hermegauss(32)
 _WEIGHTS = _WEIGHTS / _WEIGHTS.sum()
@@ -99,6 +100,18 @@ class SquashedGaussian(base.Distribution):
   def mask(self, parameters, legal):
     del legal  # Of no numbers.
     return parameters
+
+  def odds(self, parameters, sample):
+    mean, raw = np.split(parameters[..., np.newaxis], 2, axis=-2)
+    deviation = _LEAST + np.logaddexp(0.0, raw + _SHIFT)
+    # Densities of the action in the middle of each range, `[..., D, ranges]`.
+    middle = (np.arange(_RANGES) + 0.5) / _RANGES * 2 - 1
+    z = (np.arctanh(middle) - mean) / deviation
+    log_density = -0.5 * z**2 - np.log1p(-(middle**2))
+    odds = np.exp(log_density - log_density.max(-1, keepdims=True))
+    place = (np.tanh(sample) + 1) / 2 * _RANGES - 0.5
+    first = _RANGES * np.arange(self.num_features)
+    return odds.reshape(*odds.shape[:-2], -1), first + place
 
   def _split(self, parameters: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """Means and standard deviations."""

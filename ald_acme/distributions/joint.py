@@ -93,6 +93,17 @@ class Joint(base.Distribution):
       begin += leaf.mask_size
     return tf.concat(masked, axis=-1)
 
+  def odds(self, parameters, sample):
+    odds, places, first = [], [], 0
+    for (leaf, p), (_, x) in zip(
+      self._with(parameters), self._split_sample(sample)
+    ):
+      own_odds, own_places = leaf.odds(p, x)
+      odds.append(own_odds)
+      places.append(first + own_places)
+      first += own_odds.shape[-1]
+    return np.concatenate(odds, axis=-1), np.concatenate(places, axis=-1)
+
   def describe(self):
     paths = [path for path, _ in tree.flatten_with_path(self._action_spec)]
     return {

@@ -141,7 +141,7 @@ def validate(action_spec: Nest, action: Nest):
     ):
       raise ValueError(
         f'{part.field} must be {spec.dtype} of shape {spec.shape} from '
-        f'{spec.minimum} to {spec.maximum}, but received {value!r}.'
+        f'{spec.minimum} to {spec.maximum}, but received {value.tolist()}.'
       )
 
 

@@ -9,6 +9,7 @@ from dm_env import specs
 import numpy as np
 import tree
 
+from ald_acme.environments import actions
 from ald_acme.environments import contract
 
 
@@ -34,16 +35,20 @@ class BatchedEnvironment(abc.ABC):
     """Starts a new episode in every environment."""
 
   @abc.abstractmethod
-  def step(self, action: np.ndarray) -> dm_env.TimeStep:
-    """Steps every environment; `action` is an integer array `[E]`."""
+  def step(self, action: Any) -> dm_env.TimeStep:
+    """Steps every environment; `action` has leaves `[E, ...]`."""
 
   @abc.abstractmethod
   def observation_spec(self) -> Any:
     """A nest of `specs.Array` for one environment's observation."""
 
   @abc.abstractmethod
-  def action_spec(self) -> specs.DiscreteArray:
-    """The actions of one environment."""
+  def action_spec(self) -> Any:
+    """The actions of one environment.
+
+    A `specs.DiscreteArray`, a `specs.BoundedArray` with finite bounds, or a
+    nest of them.
+    """
 
   def reward_spec(self) -> specs.Array:
     return specs.Array((), np.float32, name='reward')
@@ -148,12 +153,9 @@ class Single(dm_env.Environment):
     Raises:
       ValueError: if there is no such action.
     """
-    actions = self._batched.action_spec().num_values
-    if not 0 <= action < actions:
-      raise ValueError(
-        f'action must be 0 to {actions - 1}, but received {action!r}.'
-      )
-    return self._unbatch(self._batched.step(np.asarray([action])))
+    actions.validate(self._batched.action_spec(), action)
+    batch = tree.map_structure(lambda x: np.asarray(x)[np.newaxis], action)
+    return self._unbatch(self._batched.step(batch))
 
   def _unbatch(self, timestep: dm_env.TimeStep) -> dm_env.TimeStep:
     step_type = dm_env.StepType(int(timestep.step_type[0]))
@@ -225,8 +227,9 @@ class Stacked(BatchedEnvironment):
       first: number of the first environment, for errors.
 
     Raises:
-      ValueError: if there is none, the actions are not discrete, or the
-        observations hold something else than numbers and booleans.
+      ValueError: if there is none, the actions are neither discrete nor
+        bounded, or the observations hold something else than numbers and
+        booleans.
     """
     if not environments:
       raise ValueError('Stacked needs at least one environment, received none.')
@@ -273,6 +276,11 @@ class Stacked(BatchedEnvironment):
     not all do: loops usually reset, as this does.
     """
     self._renew()
+    if tree.is_nested(self.action_spec()) and tree.is_nested(action):
+      action = [
+        tree.map_structure(lambda x, i=i: x[i], action)
+        for i in range(self.batch_size)
+      ]
     return self._stack(
       [
         e.reset() if over else e.step(a)

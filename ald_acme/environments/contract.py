@@ -11,6 +11,8 @@ from dm_env import specs
 import numpy as np
 import tree
 
+from ald_acme.environments import actions
+
 
 class Contract:
   """The specs of one kind of environment."""
@@ -19,24 +21,20 @@ class Contract:
     self,
     name: str,
     observation_spec: Any,
-    action_spec: specs.Array,
+    action_spec: Any,
   ):
     """Reads the specs.
 
     Args:
       name: of the environment, for errors.
       observation_spec: a nest of `specs.Array`.
-      action_spec: of one environment.
+      action_spec: of one environment, a nest of `specs.BoundedArray`.
 
     Raises:
-      ValueError: if the actions are not discrete, or an observation holds
-        something else than numbers and booleans.
+      ValueError: if the actions are neither discrete nor bounded, or an
+        observation holds something else than numbers and booleans.
     """
-    if not isinstance(action_spec, specs.DiscreteArray):
-      raise ValueError(
-        'Only discrete actions are supported (dm_env.specs.DiscreteArray), but '
-        f'{name} has {action_spec!r}; wrap it so that actions are numbered.'
-      )
+    actions.parts(action_spec, name)
     self._spec = observation_spec
     self._leaves = []
     for path, spec in tree.flatten_with_path(observation_spec):

@@ -15,10 +15,12 @@ meta_fetch                     39.210    3.200
 import abc
 import collections
 from collections.abc import Callable
+from typing import Any
 
 import dm_env
 import numpy as np
 
+from ald_acme.environments import actions
 from ald_acme.environments import base
 from ald_acme.environments import gridworlds
 from ald_acme.environments import i_maze
@@ -32,19 +34,20 @@ class Agent(abc.ABC):
   """Acts in a batch of environments."""
 
   @abc.abstractmethod
-  def step(self, timestep: dm_env.TimeStep) -> np.ndarray:
-    """Chooses actions, int64 `[E]`, after a batched time step."""
+  def step(self, timestep: dm_env.TimeStep) -> Any:
+    """Chooses actions, leaves `[E, ...]`, after a batched time step."""
 
 
 class RandomAgent(Agent):
-  """Takes all actions with equal odds."""
+  """Takes actions that are uniform within the bounds of an action spec."""
 
-  def __init__(self, num_actions: int, seed: int = 0):
-    self._num_actions = num_actions
+  def __init__(self, action_spec: Any, seed: int = 0):
+    self._action_spec = action_spec
     self._rng = np.random.default_rng(seed)
 
-  def step(self, timestep: dm_env.TimeStep) -> np.ndarray:
-    return self._rng.integers(self._num_actions, size=len(timestep.step_type))
+  def step(self, timestep: dm_env.TimeStep) -> Any:
+    size = len(timestep.step_type)
+    return actions.uniform(self._action_spec, size, self._rng)
 
 
 class _Expert(Agent):
@@ -235,7 +238,7 @@ def main():
     ('i_maze size=15', i_maze.BatchedIMaze, {'size': 15}, IMazeExpert()),
     ('meta_fetch', meta_fetch.BatchedMetaFetch, {}, MetaFetchExpert()),
   ):
-    chance = RandomAgent(len(gridworlds.ACTIONS))
+    chance = RandomAgent(gridworlds.action_spec())
     returns = [
       mean_return(make(_EPISODES, **arguments), agent)
       for agent in (expert, chance)

@@ -1,4 +1,4 @@
-"""Any Gymnasium environment with numbered actions as a `dm_env`."""
+"""Any Gymnasium environment as a `dm_env`."""
 
 from collections.abc import Callable
 import importlib
@@ -11,6 +11,8 @@ import gymnasium
 from gymnasium import spaces
 from gymnasium.envs import registration
 import numpy as np
+
+from ald_acme.environments import actions
 
 
 def make(environment_id: str, seed: int, **kwargs) -> 'GymnasiumEnvironment':
@@ -65,7 +67,8 @@ class GymnasiumEnvironment(dm_env.Environment):
     """Takes the environment over.
 
     Args:
-      environment: with actions in a `Discrete` space.
+      environment: with actions in a Box (of bounded numbers), Discrete,
+        MultiDiscrete or MultiBinary space, or in Dicts and Tuples of them.
       seed: of the first reset; later ones go on from there.
 
     Raises:
@@ -76,16 +79,8 @@ class GymnasiumEnvironment(dm_env.Environment):
     self._name = inner.spec.id if inner.spec else type(inner).__name__
     self._seed = seed
     self._over = True  # The next step begins an episode.
-    actions = environment.action_space
-    if not isinstance(actions, spaces.Discrete):
-      raise ValueError(
-        f'the actions of {self._name} must be a Discrete space, but are '
-        f'{actions}; wrap it so that actions are numbered.'
-      )
-    self._first_action = int(actions.start)
-    self._action_spec = specs.DiscreteArray(
-      int(actions.n), dtype=np.int32, name='action'
-    )
+    self._action_spec, self._to_space = self._action(environment.action_space)
+    actions.parts(self._action_spec, self._name)  # Refuses infinite bounds.
     self._observation_spec, self._encode = self._convert(
       environment.observation_space, 'observation'
     )
@@ -100,7 +95,7 @@ class GymnasiumEnvironment(dm_env.Environment):
     if self._over:
       return self.reset()
     observation, reward, terminated, truncated, _ = self._environment.step(
-      int(action) + self._first_action
+      self._to_space(action)
     )
     self._over = bool(terminated or truncated)
     make_step = dm_env.transition
@@ -113,7 +108,7 @@ class GymnasiumEnvironment(dm_env.Environment):
   def observation_spec(self):
     return self._observation_spec
 
-  def action_spec(self) -> specs.DiscreteArray:
+  def action_spec(self) -> Any:
     return self._action_spec
 
   def render(self) -> np.ndarray:
@@ -135,6 +130,50 @@ class GymnasiumEnvironment(dm_env.Environment):
 
   def close(self):
     self._environment.close()
+
+  def _action(
+    self, space: gymnasium.Space, field: str = 'action'
+  ) -> tuple[Any, Callable[[Any], Any]]:
+    """The spec of an action space, and what makes its actions of the spec's."""
+    if isinstance(space, spaces.Dict):
+      parts = {
+        key: self._action(part, f'{field}[{key!r}]')
+        for key, part in space.spaces.items()
+      }
+      return (
+        {key: spec for key, (spec, _) in parts.items()},
+        lambda x: {key: make(x[key]) for key, (_, make) in parts.items()},
+      )
+    if isinstance(space, spaces.Tuple):
+      parts = [
+        self._action(part, f'{field}[{i}]')
+        for i, part in enumerate(space.spaces)
+      ]
+      return (
+        tuple(spec for spec, _ in parts),
+        lambda x: tuple(make(y) for y, (_, make) in zip(x, parts, strict=True)),
+      )
+    if isinstance(space, spaces.Discrete):
+      first = int(space.start)
+      spec = specs.DiscreteArray(int(space.n), dtype=np.int32, name=field)
+      return spec, lambda x: int(x) + first
+    if isinstance(space, spaces.Box):
+      low, high = space.low, space.high
+    elif isinstance(space, spaces.MultiDiscrete):
+      low = np.asarray(
+        getattr(space, 'start', 0)
+      )  # Newer than some Gymnasiums.
+      high = low + space.nvec - 1
+    elif isinstance(space, spaces.MultiBinary):
+      low, high = 0, 1
+    else:
+      raise ValueError(
+        f'{field} of {self._name} is {space}, but must be Box, Discrete, '
+        'MultiDiscrete, MultiBinary, or Dict or Tuple of them; make it one '
+        'with gymnasium.wrappers.TransformAction.'
+      )
+    spec = specs.BoundedArray(space.shape, space.dtype, low, high, name=field)
+    return spec, lambda x: np.asarray(x, space.dtype)
 
   def _convert(
     self, space: gymnasium.Space, field: str

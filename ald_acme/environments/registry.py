@@ -10,9 +10,9 @@ import typing
 from typing import Any
 
 import dm_env
-import numpy as np
 import tree
 
+from ald_acme.environments import actions
 from ald_acme.environments import bandit
 from ald_acme.environments import base
 from ald_acme.environments import checks
@@ -52,9 +52,9 @@ def describe() -> str:
     [
       *lines,
       'package.module:factory',
-      '  Any factory of a dm_env.Environment with discrete actions.',
+      '  Any factory of a dm_env.Environment.',
       f'{_GYMNASIUM}:ID',
-      '  Any Gymnasium environment with discrete actions; see gymnasium.make.',
+      '  Any Gymnasium environment; see gymnasium.make.',
       'every environment that does not come with the package',
       f'    {_WORKERS}=N: each batch is stepped by N processes; 0: in turn',
       'every environment',
@@ -120,7 +120,7 @@ def make(
   Args:
     name: one of `names()`, or 'package.module:factory' where the factory takes
       the arguments (and `seed`, if it has such a parameter) and gives a
-      `dm_env.Environment` with discrete actions, or 'gymnasium:ID' where
+      `dm_env.Environment`, or 'gymnasium:ID' where
       `gymnasium.make` takes the ID and the arguments.
     arguments: keyword arguments of the environment; `trial_episodes=N`, which
       every environment takes, makes `Trials` of N episodes of it; `workers=N`,
@@ -194,7 +194,7 @@ def check(name: str, arguments: dict[str, Any]):
     ) from error
   try:
     spec = environment.observation_spec()
-    action = np.array([environment.action_spec().minimum])
+    action = actions.lowest(environment.action_spec(), batch_size=1)
     for timestep in (environment.reset(), environment.step(action)):
       tree.map_structure(
         lambda s, x: s.validate(x[0]), spec, timestep.observation

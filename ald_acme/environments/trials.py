@@ -67,7 +67,7 @@ class Trials(base.BatchedEnvironment):
       ),
     }
 
-  def action_spec(self) -> specs.DiscreteArray:
+  def action_spec(self) -> Any:
     return self._environment.action_spec()
 
   def reward_spec(self) -> specs.Array:
@@ -90,7 +90,7 @@ class Trials(base.BatchedEnvironment):
     self._environment.new_tasks(self._finished.copy())
     return self._timestep(self._environment.reset())
 
-  def step(self, action: np.ndarray) -> dm_env.TimeStep:
+  def step(self, action: Any) -> dm_env.TimeStep:
     if self._finished.any():
       self._environment.new_tasks(self._finished.copy())
     return self._timestep(self._environment.step(action))

@@ -112,11 +112,11 @@ class Workers(base.BatchedEnvironment):
     """
     return _join(self._ask_all('reset'))
 
-  def step(self, action: np.ndarray) -> dm_env.TimeStep:
-    if len(action) != self._batch_size:
+  def step(self, action: Any) -> dm_env.TimeStep:
+    length = len(tree.flatten(action)[0])
+    if length != self._batch_size:
       raise ValueError(
-        f'action must have length {self._batch_size}, but received '
-        f'{len(action)}.'
+        f'action must have length {self._batch_size}, but received {length}.'
       )
     return _join(self._ask_all('step', self._divide(action)))
 
@@ -129,9 +129,12 @@ class Workers(base.BatchedEnvironment):
   def restart(self, which: np.ndarray) -> bool:
     return all(self._ask_all('restart', self._divide(which)))
 
-  def _divide(self, batch: np.ndarray) -> list[tuple[np.ndarray]]:
+  def _divide(self, batch: Any) -> list[tuple[Any]]:
     """The share of each worker, as arguments of a call."""
-    return [(batch[share.start : share.stop],) for share in self._shares]
+    return [
+      (tree.map_structure(lambda x, s=s: x[s.start : s.stop], batch),)
+      for s in self._shares
+    ]
 
   def observation_spec(self) -> Any:
     return self._observation_spec

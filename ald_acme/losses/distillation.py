@@ -6,37 +6,26 @@ Parisotto & Salakhutdinov, 2021, "Actor-Learner Distillation"
 
 import tensorflow as tf
 
+from ald_acme import distributions
 from ald_acme.losses import masking
 
 REVERSE, FORWARD = 'reverse', 'forward'
 DIRECTIONS = (REVERSE, FORWARD)
 
 
-def kl_divergence(p_logits: tf.Tensor, q_logits: tf.Tensor) -> tf.Tensor:
-  """KL(p || q) of categorical distributions in nats.
-
-  Args:
-    p_logits: float32 `[..., A]`.
-    q_logits: float32 `[..., A]`.
-
-  Returns:
-    float32 `[...]`, at least 0.
-  """
-  log_p, log_q = tf.nn.log_softmax(p_logits), tf.nn.log_softmax(q_logits)
-  return tf.reduce_sum(tf.exp(log_p) * (log_p - log_q), axis=-1)
-
-
 def policy_distillation_loss(
-  actor_logits: tf.Tensor,
-  learner_logits: tf.Tensor,
+  distribution: distributions.Distribution,
+  actor_policy: tf.Tensor,
+  learner_policy: tf.Tensor,
   mask: tf.Tensor,
   direction: str = REVERSE,
 ) -> tf.Tensor:
   """Mean KL between the policies, with gradient to the actor alone.
 
   Args:
-    actor_logits: float32 `[T, B, A]`.
-    learner_logits: float32 `[T, B, A]`; no gradient flows through them.
+    distribution: of the actions.
+    actor_policy: float32 `[T, B, P]`.
+    learner_policy: float32 `[T, B, P]`; no gradient flows through them.
     mask: bool `[T, B]`, the steps that count.
     direction: 'reverse' for KL(actor || learner), 'forward' for
       KL(learner || actor).
@@ -47,11 +36,11 @@ def policy_distillation_loss(
   Raises:
     ValueError: if the direction is neither.
   """
-  learner_logits = tf.stop_gradient(learner_logits)
+  learner_policy = tf.stop_gradient(learner_policy)
   if direction == REVERSE:
-    divergence = kl_divergence(actor_logits, learner_logits)
+    divergence = distribution.kl(actor_policy, learner_policy)
   elif direction == FORWARD:
-    divergence = kl_divergence(learner_logits, actor_logits)
+    divergence = distribution.kl(learner_policy, actor_policy)
   else:
     raise ValueError(
       f'direction must be one of {DIRECTIONS}, but received {direction!r}.'
@@ -68,19 +57,23 @@ def value_distillation_loss(
 
 
 def policy_regulariser(
-  learner_logits: tf.Tensor, actor_logits: tf.Tensor, mask: tf.Tensor
+  distribution: distributions.Distribution,
+  learner_policy: tf.Tensor,
+  actor_policy: tf.Tensor,
+  mask: tf.Tensor,
 ) -> tf.Tensor:
   """E[KL(pi_A || pi_L)], with gradient to the learner alone.
 
   It keeps the learner near the policy that gathers its data.
 
   Args:
-    learner_logits: float32 `[T, B, A]`.
-    actor_logits: float32 `[T, B, A]`; no gradient flows through them.
+    distribution: of the actions.
+    learner_policy: float32 `[T, B, P]`.
+    actor_policy: float32 `[T, B, P]`; no gradient flows through them.
     mask: bool `[T, B]`, the steps that count.
 
   Returns:
     A scalar in nats.
   """
-  divergence = kl_divergence(tf.stop_gradient(actor_logits), learner_logits)
+  divergence = distribution.kl(tf.stop_gradient(actor_policy), learner_policy)
   return masking.masked_mean(divergence, mask)

@@ -1,56 +1,56 @@
 """V-MPO: on-policy maximum a posteriori policy optimisation.
 
-Song et al., 2020 (https://arxiv.org/abs/1909.12238), sec. 4.1.
+Song et al., 2020 (https://arxiv.org/abs/1909.12238), sec. 4.1. For
+continuous actions the M-step bounds the mean and the covariance separately.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import tensorflow as tf
 
-from ald_acme.losses import distillation
 from ald_acme.losses import masking
-from ald_acme.losses import vtrace
 
 
 class VMPO(NamedTuple):
-  """Terms to be added up, each a scalar; `kl` is for the log.
+  """Terms to be added up, each a scalar; `kls` are for the log.
 
   Attributes:
     policy: weighted maximum likelihood, gradient to the policy.
     temperature: dual of the E-step's bound, gradient to the temperature eta.
-    trust_region: dual of the M-step's bound, gradient to alpha and the policy.
-    kl: mean KL(target || online) in nats.
+    trust_region: duals of the M-step's bounds, gradient to the alphas and the
+      policy.
+    kls: of each trust region the mean KL(target || online) in nats, `[R]`.
   """
 
   policy: tf.Tensor
   temperature: tf.Tensor
   trust_region: tf.Tensor
-  kl: tf.Tensor
+  kls: tf.Tensor
 
 
 def vmpo_loss(
-  logits: tf.Tensor,
-  target_logits: tf.Tensor,
-  action: tf.Tensor,
+  log_pi: tf.Tensor,
+  kls: Sequence[tf.Tensor],
   advantages: tf.Tensor,
   mask: tf.Tensor,
   temperature: tf.Tensor,
-  alpha: tf.Tensor,
+  alphas: tf.Tensor,
   epsilon_temperature: float,
-  epsilon_alpha: float,
+  epsilon_alphas: Sequence[float],
 ) -> VMPO:
   """The policy's losses on the better half of the samples.
 
   Args:
-    logits: float32 `[T, B, A]` of the online network.
-    target_logits: float32 `[T, B, A]` of the target network; no gradient.
-    action: int32 `[T, B]`.
+    log_pi: float32 `[T, B]`, log-probabilities of the actions taken, of the
+      online network.
+    kls: R times float32 `[T, B]`, KL(target || online) of each trust region.
     advantages: float32 `[T, B]`; no gradient flows through them.
     mask: bool `[T, B]`, the steps that count.
     temperature: eta > 0, a scalar.
-    alpha: Lagrange multiplier > 0 of the trust region, a scalar.
+    alphas: Lagrange multipliers > 0 of the trust regions, `[R]`.
     epsilon_temperature: bound of the E-step's KL.
-    epsilon_alpha: bound of the M-step's KL.
+    epsilon_alphas: bounds of the M-step's KLs.
 
   Returns:
     The terms.
@@ -58,11 +58,14 @@ def vmpo_loss(
   Raises:
     ValueError: if the shapes do not agree.
   """
-  masking.assert_same_shape(action=action, advantages=advantages, mask=mask)
-  masking.assert_same_shape(logits=logits, target_logits=target_logits)
+  masking.assert_same_shape(
+    log_pi=log_pi,
+    advantages=advantages,
+    mask=mask,
+    **{f'kls[{i}]': kl for i, kl in enumerate(kls)},
+  )
   flat_mask = tf.reshape(mask, [-1])
   flat = tf.boolean_mask(tf.reshape(advantages, [-1]), flat_mask)
-  log_pi = vtrace.log_probability(logits, action)
   log_pi = tf.boolean_mask(tf.reshape(log_pi, [-1]), flat_mask)
   # Where no step counts, a zero stands in: it is weighted, but moves nothing.
   none = tf.cast(tf.equal(tf.size(flat), 0), tf.int32)
@@ -76,13 +79,13 @@ def vmpo_loss(
   log_mean_exp = tf.reduce_logsumexp(scaled) - tf.math.log(
     tf.cast(half, scaled.dtype)
   )
-  divergence = masking.masked_mean(
-    distillation.kl_divergence(tf.stop_gradient(target_logits), logits), mask
-  )
+  divergences = tf.stack([masking.masked_mean(kl, mask) for kl in kls])
   return VMPO(
     policy=policy,
     temperature=temperature * (epsilon_temperature + log_mean_exp),
-    trust_region=alpha * (epsilon_alpha - tf.stop_gradient(divergence))
-    + tf.stop_gradient(alpha) * divergence,
-    kl=divergence,
+    trust_region=tf.reduce_sum(
+      alphas * (epsilon_alphas - tf.stop_gradient(divergences))
+      + tf.stop_gradient(alphas) * divergences
+    ),
+    kls=divergences,
   )

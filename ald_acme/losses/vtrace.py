@@ -82,26 +82,16 @@ def vtrace(
   )
 
 
-def log_probability(logits: tf.Tensor, action: tf.Tensor) -> tf.Tensor:
-  """log pi(a): logits `[..., A]` and int32 actions `[...]` to `[...]`."""
-  return -tf.nn.sparse_softmax_cross_entropy_with_logits(action, logits)
-
-
 def policy_gradient_loss(
-  logits: tf.Tensor,
-  action: tf.Tensor,
-  advantages: tf.Tensor,
-  mask: tf.Tensor,
+  log_pi: tf.Tensor, advantages: tf.Tensor, mask: tf.Tensor
 ) -> tf.Tensor:
   """-E[A log pi(a)], a scalar.
 
   Args:
-    logits: float32 `[T, B, A]`.
-    action: int32 `[T, B]`.
+    log_pi: float32 `[T, B]`, log-probabilities of the actions taken.
     advantages: float32 `[T, B]`; no gradient flows through them.
     mask: bool `[T, B]`, the steps that count.
   """
-  log_pi = log_probability(logits, action)
   return -masking.masked_mean(tf.stop_gradient(advantages) * log_pi, mask)
 
 
@@ -111,11 +101,3 @@ def value_loss(
   """E[1/2 (target - V)^2], a scalar; all `[T, B]`."""
   error = tf.stop_gradient(targets) - values
   return masking.masked_mean(0.5 * tf.square(error), mask)
-
-
-def entropy(logits: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
-  """Mean entropy of the policy in nats, a scalar; logits `[T, B, A]`."""
-  log_pi = tf.nn.log_softmax(logits)
-  return masking.masked_mean(
-    -tf.reduce_sum(tf.exp(log_pi) * log_pi, axis=-1), mask
-  )

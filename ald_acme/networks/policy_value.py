@@ -6,6 +6,7 @@ import sonnet as snt
 import tensorflow as tf
 import tree
 
+from ald_acme import distributions
 from ald_acme import types
 from ald_acme.networks import core as cores
 
@@ -20,22 +21,23 @@ class PolicyValueNetwork(snt.RNNCore):
   reset before the step is read.
 
   Attributes:
-    num_actions: A, the size of the logits.
+    distribution: of the actions; its P parameters are the first outputs.
   """
 
   def __init__(
     self,
     torso: snt.Module,
     core: cores.UnrollableCore,
-    num_actions: int,
+    distribution: distributions.Distribution,
     name: str | None = None,
   ):
     super().__init__(name=name)
-    self.num_actions = num_actions
+    self.distribution = distribution
     self._torso = torso
     self._core = core
     self._head = snt.Linear(
-      num_actions + 1, w_init=snt.initializers.TruncatedNormal(stddev=0.01)
+      distribution.num_parameters + 1,
+      w_init=snt.initializers.TruncatedNormal(stddev=0.01),
     )
 
   @property
@@ -61,7 +63,7 @@ class PolicyValueNetwork(snt.RNNCore):
     x, state = self._core.unroll(features, inputs.start_of_episode, state)
     x = self._head(tf.reshape(x, [length * batch, x.shape[-1]]))
     x = tf.reshape(x, [length, batch, x.shape[-1]])
-    return types.Outputs(logits=x[..., :-1], value=x[..., -1]), state
+    return types.Outputs(policy=x[..., :-1], value=x[..., -1]), state
 
   def __call__(self, inputs: types.Inputs, state: State):
     """Reads one step, leaves `[B, ...]`."""
@@ -77,12 +79,13 @@ def create_variables(network: PolicyValueNetwork, observation_spec):
     network: whose variables may not exist yet.
     observation_spec: a nest of specs with `shape` and `dtype`.
   """
+  distribution = network.distribution
   zeros = tree.map_structure(
     lambda s: tf.zeros([1, *s.shape], tf.as_dtype(s.dtype)), observation_spec
   )
   inputs = types.Inputs(
     observation=zeros,
-    action=tf.zeros([1], tf.int32),
+    action=tf.zeros([1, *distribution.shape], distribution.dtype),
     reward=tf.zeros([1]),
     start_of_episode=tf.ones([1], tf.bool),
   )

@@ -4,6 +4,7 @@ import sonnet as snt
 import tensorflow as tf
 import tree
 
+from ald_acme import distributions
 from ald_acme import types
 
 _LEAST_SIDE = 16  # Of an image; what is smaller is a window on a grid.
@@ -36,7 +37,7 @@ class Torso(snt.Module):
   def __init__(
     self,
     size: int,
-    num_actions: int,
+    distribution: distributions.Distribution,
     image_channels: int = 8,
     name: str | None = None,
   ):
@@ -44,12 +45,12 @@ class Torso(snt.Module):
 
     Args:
       size: of the features.
-      num_actions: A.
+      distribution: of the actions, which it encodes.
       image_channels: as of `ImageTorso`.
       name: name of the module.
     """
     super().__init__(name=name)
-    self._num_actions = num_actions
+    self._distribution = distribution
     self._image_channels = image_channels
     self._linear = snt.Linear(size)
 
@@ -73,8 +74,9 @@ class Torso(snt.Module):
       for leaf in leaves
     ]
     # At the start of an episode there was no action: all zeros.
-    action = tf.where(inputs.start_of_episode, -1, inputs.action)
-    parts.append(tf.one_hot(action, self._num_actions))
+    action = self._distribution.encode(inputs.action)
+    start = inputs.start_of_episode[:, tf.newaxis]
+    parts.append(tf.where(start, tf.zeros_like(action), action))
     parts.append(inputs.reward[:, tf.newaxis])
     return tf.nn.relu(self._linear(tf.concat(parts, axis=-1)))
 

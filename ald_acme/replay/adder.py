@@ -21,12 +21,12 @@ class Extras(NamedTuple):
   """What the actor tells beside an action.
 
   Attributes:
-    logits: float32 `[E, A]` that the action was sampled from.
+    policy: float32 `[E, P]` that the action was sampled from.
     state: the network's state before the step, leaves `[E, ...]`; only wanted
       where an unroll begins.
   """
 
-  logits: np.ndarray
+  policy: np.ndarray
   state: Any = None
 
 
@@ -101,11 +101,11 @@ class UnrollAdder(adders.Adder):
     # The step from the end of an episode to the next; it counts in no loss.
     if self._unroll is None:
       raise ValueError('An episode needs a step before another begins.')
-    logits = np.zeros_like(self._unroll.behaviour_logits[0])
+    policy = np.zeros_like(self._unroll.behaviour_policy[0])
     # Nothing is remembered across it, so any state does.
     state = tree.map_structure(np.zeros_like, self._state)
-    action = np.zeros(len(timestep.reward), np.int32)
-    self._append(action, timestep, Extras(logits, state))
+    action = np.zeros_like(self._unroll.action[0])
+    self._append(action, timestep, Extras(policy, state))
 
   def add(
     self, action: np.ndarray, next_timestep: dm_env.TimeStep, extras: Extras
@@ -113,7 +113,8 @@ class UnrollAdder(adders.Adder):
     """Takes a step; blocks at the end of an unroll until it is written.
 
     Args:
-      action: int32 `[E]`, or a scalar.
+      action: the sample (`distributions.Distribution`) that was taken,
+        `[E, ...]`, or a scalar.
       next_timestep: what followed.
       extras: what the actor tells.
     """
@@ -122,7 +123,7 @@ class UnrollAdder(adders.Adder):
   def _append(self, action, next_timestep, extras):
     t = self._t
     if self._unroll is None:
-      self._unroll = self._allocate(extras.logits.shape)
+      self._unroll = self._allocate(extras.policy, action)
     if self.begins_unroll:
       self._begin()
       known = self.learner_updates is not None
@@ -132,7 +133,7 @@ class UnrollAdder(adders.Adder):
     unroll = self._unroll
     unroll.is_last[t] = self._is_last
     unroll.action[t] = action
-    unroll.behaviour_logits[t] = extras.logits
+    unroll.behaviour_policy[t] = extras.policy
     unroll.reward[t] = next_timestep.reward
     unroll.discount[t] = next_timestep.discount
     self._store_inputs(t + 1, action, next_timestep)
@@ -172,8 +173,10 @@ class UnrollAdder(adders.Adder):
     if self._writer.write(unroll, {tables.QUEUE: lambda x: x}):
       self._sequence += 1
 
-  def _allocate(self, shape: tuple[int, int]) -> types.Unroll:
-    size, num_actions = shape
+  def _allocate(self, policy: np.ndarray, action: np.ndarray) -> types.Unroll:
+    size = len(policy)
+    of_action = action.shape[1:]
+    dtype = np.float32 if action.dtype.kind == 'f' else np.int32
 
     def per_step(*shape, steps=self._length, dtype=np.float32):
       return np.zeros((steps, size, *shape), dtype)
@@ -187,15 +190,15 @@ class UnrollAdder(adders.Adder):
           lambda x: per_input(*x.shape[1:], dtype=x.dtype),
           self._first.observation,
         ),
-        action=per_input(dtype=np.int32),
+        action=per_input(*of_action, dtype=dtype),
         reward=per_input(),
         start_of_episode=per_input(dtype=bool),
       ),
-      action=per_step(dtype=np.int32),
+      action=per_step(*of_action, dtype=dtype),
       reward=per_step(),
       discount=per_step(),
       is_last=per_step(dtype=bool),
-      behaviour_logits=per_step(num_actions),
+      behaviour_policy=per_step(*policy.shape[1:]),
       actor_state=None,
       stamp=None,
     )

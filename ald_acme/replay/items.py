@@ -6,6 +6,7 @@ from typing import Any
 import tensorflow as tf
 import tree
 
+from ald_acme import distributions
 from ald_acme import types
 
 Nest = Any
@@ -17,7 +18,7 @@ def unroll_spec(
   """Signature of an unroll of T steps of E environments.
 
   Args:
-    environment_spec: an `acme.specs.EnvironmentSpec` with discrete actions.
+    environment_spec: an `acme.specs.EnvironmentSpec`.
     actor_state_spec: `tf.TensorSpec`s of the acting network's state, leaves
       `[E, ...]`.
     length: T.
@@ -30,7 +31,8 @@ def unroll_spec(
   def per_step(steps, shape, dtype):
     return tf.TensorSpec([steps, batch_size, *shape], tf.as_dtype(dtype))
 
-  num_actions = environment_spec.actions.num_values
+  distribution = distributions.from_spec(environment_spec.actions)
+  sample = distribution.shape, distribution.dtype
   scalar = tf.TensorSpec([], tf.int64)
   return types.Unroll(
     inputs=types.Inputs(
@@ -38,15 +40,17 @@ def unroll_spec(
         lambda s: per_step(length + 1, s.shape, s.dtype),
         environment_spec.observations,
       ),
-      action=per_step(length + 1, (), tf.int32),
+      action=per_step(length + 1, *sample),
       reward=per_step(length + 1, (), tf.float32),
       start_of_episode=per_step(length + 1, (), tf.bool),
     ),
-    action=per_step(length, (), tf.int32),
+    action=per_step(length, *sample),
     reward=per_step(length, (), tf.float32),
     discount=per_step(length, (), tf.float32),
     is_last=per_step(length, (), tf.bool),
-    behaviour_logits=per_step(length, (num_actions,), tf.float32),
+    behaviour_policy=per_step(
+      length, (distribution.num_parameters,), tf.float32
+    ),
     actor_state=actor_state_spec,
     stamp=types.Stamp(scalar, scalar, scalar),
   )
@@ -54,11 +58,11 @@ def unroll_spec(
 
 def distill_spec(unroll: types.Unroll) -> types.DistillItem:
   """Signature of the `distill` table, from that of the unrolls."""
-  length, batch_size, num_actions = unroll.behaviour_logits.shape
+  length, batch_size, num_parameters = unroll.behaviour_policy.shape
   return types.DistillItem(
     unroll,
     types.Targets(
-      logits=tf.TensorSpec([length, batch_size, num_actions], tf.float32),
+      policy=tf.TensorSpec([length, batch_size, num_parameters], tf.float32),
       value=tf.TensorSpec([length, batch_size], tf.float32),
       learner_updates=tf.TensorSpec([], tf.int64),
     ),

@@ -58,7 +58,7 @@ def measure(preset: str, steps: int) -> tables.Rows:
   made = networks.make_default_networks(spec, sizes.PRESETS[preset])
   rows = []
   for name, network in (('LSTM', made.actor), ('GTrXL', made.learner)):
-    policy = policies.BatchedPolicy(network, spec, 1, seed=0)
+    policy = policies.BatchedPolicy(network, spec.observations, 1, seed=0)
 
     def act(policy=policy):
       policy.step(policy.inputs(timestep))

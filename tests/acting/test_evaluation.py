@@ -52,7 +52,7 @@ class Policy:
 
   def step(self, inputs):
     self.seen.append(inputs)
-    return policies.Decision(self._action, None)
+    return policies.Decision(self._action, self._action, None)
 
 
 @pytest.mark.parametrize('lengths', [[1], [3], [1, 4, 2], [5, 1, 1, 5], [2, 2]])

@@ -7,6 +7,7 @@ import pytest
 import tensorflow as tf
 import tree
 
+from ald_acme import distributions
 from ald_acme import types
 from ald_acme.acting import policies
 
@@ -22,6 +23,9 @@ class Network:
 
   def __init__(self, logits):
     self._logits = logits
+    self.distribution = distributions.from_spec(
+      specs.DiscreteArray(len(logits))
+    )
 
   def initial_state(self, batch_size):
     zeros = tf.zeros([batch_size])
@@ -36,12 +40,7 @@ class Network:
 
 
 def _policy(batch_size, seed=0, logits=LOGITS):
-  spec = specs.EnvironmentSpec(
-    observations={'x': specs.Array((), np.int64)},
-    actions=specs.DiscreteArray(len(logits)),
-    rewards=specs.Array((), np.float32),
-    discounts=specs.BoundedArray((), np.float32, 0.0, 1.0),
-  )
+  spec = {'x': specs.Array((), np.int64)}
   return policies.BatchedPolicy(Network(logits), spec, batch_size, seed)
 
 
@@ -89,8 +88,8 @@ def test_decisions():
   policy = _policy(4)
   decision = policy.step(policy.inputs(_timestep([MID] * 4)))
   assert (decision.action.dtype, decision.action.shape) == (np.int32, (4,))
-  assert decision.logits.dtype == np.float32
-  np.testing.assert_array_equal(decision.logits, [LOGITS] * 4)
+  assert decision.policy.dtype == np.float32
+  np.testing.assert_array_equal(decision.policy, [LOGITS] * 4)
 
 
 def test_the_state_moves_on():

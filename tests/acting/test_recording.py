@@ -9,6 +9,7 @@ from PIL import Image
 import pytest
 import tensorflow as tf
 
+from ald_acme import distributions
 from ald_acme import types
 from ald_acme.acting import recording
 from ald_acme.environments import base
@@ -19,6 +20,8 @@ LIMIT = 3
 
 class Network:
   """Goes down for sure; the value counts the episode's steps."""
+
+  distribution = distributions.from_spec(specs.DiscreteArray(4))
 
   def initial_state(self, batch_size):
     return tf.zeros([batch_size])
@@ -79,7 +82,7 @@ def test_an_episode_as_it_was_played(recorded):
   np.testing.assert_array_equal(recorded.pictures, pictures)
   # The network's memory went along.
   np.testing.assert_array_equal(recorded.outputs.value, 1.0 + np.arange(steps))
-  assert recorded.outputs.logits.shape == (steps, 4)
+  assert recorded.outputs.policy.shape == (steps, 4)
 
 
 def test_actions_are_sampled():

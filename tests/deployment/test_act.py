@@ -3,10 +3,13 @@
 import json
 import sys
 
+from dm_env import specs
 import numpy as np
 import pytest
 import tensorflow as tf
+import tree
 
+from ald_acme import distributions
 from ald_acme.deployment import act
 
 MANIFEST = {
@@ -20,6 +23,7 @@ MANIFEST = {
   ],
   'observations': ['observation'],
   'state': {'hidden': 'next_hidden', 'cell': 'next_cell'},
+  'actions': distributions.from_spec(specs.DiscreteArray(3)).describe(),
 }
 SIGHT = np.float32([1, 2])
 
@@ -35,11 +39,49 @@ class Step:
   def __call__(self, inputs):
     self.seen.append(inputs)
     return {
-      'logits': self._logits,
+      'policy': self._logits,
       'value': np.zeros(1, np.float32),
       'next_hidden': inputs['hidden'] + 1,
       'next_cell': inputs['cell'] - 1,
     }
+
+
+@pytest.mark.parametrize('deterministic', [False, True])
+@pytest.mark.parametrize(
+  'name', ['one', 'unequal', 'equal', 'box', 'mixed', 'numbers']
+)
+def test_actions_and_features_are_those_of_training(
+  name, deterministic, action_specs
+):
+  ours = distributions.from_spec(action_specs[name])
+  described = json.loads(json.dumps(ours.describe()))
+  seeds, rng = np.random.default_rng(0), np.random.default_rng(1)
+  theirs = None if deterministic else np.random.default_rng(1)
+  for _ in range(20):
+    parameters = seeds.normal(size=ours.num_parameters).astype(np.float32)
+    batch = parameters[np.newaxis]
+    expected = ours.mode(batch) if deterministic else ours.sample(batch, rng)
+    sample, action = act._choose(described, parameters, theirs)
+    sample = sample.reshape(ours.shape).astype(ours.dtype)
+    np.testing.assert_allclose(sample, expected[0], rtol=1e-6)
+    wanted = ours.to_environment(expected)
+    tree.assert_same_structure(action, wanted)
+    tree.map_structure(
+      lambda x, y: np.testing.assert_allclose(x, y[0], rtol=1e-6),
+      action,
+      wanted,
+    )
+    np.testing.assert_allclose(
+      act._encode(described, sample.ravel()),
+      ours.encode(expected)[0],
+      rtol=1e-5,
+    )
+
+
+def test_deterministic_policies_take_the_likeliest():
+  step = Step(odds=(0.3, 0.6, 0.1))
+  policy = act.Policy(MANIFEST, step, deterministic=True)
+  assert [policy.act(SIGHT) for _ in range(20)] == [1] * 20
 
 
 def test_what_a_step_needs_of_the_one_before():
@@ -240,7 +282,7 @@ def test_a_start_hides_the_action_before(export):
   def logits(action, start):
     inputs['previous_action'] = np.array([action], np.int32)
     inputs['start_of_episode'] = np.array([start])
-    return policy.step(inputs)['logits']
+    return policy.step(inputs)['policy']
 
   np.testing.assert_array_equal(logits(1, True), logits(2, True))
   assert not np.array_equal(logits(1, False), logits(2, False))
@@ -260,7 +302,7 @@ def test_large_inputs_do_not_overflow(export):
     expected = exported.step.function(
       **{name: tf.constant(x) for name, x in inputs.items()}
     )
-    np.testing.assert_allclose(outputs['logits'], expected['logits'], atol=1e-5)
+    np.testing.assert_allclose(outputs['policy'], expected['policy'], atol=1e-5)
 
 
 def test_manifest_is_plain_json(export):

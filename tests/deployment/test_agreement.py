@@ -38,7 +38,7 @@ def test_none(difference):
 
 def test_another_logit(difference):
   def change(outputs):
-    return {'logits': outputs['logits'] + np.float32([[0, 0.5, 0]])}
+    return {'policy': outputs['policy'] + np.float32([[0, 0.5, 0]])}
 
   np.testing.assert_allclose(difference(after=change), 0.5, atol=1e-5)
 

@@ -39,7 +39,7 @@ def test_answers_as_the_network_does(export, form):
     act.load(exported.folder), exported.step, exported.episodes
   )
   assert difference < 2e-6
-  logits = np.concatenate([e.outputs.logits for e in exported.episodes])
+  logits = np.concatenate([e.outputs.policy for e in exported.episodes])
   assert logits.std(0).min() > 0.02  # There is something to agree on.
 
 
@@ -111,7 +111,7 @@ def test_the_example_needs_nothing_of_ours(export, form, tmp_path):
   code = (
     'import runpy, sys\n'
     f'sys.modules.update(dict.fromkeys({blocked}))\n'  # These do not import.
-    "runpy.run_path(sys.argv[1], run_name='__main__')"
+    "runpy.run_path(sys.argv.pop(1), run_name='__main__')"
   )
   script = os.path.join(export(form).folder, 'act.py')
   done = subprocess.run(

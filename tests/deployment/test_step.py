@@ -26,7 +26,7 @@ def test_names(step):
     'hidden',
     'cell',
   ]
-  assert list(step.outputs) == ['logits', 'value', 'next_hidden', 'next_cell']
+  assert list(step.outputs) == ['policy', 'value', 'next_hidden', 'next_cell']
 
 
 def test_what_the_manifest_says(step):
@@ -45,12 +45,12 @@ def test_what_the_manifest_says(step):
     'start_of_episode': ([1], 'bool'),
     'hidden': ([1, 6], 'float32'),
     'cell': ([1, 6], 'float32'),
-    'logits': ([1, 3], 'float32'),
+    'policy': ([1, 3], 'float32'),
     'value': ([1], 'float32'),
     'next_hidden': ([1, 6], 'float32'),
     'next_cell': ([1, 6], 'float32'),
   }
-  assert described['actions']['count'] == 3
+  assert described['actions']['sizes'] == [3]
 
 
 def test_the_function_is_pure(step, networks, episodes):
@@ -69,7 +69,7 @@ def test_the_function_is_pure(step, networks, episodes):
       )
     )
     for name, wanted in (
-      ('logits', expected.logits),
+      ('policy', expected.policy),
       ('value', expected.value),
       ('next_hidden', state.hidden),
       ('next_cell', state.cell),

@@ -11,21 +11,7 @@ from ald_acme import distributions
 
 tfd, tfb = tfp.distributions, tfp.bijectors
 _LOW, _HIGH = np.array([-2.0, 0.0, 5.0]), np.array([2.0, 1.0, 5.5])
-SPECS = {
-  'one': specs.DiscreteArray(5),
-  'equal': specs.BoundedArray((2, 2), np.int64, 0, 2),
-  'unequal': specs.BoundedArray((3,), np.int32, [0, -1, 3], [1, 2, 9]),
-  'bits': specs.BoundedArray((4,), np.int8, 0, 1),
-  'box': specs.BoundedArray((3,), np.float32, _LOW, _HIGH),
-  'mixed': {
-    'arm': (
-      specs.BoundedArray((3,), np.float64, _LOW, _HIGH),
-      specs.DiscreteArray(4),
-    ),
-    'legs': specs.BoundedArray((2,), np.int32, [0, 0], [1, 2]),
-  },
-  'numbers': (specs.DiscreteArray(2), specs.DiscreteArray(3)),
-}
+NAMES = ('one', 'equal', 'unequal', 'bits', 'box', 'mixed', 'numbers')
 
 
 def _parameters(distribution, seed, batch=(4, 3)):
@@ -68,8 +54,8 @@ SIZES = {
 
 
 @pytest.mark.parametrize('name', SIZES)
-def test_discrete_ones_are_tfps(name):
-  ours = distributions.from_spec(SPECS[name])
+def test_discrete_ones_are_tfps(name, action_specs):
+  ours = distributions.from_spec(action_specs[name])
   p, q = _parameters(ours, 0), _parameters(ours, 1)
   theirs, others = (_categoricals(x, SIZES[name]) for x in (p, q))
   sample = ours.sample(p, np.random.default_rng(2))
@@ -92,8 +78,8 @@ def test_discrete_ones_are_tfps(name):
   assert ours.mask_size == sum(SIZES[name])
 
 
-def test_gaussian_is_tfps():
-  ours = distributions.from_spec(SPECS['box'])
+def test_gaussian_is_tfps(action_specs):
+  ours = distributions.from_spec(action_specs['box'])
   p, q = _parameters(ours, 0), _parameters(ours, 1)
   (normal, bijector), (other, _) = _box(p), _box(q)
   sample = ours.sample(p, np.random.default_rng(2))
@@ -157,9 +143,9 @@ def test_categorical_keeps_its_numbers():
   np.testing.assert_array_equal(ours.encode(action), tf.one_hot(action, 4))
 
 
-@pytest.mark.parametrize('name', SPECS)
-def test_samples_have_their_odds_and_are_valid_actions(name):
-  ours = distributions.from_spec(SPECS[name])
+@pytest.mark.parametrize('name', NAMES)
+def test_samples_have_their_odds_and_are_valid_actions(name, action_specs):
+  ours = distributions.from_spec(action_specs[name])
   rng = np.random.default_rng(3)
   parameters = np.repeat(_parameters(ours, 4, (1,)), 4_000, axis=0)
   samples = ours.sample(parameters, rng)
@@ -174,13 +160,19 @@ def test_samples_have_their_odds_and_are_valid_actions(name):
   assert surprise.mean() == pytest.approx(entropy, abs=error + 1e-3)
   for chosen in (samples, ours.mode(parameters)):
     actions = ours.to_environment(chosen)
-    tree.map_structure(lambda s, a: s.validate(a[0]), SPECS[name], actions)
+    tree.map_structure(
+      lambda s, a: s.validate(a[0]), action_specs[name], actions
+    )
   features = ours.encode(tf.constant(samples))
   assert features.shape == (4_000, ours.num_features)
+  # The picture: what is likeliest is taken most often.
+  odds, places = ours.odds(parameters, samples)
+  counts = np.bincount(np.rint(places).astype(int).ravel(), None, odds.shape[1])
+  assert np.corrcoef(counts, odds[0])[0, 1] > 0.7
 
 
-def test_joint_is_the_sum_of_its_parts():
-  spec = SPECS['mixed']
+def test_joint_is_the_sum_of_its_parts(action_specs):
+  spec = action_specs['mixed']
   joint = distributions.from_spec(spec)
   leaves = [distributions.from_spec(leaf) for leaf in tree.flatten(spec)]
   p, q = _parameters(joint, 0), _parameters(joint, 1)
@@ -214,8 +206,8 @@ def test_joint_is_the_sum_of_its_parts():
 
 
 @pytest.mark.parametrize('name', ['one', 'unequal', 'equal', 'mixed'])
-def test_what_is_masked_is_never_chosen(name):
-  ours = distributions.from_spec(SPECS[name])
+def test_what_is_masked_is_never_chosen(name, action_specs):
+  ours = distributions.from_spec(action_specs[name])
   parameters = _parameters(ours, 0, (500,))
   sizes = SIZES.get(name, [4, 2, 3])
   legal = np.concatenate([np.arange(n) == n - 1 for n in sizes])
@@ -240,7 +232,7 @@ def test_what_is_masked_is_never_chosen(name):
     (specs.Array((2,), np.float32), 'action of pong must be .* give it bounds'),
     (
       specs.BoundedArray((2,), np.float32, [-1, -np.inf], 1),
-      r'finite bounds, but has \[-1.0, -inf\] .* TransformAction',
+      r'finite bounds, but has \[-1.0, -inf\] to .* declare .*TransformAction',
     ),
     (specs.BoundedArray((2,), np.float32, 1, 1), 'minimum < maximum'),
     (

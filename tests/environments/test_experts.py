@@ -41,7 +41,10 @@ def _room(**kwargs):
 def test_meta_fetch_is_beyond_chance():
   expert, chance = (
     experts.mean_return(_room(), agent)
-    for agent in (experts.MetaFetchExpert(), experts.RandomAgent(4))
+    for agent in (
+      experts.MetaFetchExpert(),
+      experts.RandomAgent(specs.DiscreteArray(4)),
+    )
   )
   assert expert > 30
   assert chance < 6
@@ -100,7 +103,9 @@ def test_experts_forget_the_episode_before(rooms, make_expert):
 
 def test_random_agent_is_uniform_and_seeded():
   timestep = i_maze.BatchedIMaze(1000).reset()
-  one, same, other = (experts.RandomAgent(4, seed) for seed in (0, 0, 1))
+  one, same, other = (
+    experts.RandomAgent(specs.DiscreteArray(4), seed) for seed in (0, 0, 1)
+  )
   actions = np.stack([one.step(timestep) for _ in range(10)])
   assert actions.shape == (10, 1000)
   shares = np.bincount(actions.ravel(), minlength=4) / actions.size
@@ -137,5 +142,5 @@ class Numbered(dm_env.Environment):
 @pytest.mark.parametrize('episodes, mean', [(1, 1.0), (2, 1.5), (3, 2.0)])
 def test_mean_return_takes_as_many_episodes_of_each(episodes, mean):
   stacked = base.Stacked([Numbered(1), Numbered(5)])
-  agent = experts.RandomAgent(2)
+  agent = experts.RandomAgent(specs.DiscreteArray(2))
   assert experts.mean_return(stacked, agent, episodes) == mean

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import tree
 
+from ald_acme.environments import actions
 from ald_acme.environments import base
 from ald_acme.environments import gymnasium_adapter
 from ald_acme.environments import registry
@@ -261,18 +262,50 @@ def test_spaces_that_cannot_be_observed_are_named(space, field):
     gymnasium_adapter.GymnasiumEnvironment(Shows(space, None))
 
 
+ACTION_SPACES = {
+  'box': spaces.Box(np.float32([-1, 0]), np.float32([1, 5])),
+  'multi_discrete': spaces.MultiDiscrete([[2, 3], [1, 4]]),
+  'multi_discrete_start': spaces.MultiDiscrete([2, 3], start=[4, -1]),
+  'multi_binary': spaces.MultiBinary((2, 2)),
+  'tuple': spaces.Tuple((spaces.Discrete(3, start=2), spaces.Box(-1, 1, ()))),
+  'dict': spaces.Dict(arm=spaces.Box(0, 1, (3,)), hand=spaces.Discrete(2)),
+}
+
+
+@pytest.mark.parametrize('name', ACTION_SPACES)
+def test_every_action_is_in_its_space(name):
+  clock, taken = Clock(), []
+  clock.action_space = ACTION_SPACES[name]
+  clock.step = lambda a: (taken.append(a), Clock.step(clock, 0))[1]
+  made = [gymnasium_adapter.GymnasiumEnvironment(clock) for _ in range(2)]
+  environment = base.Stacked(made)
+  rng = np.random.default_rng(0)
+  for _ in range(10):
+    environment.reset()
+    environment.step(actions.uniform(environment.action_spec(), 2, rng))
+  assert len(taken) == 20
+  for action in taken:
+    assert clock.action_space.contains(action), action
+  lowest = actions.lowest(environment.action_spec(), 1)
+  tree.map_structure(
+    lambda s, x: s.validate(x[0]), environment.action_spec(), lowest
+  )
+
+
 @pytest.mark.parametrize(
-  'space',
+  'space, message',
   [
-    spaces.Box(-1, 1, (2,)),
-    spaces.MultiDiscrete([2, 2]),
-    spaces.MultiBinary(2),
+    (spaces.Text(5), 'action of Clock is Text.* Box, Discrete, MultiDiscrete'),
+    (
+      spaces.Dict(arm=spaces.Box(-np.inf, 1, (1,))),
+      r"action\['arm'\] of Clock must have finite bounds",
+    ),
   ],
 )
-def test_actions_must_be_discrete(space):
+def test_other_actions_are_refused(space, message):
   clock = Clock()
   clock.action_space = space
-  with pytest.raises(ValueError, match='actions of Clock must be a Discrete'):
+  with pytest.raises(ValueError, match=message):
     gymnasium_adapter.GymnasiumEnvironment(clock)
 
 

@@ -63,13 +63,13 @@ def picky(size=3):
 
 
 class Continuous(Echo):
-  """Has an action that is not discrete."""
+  """Has an action without bounds."""
 
   def __init__(self):
     super().__init__(2)
 
   def action_spec(self):
-    return specs.BoundedArray((2,), np.float32, -1, 1)
+    return specs.Array((2,), np.float32)
 
 
 class Says(Echo):
@@ -295,7 +295,7 @@ def test_registry_imports_nothing_heavy():
     (
       f'{HERE}:Continuous',
       {},
-      f"Only discrete .*'{HERE}:Continuous' has Bound",
+      f"action of .*'{HERE}:Continuous' must .* its spec is Array.* bounds",
     ),
     (f'{HERE}:Says', {}, f"observation of .*'{HERE}:Says' must hold numbers"),
     (f'{HERE}:seeded', {'seed': 5}, 'must not set seed'),

@@ -39,10 +39,8 @@ def test_a_table_and_a_recording(make_run, launch, tmp_path):
   assert rows['episodes'] == '130, seed 5'
 
   # The same episodes, played here with the network that was saved.
-  import acme
-
   maze = i_maze.BatchedIMaze(batch_size=100, size=5, limit=12, seed=5)
-  spec = acme.make_environment_spec(maze)
+  spec = maze.observation_spec()
   policy = policies.BatchedPolicy(made.networks.actor, spec, 100, 5)
   first, second = evaluation.play(maze, policy), evaluation.play(maze, policy)
   returns = np.append(first.returns, second.returns[:30])

@@ -1,16 +1,30 @@
 """V-MPO against the paper's equations in numpy, and by hand."""
 
+from dm_env import specs
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from ald_acme import distributions
 from ald_acme.losses import vmpo
 
 EPSILONS = {'epsilon_temperature': 0.1, 'epsilon_alpha': 0.02}
+ANY = distributions.from_spec(specs.DiscreteArray(3))
+
+
+def _loss(logits, target_logits, action, alpha, epsilon_alpha, **kwargs):
+  """Of discrete actions, which have one trust region."""
+  return vmpo.vmpo_loss(
+    log_pi=ANY.log_probability(logits, action),
+    kls=ANY.trust_region_kls(tf.stop_gradient(target_logits), logits),
+    alphas=tf.stack([alpha]),
+    epsilon_alphas=[epsilon_alpha],
+    **kwargs,
+  )
 
 
 def _steps(shape=(4, 5), num_actions=3, counted=None, seed=0):
-  """Arguments of `vmpo_loss`, of which `counted` steps count."""
+  """Arguments of `_loss`, of which `counted` steps count."""
   rng = np.random.RandomState(seed)
   mask = np.zeros(shape, bool)
   counted = mask.size if counted is None else counted
@@ -67,7 +81,7 @@ def _slow(
     policy=policy,
     temperature=temperature * (epsilon_temperature + log_mean),
     trust_region=alpha * epsilon_alpha,  # The two parts cancel but for this.
-    kl=kl,
+    kls=[kl],
   )
   gradients = {
     'policy': {'logits': of_logits},
@@ -88,7 +102,7 @@ def _gradients(steps):
   real = {name: x for name, x in steps.items() if x.dtype == tf.float32}
   with tf.GradientTape(persistent=True) as tape:
     tape.watch(real)
-    terms = vmpo.vmpo_loss(**steps, **EPSILONS)
+    terms = _loss(**steps, **EPSILONS)
   return terms, {
     name: {
       of: gradient
@@ -105,9 +119,10 @@ def test_as_the_paper(counted, seed):
   steps = _steps(counted=counted, seed=seed)
   terms, gradients = _gradients(steps)
   expected, expected_gradients = _slow(**steps, **EPSILONS)
-  np.testing.assert_allclose(terms, expected, rtol=1e-5, atol=1e-6)
+  for term, value in zip(terms, expected):
+    np.testing.assert_allclose(term, value, rtol=1e-5, atol=1e-6)
   # The routes: no term has a gradient to anything but what is named.
-  del gradients['kl']
+  del gradients['kls']
   for term, of in gradients.items():
     assert of.keys() == expected_gradients[term].keys()
     for name, gradient in of.items():
@@ -119,7 +134,7 @@ def test_as_the_paper(counted, seed):
 def test_by_hand():
   three = np.log(3).astype(np.float32)
   # One step of four environments, the first two with the better advantages.
-  terms = vmpo.vmpo_loss(
+  terms = _loss(
     logits=tf.constant([[[0.0, three]] * 4]),  # pi = 1/4, 3/4.
     target_logits=tf.zeros([1, 4, 2]),
     action=tf.constant([[0, 1, 0, 0]]),
@@ -134,7 +149,7 @@ def test_by_hand():
   policy = -(0.75 * np.log(0.25) + 0.25 * np.log(0.75))
   np.testing.assert_allclose(terms.policy, policy, rtol=1e-6)
   np.testing.assert_allclose(terms.temperature, 0.1 + np.log(2), rtol=1e-6)
-  np.testing.assert_allclose(terms.kl, 0.5 * np.log(4 / 3), rtol=1e-6)
+  np.testing.assert_allclose(terms.kls, 0.5 * np.log(4 / 3), rtol=1e-6)
   np.testing.assert_allclose(terms.trust_region, 0.05, rtol=1e-6)
 
 
@@ -144,7 +159,8 @@ def test_steps_that_do_not_count_may_hold_anything(name):
   terms, gradients = _gradients(steps)
   steps[name][~steps['mask']] = 1e15
   again, gradients_again = _gradients(steps)
-  np.testing.assert_array_equal(terms, again)
+  for term, value in zip(terms, again):
+    np.testing.assert_array_equal(term, value)
   for term in ('policy', 'trust_region'):
     gradient = gradients_again[term]['logits'].numpy()
     np.testing.assert_array_equal(gradient, gradients[term]['logits'])
@@ -153,8 +169,8 @@ def test_steps_that_do_not_count_may_hold_anything(name):
 
 def test_nothing_counts():
   terms, gradients = _gradients(_steps(counted=0))
-  assert (terms.policy, terms.kl) == (0, 0)
-  assert np.isfinite(terms).all()
+  assert (terms.policy, *terms.kls) == (0, 0)
+  assert all(np.isfinite(term).all() for term in terms)
   for term in ('policy', 'trust_region'):
     gradient = gradients[term]['logits']
     np.testing.assert_array_equal(gradient, np.zeros_like(gradient))
@@ -166,23 +182,44 @@ def test_large_advantages_do_not_overflow(scale):
   steps['advantages'] *= 1e3
   steps['temperature'] = np.float32(scale)
   terms, gradients = _gradients(steps)
-  assert np.isfinite(terms).all()
+  assert all(np.isfinite(term).all() for term in terms)
   for of in gradients.values():
     assert all(np.isfinite(gradient).all() for gradient in of.values())
 
 
-@pytest.mark.parametrize('name', ['advantages', 'mask', 'target_logits'])
+@pytest.mark.parametrize('name', ['advantages', 'mask'])
 def test_shapes_must_agree(name):
   steps = _steps()
   steps[name] = steps[name][:-1]
   with pytest.raises(ValueError, match=f"'{name}': \\(3, 5"):
-    vmpo.vmpo_loss(**steps, **EPSILONS)
+    _loss(**steps, **EPSILONS)
 
 
 @pytest.mark.parametrize('counted', [20, 7])
 def test_graph_is_as_eager(counted):
   steps = _steps(counted=counted)
-  graph = tf.function(lambda **steps: vmpo.vmpo_loss(**steps, **EPSILONS))
+  graph = tf.function(lambda **steps: _loss(**steps, **EPSILONS))
+  for term, value in zip(graph(**steps), _loss(**steps, **EPSILONS)):
+    np.testing.assert_allclose(term, value, rtol=1e-5, atol=1e-7)
+
+
+def test_trust_regions_have_multipliers_and_bounds_of_their_own():
+  steps = _steps()
+  kls = [tf.fill([4, 5], 0.3), tf.fill([4, 5], 0.02)]
+  alphas = tf.constant([2.0, 5.0])
+  with tf.GradientTape() as tape:
+    tape.watch(alphas)
+    terms = vmpo.vmpo_loss(
+      log_pi=tf.zeros([4, 5]),
+      kls=kls,
+      advantages=steps['advantages'],
+      mask=steps['mask'],
+      temperature=tf.constant(1.0),
+      alphas=alphas,
+      epsilon_temperature=0.1,
+      epsilon_alphas=[0.1, 0.01],
+    )
+  np.testing.assert_allclose(terms.kls, [0.3, 0.02], rtol=1e-6)
   np.testing.assert_allclose(
-    graph(**steps), vmpo.vmpo_loss(**steps, **EPSILONS), rtol=1e-5, atol=1e-7
+    tape.gradient(terms.trust_region, alphas), [-0.2, -0.01], rtol=1e-5
   )

@@ -1,13 +1,17 @@
 """V-trace against trfl, against sums written out, and by hand."""
 
+from dm_env import specs
 import numpy as np
 import pytest
 import tensorflow as tf
 import trfl
 
+from ald_acme import distributions
 from ald_acme.losses import vtrace
 
 GAMMA = 0.9
+
+ANY = distributions.from_spec(specs.DiscreteArray(5))
 
 
 def _steps(length=7, batch=5, seed=0):
@@ -179,17 +183,12 @@ def _policy(seed=2, shape=(4, 3), num_actions=5):
   return logits, action, pi, rng.rand(*shape) < 0.6, rng.randn(*shape)
 
 
-def test_log_probability():
-  logits, action, pi, _, _ = _policy()
-  chosen = np.take_along_axis(pi, action[..., np.newaxis], -1)[..., 0]
-  answer = vtrace.log_probability(logits, action)
-  np.testing.assert_allclose(answer, np.log(chosen), rtol=1e-5)
-
-
 def test_policy_gradient_loss():
   logits, action, pi, mask, advantages = _policy()
   loss, of_logits, of_advantages = _gradient(
-    lambda x, a: vtrace.policy_gradient_loss(x, action, a, mask),
+    lambda x, a: vtrace.policy_gradient_loss(
+      ANY.log_probability(x, action), a, mask
+    ),
     logits,
     advantages,
   )
@@ -216,32 +215,15 @@ def test_value_loss():
   assert of_targets is None
 
 
-def test_entropy():
-  logits, _, pi, mask, _ = _policy()
-  answer, of_logits = _gradient(lambda x: vtrace.entropy(x, mask), logits)
-  each = -(pi * np.log(pi)).sum(-1)
-  weight = (mask / mask.sum())[..., np.newaxis]
-  slope = -pi * (np.log(pi) + each[..., np.newaxis])
-  np.testing.assert_allclose(answer, each[mask].mean(), rtol=1e-5)
-  np.testing.assert_allclose(of_logits, weight * slope, atol=1e-6)
-
-
-def test_entropy_by_hand():
-  mask = np.ones([1, 2], bool)
-  logits = np.log([[[0.25] * 4, [1, 1e-30, 1e-30, 1e-30]]]).astype(np.float32)
-  np.testing.assert_allclose(
-    vtrace.entropy(logits, mask), np.log(4) / 2, rtol=1e-6
-  )
-
-
 @pytest.mark.parametrize(
   'loss',
   [
-    lambda x, a, mask: vtrace.policy_gradient_loss(x, a, x[..., 0], mask),
+    lambda x, a, mask: vtrace.policy_gradient_loss(
+      ANY.log_probability(x, a), x[..., 0], mask
+    ),
     lambda x, a, mask: vtrace.value_loss(x[..., 0], tf.zeros([4, 3]), mask),
-    lambda x, a, mask: vtrace.entropy(x, mask),
   ],
-  ids=['policy', 'value', 'entropy'],
+  ids=['policy', 'value'],
 )
 def test_losses_ignore_steps_that_do_not_count(loss):
   logits, action, _, mask, _ = _policy()
@@ -261,11 +243,10 @@ def test_graph_is_as_eager():
   graph = tf.function(vtrace.vtrace)
   _assert_close(graph(**steps), vtrace.vtrace(**steps))
 
-  logits, action, _, mask, advantages = _policy()
-  arguments = logits, action, advantages.astype(np.float32), mask
+  logits, _, _, mask, advantages = _policy()
+  arguments = logits[..., 0], advantages.astype(np.float32), mask
   for loss, chosen in [
     (vtrace.policy_gradient_loss, arguments),
     (vtrace.value_loss, (logits[..., 0], logits[..., 1], mask)),
-    (vtrace.entropy, (logits, mask)),
   ]:
     np.testing.assert_allclose(tf.function(loss)(*chosen), loss(*chosen), 1e-6)

@@ -8,11 +8,13 @@ import pytest
 import tensorflow as tf
 import tree
 
+from ald_acme import distributions
 from ald_acme import types
 from ald_acme.networks import policy_value
 from ald_acme.networks import torsos
 
 LENGTH, BATCH, WIDTH, ACTIONS = 9, 3, 8, 4
+POLICY = distributions.from_spec(specs.DiscreteArray(ACTIONS))
 
 
 def _inputs(seed=0, resets=0.25):
@@ -52,7 +54,7 @@ def _assert_close(answer, expected, atol=1e-5):
 def make_network(make_core, randomise):
   def make(seed=0):
     network = policy_value.PolicyValueNetwork(
-      torsos.Torso(WIDTH, ACTIONS), make_core(), ACTIONS
+      torsos.Torso(WIDTH, POLICY), make_core(), POLICY
     )
     network.unroll(_inputs(), network.initial_state(BATCH))
     return randomise(network, seed)
@@ -73,10 +75,10 @@ def state(network):
 
 def test_shapes(make_core, network, state):
   outputs, next_state = network.unroll(_inputs(), state)
-  assert outputs.logits.shape == (LENGTH, BATCH, ACTIONS)
+  assert outputs.policy.shape == (LENGTH, BATCH, ACTIONS)
   assert outputs.value.shape == (LENGTH, BATCH)
   step, _ = network(_at(_inputs(), 0), state)
-  assert step.logits.shape == (BATCH, ACTIONS)
+  assert step.policy.shape == (BATCH, ACTIONS)
   assert step.value.shape == (BATCH,)
   initial = network.initial_state(BATCH)
   tree.assert_same_structure(initial, next_state)
@@ -123,7 +125,7 @@ def test_start_of_episode_forgets_what_was_before(network, state, start):
   )
   _, other_state = network.unroll(others, state)
   one, other = (
-    network.unroll(x._replace(start_of_episode=started), s)[0].logits[start:]
+    network.unroll(x._replace(start_of_episode=started), s)[0].policy[start:]
     for x, s in [(inputs, state), (mixed, other_state)]
   )
   np.testing.assert_array_equal(one[:, 0], other[:, 0])
@@ -140,7 +142,7 @@ def test_no_gradient_passes_a_start(network, state):
   with tf.GradientTape() as tape:
     tape.watch(speed)
     outputs, _ = network.unroll(inputs, state)
-    loss = tf.reduce_sum(outputs.logits[start:] ** 2)
+    loss = tf.reduce_sum(outputs.policy[start:] ** 2)
     loss += tf.reduce_sum(outputs.value[start:] ** 2)
   gradient = np.abs(tape.gradient(loss, speed)).max(-1)
   np.testing.assert_array_equal(gradient[:start, 0], 0)
@@ -151,7 +153,7 @@ def test_no_gradient_passes_a_start(network, state):
 def test_value_is_not_a_logit(network, state):
   with tf.GradientTape(persistent=True) as tape:
     outputs, _ = network.unroll(_inputs(), state)
-    parts = tf.reduce_sum(outputs.logits), tf.reduce_sum(outputs.value)
+    parts = tf.reduce_sum(outputs.policy), tf.reduce_sum(outputs.value)
   (weights,) = (v for v in network.variables if v.shape == (WIDTH, ACTIONS + 1))
   columns = [np.abs(tape.gradient(part, weights)).max(0) > 0 for part in parts]
   np.testing.assert_array_equal(columns[0], [True] * ACTIONS + [False])
@@ -160,7 +162,7 @@ def test_value_is_not_a_logit(network, state):
 
 def test_policy_starts_near_uniform(make_core):
   network = policy_value.PolicyValueNetwork(
-    torsos.Torso(WIDTH, ACTIONS), make_core(), ACTIONS
+    torsos.Torso(WIDTH, POLICY), make_core(), POLICY
   )
   network.unroll(_inputs(), network.initial_state(BATCH))
   assert np.abs(_head(network)).max() < 0.05
@@ -168,7 +170,7 @@ def test_policy_starts_near_uniform(make_core):
 
 def test_create_variables(make_core):
   network = policy_value.PolicyValueNetwork(
-    torsos.Torso(WIDTH, ACTIONS), make_core(), ACTIONS
+    torsos.Torso(WIDTH, POLICY), make_core(), POLICY
   )
   observation_spec = tree.map_structure(
     lambda x: specs.Array(x.shape[2:], x.dtype.as_numpy_dtype),
@@ -219,7 +221,7 @@ def test_copy_stands_alone(network, state, randomise):
   randomise(network)
   _assert_close(other.unroll(_inputs(), state), expected, atol=0)
   assert not np.allclose(
-    network.unroll(_inputs(), state)[0].logits, expected[0].logits
+    network.unroll(_inputs(), state)[0].policy, expected[0].policy
   )
 
 

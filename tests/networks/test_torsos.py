@@ -8,6 +8,7 @@ import sonnet as snt
 import tensorflow as tf
 import tree
 
+from ald_acme import distributions
 from ald_acme import types
 from ald_acme.acting import policies
 from ald_acme.networks import lstm
@@ -15,6 +16,7 @@ from ald_acme.networks import policy_value
 from ald_acme.networks import torsos
 
 BATCH, ACTIONS, SIZE = 4, 3, 6
+POLICY = distributions.from_spec(specs.DiscreteArray(ACTIONS))
 WINDOW = np.random.RandomState(0).randint(255, size=[BATCH, 2, 2, 3])
 
 
@@ -31,7 +33,7 @@ def _inputs(observation=None, start=False, action=1, reward=0.5):
 
 @pytest.fixture
 def torso(randomise):
-  torso = torsos.Torso(SIZE, ACTIONS)
+  torso = torsos.Torso(SIZE, POLICY)
   torso(_inputs())
   # All units on, for a unit that is off hides what it reads.
   _, weights = randomise(torso).variables
@@ -208,7 +210,7 @@ def _mixed(rng, *leading):
 
 def test_each_leaf_by_its_own_rule(randomise):
   observation = _mixed(np.random.RandomState(0), BATCH)
-  torso = torsos.Torso(SIZE, ACTIONS, CHANNELS)
+  torso = torsos.Torso(SIZE, POLICY, CHANNELS)
   torso(_inputs(observation))
   randomise(torso)
 
@@ -238,7 +240,7 @@ def test_each_leaf_by_its_own_rule(randomise):
 
 def test_without_images_there_is_one_layer():
   """What was learnt before there were images still fits."""
-  torso = torsos.Torso(SIZE, ACTIONS)
+  torso = torsos.Torso(SIZE, POLICY)
   torso(_inputs())
   assert [v.name for v in torso.variables] == [
     'torso/linear/b:0',
@@ -247,7 +249,7 @@ def test_without_images_there_is_one_layer():
 
 
 def test_every_variable_learns(randomise):
-  torso = torsos.Torso(SIZE, ACTIONS, CHANNELS)
+  torso = torsos.Torso(SIZE, POLICY, CHANNELS)
   inputs = _inputs(_mixed(np.random.RandomState(0), BATCH))
   torso(inputs)
   randomise(torso)
@@ -263,7 +265,7 @@ def test_acting_on_images_is_an_unroll(randomise):
   rng = np.random.RandomState(0)
   observations = _mixed(rng, length, BATCH)
   network = policy_value.PolicyValueNetwork(
-    torsos.Torso(SIZE, ACTIONS, CHANNELS), lstm.LSTM(SIZE), ACTIONS
+    torsos.Torso(SIZE, POLICY, CHANNELS), lstm.LSTM(SIZE), POLICY
   )
   observation_spec = tree.map_structure(
     lambda x: specs.Array(x.shape[2:], x.dtype), observations
@@ -271,13 +273,7 @@ def test_acting_on_images_is_an_unroll(randomise):
   policy_value.create_variables(network, observation_spec)
   # More would make features of 10,000, whose rounding errors are seen.
   randomise(network, scale=0.1)
-  spec = specs.EnvironmentSpec(
-    observations=observation_spec,
-    actions=specs.DiscreteArray(ACTIONS),
-    rewards=specs.Array((), np.float32),
-    discounts=specs.BoundedArray((), np.float32, 0.0, 1.0),
-  )
-  policy = policies.BatchedPolicy(network, spec, BATCH, seed=0)
+  policy = policies.BatchedPolicy(network, observation_spec, BATCH, seed=0)
   seen, logits = [], []
   for t in range(length):
     inputs = policy.inputs(
@@ -289,10 +285,10 @@ def test_acting_on_images_is_an_unroll(randomise):
       )
     )
     seen.append(inputs)
-    logits.append(policy.step(inputs).logits)
+    logits.append(policy.step(inputs).policy)
   sequence = tree.map_structure(lambda *x: tf.constant(np.stack(x)), *seen)
   outputs, state = network.unroll(sequence, network.initial_state(BATCH))
-  np.testing.assert_allclose(logits, outputs.logits, rtol=1e-5, atol=1e-5)
+  np.testing.assert_allclose(logits, outputs.policy, rtol=1e-5, atol=1e-5)
   tree.map_structure(
     lambda x, y: np.testing.assert_allclose(x, y, rtol=1e-5, atol=1e-5),
     policy.state,

@@ -128,7 +128,7 @@ def _unroll(rng):
     reward=_numbers(rng, T, E),
     discount=_numbers(rng, T, E),
     is_last=_numbers(rng, T, E),
-    behaviour_logits=_numbers(rng, T, E, 7),
+    behaviour_policy=_numbers(rng, T, E, 7),
     actor_state=_state(rng),
     stamp=types.Stamp(*scalars),
   )

@@ -44,7 +44,7 @@ class LiteStep:
     self._initial_state = tree.map_structure(
       lambda x: x.numpy(), network.initial_state(batch_size)
     )
-    inputs = specs.inputs(observation_spec, batch_size)
+    inputs = specs.inputs(observation_spec, network.distribution, batch_size)
     parameters = [v.numpy() for v in network.trainable_variables]
     parts = (inputs, self._initial_state, parameters)
     with _CONVERTING, quiet.conversion():
@@ -63,7 +63,7 @@ class LiteStep:
     self._inputs, self._states, self._parameters, _ = (
       part.tolist() for part in np.split(indices, ends)
     )
-    self._logits, *self._next_states = (
+    self._policy, *self._next_states = (
       detail['index']
       for detail in sorted(
         self._interpreter.get_output_details(),
@@ -88,7 +88,7 @@ class LiteStep:
       self._interpreter.set_tensor(index, value)
 
   def __call__(self, inputs: types.Inputs) -> np.ndarray:
-    """The logits, float32 `[E, A]`; moves the state on."""
+    """Parameters of the policy, float32 `[E, P]`; moves the state on."""
     set_tensor = self._interpreter.set_tensor
     for index, value in zip(self._inputs, tree.flatten(inputs)):
       set_tensor(index, value)
@@ -97,11 +97,11 @@ class LiteStep:
     self._interpreter.invoke()
     get_tensor = self._interpreter.get_tensor
     self._state = [get_tensor(index) for index in self._next_states]
-    return get_tensor(self._logits)
+    return get_tensor(self._policy)
 
 
 def _convert(network: snt.Module, parts) -> bytes:
-  """The step as a model: inputs, state and parameters to logits and state."""
+  """The step as a model: inputs, state and parameters to policy and state."""
   network = copy.deepcopy(network)
   variables = list(network.trainable_variables)
   places = [
@@ -117,7 +117,7 @@ def _convert(network: snt.Module, parts) -> bytes:
     for module, name, variable in places:
       setattr(module, name, given.get(id(variable), variable))
     outputs, state = network(inputs, state)
-    return [outputs.logits, *tree.flatten(state)]
+    return [outputs.policy, *tree.flatten(state)]
 
   traced = tf.function(step, autograph=False).get_concrete_function(
     *(

@@ -3,14 +3,20 @@
 import tensorflow as tf
 import tree
 
+from ald_acme import distributions
 from ald_acme import types
 
 
-def inputs(observation_spec, batch_size: int) -> types.Inputs:
+def inputs(
+  observation_spec: types.Nest,
+  distribution: distributions.Distribution,
+  batch_size: int,
+) -> types.Inputs:
   """Tensor specs of a step's inputs, leaves `[E, ...]`.
 
   Args:
     observation_spec: a nest of specs with `shape` and `dtype`.
+    distribution: of the actions.
     batch_size: E.
   """
 
@@ -21,7 +27,7 @@ def inputs(observation_spec, batch_size: int) -> types.Inputs:
     observation=tree.map_structure(
       lambda s: spec(s.shape, s.dtype), observation_spec
     ),
-    action=spec((), tf.int32),
+    action=spec(distribution.shape, distribution.dtype),
     reward=spec((), tf.float32),
     start_of_episode=spec((), tf.bool),
   )

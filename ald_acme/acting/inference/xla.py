@@ -35,9 +35,9 @@ class XLAStep:
       state = tree.map_structure(lambda v: v.read_value(), self._state)
       outputs, state = network(inputs, state)
       tree.map_structure(lambda v, x: v.assign(x), self._state, state)
-      return outputs.logits
+      return outputs.policy
 
-    like = specs.inputs(observation_spec, batch_size)
+    like = specs.inputs(observation_spec, network.distribution, batch_size)
     self._step = tf.function(
       step, autograph=False, jit_compile=True
     ).get_concrete_function(*tree.flatten(like))
@@ -58,5 +58,5 @@ class XLAStep:
     self._variables.assign(parameters)
 
   def __call__(self, inputs: types.Inputs) -> np.ndarray:
-    """The logits, float32 `[E, A]`; moves the state on."""
+    """Parameters of the policy, float32 `[E, P]`; moves the state on."""
     return self._step(*map(tf.convert_to_tensor, tree.flatten(inputs))).numpy()

@@ -9,6 +9,7 @@ import sonnet as snt
 import tensorflow as tf
 import tree
 
+from ald_acme import distributions
 from ald_acme import types
 from ald_acme.acting import policies
 from ald_acme.acting.inference import lite
@@ -21,6 +22,7 @@ from ald_acme.networks import policy_value
 from ald_acme.networks import torsos
 
 E, A = 3, 4
+POLICY = distributions.from_spec(specs.DiscreteArray(A))
 FLAT = specs.Array((5,), np.float32)
 IMAGE = specs.BoundedArray((16, 16, 3), np.uint8, 0, 255)
 CORES = {
@@ -33,8 +35,8 @@ RUNTIMES = {'lite': lite.LiteStep, 'xla': xla.XLAStep}
 
 def _network(kind='lstm', spec=FLAT, seed=0):
   tf.random.set_seed(seed)
-  torso = torsos.Torso(8, A)
-  network = policy_value.PolicyValueNetwork(torso, CORES[kind](), A)
+  torso = torsos.Torso(8, POLICY)
+  network = policy_value.PolicyValueNetwork(torso, CORES[kind](), POLICY)
   policy_value.create_variables(network, spec)
   rng = np.random.RandomState(seed)
   for variable in network.trainable_variables:
@@ -68,7 +70,7 @@ def _assert_as_network(step, network, spec, seed=0):
       tree.map_structure(tf.convert_to_tensor, inputs), state
     )
     assert logits.dtype == np.float32
-    np.testing.assert_allclose(logits, outputs.logits, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(logits, outputs.policy, rtol=1e-4, atol=1e-5)
     tree.map_structure(
       lambda x, y: np.testing.assert_allclose(x, y, rtol=1e-4, atol=1e-5),
       step.state,
@@ -149,7 +151,7 @@ class Blind(snt.Module):
 @pytest.mark.parametrize('runtime', RUNTIMES)
 def test_inputs_that_nobody_reads(runtime):
   network = policy_value.PolicyValueNetwork(
-    Blind(), feedforward.Feedforward(8), A
+    Blind(), feedforward.Feedforward(8), POLICY
   )
   policy_value.create_variables(network, FLAT)
   _assert_as_network(RUNTIMES[runtime](network, FLAT, E), network, FLAT)
@@ -181,11 +183,13 @@ class Unknown(snt.Module):
 
 
 def _hidden():
-  return policy_value.PolicyValueNetwork(torsos.Torso(8, A), Hidden(), A)
+  return policy_value.PolicyValueNetwork(
+    torsos.Torso(8, POLICY), Hidden(), POLICY
+  )
 
 
 def _unknown():
-  return policy_value.PolicyValueNetwork(Unknown(), lstm.LSTM(8), A)
+  return policy_value.PolicyValueNetwork(Unknown(), lstm.LSTM(8), POLICY)
 
 
 @pytest.mark.parametrize('make', [_hidden, _unknown])
@@ -194,19 +198,13 @@ def test_what_lite_does_not_take_acts_in_tensorflow(make, caplog):
   policy_value.create_variables(network, FLAT)
   with pytest.raises(ValueError, match='TensorFlow Lite'):
     lite.LiteStep(network, FLAT, E)
-  spec = specs.EnvironmentSpec(
-    FLAT,
-    specs.DiscreteArray(A),
-    specs.Array((), np.float32),
-    specs.BoundedArray((), np.float32, 0.0, 1.0),
-  )
   with caplog.at_level(logging.WARNING):
-    policy = policies.BatchedPolicy(network, spec, E, seed=0)
+    policy = policies.BatchedPolicy(network, FLAT, E, seed=0)
   assert 'more slowly' in caplog.text
   inputs = _inputs(FLAT, np.random.RandomState(0))
   outputs, _ = network(
     tree.map_structure(tf.convert_to_tensor, inputs), network.initial_state(E)
   )
   np.testing.assert_allclose(
-    policy.step(inputs).logits, outputs.logits, rtol=1e-4, atol=1e-5
+    policy.step(inputs).policy, outputs.policy, rtol=1e-4, atol=1e-5
   )

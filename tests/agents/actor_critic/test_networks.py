@@ -45,7 +45,7 @@ def test_the_actor_with_the_learners_variables_is_its_policy(networks):
   inputs = _inputs()
   ours, _ = actor.unroll(inputs, actor.initial_state(B))
   theirs, _ = learner.unroll(inputs, learner.initial_state(B))
-  np.testing.assert_allclose(ours.logits, theirs.logits, atol=1e-5)
+  np.testing.assert_allclose(ours.policy, theirs.policy, atol=1e-5)
 
 
 def test_steps_and_unrolls_agree(networks):
@@ -55,7 +55,7 @@ def test_steps_and_unrolls_agree(networks):
   for t in range(T):
     step = tree.map_structure(lambda x, t=t: x[t], inputs)
     outputs, state = network(step, state)
-    np.testing.assert_allclose(outputs.logits, whole.logits[t], atol=1e-5)
+    np.testing.assert_allclose(outputs.policy, whole.policy[t], atol=1e-5)
     np.testing.assert_allclose(outputs.value, whole.value[t], atol=1e-5)
   tree.map_structure(
     lambda x, y: np.testing.assert_allclose(x, y, atol=1e-5), state, end
@@ -70,5 +70,5 @@ def test_an_asymmetric_value_is_not_the_policys():
   for variable in network.value.trainable_variables:
     variable.assign_add(tf.random.normal(variable.shape))
   after, _ = network.unroll(inputs, state)
-  np.testing.assert_array_equal(before.logits, after.logits)
+  np.testing.assert_array_equal(before.policy, after.policy)
   assert not np.allclose(before.value, after.value)

@@ -98,7 +98,7 @@ def make_unroll():
       reward=reward[1:].copy(),  # The inputs' own is left alone by changes.
       discount=discount[1:],
       is_last=is_last[:-1],
-      behaviour_logits=rng.randn(length, E, A).astype(np.float32),
+      behaviour_policy=rng.randn(length, E, A).astype(np.float32),
       actor_state=snt.LSTMState(*rng.randn(2, E, 8).astype(np.float32)),
       stamp=types.Stamp(*map(np.int64, (stream, sequence, learner_updates))),
     )

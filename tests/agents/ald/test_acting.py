@@ -135,7 +135,7 @@ def test_the_network_gives_the_behaviour_again(unrolls):
     inputs = tree.map_structure(lambda x: tf.constant(x[:-1]), unroll.inputs)
     outputs, following = network.unroll(inputs, state)
     np.testing.assert_allclose(
-      outputs.logits, unroll.behaviour_logits, rtol=1e-5, atol=1e-5
+      outputs.policy, unroll.behaviour_policy, rtol=1e-5, atol=1e-5
     )
 
 
@@ -143,7 +143,7 @@ def test_the_state_matters(unrolls):
   unroll, network = unrolls[0][1], unrolls[2]
   inputs = tree.map_structure(lambda x: tf.constant(x[:-1]), unroll.inputs)
   outputs, _ = network.unroll(inputs, network.initial_state(3))
-  assert np.abs(outputs.logits - unroll.behaviour_logits).max() > 1e-3
+  assert np.abs(outputs.policy - unroll.behaviour_policy).max() > 1e-3
 
 
 def test_seeds_reproduce(make, writer):
@@ -222,11 +222,11 @@ def test_the_pulled_parameters_act(make, make_networks, writer):
     state = tree.map_structure(tf.constant, unroll.actor_state)
     inputs = tree.map_structure(lambda x: tf.constant(x[:-1]), unroll.inputs)
     of_source, of_network = (
-      n.unroll(inputs, state)[0].logits for n in (source.network, network)
+      n.unroll(inputs, state)[0].policy for n in (source.network, network)
     )
     # The last pull of an unroll is for the next one's first step.
-    np.testing.assert_allclose(of_source, unroll.behaviour_logits, atol=1e-5)
-    assert np.abs(of_network - unroll.behaviour_logits).max() > 1e-3
+    np.testing.assert_allclose(of_source, unroll.behaviour_policy, atol=1e-5)
+    assert np.abs(of_network - unroll.behaviour_policy).max() > 1e-3
     for variable in source.network.trainable_variables:
       variable.assign_add(0.1 * np.random.randn(*variable.shape))
     actor._actor.update(wait=True)
@@ -310,7 +310,7 @@ def test_a_single_environment_in_acmes_loop(make_networks, writer):
       outputs, after = network.unroll(inputs, begin)
       played = ~unroll.is_last[:, 0]
       np.testing.assert_allclose(
-        outputs.logits[played], unroll.behaviour_logits[played], atol=1e-5
+        outputs.policy[played], unroll.behaviour_policy[played], atol=1e-5
       )
     following = after
 

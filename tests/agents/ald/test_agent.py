@@ -160,9 +160,9 @@ def test_learns_a_maze_without_memory():
 def test_wrong_environments_are_refused():
   spec = acme.make_environment_spec(i_maze.IMaze(size=5))
   networks = ald.make_default_networks(spec, TINY)
-  continuous = spec._replace(actions=specs.BoundedArray((2,), np.float32, 0, 1))
-  with pytest.raises(ValueError, match=r'discrete .* environment_spec has'):
-    ald.ALD(continuous, networks)
+  unbounded = spec._replace(actions=specs.Array((2,), np.float32))
+  with pytest.raises(ValueError, match=r'action of environment_spec .* bounds'):
+    ald.ALD(unbounded, networks)
   more = spec._replace(actions=specs.DiscreteArray(7))
-  with pytest.raises(ValueError, match=r'4 actions.*7'):
+  with pytest.raises(ValueError, match=r'\[4\].*\[7\].* make the networks'):
     ald.ALD(more, networks)

@@ -30,6 +30,8 @@ POSITIVE = [
   'dprl',
   'epsilon_temperature',
   'epsilon_alpha',
+  'epsilon_mean',
+  'epsilon_covariance',
   'initial_temperature',
   'initial_alpha',
   'dual_learning_rate',

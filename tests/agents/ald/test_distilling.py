@@ -24,7 +24,7 @@ def make_item(make_unroll, tensors):
     unroll = make_unroll(seed)
     rng = np.random.RandomState(seed + 1000)
     targets = types.Targets(
-      logits=rng.randn(*unroll.behaviour_logits.shape).astype(np.float32),
+      policy=rng.randn(*unroll.behaviour_policy.shape).astype(np.float32),
       value=rng.randn(*unroll.action.shape).astype(np.float32),
       learner_updates=np.int64(teacher),
     )
@@ -97,7 +97,7 @@ def test_the_actor_comes_near_the_learner(
   unroll, targets = item
   inputs = tf.nest.map_structure(lambda x: x[:-1], unroll.inputs)
   outputs, _ = actor.unroll(inputs, unroll.actor_state)
-  pair = [outputs.logits.numpy(), targets.logits.numpy()]
+  pair = [outputs.policy.numpy(), targets.policy.numpy()]
   mask = ~unroll.is_last.numpy()
   expected = _kl(*(pair if direction == 'reverse' else pair[::-1]), mask)
   error = targets.value.numpy() - outputs.value.numpy()
@@ -150,7 +150,7 @@ def test_what_does_not_count_does_not_matter(
     def change(item):
       chosen = item.unroll.is_last == last
       assert chosen.any()
-      item.targets.logits[chosen] = [9, -9, 0, 0]
+      item.targets.policy[chosen] = [9, -9, 0, 0]
       item.targets.value[chosen] = 99.0
 
     return change
@@ -161,7 +161,7 @@ def test_what_does_not_count_does_not_matter(
     item.unroll.action[:] = 0
     item.unroll.reward[:] = 99.0
     item.unroll.discount[:] = 0.0
-    item.unroll.behaviour_logits[:] = 0.0
+    item.unroll.behaviour_policy[:] = 0.0
 
   expected = updated(lambda item: None)
   np.testing.assert_array_equal(updated(of_steps(last=True)), expected)

@@ -93,7 +93,7 @@ def _read(network, whole):
 def _assert_as_one(network, learner_items, distill_items, whole):
   """Items of one stream are as the network's answers on the whole."""
   outputs, _ = _read(network, whole)
-  logits = np.concatenate([item.targets.logits for item in distill_items])
+  logits = np.concatenate([item.targets.policy for item in distill_items])
   value = np.concatenate([item.targets.value for item in distill_items])
   _assert_close((logits, value), outputs)
   for i, item in enumerate(learner_items):
@@ -153,7 +153,7 @@ def test_a_gap_empties_the_memory(run, network, make_stream, sequences):
     _assert_close(learner_items[i].learner_state, empty)
     outputs, _ = _read(network, pieces[i])
     targets = distill_items[i].targets
-    _assert_close((targets.logits, targets.value), outputs)
+    _assert_close((targets.policy, targets.value), outputs)
   assert np.abs(learner_items[1].learner_state.memory).max() > 0.1
 
 
@@ -173,8 +173,8 @@ def test_newest_parameters_answer(run, network, make_stream):
   for variable, array in zip(network.trainable_variables, parameters.arrays):
     variable.assign(array)
   outputs, _ = _read(network, piece)
-  _assert_close((item.targets.logits, item.targets.value), outputs)
-  assert np.abs(before.logits - outputs.logits).max() > 1e-3
+  _assert_close((item.targets.policy, item.targets.value), outputs)
+  assert np.abs(before.policy - outputs.policy).max() > 1e-3
 
 
 def test_counts_and_log(run, make_stream):
@@ -200,5 +200,5 @@ def test_tables_hold_their_kinds(run, make_stream):
   (learner_item,), (distill_item,) = run(make_stream(1)[1])
   assert isinstance(learner_item, types.LearnerItem)
   assert isinstance(distill_item, types.DistillItem)
-  assert distill_item.targets.logits.shape == (LENGTH, 3, 4)
+  assert distill_item.targets.policy.shape == (LENGTH, 3, 4)
   assert distill_item.targets.value.shape == (LENGTH, 3)

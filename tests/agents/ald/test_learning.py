@@ -78,7 +78,7 @@ def test_learns_the_rewarded_action(
     unroll.inputs.start_of_episode[:] = False
     unroll.discount[:] = 0.0
     unroll.reward[:] = unroll.action == 2
-    unroll.behaviour_logits[:] = 0.0
+    unroll.behaviour_policy[:] = 0.0
 
   batches = [[make_item(seed, pay_for_2)] for seed in range(20)]
   network = make_networks().actor
@@ -94,7 +94,7 @@ def test_learns_the_rewarded_action(
   def odds():
     (item,) = batches[0]
     outputs, _ = network.unroll(item.unroll.inputs, item.learner_state)
-    return np.mean(tf.nn.softmax(outputs.logits)[..., 2])
+    return np.mean(tf.nn.softmax(outputs.policy)[..., 2])
 
   assert odds() < 0.5
   learner.run(100)
@@ -130,7 +130,7 @@ def test_masked_steps_do_not_matter(make_learner, make_item, loss):
       unroll.action[chosen] = (unroll.action[chosen] + 1) % 4
       unroll.reward[chosen] = 1e6
       unroll.discount[chosen] = 0.3
-      unroll.behaviour_logits[chosen] = [1e3, -1e3, 0, 7]
+      unroll.behaviour_policy[chosen] = [1e3, -1e3, 0, 7]
 
     return change
 

@@ -34,7 +34,7 @@ def test_presets(preset, state_shape, at_least, at_most):
   )
   for network in (made.actor, made.learner):
     outputs, _ = network.unroll(inputs, network.initial_state(2))
-    assert outputs.logits.shape == (3, 2, spec.actions.num_values)
+    assert outputs.policy.shape == (3, 2, spec.actions.num_values)
     assert outputs.value.shape == (3, 2)
 
 
