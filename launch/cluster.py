@@ -1,7 +1,7 @@
 """Trains an agent on many machines: a job of Slurm, or one of Vertex AI.
 
 Examples:
-  python launch/cluster.py --platform=slurm --num_actors=16 --time=2:00:00
+  python launch/cluster.py --platform=slurm --num_actors=2 --time=2:00:00
   python launch/cluster.py --platform=vertex_ai --workdir=runs/mine --dry_run
 """
 

@@ -11,7 +11,7 @@ from ald_acme.networks import sizes as network_sizes
 from launch import command_line
 
 _CLUSTER = 2**44  # 16 TiB: no host of a cluster has more.
-_PROCESS = 30 * 2**20  # Measured: 45 MiB of its own, for the smallest node.
+_PROCESS = 64 * 2**20  # Measured: 110 MiB of its own, for an actor.
 _OTHER_NODES = 6  # Replay, counter, learner, its runner, evaluator, monitor.
 _DISK = 10_000_000  # Bytes; logs and the least checkpoints of a short run.
 _FLOAT = 4  # Bytes.

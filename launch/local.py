@@ -17,8 +17,14 @@ if __package__ in (None, ''):  # Run as a script: the package is one folder up.
 from launch import bootstrap
 
 bootstrap.prepare()
-if __name__ == '__main__':  # Until there is a run to save, Ctrl-C just ends it.
+
+from launch import isolation
+
+_isolation = isolation.Isolation('off', None)
+if __name__ == '__main__':
+  # Until there is a run to save, Ctrl-C just ends it.
   signal.signal(signal.SIGINT, signal.SIG_DFL)
+  _isolation = isolation.begin(sys.argv)  # Before there is a second thread.
 
 from absl import flags
 
@@ -29,7 +35,8 @@ from launch import options
 from launch import supervising
 from launch import training
 
-flags.adopt_module_key_flags(options)
+for _module in (options, isolation):
+  flags.adopt_module_key_flags(_module)
 
 
 def main():
@@ -38,9 +45,16 @@ def main():
     print(registry.describe())
     return
   console = progress.make_console()
-  run = training.prepare()
+  warning = _isolation.warning(flags.FLAGS.isolate)
+  try:
+    run = training.prepare()
+  except command_line.UsageError as error:
+    more = _isolation.hint(error)
+    raise command_line.UsageError(f'{error}{more}') from error
   opts, folder = run.options, run.folder
   with run.lock:
+    if warning:
+      console.print(warning)
     console.print(
       f'Training {opts.agent} on {opts.environment}'
       f'({opts.environment_kwargs}), seed {opts.config.seed}, in {folder.path}'

@@ -92,11 +92,18 @@ def solved(tmp_path_factory):
     '--config.checkpoint_period=5',
   )
   run.wait_for('frames', 1)
+  networks = {_network(child.pid) for child in run.children()}
   status, out, error = run.end()
+  # Nothing outside reaches its ports, or it says that it can be reached.
+  assert _network('self') not in networks or 'can run code as you' in out
   left = {n for n in set(os.listdir('/dev/shm')) - before if 'ald' in n}
   assert not left, 'shared memory left behind'
   assert status == 0, error
   return run, out
+
+
+def _network(process):
+  return os.readlink(f'/proc/{process}/ns/net')
 
 
 @pytest.mark.timeout(600)
