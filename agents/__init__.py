@@ -1,1 +1,15 @@
 """Agents assembled from the parts of `ald_acme`."""
+
+from agents import lazy
+
+__getattr__, __dir__, __all__ = lazy.attach(
+  __name__,
+  {
+    'Builder': 'builders',
+    'BuilderTestMixin': 'testing',
+    'DistributedAgent': 'program',
+    'EvaluationConfig': 'experiment',
+    'ExperimentConfig': 'experiment',
+    'Node': 'builders',
+  },
+)

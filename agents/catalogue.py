@@ -1,26 +1,100 @@
-"""The agents by name."""
+"""The agents by name: the one place that knows all of them."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 import typing
+from typing import Any, NamedTuple
 
 if typing.TYPE_CHECKING:
-  from agents.ald import builder as ald_builder
-  from agents.ald import config as ald_config
+  from agents import builders
 
 ALD = 'ald'
-NAMES = (ALD, 'lstm', 'gtrxl', 'asymmetric', 'memoryless')
 
 
-def make_builder(
-  name: str, config: ald_config.ALDConfig
-) -> ald_builder.ALDBuilder:
-  """The builder of an agent's parts.
+class Agent(NamedTuple):
+  """An agent of the command line.
 
-  Args:
-    name: one of `NAMES`: ALD; an LSTM or a GTrXL that acts and learns; an
-      LSTM that acts with a GTrXL as its critic; or a network without a memory.
-    config: of the agent.
+  Attributes:
+    about: one line of help.
+    config: gives the class of its configuration.
+    builder: makes its builder from a configuration.
+  """
+
+  about: str
+  config: Callable[[], type]
+  builder: Callable[[Any], builders.Builder]
+
+
+# Functions import what they need, so that names cost no import.
+def _ald_config() -> type:
+  from agents.ald import config
+
+  return config.ALDConfig
+
+
+def _ald(config) -> builders.Builder:
+  from agents.ald import builder
+
+  return builder.ALDBuilder(config)
+
+
+def _config() -> type:
+  from agents.actor_critic import config
+
+  return config.ActorCriticConfig
+
+
+def _asymmetric_config() -> type:
+  from agents.actor_critic import config
+
+  return config.AsymmetricConfig
+
+
+def _asymmetric(config) -> builders.Builder:
+  from agents.actor_critic import asymmetric
+
+  return asymmetric.AsymmetricBuilder(config)
+
+
+def _actor_critic(kind: str) -> Callable[[Any], builders.Builder]:
+  def make(config) -> builders.Builder:
+    from agents.actor_critic import builder
+
+    return builder.ActorCriticBuilder(config, kind)
+
+  return make
+
+
+_AGENTS = {
+  ALD: Agent(
+    'an LSTM acts, a GTrXL learns, and distillers teach the LSTM',
+    _ald_config,
+    _ald,
+  ),
+  'lstm': Agent('an LSTM acts and learns', _config, _actor_critic('lstm')),
+  'gtrxl': Agent('a GTrXL acts and learns', _config, _actor_critic('gtrxl')),
+  'asymmetric': Agent(
+    'an LSTM acts and learns with a GTrXL as its critic',
+    _asymmetric_config,
+    _asymmetric,
+  ),
+  'memoryless': Agent(
+    'a network without memory acts and learns: a lower bound',
+    _config,
+    _actor_critic('memoryless'),
+  ),
+}
+NAMES = tuple(_AGENTS)
+
+
+def about(name: str) -> str:
+  """What an agent is, in a line."""
+  return _AGENTS[name].about
+
+
+def config_class(name: str) -> type:
+  """The class of an agent's configuration.
 
   Raises:
     ValueError: if there is no such agent.
@@ -29,10 +103,24 @@ def make_builder(
     raise ValueError(
       f'name must be one of {", ".join(NAMES)}, but received {name!r}.'
     )
-  # Here, so that the names can be read without waiting for Acme.
-  from agents.actor_critic import builder as actor_critic_builder
-  from agents.ald import builder as ald_builder
+  return _AGENTS[name].config()
 
-  if name == ALD:
-    return ald_builder.ALDBuilder(config)
-  return actor_critic_builder.ActorCriticBuilder(config, name)
+
+def make_builder(name: str, config: Any) -> builders.Builder:
+  """The builder of an agent's parts.
+
+  Args:
+    name: one of `NAMES`.
+    config: of the agent, a `config_class(name)`.
+
+  Raises:
+    ValueError: if there is no such agent.
+    TypeError: if the configuration is another agent's.
+  """
+  wanted = config_class(name)
+  if type(config) is not wanted:  # A subclass has other defaults.
+    raise TypeError(
+      f'the config of agent {name!r} must be of class {wanted.__name__}, but '
+      f'received one of {type(config).__name__}.'
+    )
+  return _AGENTS[name].builder(config)

@@ -11,10 +11,12 @@ import reverb
 import sonnet
 import tensorflow
 
-import agents.ald.acting
+import agents.actor_critic.acting
+import agents.actor_critic.learner_runner
+import agents.actor_critic.learning
+import agents.actor_critic.networks
 import agents.ald.distilling
 import agents.ald.learner_runner
-import agents.ald.learning
 import agents.ald.networks
 import agents.program
 import ald_acme.acting.evaluator

@@ -1,4 +1,4 @@
-"""A distributed agent: every part a node of a Launchpad program."""
+"""A distributed agent: every part is a node of a Launchpad program."""
 
 from collections.abc import Callable
 import copy
@@ -13,11 +13,11 @@ from acme.utils import loggers
 import launchpad as lp
 from launchpad.nodes.python import local_multi_processing
 
+from agents import builders
 from agents import cuda
+from agents import experiment as experiments
 from agents import lifecycle
-from agents.ald import builder as ald_builder
 from ald_acme.parameters import cache
-from ald_acme.parameters import shared as shared_parameters
 from ald_acme.runs import checkpoints
 from ald_acme.runs import folder as run_folder
 from ald_acme.runs import metrics
@@ -26,26 +26,43 @@ from ald_acme.runs import monitor
 _PATIENCE = 20.0  # Seconds that the monitor waits for a node's answer.
 
 
+class _Accelerated(lp.CourierNode):
+  """A node that gets the accelerator and half of the cores."""
+
+
+class _AcceleratedLoop(lp.PyNode):
+  """The same, without methods for other nodes."""
+
+
 @dataclasses.dataclass
 class DistributedAgent:
-  """A Launchpad program of an agent, from whoever makes its parts.
+  """A Launchpad program of the parts that a builder makes.
 
-  What the builder does not have the program does without: where it does not
-  distil there are no distillers, and actors pull from the learner.
+  Every agent has the nodes `replay`, `counter`, `learner`, `evaluator`,
+  `actor`, `monitor` and, where actors are many, `cacher`; the builder's `nodes`
+  are added to them.
 
   Attributes:
     builder: makes the parts.
-    network_factory: makes networks from an `acme.EnvironmentSpec`.
     environment_factory: makes environments from a batch size and a seed.
     folder: of the run.
-    checkpoint: path of the checkpoint to go on from, None to begin.
+    experiment: how the run is carried out.
+    network_factory: makes networks from an `acme.EnvironmentSpec`; by default
+      the builder's `make_networks`.
+    environment_spec: of one environment; by default that of one which `build`
+      makes. Nodes get it as plain data.
+    checkpoint: path of the checkpoint to resume from, None for a new run.
     launched: when the user gave the command, seconds since the epoch.
   """
 
-  builder: ald_builder.ALDBuilder
-  network_factory: Callable[[acme.specs.EnvironmentSpec], Any]
-  environment_factory: ald_builder.EnvironmentFactory
+  builder: builders.Builder
+  environment_factory: builders.EnvironmentFactory
   folder: run_folder.RunFolder
+  experiment: experiments.ExperimentConfig = dataclasses.field(
+    default_factory=experiments.ExperimentConfig
+  )
+  network_factory: Callable[[acme.specs.EnvironmentSpec], Any] | None = None
+  environment_spec: acme.specs.EnvironmentSpec | None = None
   checkpoint: str | None = None
   launched: float = dataclasses.field(default_factory=time.time)
 
@@ -53,7 +70,7 @@ class DistributedAgent:
 
   def _replay(self):
     lifecycle.Lifecycle()
-    return self.builder.make_replay_tables(self._environment_spec())
+    return self.builder.make_replay_tables(self.environment_spec)
 
   def _counter(self):
     life = lifecycle.Lifecycle()
@@ -63,14 +80,6 @@ class DistributedAgent:
       counter.increment(**{k: v.item() for k, v in counts.items()})
     methods = ('increment', 'get_counts')
     return lifecycle.Service(counter, methods, lambda: life.wait(None))
-
-  def _actor_parameters(self):
-    life = lifecycle.Lifecycle()
-    store = self.builder.make_actor_parameters(
-      self._networks(), self._saved('actor_parameters')
-    )
-    methods = ('handle', 'get_variables', 'save')
-    return lifecycle.Service(store, methods, lambda: life.wait(None))
 
   def _cacher(self, source):
     life = lifecycle.Lifecycle()
@@ -85,96 +94,92 @@ class DistributedAgent:
       self._networks(),
       self.builder.make_dataset_iterator(replay, life.should_stop),
       counting.Counter(counter, time_delta=0.0),
-      self._logger('learner', watcher),
+      self._logger(builders.LEARNER, watcher),
     )
-    state = self._saved('learner')
+    state = self._saved(builders.LEARNER)
     if state:
       learner.restore(state)
     methods = ('get_variables', 'save')
     return lifecycle.Service(learner, methods, lambda: life.guard(learner.run))
 
-  def _learner_runner(self, replay, learner, counter, watcher):
-    cuda.load()
+  def _actor(self, index, replay, source, counter, watcher):
     life = lifecycle.Lifecycle()
-    runner = self.builder.make_learner_runner(
-      self._networks(),
-      replay,
-      learner,
-      counting.Counter(counter),
-      self._logger('learner_runner', watcher),
-      life.should_stop,
-    )
-    life.guard(lambda: runner.run(life.should_stop))
-
-  def _distiller(self, index, replay, parameters, counter, watcher):
-    life = lifecycle.Lifecycle()
-    distiller = self.builder.make_distiller(
-      self._networks(),
-      shared_parameters.SharedParameters.attach(parameters.handle()),
-      replay,
-      index,
-      counting.Counter(counter),
-      self._logger(f'distiller_{index}', watcher),
-      life.should_stop,
-    )
-    state = self._saved(f'distiller_{index}')
-    if state:
-      distiller.restore(state)
-    return lifecycle.Service(
-      distiller,
-      ('save',),
-      lambda: life.guard(lambda: distiller.run(life.should_stop)),
-    )
-
-  def _actor(self, index, replay, parameters, counter, watcher):
-    from agents.ald import acting  # TensorFlow; the launcher has no need.
-
-    life = lifecycle.Lifecycle()
-    # One that begins again, after a resume or after the loss of its host, plays
-    # new episodes, not those played before.
+    # An actor that begins again, after a resume or after the loss of its host,
+    # plays new episodes.
     begins = f'actor_{index}_begins'
     times = int(counter.increment(**{begins: 1})[begins])
-    seed = self.builder.seed_of(ald_builder.ACTING, index, times - 1)
-    config = self.builder.config
-    adder = self.builder.make_adder(replay, index, life.should_stop)
-    loop = acting.UnrollLoop(
-      self.builder.make_environment(
-        self.environment_factory, config.envs_per_actor, seed
-      ),
-      self.builder.make_actor(self._networks().actor, adder, parameters, seed),
-      adder,
-      config.unroll_length,
+    loop = self.builder.make_acting_loop(
+      self._networks(),
+      self.environment_factory,
+      replay,
+      source,
+      index,
+      times - 1,
       counting.Counter(counter, time_delta=0.0),
       self._logger(f'actor_{index}', watcher),
-      seed.spawn(1)[0] if config.stagger_episodes else None,
+      life.should_stop,
     )
     life.guard(lambda: loop.run(life.should_stop))
 
-  def _evaluator(self, parameters, learner, counter, watcher, earlier):
+  def _evaluator(self, source, learner, counter, watcher, earlier):
     life = lifecycle.Lifecycle()
     began = self.launched - earlier
     part = self.builder.make_evaluator(
       self._networks(),
       self.environment_factory,
-      parameters,
+      source,
       learner,
       counting.Counter(counter, time_delta=0.0),
       self._logger('evaluator', watcher, period=0.0),
       lambda: time.time() - began,
+      self.experiment,
     )
     return lifecycle.Service(
       part, ('evaluate',), lambda: life.guard(lambda: part.run(life.wait))
     )
 
+  def _extra(self, node: builders.Node, index, replay, nodes, counter, watcher):
+    """A node that the builder adds."""
+    if node.accelerated:
+      cuda.load()
+    life = lifecycle.Lifecycle()
+    name = node.names()[index]
+    part = node.make(
+      builders.Context(
+        index,
+        self._networks(),
+        replay,
+        nodes,
+        counting.Counter(counter),
+        self._logger(name, watcher),
+        life.should_stop,
+      )
+    )
+    state = self._saved(name) if node.saved else None
+    if state:
+      part.restore(state)
+
+    def run():
+      if hasattr(part, 'run'):
+        life.guard(lambda: part.run(life.should_stop))
+      else:
+        life.wait(None)
+
+    methods = [*node.serves, *(['save'] if node.saved else [])]
+    if not methods:
+      return run()
+    return lifecycle.Service(part, methods, run)
+
   def _monitor(self, counter, savers, evaluator_):
     life = lifecycle.Lifecycle()
-    config = self.builder.config
+    config = self.experiment
     part = monitor.Monitor(
       folder=self.folder,
       sources=monitor.Sources(counter, savers, evaluator_),
-      goal=monitor.Goal(config.max_frames, config.target_return),
-      dprl=config.dprl if self.builder.distils else None,
-      seed=config.seed,
+      goal=monitor.Goal(
+        config.max_frames, config.target_return, config.solved_return
+      ),
+      indicators=self.builder.indicators(),
       checkpoint_period=config.checkpoint_period,
       checkpoints_kept=config.checkpoints_kept,
       launched=self.launched,
@@ -192,20 +197,15 @@ class DistributedAgent:
 
   # --- What nodes share.
 
-  def _environment_spec(self) -> acme.specs.EnvironmentSpec:
-    environment = self.environment_factory(1, 0)
-    spec = acme.make_environment_spec(environment)
-    environment.close()
-    return spec
-
-  def _networks(self):
-    return self.network_factory(self._environment_spec())
+  def _networks(self) -> Any:
+    make = self.network_factory or self.builder.make_networks
+    return make(self.environment_spec)
 
   def _logger(self, node, watcher, period: float = 1.0) -> loggers.Logger:
     return metrics.make_logger(self.folder, node, watcher.report, period)
 
   def _saved(self, part: str) -> dict[str, Any] | None:
-    """A part's state in the checkpoint that the run goes on from."""
+    """A part's state in the checkpoint that the run resumes from."""
     if self.checkpoint is None:
       return None
     return checkpoints.read(self.checkpoint).get(part)
@@ -214,6 +214,10 @@ class DistributedAgent:
 
   def build(self, name: str = 'agent') -> tuple[lp.Program, lp.CourierHandle]:
     """Wires the nodes; also gives a handle of the monitor."""
+    if self.environment_spec is None:
+      environment = self.environment_factory(1, 0)
+      self.environment_spec = acme.make_environment_spec(environment)
+      environment.close()
     program = lp.Program(name)
 
     def add(label, node):
@@ -226,41 +230,35 @@ class DistributedAgent:
     monitor_node = lp.CourierNode(self._monitor)
     watcher = monitor_node.create_handle()
     learner = add(
-      'learner', lp.CourierNode(self._learner, replay, counter, watcher)
+      builders.LEARNER, _Accelerated(self._learner, replay, counter, watcher)
     )
-    add(
-      'learner_runner',
-      lp.PyNode(self._learner_runner, replay, learner, counter, watcher),
-    )
-    savers = {'learner': learner}
-    parameters, other = learner, None  # Of the policy that acts; the other.
-    if self.builder.distils:
-      parameters = savers['actor_parameters'] = add(
-        'actor_parameters', lp.CourierNode(self._actor_parameters)
-      )
-      other = learner
-      with program.group('distiller'):
-        for i in range(self.builder.config.num_distillers):
-          savers[f'distiller_{i}'] = program.add_node(
-            lp.CourierNode(
-              self._distiller, i, replay, parameters, counter, watcher
-            )
-          )
-    # Read here: a node that begins again may find newer checkpoints alone.
+    nodes, savers = {builders.LEARNER: learner}, {builders.LEARNER: learner}
+    for node in self.builder.nodes():
+      kind = _kind(node)
+      used = {label: nodes[label] for label in node.uses}
+      for index, own in enumerate(node.names()):
+        handle = add(
+          node.label,
+          kind(self._extra, node, index, replay, used, counter, watcher),
+        )
+        nodes.setdefault(node.label, handle)
+        if node.saved:
+          savers[own] = handle
+    source = nodes[self.builder.acting_source]
+    other = None if source is learner else learner  # Of the learner's policy.
+    # Read here: an evaluator that begins again may find newer checkpoints only.
     earlier = float((self._saved('run') or {}).get('wall_seconds', 0.0))
     evaluator_ = add(
       'evaluator',
-      lp.CourierNode(
-        self._evaluator, parameters, other, counter, watcher, earlier
-      ),
+      lp.CourierNode(self._evaluator, source, other, counter, watcher, earlier),
     )
     sources = [
-      add('cacher', lp.CourierNode(self._cacher, parameters))
-      for _ in range(self.builder.config.num_cachers)
-    ] or [parameters]
-    for i in range(self.builder.config.num_actors):
-      source = sources[i % len(sources)]
-      add('actor', lp.PyNode(self._actor, i, replay, source, counter, watcher))
+      add('cacher', lp.CourierNode(self._cacher, source))
+      for _ in range(self.experiment.num_cachers)
+    ] or [source]
+    for i in range(self.experiment.num_actors):
+      own = sources[i % len(sources)]
+      add('actor', lp.PyNode(self._actor, i, replay, own, counter, watcher))
     monitor_node.configure(
       _patient(counter),
       {name: _patient(handle) for name, handle in savers.items()},
@@ -268,6 +266,13 @@ class DistributedAgent:
     )
     add('monitor', monitor_node)
     return program, watcher
+
+
+def _kind(node: builders.Node) -> type[lp.PyNode]:
+  """The class of Launchpad's node for a node of a builder."""
+  if node.serves or node.saved:
+    return _Accelerated if node.accelerated else lp.CourierNode
+  return _AcceleratedLoop if node.accelerated else lp.PyNode
 
 
 def _patient(handle: lp.CourierHandle) -> lp.CourierHandle:
@@ -284,12 +289,12 @@ def local_resources(
 
   TensorFlow starts a thread pool per process, and every process would have
   every core in it: two cores thrash. Accelerators belong to the learner and
-  its runner; any other process would take their memory.
+  to nodes that a builder has marked; any other process would take their memory.
   """
   half = max(1, (os.cpu_count() or 1) // 2)
   resources = {}
-  for label in program.groups:
-    learns = label in ('learner', 'learner_runner')
+  for label, nodes in program.groups.items():
+    learns = isinstance(nodes[0], _Accelerated | _AcceleratedLoop)
     environment = {
       **threads(half if learns else 1),
       'TF_CPP_MIN_LOG_LEVEL': '2',

@@ -10,17 +10,16 @@ import typing
 from typing import Any
 
 from agents import catalogue
-from agents.ald import config as ald_config
+from agents import experiment as experiments
+from agents import settings
 from ald_acme.environments import base
 from ald_acme.environments import registry
-from ald_acme.parameters import variables as parameters
 from ald_acme.runs import checkpoints
 from ald_acme.runs import folder as run_folder
 
 if typing.TYPE_CHECKING:
   import acme
 
-  from agents.ald import networks as ald_networks
   from ald_acme.networks import policy_value
 
 POLICIES = ('actor', 'learner')
@@ -36,6 +35,7 @@ class Run:
     environment: name of the environment.
     environment_kwargs: its arguments, as they were given.
     config: of the agent.
+    experiment: of the run.
     commit: of the program that began the run, None if not known.
   """
 
@@ -43,7 +43,8 @@ class Run:
   agent: str
   environment: str
   environment_kwargs: str
-  config: ald_config.ALDConfig
+  config: Any
+  experiment: experiments.ExperimentConfig
   commit: str | None
 
   def make_environment(
@@ -70,7 +71,7 @@ class Trained:
   checkpoint: str
   frames: int
   environment_spec: acme.specs.EnvironmentSpec
-  networks: ald_networks.ALDNetworks
+  networks: Any
 
   def network(self, policy: str) -> policy_value.PolicyValueNetwork:
     """The network of a policy.
@@ -110,12 +111,14 @@ def read(workdir: str) -> Run:
       f'{folder.config} is not of this version of ald_acme: agent must be one '
       f'of {", ".join(catalogue.NAMES)}, but received {agent!r}.'
     )
+  found = settings.read(agent, saved)
   return Run(
     folder=folder,
     agent=agent,
     environment=saved['environment'],
     environment_kwargs=saved['environment_kwargs'],
-    config=ald_config.from_dict(saved['config']),
+    config=found.config,
+    experiment=found.experiment,
     commit=saved.get('git_commit'),
   )
 
@@ -139,7 +142,7 @@ def load(run: Run) -> Trained:
   builder = catalogue.make_builder(run.agent, run.config)
   networks = builder.make_networks(spec)
   try:
-    _restore(networks, builder.distils, checkpoint.state)
+    builder.load_networks(networks, checkpoint.state)
   except ValueError as error:
     raise ValueError(
       f'checkpoint {checkpoint.path} does not fit the agent {run.agent} on '
@@ -168,30 +171,5 @@ def _newest_checkpoint(run: Run) -> checkpoints.Checkpoint:
   raise ValueError(
     f'the run in {run.folder.path!r} has no checkpoint yet; wait until it '
     'saves one (every '
-    f'{run.config.checkpoint_period:g} s, and at its end).'
+    f'{run.experiment.checkpoint_period:g} s, and at its end).'
   )
-
-
-def _restore(
-  networks: ald_networks.ALDNetworks, distils: bool, state: dict[str, Any]
-):
-  """Gives both networks the parameters that a checkpoint has of them."""
-  _assign(networks.learner, state, 'learner')
-  if distils:
-    _assign(networks.actor, state, 'actor_parameters')
-    return
-  from agents.actor_critic import networks as actor_critic_networks
-
-  for variable, learned in zip(
-    networks.actor.trainable_variables,
-    actor_critic_networks.acting_variables(networks),
-  ):
-    variable.assign(learned)
-
-
-def _assign(network, state: dict[str, Any], part: str):
-  try:
-    vector = state[part]['variables']
-  except (KeyError, IndexError) as error:
-    raise ValueError(f'it has no {part}/variables.') from error
-  parameters.Variables(network.trainable_variables).assign_flat(vector)

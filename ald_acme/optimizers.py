@@ -1,6 +1,7 @@
-"""Adam on a flat vector of parameters."""
+"""Optimisers of a flat vector of parameters."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Protocol
 
 import numpy as np
 import tensorflow as tf
@@ -19,6 +20,39 @@ def unflatten(
   return [tf.reshape(part, v.shape) for part, v in zip(parts, like)]
 
 
+class Optimizer(Protocol):
+  """Turns gradients of a flat vector into differences to add to it."""
+
+  def step(self, gradient: tf.Tensor) -> tf.Tensor:
+    """The difference, float32 `[P]`, for a gradient `[P]`; in a graph."""
+
+  def save(self) -> dict[str, np.ndarray]:
+    """The state, as arrays by name."""
+
+  def restore(self, state: dict[str, np.ndarray]):
+    """Takes up what `save` gave."""
+
+
+# Of the number of steps so far, a float32 scalar that begins with 1.
+Schedule = Callable[[tf.Tensor], tf.Tensor]
+
+
+def linear_decay(first: float, steps: int, last: float = 0.0) -> Schedule:
+  """A learning rate that falls linearly, and then stays.
+
+  Args:
+    first: at the first step.
+    steps: until the rate is `last`.
+    last: the rate from then on.
+  """
+
+  def rate(step: tf.Tensor) -> tf.Tensor:
+    share = tf.clip_by_value((step - 1) / steps, 0.0, 1.0)
+    return first + (last - first) * share
+
+  return rate
+
+
 class FlatAdam:
   """Adam (Kingma & Ba, 2015) with gradients clipped to a global norm.
 
@@ -29,7 +63,7 @@ class FlatAdam:
   def __init__(
     self,
     size: int,
-    learning_rate: float,
+    learning_rate: float | Schedule,
     max_norm: float | None = None,
     beta_1: float = 0.9,
     beta_2: float = 0.999,
@@ -39,7 +73,7 @@ class FlatAdam:
 
     Args:
       size: P, the number of parameters.
-      learning_rate: size of a step.
+      learning_rate: size of a step, or a schedule of it.
       max_norm: gradients are scaled down to this norm; None leaves them.
       beta_1: decay of the first moment.
       beta_2: decay of the second moment.
@@ -72,7 +106,10 @@ class FlatAdam:
     )
     mean = first / (1 - self._beta_1**step)
     root = tf.sqrt(second / (1 - self._beta_2**step))
-    return -self._learning_rate * mean / (root + self._epsilon)
+    rate = self._learning_rate
+    if callable(rate):
+      rate = rate(step)
+    return -rate * mean / (root + self._epsilon)
 
   def save(self) -> dict[str, np.ndarray]:
     """The moments and the number of steps."""

@@ -56,7 +56,7 @@ class Unroll(NamedTuple):
     behaviour_policy: float32 `[T, E, P]`, parameters of the distribution that
       the action was sampled from.
     actor_state: the acting network's state before step 0, leaves `[E, ...]`;
-      empty where nothing is distilled.
+      empty where it is not stored.
     stamp: where and when the unroll was made.
   """
 
@@ -83,31 +83,3 @@ class Stamp(NamedTuple):
   stream: Array
   sequence: Array
   learner_updates: Array
-
-
-class Targets(NamedTuple):
-  """The learner's answers on an unroll, for the distillers to imitate.
-
-  Attributes:
-    policy: float32 `[T, E, P]`.
-    value: float32 `[T, E]`.
-    learner_updates: int64 scalar, the age of the learner that answered.
-  """
-
-  policy: Array
-  value: Array
-  learner_updates: Array
-
-
-class LearnerItem(NamedTuple):
-  """An item of the `learner` table."""
-
-  unroll: Unroll
-  learner_state: Nest  # The learner's state before step 0, leaves `[E, ...]`.
-
-
-class DistillItem(NamedTuple):
-  """An item of the `distill` table."""
-
-  unroll: Unroll
-  targets: Targets

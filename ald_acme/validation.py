@@ -1,11 +1,64 @@
 """Checks of configuration that name the field, the value and the cure."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 import dataclasses
 import math
 from typing import Any
 
 _LARGEST = 2**63 - 1  # As arrays and counters hold them.
+
+
+def setting(
+  default: Any,
+  about: str,
+  *,
+  at_least: float | None = None,
+  above: float | None = None,
+  between: tuple[float, float] | None = None,
+  one_of: Sequence[str] | None = None,
+) -> Any:
+  """A field of a configuration's dataclass, with its help and its range.
+
+  Args:
+    default: the field's default.
+    about: one line of help.
+    at_least: the least value.
+    above: bound that the value must exceed.
+    between: the least and the greatest value.
+    one_of: the choices.
+
+  Returns:
+    A `dataclasses.field`; `check` refuses values out of range.
+  """
+  ranges = {
+    'at_least': at_least,
+    'above': above,
+    'between': between,
+    'one_of': one_of,
+  }
+  return dataclasses.field(
+    default=default,
+    metadata={
+      'about': about,
+      'ranges': {k: v for k, v in ranges.items() if v is not None},
+    },
+  )
+
+
+def check(config: Any, where: str = ''):
+  """Checks the types and ranges that a dataclass's fields declare.
+
+  Args:
+    config: a dataclass whose fields were made with `setting`.
+    where: name of the field that holds `config`, for the message.
+
+  Raises:
+    ValueError: naming the field, the value received and what is allowed.
+  """
+  check_types(config, where)
+  for field in dataclasses.fields(config):
+    for name, bound in field.metadata.get('ranges', {}).items():
+      _CHECKS[name](config, field.name, bound, where)
 
 
 def check_types(config: Any, where: str = ''):
@@ -40,7 +93,7 @@ def check_types(config: Any, where: str = ''):
       )
 
 
-def at_least(config: Any, name: str, least: float, where: str = ''):
+def _at_least(config: Any, name: str, least: float, where: str):
   """Raises ValueError if the field is below `least`."""
   value = getattr(config, name)
   if value < least:
@@ -49,7 +102,7 @@ def at_least(config: Any, name: str, least: float, where: str = ''):
     )
 
 
-def above(config: Any, name: str, bound: float, where: str = ''):
+def _above(config: Any, name: str, bound: float, where: str):
   """Raises ValueError if the field is not above `bound`."""
   value = getattr(config, name)
   if not value > bound:
@@ -58,8 +111,9 @@ def above(config: Any, name: str, bound: float, where: str = ''):
     )
 
 
-def between(config: Any, name: str, low: float, high: float, where: str = ''):
+def _between(config: Any, name: str, ends: tuple[float, float], where: str):
   """Raises ValueError if the field is outside [low, high]."""
+  low, high = ends
   value = getattr(config, name)
   if not low <= value <= high:
     raise ValueError(
@@ -68,7 +122,7 @@ def between(config: Any, name: str, low: float, high: float, where: str = ''):
     )
 
 
-def one_of(config: Any, name: str, choices: Sequence[str], where: str = ''):
+def _one_of(config: Any, name: str, choices: Sequence[str], where: str):
   """Raises ValueError if the field is none of the choices."""
   value = getattr(config, name)
   if value not in choices:
@@ -76,6 +130,14 @@ def one_of(config: Any, name: str, choices: Sequence[str], where: str = ''):
       f'{_name(name, where)} must be one of {", ".join(choices)}, but received '
       f'{value!r}.'
     )
+
+
+_CHECKS: dict[str, Callable[..., None]] = {
+  'at_least': _at_least,
+  'above': _above,
+  'between': _between,
+  'one_of': _one_of,
+}
 
 
 def _name(field: str, where: str) -> str:

@@ -20,7 +20,7 @@ class Parts:
 
     from agents.ald import builder as ald_builder
     from agents.ald import config as ald_config
-    from ald_acme import types
+    from agents.ald import types
     from ald_acme.environments import registry
     from ald_acme.networks import sizes
 
@@ -55,7 +55,7 @@ class Parts:
     """An actor's loop whose unrolls stay here, as does what it pulls."""
     import numpy as np
 
-    from agents.ald import acting
+    from agents.actor_critic import acting
     from ald_acme.replay import adder
 
     variables = [v.numpy() for v in self.networks.actor.trainable_variables]
@@ -78,14 +78,17 @@ class Parts:
 
   def written(self, writer: str) -> tuple[Any, dict[str, Callable]]:
     """What the actor or the runner appends, and what each table gets of it."""
-    from ald_acme import types
+    from agents.actor_critic import types as actor_critic_types
+    from agents.ald import types
     from ald_acme.replay import tables
 
     if writer == 'actor':
       return self.unroll, {tables.QUEUE: lambda unroll: unroll}
     return self.step, {
-      tables.LEARNER: lambda s: types.LearnerItem(s['unroll'], s['state']),
-      tables.DISTILL: lambda s: types.DistillItem(s['unroll'], s['targets']),
+      'learner': lambda s: actor_critic_types.LearnerItem(
+        s['unroll'], s['state']
+      ),
+      'distill': lambda s: types.DistillItem(s['unroll'], s['targets']),
     }
 
   def item(self, table: str):
@@ -182,7 +185,7 @@ def reading(preset: str) -> float:
 
   network = parts.networks.learner
   near = Near(network)
-  runner = learner_runner.LearnerRunner(network, unrolls(), near, near)
+  runner = learner_runner.DistillingRunner(network, unrolls(), near, near)
   return _cpu(runner.step)
 
 

@@ -104,7 +104,7 @@ def acting() -> float:
   import acme
   from acme.utils import counting
 
-  from agents.ald import acting as ald_acting
+  from agents.actor_critic import acting as agent_acting
   from agents.ald import config as ald_config
   from agents.ald import networks as ald_networks
   from ald_acme.environments import i_maze
@@ -120,9 +120,9 @@ def acting() -> float:
   counter = counting.Counter()
   network = ald_networks.make_default_networks(spec).actor
   adder = ald_adder.UnrollAdder(Nowhere(), config.unroll_length)
-  loop = ald_acting.UnrollLoop(
+  loop = agent_acting.UnrollLoop(
     environment,
-    ald_acting.RecurrentActor(network, seed=0, adder=adder),
+    agent_acting.RecurrentActor(network, seed=0, adder=adder),
     adder,
     config.unroll_length,
     counter,

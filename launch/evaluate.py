@@ -25,7 +25,6 @@ import numpy as np
 
 from agents import trained
 from ald_acme.environments import registry
-from ald_acme.runs import monitor
 from ald_acme.runs import statistics
 from launch import command_line
 from launch import trust
@@ -48,7 +47,7 @@ _RECORD = flags.DEFINE_string(
 )
 _SUCCESS = flags.DEFINE_float(
   'success_return',
-  monitor.SOLVED,
+  command_line.SOLVED_RETURN,
   'The least return of an episode that counts as a success.',
 )
 _ENVIRONMENT_KWARGS = flags.DEFINE_string(

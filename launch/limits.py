@@ -3,10 +3,12 @@
 These are lower bounds of what a run keeps in memory at any time; it needs more.
 """
 
+from collections.abc import Mapping
 import os
 import shutil
+from typing import Any
 
-from agents.ald import config as ald_config
+from agents import settings
 from ald_acme.networks import sizes as network_sizes
 from launch import command_line
 
@@ -18,11 +20,11 @@ _FLOAT = 4  # Bytes.
 _STEP = 5 * _FLOAT  # Of a frame: action, reward, discount, two logits.
 
 
-def check(config: ald_config.ALDConfig, local: bool):
+def check(made: settings.Settings, local: bool):
   """Compares what a run needs at least with what there is.
 
   Args:
-    config: of the run.
+    made: settings of the run.
     local: whether all nodes are on this machine.
 
   Raises:
@@ -31,9 +33,11 @@ def check(config: ald_config.ALDConfig, local: bool):
   """
   memory = _memory() if local else _CLUSTER
   where = 'this machine has' if local else 'no machine has more than'
-  for fields, needed in _needs(config, local):
+  flat = made.flat()
+  for fields, needed in _needs(made, local):
     if needed > memory:
-      values = ', '.join(f'{field}={_value(config, field)}' for field in fields)
+      known = [field for field in fields if field.split('.')[0] in flat]
+      values = ', '.join(f'{field}={_value(flat, field)}' for field in known)
       raise command_line.UsageError(
         f'{values} needs {_bytes(needed)} of memory at least, and {where} '
         f'{_bytes(memory)}; choose less.'
@@ -62,10 +66,14 @@ def check_disk(path: str):
 
 
 def _needs(
-  config: ald_config.ALDConfig, local: bool
+  made: settings.Settings, local: bool
 ) -> list[tuple[tuple[str, ...], int]]:
   """Fields, and the bytes that they ask for."""
-  networks = config.networks
+  config, run, networks = made.config, made.experiment, made.config.networks
+  # Not every agent has these.
+  distill_batch, num_distillers = (
+    getattr(config, name, 0) for name in ('distill_batch', 'num_distillers')
+  )
   frames = (config.unroll_length + 1) * config.envs_per_actor
   item = frames * _STEP + config.envs_per_actor * _memories(networks)
   needs = [
@@ -90,20 +98,20 @@ def _needs(
     ),
     (
       ('distill_batch', 'unroll_length', 'envs_per_actor'),
-      config.distill_batch * frames * _STEP,
+      distill_batch * frames * _STEP,
     ),
-    (('evaluation_episodes',), config.evaluation_episodes * _STEP),
+    (('evaluation_episodes',), run.evaluation_episodes * _STEP),
     (
       ('learner_evaluation_episodes',),
-      config.learner_evaluation_episodes * _STEP,
+      run.learner_evaluation_episodes * _STEP,
     ),
   ]
   if local:
-    nodes = config.num_actors + config.num_distillers + config.num_cachers
+    nodes = run.num_actors + num_distillers + run.num_cachers
     needs.append(
       (
         ('num_actors', 'num_distillers'),
-        (nodes + _OTHER_NODES) * _PROCESS + config.num_actors * frames * _STEP,
+        (nodes + _OTHER_NODES) * _PROCESS + run.num_actors * frames * _STEP,
       )
     )
   return needs
@@ -137,10 +145,10 @@ def _memory() -> int:
   return kilobytes * 1024
 
 
-def _value(config: ald_config.ALDConfig, field: str):
-  value = config
+def _value(flat: Mapping[str, Any], field: str) -> Any:
+  value = flat
   for name in field.split('.'):
-    value = getattr(value, name)
+    value = value[name]
   return value
 
 

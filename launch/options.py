@@ -1,14 +1,14 @@
-"""The flags of a run, and the configuration that they make."""
+"""The flags of a run, and the settings that they make."""
 
 import dataclasses
 import json
 from typing import Any
 
 from absl import flags
-from ml_collections import config_flags
 
 from agents import catalogue
-from agents.ald import config as ald_config
+from agents import experiment as experiments
+from agents import settings
 from ald_acme.environments import registry
 from ald_acme.networks import sizes
 from launch import command_line
@@ -20,9 +20,9 @@ _AGENT = flags.DEFINE_enum(
   'agent',
   None,
   catalogue.NAMES,
-  'What learns: ald (the default); lstm or gtrxl, one network that acts and '
-  'learns; asymmetric, an LSTM that acts with a GTrXL as its critic; '
-  'memoryless, a network that sees the present alone.',
+  f'What learns; by default {catalogue.ALD}. '
+  + '; '.join(f'{name}: {catalogue.about(name)}' for name in catalogue.NAMES)
+  + '.',
 )
 _ENVIRONMENT = flags.DEFINE_string(
   'environment',
@@ -52,45 +52,60 @@ _PRESET = flags.DEFINE_enum(
   'Sizes of both networks: small learns on a CPU (the default), paper wants an '
   'accelerator, tiny is for tests.',
 )
-# Shorthands for fields of the configuration.
-_SHORTHANDS = {
-  'seed': (flags.DEFINE_integer, 'Seeds every node.'),
-  'max_frames': (flags.DEFINE_integer, 'Stop after these frames; 0: never.'),
-  'target_return': (
-    flags.DEFINE_float,
-    'Stop when an evaluation of the actor reaches this return; 0: never.',
-  ),
-  'num_actors': (flags.DEFINE_integer, 'Actor processes.'),
-  'envs_per_actor': (flags.DEFINE_integer, 'Environments of each actor.'),
-  'num_distillers': (flags.DEFINE_integer, 'Distiller processes (N_D).'),
-  'dprl': (
-    flags.DEFINE_float,
-    'Distillation updates per learner update; may be a fraction.',
-  ),
+# Fields that have a flag without the prefix, too.
+_SHORTHANDS = (
+  'seed',
+  'max_frames',
+  'target_return',
+  'num_actors',
+  'envs_per_actor',
+  'num_distillers',
+  'dprl',
+)
+_NETWORKS = 'networks'
+_DEFINE = {
+  int: flags.DEFINE_integer,
+  float: flags.DEFINE_float,
+  str: flags.DEFINE_string,
+  bool: flags.DEFINE_bool,
 }
-for _name, (_define, _help) in _SHORTHANDS.items():
-  _default = getattr(ald_config.ALDConfig, _name)
-  _define(
-    _name,
-    None,
-    f'{_help} By default {_default:,}. Same as --config.{_name}.',
-  )
+_FIELDS = settings.all_fields()
+_CONFIG = flags.DEFINE_string(
+  'config',
+  None,
+  'Not a flag itself: write --config.<field>=<value> for a field of the '
+  "agent's or the run's settings.",
+)
 
 
-def _define_config():
-  """Defines --config; it is this that looks for unknown fields."""
-  try:
-    return config_flags.DEFINE_config_dataclass(
-      'config',
-      ald_config.ALDConfig(),
-      'Any field of the configuration, such as --config.discount=0.98 or '
-      '--config.networks.lstm=128.',
-    )
-  except (flags.Error, KeyError, TypeError, ValueError) as error:
-    command_line.fail(command_line.text(error), status=2)
+# Defaults of this command line, where they are not those of the classes.
+_DEFAULTS = {'solved_return': command_line.SOLVED_RETURN}
 
 
-_CONFIG = _define_config()
+def _define(flag: str, field: dataclasses.Field, more: str = ''):
+  """Defines the flag of a field from its type, range and help."""
+  default = _DEFAULTS.get(field.name, field.default)
+  about = f'{field.metadata["about"]} By default {_text(default)}.{more}'
+  _DEFINE[field.type](flag, None, about)
+
+
+def _text(value: Any) -> str:
+  return f'{value:,}' if isinstance(value, int | float) else str(value)
+
+
+def _define_config() -> list[str]:
+  """Defines --config.<field> of every field; gives the fields' paths."""
+  paths = {name: f for name, f in _FIELDS.items() if name != _NETWORKS}
+  for field in dataclasses.fields(sizes.NetworkSizes):
+    paths[f'{_NETWORKS}.{field.name}'] = field
+  for path, field in paths.items():
+    _define(f'config.{path}', field)
+  return list(paths)
+
+
+_PATHS = _define_config()
+for _name in _SHORTHANDS:
+  _define(_name, _FIELDS[_name], f' Same as --config.{_name}.')
 
 
 @dataclasses.dataclass
@@ -105,6 +120,7 @@ class Options:
     workdir: of the run, None for a new one.
     resume: whether to continue the run in `workdir`.
     config: of the agent.
+    experiment: of the run.
   """
 
   agent: str
@@ -113,7 +129,13 @@ class Options:
   environment_arguments: dict[str, Any]
   workdir: str | None
   resume: bool
-  config: ald_config.ALDConfig
+  config: Any
+  experiment: experiments.ExperimentConfig
+
+  @property
+  def settings(self) -> settings.Settings:
+    """Everything that can be set, together."""
+    return settings.Settings(self.agent, self.config, self.experiment)
 
 
 def read(saved: dict[str, Any] | None = None) -> Options:
@@ -126,47 +148,24 @@ def read(saved: dict[str, Any] | None = None) -> Options:
   Raises:
     UsageError: if a field is out of range, or may not change when resuming.
   """
-  config = _CONFIG.value
-  given = dict(config_flags.get_override_values(flags.FLAGS['config']))
-  if saved is not None:
-    config = _from_dict(saved['config'])
+  agent = _agent(saved)
+  given = _given(agent)
+  try:
+    if saved is not None:
+      fields = settings.read(agent, saved).flat()
+      found = saved['config']
+    else:
+      fields, found = settings.make(agent, {}).flat(), {}
+    fields |= {k: v for k, v in _DEFAULTS.items() if k not in found}
+    if _PRESET.value:
+      fields[_NETWORKS] = dataclasses.asdict(sizes.PRESETS[_PRESET.value])
     for path, value in given.items():
       *folders, name = path.split('.')
-      holder = config
+      holder = fields
       for folder in folders:
-        holder = getattr(holder, folder)
-      setattr(holder, name, value)
-  if _PRESET.value:
-    if any(path.startswith('networks') for path in given):
-      raise command_line.UsageError(
-        '--preset and --config.networks both set the sizes of the networks; '
-        'give one of them.'
-      )
-    config.networks = dataclasses.replace(sizes.PRESETS[_PRESET.value])
-  for name in _SHORTHANDS:
-    value = flags.FLAGS[name].value
-    if value is None:
-      continue
-    if name in given and given[name] != value:
-      raise command_line.UsageError(
-        f'--{name}={value} and --config.{name}={given[name]} differ; give one '
-        'of them.'
-      )
-    setattr(config, name, value)
-    given[name] = value
-  agent = _agent(saved)
-  if agent != catalogue.ALD:
-    for name in ald_config.DISTILLATION_FIELDS:
-      if name in given:
-        raise command_line.UsageError(
-          f'{name}={given[name]} is of distillation, which --agent={agent} '
-          'does not do; leave it out, or choose --agent=ald.'
-        )
-    # Their data is their own: a pull towards it would only slow them.
-    if saved is None and 'regulariser_cost' not in given:
-      config.regulariser_cost = 0.0
-  try:
-    config.validate()
+        holder = holder[folder]
+      holder[name] = value
+    made = settings.make(agent, fields)
   except ValueError as error:
     raise command_line.UsageError(str(error)) from error
   if _WORKDIR.value == '':
@@ -176,7 +175,7 @@ def read(saved: dict[str, Any] | None = None) -> Options:
     )
   environment, kwargs = _ENVIRONMENT.value, _ENVIRONMENT_KWARGS.value
   if saved is not None:
-    _check_same(saved, environment, kwargs, config)
+    _check_same(saved, environment, kwargs, made)
     trust.require(saved['environment'], environment)
     environment, kwargs = saved['environment'], saved['environment_kwargs']
   try:
@@ -190,8 +189,52 @@ def read(saved: dict[str, Any] | None = None) -> Options:
     environment_arguments=arguments,
     workdir=_WORKDIR.value,
     resume=_RESUME.value,
-    config=config,
+    config=made.config,
+    experiment=made.experiment,
   )
+
+
+def _given(agent: str) -> dict[str, Any]:
+  """The fields that the command line sets, by path.
+
+  Raises:
+    UsageError: if one is not a field of the agent's, or is set twice.
+  """
+  if _CONFIG.value is not None:
+    raise command_line.UsageError(
+      f'--config={_CONFIG.value} names no field; write '
+      '--config.<field>=<value>.'
+    )
+  given = {
+    path: flags.FLAGS[f'config.{path}'].value
+    for path in _PATHS
+    if flags.FLAGS[f'config.{path}'].present
+  }
+  if _PRESET.value and any(path.startswith(_NETWORKS) for path in given):
+    raise command_line.UsageError(
+      '--preset and --config.networks both set the sizes of the networks; '
+      'give one of them.'
+    )
+  for name in _SHORTHANDS:
+    value = flags.FLAGS[name].value
+    if value is None:
+      continue
+    if name in given and given[name] != value:
+      raise command_line.UsageError(
+        f'--{name}={value} and --config.{name}={given[name]} differ; give one '
+        'of them.'
+      )
+    given[name] = value
+  known = settings.fields_of(agent)
+  for path, value in given.items():
+    name = path.split('.')[0]
+    if name not in known:
+      others = [x for x in catalogue.NAMES if name in settings.fields_of(x)]
+      raise command_line.UsageError(
+        f'{path}={value} is not a setting of --agent={agent}; leave it out, or '
+        f'choose --agent={" or ".join(others)}.'
+      )
+  return given
 
 
 def _agent(saved: dict[str, Any] | None) -> str:
@@ -209,14 +252,12 @@ def _agent(saved: dict[str, Any] | None) -> str:
   return begun_with or name or catalogue.ALD
 
 
-def _from_dict(fields: dict[str, Any]) -> ald_config.ALDConfig:
-  try:
-    return ald_config.from_dict(fields)
-  except ValueError as error:
-    raise command_line.UsageError(str(error)) from error
-
-
-def _check_same(saved, environment, kwargs, config):
+def _check_same(
+  saved: dict[str, Any],
+  environment: str | None,
+  kwargs: str | None,
+  made: settings.Settings,
+):
   """Refuses to resume with what a checkpoint does not fit."""
   for name, value in (
     ('environment', environment),
@@ -227,12 +268,11 @@ def _check_same(saved, environment, kwargs, config):
         f'--{name}={value} is not what the run was begun with '
         f'({saved[name]!r}); leave it out, or begin a new run.'
       )
-  begun_with = dataclasses.asdict(_from_dict(saved['config']))
-  for name in ('networks', 'loss', 'seed'):
-    now = dataclasses.asdict(config)[name]
-    if now != begun_with[name]:
+  now, then = made.flat(), settings.read(made.agent, saved).flat()
+  for name in (_NETWORKS, 'loss', 'seed'):
+    if now[name] != then[name]:
       raise command_line.UsageError(
         f'{name} cannot change when a run is resumed: its checkpoints were '
-        f'made with {json.dumps(begun_with[name])}, but received '
-        f'{json.dumps(now)}; leave it out, or begin a new run.'
+        f'made with {json.dumps(then[name])}, but received '
+        f'{json.dumps(now[name])}; leave it out, or begin a new run.'
       )

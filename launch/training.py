@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import functools
 import importlib.metadata
 import os
@@ -91,13 +90,13 @@ def prepare(local: bool = True, dry_run: bool = False) -> Prepared:
     lock = folder.reopen()
     saved = folder.read_config()
   opts = options.read(saved)
-  limits.check(opts.config, local)
+  limits.check(opts.settings, local)
   try:
     registry.check(opts.environment, opts.environment_arguments)
   except ValueError as error:
     raise command_line.UsageError(str(error)) from error
   if saved is not None:
-    checkpoint = newest_checkpoint(folder, opts.config.max_frames)
+    checkpoint = newest_checkpoint(folder, opts.experiment.max_frames)
   else:
     limits.check_disk(opts.workdir or '.')
     workdir = opts.workdir or run_folder.make_default(opts.agent)
@@ -148,7 +147,7 @@ def _description(opts: options.Options, saved: dict | None) -> dict:
     'environment': opts.environment,
     'environment_kwargs': opts.environment_kwargs,
     'seed': opts.config.seed,
-    'config': dataclasses.asdict(opts.config),
+    'config': opts.settings.flat(),
     'versions': versions,
     'git_commit': provenance.commit(),
     'command': sys.argv,
@@ -173,14 +172,13 @@ def make_program(
   # Acme and Launchpad take seconds; bad input is refused before.
   from agents import program
 
-  builder = catalogue.make_builder(opts.agent, opts.config)
   return program.DistributedAgent(
-    builder,
-    builder.make_networks,
+    catalogue.make_builder(opts.agent, opts.config),
     functools.partial(
       registry.make, opts.environment, opts.environment_arguments
     ),
     folder,
-    checkpoint,
-    launched,
+    opts.experiment,
+    checkpoint=checkpoint,
+    launched=launched,
   ).build(opts.agent)

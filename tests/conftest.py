@@ -52,12 +52,11 @@ def make_run(tmp_path):
   import acme
 
   from agents import catalogue
-  from agents.ald import config as ald_config
   from ald_acme.environments import registry
   from ald_acme.networks import sizes
 
   def make(agent='ald', environment='i_maze', kwargs='size=5,limit=12'):
-    config = ald_config.ALDConfig(
+    config = catalogue.config_class(agent)(
       networks=dataclasses.replace(sizes.PRESETS['tiny'], lstm=6),
     )
     spec = acme.make_environment_spec(

@@ -1,46 +1,440 @@
-"""The builder of actor-critics: ALD's parts without those that distil."""
+"""Builders of actor-critics: each makes the parts of an agent from a config."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
+import time
 import typing
+from typing import Any
 
 import acme
+from acme import specs
+from acme.utils import counting
+from acme.utils import loggers
+import numpy as np
 
-from agents.ald import builder as ald_builder
-from agents.ald import config as ald_config
+from agents import builders
+from agents import experiment
+from agents.actor_critic import config as actor_critic_config
+from agents.actor_critic import parts
+from ald_acme.environments import base
+from ald_acme.runs import indicators
 
 if typing.TYPE_CHECKING:
-  from agents.ald import networks as ald_networks
+  import reverb
+  import tensorflow as tf
+
+  from agents.actor_critic import acting
+  from agents.actor_critic import learning
+  from agents.actor_critic import networks as actor_critic_networks
+  from agents.actor_critic import objectives
+  from agents.actor_critic import turns
+  from agents.actor_critic import types as actor_critic_types
+  from ald_acme import optimizers
+  from ald_acme.acting import evaluator
+  from ald_acme.networks import policy_value
+  from ald_acme.replay import adder
+  from ald_acme.replay import local
+  from ald_acme.replay import tables
+
+# Each method imports what its part is made of: TensorFlow takes seconds to
+# import, and neither the launcher nor every node needs it.
+
+# Places that draw random numbers, each with streams of its own.
+ACTING, EVALUATING_ACTOR, EVALUATING_LEARNER, SAMPLING = range(4)
 
 
-class ActorCriticBuilder(ald_builder.ALDBuilder):
-  """What acts is what learns, or a part of it.
+class ActorCriticBuilder:
+  """A network that acts and learns.
 
-  Same loops, tables and losses as ALD's. Actors pull from the learner, and
-  nothing is distilled.
+  Actors store the network's recurrent state with each unroll, and pull the
+  parameters from the learner, which reads their queue. The builder holds no
+  TensorFlow state, so it can be pickled. Each method makes one part, and a
+  subclass may replace any one of them.
   """
 
-  distils = False
+  acting_source = builders.LEARNER
+  learner_table = 'queue'  # The table that the learner reads.
 
-  def __init__(self, config: ald_config.ALDConfig, kind: str):
+  def __init__(
+    self,
+    config: actor_critic_config.ActorCriticConfig,
+    kind: str = 'lstm',
+    network_factory: actor_critic_networks.NetworkFactory | None = None,
+    objective_factory: objectives.ObjectiveFactory | None = None,
+    optimizer_factory: Callable[[int], optimizers.Optimizer] | None = None,
+  ):
     """Keeps what the parts are made from.
 
     Args:
-      config: as ALD's; what distillation alone reads has no effect.
-      kind: one of `agents.actor_critic.networks.KINDS`.
+      config: of the agent.
+      kind: of the network: 'lstm', 'gtrxl' or 'memoryless'.
+      network_factory: makes the networks for an `acme.EnvironmentSpec`; by
+        default those of the kind, of the config's sizes.
+      objective_factory: makes the learner's objective from its network and
+        `config`; by default the one that `config.loss` names.
+      optimizer_factory: makes the learner's optimiser from the number of
+        parameters; by default Adam of the config's rate.
     """
-    super().__init__(config)
+    config.validate()
+    self._config = config
     self._kind = kind
+    self._network_factory = network_factory
+    self._objective_factory = objective_factory
+    self._optimizer_factory = optimizer_factory
+
+  @property
+  def config(self) -> actor_critic_config.ActorCriticConfig:
+    """What the parts are made from."""
+    return self._config
+
+  # --- Networks.
+
+  def make_networks(
+    self, environment_spec: specs.EnvironmentSpec
+  ) -> actor_critic_networks.ActorCriticNetworks:
+    """Both networks, with the first parameters that the seed gives."""
+    import tensorflow as tf
+
+    tf.random.set_seed(self._config.seed)
+    if self._network_factory:
+      return self._network_factory(environment_spec)
+    return self._make_networks(environment_spec)
 
   def _make_networks(
-    self, environment_spec: acme.specs.EnvironmentSpec
-  ) -> ald_networks.ALDNetworks:
+    self, environment_spec: specs.EnvironmentSpec
+  ) -> actor_critic_networks.ActorCriticNetworks:
+    """The agent's own networks, of the config's sizes."""
     from agents.actor_critic import networks
 
     sizes = self._config.networks
-    return networks.make_networks(self._kind, environment_spec, sizes)
+    return networks.make_symmetric(self._kind, environment_spec, sizes)
 
-  def _acting_variables(self, networks: ald_networks.ALDNetworks) -> list:
+  def load_networks(
+    self,
+    networks: actor_critic_networks.ActorCriticNetworks,
+    state: dict[str, Any],
+  ):
+    """Gives the networks the parameters that a checkpoint holds.
+
+    Args:
+      networks: of `make_networks`.
+      state: of the checkpoint, the parts' states by name.
+
+    Raises:
+      ValueError: if a part is missing, or of networks of other sizes.
+    """
+    parts.load(networks.learner, state, builders.LEARNER)
+    for variable, learned in zip(
+      networks.actor.trainable_variables, self._acting_variables(networks)
+    ):
+      variable.assign(learned)
+
+  def _acting_variables(
+    self, networks: actor_critic_networks.ActorCriticNetworks
+  ) -> list[tf.Variable]:
+    """The learner's variables that actors pull from it."""
     from agents.actor_critic import networks as own_networks
 
     return own_networks.acting_variables(networks)
+
+  # --- Replay.
+
+  def tables(self) -> list[tables.Queue | tables.Replay]:
+    """Descriptions of the tables, without their signatures."""
+    from ald_acme.replay import tables
+
+    return [tables.Queue(tables.QUEUE, self._config.queue_size)]
+
+  def make_replay_tables(
+    self, environment_spec: specs.EnvironmentSpec
+  ) -> list[reverb.Table]:
+    """The tables, for one `reverb.Server`."""
+    networks = self.make_networks(environment_spec)
+    signatures = self._signatures(environment_spec, networks)
+    return [table.make(signatures[table.name]) for table in self.tables()]
+
+  def _signatures(
+    self,
+    environment_spec: specs.EnvironmentSpec,
+    networks: actor_critic_networks.ActorCriticNetworks,
+  ) -> dict[str, Any]:
+    """Signatures of the tables' items, by table."""
+    from ald_acme.replay import items
+    from ald_acme.replay import tables
+
+    config = self._config
+    state = ()
+    if self._stores_state():
+      state = items.state_spec(networks.actor, config.envs_per_actor)
+    return {
+      tables.QUEUE: items.unroll_spec(
+        environment_spec, state, config.unroll_length, config.envs_per_actor
+      )
+    }
+
+  def _stores_state(self) -> bool:
+    """Whether unrolls hold the acting network's state before them."""
+    return True
+
+  def make_dataset_iterator(
+    self,
+    replay_client: parts.Replay,
+    should_stop: builders.ShouldStop = builders.never,
+  ) -> Iterator[Sequence[actor_critic_types.LearnerItem]]:
+    """Batches for the learner, each unroll once and in order."""
+    from agents.actor_critic import types
+
+    def items(unrolls):
+      return [types.LearnerItem(u, u.actor_state) for u in unrolls]
+
+    batch = self._config.learner_batch
+    return map(
+      items, parts.reader(replay_client, self.learner_table, batch, should_stop)
+    )
+
+  # --- Acting.
+
+  def make_adder(
+    self,
+    replay_client: parts.Replay,
+    stream: int = 0,
+    should_stop: builders.ShouldStop = builders.never,
+  ) -> adder.UnrollAdder:
+    """Writes what `config.envs_per_actor` environments do, an unroll at a time.
+
+    Args:
+      replay_client: of the replay server.
+      stream: number of the actor.
+      should_stop: asked while the queue is full; true ends the wait.
+    """
+    from ald_acme.replay import adder
+
+    return adder.UnrollAdder(
+      parts.writer(replay_client, should_stop),
+      self._config.unroll_length,
+      stream,
+      store_state=self._stores_state(),
+    )
+
+  def make_actor(
+    self,
+    policy_network: policy_value.PolicyValueNetwork,
+    adder: adder.UnrollAdder | None = None,
+    variable_source: acme.VariableSource | None = None,
+    seed: Any = None,
+  ) -> acting.RecurrentActor:
+    """Acts in one environment or in a batch, as its first time step is.
+
+    Args:
+      policy_network: the actor of `make_networks`.
+      adder: of `make_adder`; None to act without leaving a trace.
+      variable_source: has 'actor' and 'updates'; None to keep the parameters.
+      seed: of the actions; by default that of actor 0.
+    """
+    from agents.actor_critic import acting
+    from ald_acme.parameters import pulled
+
+    parameters = None
+    if variable_source is not None:
+      parameters = pulled.PulledParameters(
+        variable_source,
+        'actor',
+        len(policy_network.trainable_variables),
+        self._config.actor_update_period,
+      )
+    if seed is None:
+      seed = self.seed_of(ACTING, 0)
+    return acting.RecurrentActor(policy_network, seed, adder, parameters)
+
+  def make_acting_loop(
+    self,
+    networks: actor_critic_networks.ActorCriticNetworks,
+    environment_factory: builders.EnvironmentFactory,
+    replay_client: parts.Replay,
+    variable_source: acme.VariableSource,
+    index: int = 0,
+    restarts: int = 0,
+    counter: counting.Counter | None = None,
+    logger: loggers.Logger | None = None,
+    should_stop: builders.ShouldStop = builders.never,
+  ) -> acting.UnrollLoop:
+    """An actor in a batch of environments; as `agents.builders.Builder`."""
+    from agents.actor_critic import acting
+
+    seed = self.seed_of(ACTING, index, restarts)
+    adder = self.make_adder(replay_client, index, should_stop)
+    return acting.UnrollLoop(
+      self.make_environment(
+        environment_factory, self._config.envs_per_actor, seed
+      ),
+      self.make_actor(networks.actor, adder, variable_source, seed),
+      adder,
+      self._config.unroll_length,
+      counter,
+      logger,
+      seed.spawn(1)[0] if self._config.stagger_episodes else None,
+    )
+
+  # --- Learning.
+
+  def make_learner(
+    self,
+    networks: actor_critic_networks.ActorCriticNetworks,
+    dataset: Iterator[Sequence[actor_critic_types.LearnerItem]],
+    counter: counting.Counter | None = None,
+    logger: loggers.Logger | None = None,
+    checkpoint: bool = False,
+  ) -> learning.ActorCriticLearner:
+    """The learner of `networks.learner`.
+
+    Args:
+      networks: of `make_networks`.
+      dataset: of `make_dataset_iterator`.
+      counter: counts `learner_updates`.
+      logger: gets a row per update.
+      checkpoint: whether the learner saves itself as Acme's learners do, under
+        `~/acme`. In a program of ours the monitor saves all parts together.
+    """
+    from agents.actor_critic import learning
+
+    network = networks.learner
+    size = sum(v.shape.num_elements() for v in network.trainable_variables)
+    return learning.ActorCriticLearner(
+      network,
+      dataset,
+      self.make_objective(network),
+      self.make_optimizer(size),
+      counter,
+      logger,
+      self._acting_variables(networks),
+      checkpoint,
+    )
+
+  def make_objective(self, network) -> objectives.Objective:
+    """What the learner minimises over its network."""
+    from agents.actor_critic import objectives
+
+    factory = self._objective_factory or objectives.make
+    return factory(network, self._config)
+
+  def make_optimizer(self, size: int) -> optimizers.Optimizer:
+    """The learner's optimiser.
+
+    Args:
+      size: number of parameters.
+    """
+    from ald_acme import optimizers
+
+    if self._optimizer_factory:
+      return self._optimizer_factory(size)
+    return optimizers.FlatAdam(
+      size,
+      self._config.learner_learning_rate,
+      self._config.learner_gradient_norm,
+    )
+
+  # --- Evaluation.
+
+  def make_evaluator(
+    self,
+    networks: actor_critic_networks.ActorCriticNetworks,
+    environment_factory: builders.EnvironmentFactory,
+    actor_source: acme.VariableSource,
+    learner_source: acme.VariableSource | None = None,
+    counter: counting.Counter | None = None,
+    logger: loggers.Logger | None = None,
+    clock: Callable[[], float] = time.monotonic,
+    evaluation: experiment.EvaluationConfig | None = None,
+  ) -> evaluator.Evaluator:
+    """Evaluates in environments of its own; the learner if it has a source."""
+    from ald_acme.acting import evaluator
+    from ald_acme.acting import policies
+    from ald_acme.parameters import pulled
+
+    def subject(name, network, source, episodes, period, place):
+      seed = self.seed_of(place)
+      environment = self.make_environment(environment_factory, episodes, seed)
+      spec = environment.observation_spec()
+      return evaluator.Subject(
+        environment,
+        policies.BatchedPolicy(network, spec, episodes, seed),
+        pulled.PulledParameters(source, name, len(network.trainable_variables)),
+        period,
+      )
+
+    config = evaluation or experiment.EvaluationConfig()
+    return evaluator.Evaluator(
+      subject(
+        'actor',
+        networks.actor,
+        actor_source,
+        config.evaluation_episodes,
+        config.evaluation_period,
+        EVALUATING_ACTOR,
+      ),
+      learner_source
+      and subject(
+        'learner',
+        networks.learner,
+        learner_source,
+        config.learner_evaluation_episodes,
+        config.learner_evaluation_period,
+        EVALUATING_LEARNER,
+      ),
+      counter,
+      logger,
+      clock,
+    )
+
+  # --- What a program, or one process, has beside these.
+
+  def make_turns(
+    self,
+    networks: actor_critic_networks.ActorCriticNetworks,
+    replay: local.LocalReplay,
+    learner: learning.ActorCriticLearner,
+    counter: counting.Counter,
+  ) -> turns.Turns:
+    """What the parts beside learner and actor do in one process.
+
+    Args:
+      networks: of the agent, which its learner and its actor use.
+      replay: the agent's tables.
+      learner: of the agent.
+      counter: of the agent.
+    """
+    from agents.actor_critic import turns
+
+    return turns.Turns(learner)
+
+  def nodes(self) -> list[builders.Node]:
+    """No nodes beside those that every agent has."""
+    return []
+
+  def indicators(self) -> indicators.Indicators:
+    """What the run's progress and summary show of the agent."""
+    return indicators.Indicators(
+      seed=self._config.seed,
+      counts={'learner_updates': builders.LEARNER},
+      metrics=(
+        indicators.Metric(
+          'policy_lag', 'policy lag', '.0f', builders.LEARNER, 'policy_lag'
+        ),
+      ),
+    )
+
+  # --- Random numbers.
+
+  def make_environment(
+    self,
+    environment_factory: builders.EnvironmentFactory,
+    batch_size: int,
+    seed: np.random.SeedSequence,
+  ) -> base.BatchedEnvironment:
+    """Environments whose episodes come from a stream of `seed_of`."""
+    return environment_factory(batch_size, int(seed.generate_state(1)[0] >> 1))
+
+  def seed_of(self, *path: int) -> np.random.SeedSequence:
+    """A stream of its own for each place that draws random numbers."""
+    return np.random.SeedSequence([self._config.seed, *path])

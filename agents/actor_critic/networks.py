@@ -1,24 +1,51 @@
-"""Networks of which the learner trains the one that acts."""
+"""The networks of actor-critics, made by kind and size."""
 
+from collections.abc import Callable
+import dataclasses
+from typing import Any
+
+from acme import specs
 import sonnet as snt
 
-from agents.ald import networks as ald_networks
+from ald_acme import distributions
 from ald_acme import types
+from ald_acme.networks import core as cores
+from ald_acme.networks import feedforward
+from ald_acme.networks import gtrxl
+from ald_acme.networks import lstm
 from ald_acme.networks import policy_value
+from ald_acme.networks import sizes as network_sizes
+from ald_acme.networks import torsos
 
-KINDS = ('lstm', 'gtrxl', 'asymmetric', 'memoryless')
+Sizes = network_sizes.NetworkSizes
+
+
+@dataclasses.dataclass
+class ActorCriticNetworks:
+  """The networks of an agent, with their variables made.
+
+  Attributes:
+    actor: acts, one step at a time.
+    learner: learns from unrolls.
+  """
+
+  actor: policy_value.PolicyValueNetwork
+  learner: Any  # A `PolicyValueNetwork`, or what has its methods.
+
+
+NetworkFactory = Callable[[specs.EnvironmentSpec], ActorCriticNetworks]
 
 
 class Asymmetric(snt.RNNCore):
-  """A policy of one network and a value of another.
+  """The policy of one network and the value of another.
 
   The policy acts alone, so it may be small; the value is only needed to learn
   (asymmetric actor-critic, Pinto et al., 2017; here both see the same). Its
   state is the pair of both states.
 
   Attributes:
-    policy: the network whose distribution of actions counts.
-    value: the network whose value counts.
+    policy: the network whose distribution of actions is used.
+    value: the network whose value is used.
   """
 
   def __init__(
@@ -52,44 +79,93 @@ class Asymmetric(snt.RNNCore):
     return outputs, (policy_state, value_state)
 
 
-def make_networks(
-  kind: str, environment_spec, sizes: ald_networks.Sizes
-) -> ald_networks.ALDNetworks:
-  """Makes the acting network and the one that learns.
+def make_symmetric(
+  kind: str, environment_spec: specs.EnvironmentSpec, sizes: Sizes
+) -> ActorCriticNetworks:
+  """Makes two networks of one kind: one acts with what the other learns.
 
   Args:
-    kind: 'lstm', 'gtrxl' or 'memoryless', which act and learn, or
-      'asymmetric': an LSTM's policy with a GTrXL's value.
-    environment_spec: an `acme.specs.EnvironmentSpec`.
-    sizes: of the networks, as ALD's.
+    kind: one of `KINDS`.
+    environment_spec: of one environment.
+    sizes: of the networks.
 
   Returns:
-    Networks whose variables exist; `acting_variables` of the learner have the
-    order of the actor's.
+    Networks whose variables exist, in the same order.
   """
-  lstm, gtrxl = ald_networks.make_lstm, ald_networks.make_gtrxl
-  if kind == 'asymmetric':
-    return ald_networks.ALDNetworks(
-      actor=lstm(environment_spec, sizes, 'actor'),
-      learner=Asymmetric(
-        policy=lstm(environment_spec, sizes, 'policy'),
-        value=gtrxl(environment_spec, sizes, 'value'),
-        name='learner',
-      ),
-    )
-  make = {
-    'lstm': lstm,
-    'gtrxl': gtrxl,
-    'memoryless': ald_networks.make_memoryless,
-  }[kind]
-  return ald_networks.ALDNetworks(
+  make = KINDS[kind]
+  return ActorCriticNetworks(
     actor=make(environment_spec, sizes, 'actor'),
     learner=make(environment_spec, sizes, 'learner'),
   )
 
 
-def acting_variables(networks: ald_networks.ALDNetworks) -> list:
+def make_asymmetric(
+  environment_spec: specs.EnvironmentSpec, sizes: Sizes
+) -> ActorCriticNetworks:
+  """Makes an LSTM that acts, and its learner with a GTrXL for the value."""
+  return ActorCriticNetworks(
+    actor=make_lstm(environment_spec, sizes, 'actor'),
+    learner=Asymmetric(
+      policy=make_lstm(environment_spec, sizes, 'policy'),
+      value=make_gtrxl(environment_spec, sizes, 'value'),
+      name='learner',
+    ),
+  )
+
+
+def acting_variables(networks: ActorCriticNetworks) -> list:
   """The learner's variables that the actor's are copies of, in order."""
   learner = networks.learner
   acting = learner.policy if isinstance(learner, Asymmetric) else learner
   return list(acting.trainable_variables)
+
+
+def make_lstm(
+  environment_spec: specs.EnvironmentSpec, sizes: Sizes, name: str
+) -> policy_value.PolicyValueNetwork:
+  """A network with an LSTM for memory, whose variables exist."""
+  core = lstm.LSTM(sizes.lstm)
+  return _make(environment_spec, sizes, sizes.torso, core, name)
+
+
+def make_gtrxl(
+  environment_spec: specs.EnvironmentSpec, sizes: Sizes, name: str
+) -> policy_value.PolicyValueNetwork:
+  """A network with a GTrXL for memory, whose variables exist."""
+  core = gtrxl.GTrXL(
+    width=sizes.gtrxl_width,
+    num_layers=sizes.gtrxl_layers,
+    num_heads=sizes.gtrxl_heads,
+    mlp_size=sizes.gtrxl_mlp,
+    memory_size=sizes.gtrxl_memory,
+  )
+  return _make(environment_spec, sizes, sizes.gtrxl_width, core, name)
+
+
+def make_memoryless(
+  environment_spec: specs.EnvironmentSpec, sizes: Sizes, name: str
+) -> policy_value.PolicyValueNetwork:
+  """As the LSTM's network, with a layer in its place; variables exist."""
+  core = feedforward.Feedforward(sizes.lstm)
+  return _make(environment_spec, sizes, sizes.torso, core, name)
+
+
+KINDS = {
+  'lstm': make_lstm,
+  'gtrxl': make_gtrxl,
+  'memoryless': make_memoryless,
+}
+
+
+def _make(
+  environment_spec: specs.EnvironmentSpec,
+  sizes: Sizes,
+  width: int,
+  core: cores.UnrollableCore,
+  name: str,
+) -> policy_value.PolicyValueNetwork:
+  distribution = distributions.from_spec(environment_spec.actions)
+  torso = torsos.Torso(width, distribution, sizes.image_channels)
+  network = policy_value.PolicyValueNetwork(torso, core, distribution, name)
+  policy_value.create_variables(network, environment_spec.observations)
+  return network

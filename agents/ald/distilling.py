@@ -10,9 +10,9 @@ import numpy as np
 import tensorflow as tf
 
 from agents.ald import config as ald_config
+from agents.ald import types
 from ald_acme import finite
 from ald_acme import optimizers
-from ald_acme import types
 from ald_acme.losses import distillation
 from ald_acme.losses import return_scale
 from ald_acme.parameters import shared as shared_parameters

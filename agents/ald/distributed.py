@@ -1,7 +1,7 @@
 """The distributed ALD agent: the generic program with ALD's builder."""
 
-import time
-
+from agents import builders
+from agents import experiment as experiments
 from agents import program
 from agents.ald import builder as ald_builder
 from agents.ald import config as ald_config
@@ -14,31 +14,29 @@ class DistributedALD(program.DistributedAgent):
 
   def __init__(
     self,
-    environment_factory: ald_builder.EnvironmentFactory,
+    environment_factory: builders.EnvironmentFactory,
     workdir: str,
     config: ald_config.ALDConfig | None = None,
+    experiment: experiments.ExperimentConfig | None = None,
     network_factory: ald_networks.NetworkFactory | None = None,
     checkpoint: str | None = None,
   ):
-    """Nothing starts before the program is launched.
+    """Makes the builder; nothing starts before the program is launched.
 
     Args:
       environment_factory: makes E environments from (batch_size, seed);
         `ald_acme.environments.base.stack` makes them of a `dm_env` factory.
       workdir: folder for logs, checkpoints and the summary of the run.
-      config: of the agent; by default that of `ALDConfig()`.
+      config: of the agent; by default `ALDConfig()`.
+      experiment: how the run is carried out; by default `ExperimentConfig()`.
       network_factory: makes `ALDNetworks` from an `acme.EnvironmentSpec`; by
         default an LSTM and a GTrXL of the config's sizes.
-      checkpoint: path of a checkpoint to go on from.
+      checkpoint: path of a checkpoint to resume from.
     """
-    builder = ald_builder.ALDBuilder(
-      config or ald_config.ALDConfig(), network_factory
-    )
     super().__init__(
-      builder,
-      builder.make_networks,
+      ald_builder.ALDBuilder(config or ald_config.ALDConfig(), network_factory),
       environment_factory,
       run_folder.RunFolder(workdir),
-      checkpoint,
-      time.time(),
+      experiment or experiments.ExperimentConfig(),
+      checkpoint=checkpoint,
     )

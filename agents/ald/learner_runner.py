@@ -1,110 +1,24 @@
-"""The learner runner: has the learner's network read every unroll, once."""
+"""The learner runner that also writes the learner's answers, to be imitated."""
 
-from collections.abc import Callable, Iterator
-
-from acme.utils import counting
-from acme.utils import loggers
-import numpy as np
-import tensorflow as tf
-
+from agents.actor_critic import learner_runner
+from agents.ald import types as ald_types
 from ald_acme import types
-from ald_acme.parameters import pulled
-from ald_acme.parameters import variables
-from ald_acme.replay import tables
-from ald_acme.replay import writer as replay_writer
+
+DISTILL = 'distill'  # The table that distillers sample.
 
 
-class LearnerRunner:
-  """Attaches the learner's memory, logits and values to unrolls.
+class DistillingRunner(learner_runner.LearnerRunner):
+  """Attaches the learner's policies and values to unrolls, for distillers."""
 
-  The learner's recurrent memory of each stream of environments is carried from
-  unroll to unroll here, so the learner itself may take unrolls in any batch.
-  """
-
-  def __init__(
-    self,
-    network,
-    unrolls: Iterator[list[types.Unroll]],
-    writer: replay_writer.Writer,
-    parameters: pulled.PulledParameters,
-    counter: counting.Counter | None = None,
-    logger: loggers.Logger | None = None,
-    distil: bool = True,
-  ):
-    """Begins with empty memories.
-
-    Args:
-      network: the learner's `PolicyValueNetwork`.
-      unrolls: of the `queue` table, one at a time.
-      writer: of the replay server.
-      parameters: of the network, from the learner.
-      counter: counts `unrolls`.
-      logger: gets a row per unroll.
-      distil: whether to hand the unroll and the answers to distillers too.
-    """
-    self._network = network
-    self._unrolls = unrolls
-    self._writer = writer
-    self._parameters = parameters
-    self._variables = variables.Variables(network.trainable_variables)
-    self._counter = counter or counting.Counter()
-    self._logger = logger
-    # The learner first: it must not wait for the distillers' turn.
-    self._items = {
-      tables.LEARNER: lambda s: types.LearnerItem(s['unroll'], s['state'])
-    }
-    if distil:
-      self._items[tables.DISTILL] = lambda s: types.DistillItem(
-        s['unroll'], s['targets']
-      )
-    self._memories = {}  # Stream to (sequence of the next unroll, state).
-
-    def read(inputs, state):
-      # The last step belongs to the next unroll, which begins with it.
-      inputs = tf.nest.map_structure(lambda x: x[:-1], inputs)
-      return network.unroll(inputs, state)
-
-    self._read = tf.function(read, autograph=False)
-
-  def step(self) -> bool:
-    """Reads one unroll and passes it on; False if the program stopped."""
-    try:
-      (unroll,) = next(self._unrolls)
-    except StopIteration:
-      return False
-    # At once: the distillers' targets are as old as these parameters.
-    self._parameters.pull()
-    self._variables.assign(self._parameters.arrays)
-    state = self._recall(unroll)
-    outputs, next_state = self._read(unroll.inputs, state)
-    stamp = unroll.stamp
-    self._memories[int(stamp.stream)] = (int(stamp.sequence) + 1, next_state)
-    targets = types.Targets(
-      outputs.policy, outputs.value, np.int64(self._parameters.age)
+  def _written(
+    self, unroll: types.Unroll, state: types.Nest, outputs: types.Outputs
+  ) -> learner_runner.Written:
+    # The learner's item first: it must not wait for the distillers' turn.
+    step, tables = super()._written(unroll, state, outputs)
+    step['targets'] = ald_types.Targets(
+      outputs.policy, outputs.value, self._age
     )
-    step = {'unroll': unroll, 'state': state, 'targets': targets}
-    written = self._writer.write(step, self._items)
-    if written:
-      counts = self._counter.increment(unrolls=1)
-      if self._logger:
-        self._logger.write(
-          {
-            'frames': counts.get('frames', 0),
-            'unrolls': counts.get('unrolls', 0),
-            'learner_age': self._parameters.age,
-            'streams': len(self._memories),
-          }
-        )
-    return written
-
-  def _recall(self, unroll: types.Unroll):
-    """The learner's memory before the unroll, empty for a new stream."""
-    sequence, state = self._memories.get(int(unroll.stamp.stream), (None, None))
-    if sequence != int(unroll.stamp.sequence):  # New, or begun again.
-      state = self._network.initial_state(unroll.action.shape[1])
-    return state
-
-  def run(self, should_stop: Callable[[], bool] = lambda: False):
-    """Reads until told to stop."""
-    while not should_stop() and self.step():
-      pass
+    tables[DISTILL] = lambda step: ald_types.DistillItem(
+      step['unroll'], step['targets']
+    )
+    return step, tables

@@ -1,35 +1,35 @@
-"""Sizes of the default actor and learner networks, and presets of them."""
+"""Sizes of the default networks, and presets of them."""
 
 import dataclasses
 
 from ald_acme import validation
 
 
+def _size(default: int, about: str):
+  return validation.setting(default, about, at_least=1)
+
+
 @dataclasses.dataclass
 class NetworkSizes:
-  """Sizes of the LSTM that acts and the GTrXL that learns.
+  """Sizes of a network with an LSTM and of one with a GTrXL.
 
-  The defaults are the `small` preset: both networks learn on a CPU.
+  The defaults are the `small` preset: both networks learn on a CPU. The torso
+  of the GTrXL's network is as wide as the GTrXL.
   """
 
-  # Actor.
-  torso: int = 64  # Units of the layer in front of the LSTM.
-  lstm: int = 64  # Hidden units.
-
-  # Learner; its torso is as wide as the GTrXL.
-  gtrxl_width: int = 64
-  gtrxl_layers: int = 2
-  gtrxl_heads: int = 4
-  gtrxl_mlp: int = 128  # Hidden units of the position-wise networks.
-  gtrxl_memory: int = 64  # Steps of the past kept per layer.
-
-  # Both: channels of the first convolutions, where images are observed.
-  image_channels: int = 8
+  torso: int = _size(64, 'Units of the layer in front of the LSTM.')
+  lstm: int = _size(64, 'Hidden units of the LSTM.')
+  gtrxl_width: int = _size(64, 'Width of the GTrXL and of its torso.')
+  gtrxl_layers: int = _size(2, 'Layers of the GTrXL.')
+  gtrxl_heads: int = _size(4, 'Attention heads of each layer.')
+  gtrxl_mlp: int = _size(128, 'Hidden units of the position-wise networks.')
+  gtrxl_memory: int = _size(64, 'Steps of the past kept per layer.')
+  image_channels: int = _size(
+    8, 'Channels of the first convolutions, where images are observed.'
+  )
 
   def __post_init__(self):
-    validation.check_types(self, 'networks')
-    for field in dataclasses.fields(self):
-      validation.at_least(self, field.name, 1, 'networks')
+    validation.check(self, 'networks')
     if self.gtrxl_width % self.gtrxl_heads or self.gtrxl_width % 2:
       raise ValueError(
         'networks.gtrxl_width must be even and a multiple of '

@@ -1,4 +1,4 @@
-"""The owner of the shared actor parameters, who serves them to everybody."""
+"""The owner of shared parameters, which serves them to actors."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -16,28 +16,17 @@ class ActorParameters:
     self,
     initial: Sequence[np.ndarray],
     num_workers: int,
-    state: dict[str, Any] | None = None,
   ):
     """Puts the parameters into shared memory.
 
     Args:
       initial: the actor network's variables, in order.
-      num_workers: N_D, how many distillers may update them.
-      state: what `save` gave in an earlier run, to go on from it.
-
-    Raises:
-      ValueError: if the state is of a network of another size.
+      num_workers: how many processes may update them.
     """
     self._layout = vectors.Layout([np.shape(array) for array in initial])
-    vector = self._layout.pack(initial)
-    if state:
-      self._layout.unpack(state['variables'])  # Refuses other sizes.
-      vector = state['variables']
     self._shared = shared_parameters.SharedParameters.create(
-      vector, num_workers
+      self._layout.pack(initial), num_workers
     )
-    if state:
-      self._shared.restore_updates(int(state['updates']))
 
   def handle(self) -> list[int]:
     """What a distiller on this host needs to attach."""
@@ -57,3 +46,13 @@ class ActorParameters:
       'variables': self._shared.read(),
       'updates': np.int64(self._shared.updates),
     }
+
+  def restore(self, state: dict[str, Any]):
+    """Takes up what `save` gave, before any worker attaches.
+
+    Raises:
+      ValueError: if the state is of a network of another size.
+    """
+    self._layout.check(state['variables'])
+    self._shared.write(state['variables'])
+    self._shared.restore_updates(int(state['updates']))

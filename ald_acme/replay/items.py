@@ -56,26 +56,6 @@ def unroll_spec(
   )
 
 
-def distill_spec(unroll: types.Unroll) -> types.DistillItem:
-  """Signature of the `distill` table, from that of the unrolls."""
-  length, batch_size, num_parameters = unroll.behaviour_policy.shape
-  return types.DistillItem(
-    unroll,
-    types.Targets(
-      policy=tf.TensorSpec([length, batch_size, num_parameters], tf.float32),
-      value=tf.TensorSpec([length, batch_size], tf.float32),
-      learner_updates=tf.TensorSpec([], tf.int64),
-    ),
-  )
-
-
-def learner_spec(
-  unroll: types.Unroll, learner_state_spec: Nest
-) -> types.LearnerItem:
-  """Signature of the `learner` table, from that of the unrolls."""
-  return types.LearnerItem(unroll, learner_state_spec)
-
-
 def state_spec(network, batch_size: int) -> Nest:
   """Signature of a recurrent network's state for a batch."""
   return tree.map_structure(
@@ -87,7 +67,9 @@ def concatenate(items: Sequence[Nest]) -> Nest:
   """Joins items along their environments, for use in a `tf.function`.
 
   Args:
-    items: `LearnerItem`s, `DistillItem`s or `Unroll`s, all of one kind.
+    items: `Unroll`s, or named tuples that hold them, all of one kind. A field
+      whose name ends with `_state`, outside the inputs, is a recurrent state
+      with leaves `[E, ...]`.
 
   Returns:
     One item: time-major leaves `[T, n * E, ...]`, states `[n * E, ...]`, and
@@ -101,7 +83,16 @@ def concatenate(items: Sequence[Nest]) -> Nest:
   def join(path, *leaves):
     if leaves[0].shape.rank == 0:
       return tf.stack(leaves)
-    batch_first = any(name in ('actor_state', 'learner_state') for name in path)
-    return tf.concat(leaves, axis=0 if batch_first else 1)
+    return tf.concat(leaves, axis=0 if _is_state(path) else 1)
 
   return tree.map_structure_with_path(join, *items)
+
+
+def _is_state(path: tuple) -> bool:
+  """Whether a leaf belongs to a recurrent state, whose batch comes first."""
+  for name in map(str, path):
+    if name == 'inputs':  # Observations may have any names.
+      return False
+    if name.endswith('_state'):
+      return True
+  return False

@@ -1,7 +1,7 @@
 """The tables in this process, for parts that take turns."""
 
 import collections
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,22 +17,37 @@ class LocalReplay:
   """Stands in for a replay server and for its writers.
 
   Nothing waits and nothing is left to timing: the same writes and reads give
-  the same items. It keeps no ratio; whoever lets the parts take turns does.
+  the same items. It enforces no ratio; that is up to the caller, who decides
+  which part steps next.
   """
 
-  def __init__(self, distill_size: int, seed: Any):
-    """Begins empty.
+  def __init__(
+    self, described: Sequence[tables.Queue | tables.Replay], seed: Any
+  ):
+    """Makes empty tables.
 
     Args:
-      distill_size: items kept in `distill`, oldest out first.
+      described: the tables.
       seed: of the sampling; anything that `np.random.default_rng` takes.
     """
+    self._described = {table.name: table for table in described}
     self._tables = {
-      tables.QUEUE: collections.deque(),
-      tables.LEARNER: collections.deque(),
-      tables.DISTILL: collections.deque(maxlen=distill_size),
+      name: collections.deque(
+        maxlen=table.max_size if isinstance(table, tables.Replay) else None
+      )
+      for name, table in self._described.items()
     }
     self._rng = np.random.default_rng(seed)
+
+  def samples(self, table: str) -> bool:
+    """Whether a table is sampled; false for a queue."""
+    return isinstance(self._described[table], tables.Replay)
+
+  def can_sample(self, table: str, batch_size: int) -> bool:
+    """Whether a batch can be read now."""
+    if self.samples(table):
+      return self.size(table) >= self._described[table].min_size
+    return self.size(table) >= batch_size
 
   def size(self, table: str) -> int:
     """Items in a table."""
@@ -42,16 +57,16 @@ class LocalReplay:
     self, step: Nest, select: Mapping[str, Callable[[Nest], Nest]]
   ) -> bool:
     """Inserts at once, as `replay.writer.Writer.write`."""
-    # Whoever writes fills the same buffers again.
+    # The writer reuses its buffers.
     kept = tree.map_structure(lambda x: tf.constant(np.array(x)), step)
     for table, part in select.items():
       self._tables[table].append(part(kept))
     return True
 
   def take(self, table: str) -> Nest:
-    """An item: of `distill` any, of the others the oldest, which goes."""
+    """An item: any of a replay table; the oldest of a queue, removing it."""
     items = self._tables[table]
-    if table == tables.DISTILL:
+    if self.samples(table):
       return items[self._rng.integers(len(items))]
     return items.popleft()
 
@@ -64,7 +79,6 @@ class Reader(Iterator[list[Nest]]):
 
   def __next__(self) -> list[Nest]:
     """A batch; raises StopIteration where there is none yet."""
-    least = 1 if self._table == tables.DISTILL else self._size
-    if self._replay.size(self._table) < least:
+    if not self._replay.can_sample(self._table, self._size):
       raise StopIteration
     return [self._replay.take(self._table) for _ in range(self._size)]

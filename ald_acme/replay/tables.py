@@ -1,28 +1,47 @@
-"""The three tables, and the rate limiter that enforces DpRL."""
+"""Tables of unrolls: queues, and replay with a ratio of samples to inserts."""
 
 import dataclasses
+from typing import Any
 
 import reverb
 
-QUEUE, LEARNER, DISTILL = 'queue', 'learner', 'distill'
+QUEUE = 'queue'  # What actors write to.
 
 
 @dataclasses.dataclass(frozen=True)
-class Limits:
-  """Sizes of the tables, in unroll batches.
+class Queue:
+  """A table that hands each item on once, in order.
 
   Attributes:
-    queue_size: finished unrolls that may wait for the learner runner.
-    learner_queue_size: unrolls that may wait for the learner.
-    distill_size: unrolls kept for distillation, oldest out first.
-    distill_min_size: unrolls needed before distillation begins.
-    samples_per_insert: samples from `distill` for each insert.
+    name: of the table.
+    max_size: items that may wait; writes block while it is full.
   """
 
-  queue_size: int
-  learner_queue_size: int
-  distill_size: int
-  distill_min_size: int
+  name: str
+  max_size: int
+
+  def make(self, signature: Any) -> reverb.Table:
+    """The table, for one `reverb.Server`."""
+    return reverb.Table.queue(self.name, self.max_size, signature=signature)
+
+
+@dataclasses.dataclass(frozen=True)
+class Replay:
+  """A table that is sampled uniformly, at a fixed ratio of samples to inserts.
+
+  The limiter holds samples at `samples_per_insert` times the inserts, whichever
+  side is ahead: writers that are ahead block, and so do readers.
+
+  Attributes:
+    name: of the table.
+    max_size: items kept, oldest out first.
+    min_size: items needed before sampling begins.
+    samples_per_insert: samples for each insert.
+  """
+
+  name: str
+  max_size: int
+  min_size: int
   samples_per_insert: float
 
   @property
@@ -30,46 +49,17 @@ class Limits:
     """How far samples may be from their due: the least that Reverb takes."""
     return max(1.0, self.samples_per_insert)
 
-
-def make_tables(
-  limits: Limits, unroll_spec, learner_spec, distill_spec=None
-) -> list[reverb.Table]:
-  """The tables of the system.
-
-  `queue` and `learner` hand each item on once, in order. `distill` is sampled
-  uniformly; its limiter holds samples at `samples_per_insert` times the
-  inserts, whichever side is ahead: a runner that is ahead blocks, and with it
-  the learner.
-
-  Args:
-    limits: sizes and ratio.
-    unroll_spec: signature of `queue`.
-    learner_spec: signature of `learner`.
-    distill_spec: signature of `distill`; None where nothing is distilled, and
-      there is no such table.
-
-  Returns:
-    Fresh tables for one `reverb.Server`.
-  """
-  made = [
-    reverb.Table.queue(QUEUE, limits.queue_size, signature=unroll_spec),
-    reverb.Table.queue(
-      LEARNER, limits.learner_queue_size, signature=learner_spec
-    ),
-  ]
-  if distill_spec is not None:
-    made.append(
-      reverb.Table(
-        name=DISTILL,
-        sampler=reverb.selectors.Uniform(),
-        remover=reverb.selectors.Fifo(),
-        max_size=limits.distill_size,
-        rate_limiter=reverb.rate_limiters.SampleToInsertRatio(
-          samples_per_insert=limits.samples_per_insert,
-          min_size_to_sample=limits.distill_min_size,
-          error_buffer=limits.error_buffer,
-        ),
-        signature=distill_spec,
-      )
+  def make(self, signature: Any) -> reverb.Table:
+    """The table, for one `reverb.Server`."""
+    return reverb.Table(
+      name=self.name,
+      sampler=reverb.selectors.Uniform(),
+      remover=reverb.selectors.Fifo(),
+      max_size=self.max_size,
+      rate_limiter=reverb.rate_limiters.SampleToInsertRatio(
+        samples_per_insert=self.samples_per_insert,
+        min_size_to_sample=self.min_size,
+        error_buffer=self.error_buffer,
+      ),
+      signature=signature,
     )
-  return made

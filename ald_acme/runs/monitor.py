@@ -14,14 +14,9 @@ import tree
 from ald_acme.runs import checkpoints
 from ald_acme.runs import files
 from ald_acme.runs import folder as run_folder
+from ald_acme.runs import indicators as run_indicators
 
 _PERIOD = 0.5  # Seconds between looks at the counts.
-# Parts whose state has the exact count of their updates.
-_COUNTED_BY = {
-  'learner': 'learner_updates',
-  'actor_parameters': 'actor_updates',
-}
-SOLVED = 0.95  # The mean return at which a task counts as solved.
 _SOLVED_AT = ('solved_at_frames', 'solved_at_seconds')
 
 
@@ -32,10 +27,13 @@ class Goal:
   Attributes:
     max_frames: environment frames.
     target_return: of an evaluation of the actor.
+    solved_return: of an evaluation of the actor; the run goes on, and its
+      summary says when this was reached.
   """
 
   max_frames: int = 0
   target_return: float = 0.0
+  solved_return: float = 0.0
 
 
 @dataclasses.dataclass
@@ -66,8 +64,7 @@ class Monitor:
     folder: run_folder.RunFolder,
     sources: Sources,
     goal: Goal,
-    dprl: float | None,
-    seed: int,
+    indicators: run_indicators.Indicators,
     checkpoint_period: float,
     checkpoints_kept: int,
     launched: float | None = None,
@@ -81,19 +78,17 @@ class Monitor:
       folder: of the run.
       sources: whom to ask for counts and states.
       goal: when the run is over.
-      dprl: distillation updates per learner update, as configured; None where
-        nothing is distilled.
-      seed: of the run.
+      indicators: what progress and summary show of the agent.
       checkpoint_period: seconds between checkpoints.
       checkpoints_kept: how many to keep.
       launched: when the program was launched, seconds since the epoch; by
         default now.
       earlier: the monitor's part of the checkpoint that the run goes on from.
-      earlier_counts: the counts in it; DpRL is measured from there on.
+      earlier_counts: the counts in it; ratios are measured from there on.
       on_end: called last; it stops the program.
     """
     self._folder, self._sources, self._goal = folder, sources, goal
-    self._dprl, self._seed = dprl, seed
+    self._indicators = indicators
     self._checkpoints = checkpoints.CheckpointFolder(
       folder.checkpoints, checkpoints_kept
     )
@@ -124,7 +119,12 @@ class Monitor:
     if node != 'evaluator':
       return
     actor_return = row['actor_return']
-    if actor_return >= SOLVED and math.isnan(self._solved_at[_SOLVED_AT[0]]):
+    solved = self._goal.solved_return
+    if (
+      solved
+      and actor_return >= solved
+      and math.isnan(self._solved_at[_SOLVED_AT[0]])
+    ):
       self._solved_at = dict(
         zip(_SOLVED_AT, (row['frames'], row['wall_seconds']))
       )
@@ -195,7 +195,7 @@ class Monitor:
         logging.warning('No checkpoint: %s is not finite.', name)
         return None
     # Nodes report their counts with delay; their states are exact.
-    for part, count in _COUNTED_BY.items():
+    for count, part in self._indicators.counts.items():
       if 'updates' in state.get(part, {}):
         counts[count] = int(state[part]['updates'])
     self._counts = counts
@@ -236,15 +236,6 @@ class Monitor:
       return 0.0
     return (self._counts.get('frames', 0) - frames) / seconds
 
-  def _dprl_measured(self) -> float:
-    if self._dprl is None:
-      return math.nan
-    actor_updates, learner_updates = (
-      self._counts.get(name, 0) - self._earlier_counts.get(name, 0)
-      for name in ('actor_updates', 'learner_updates')
-    )
-    return actor_updates / learner_updates if learner_updates else math.nan
-
   def _newest(self, node: str, name: str) -> float | None:
     return self._reports.get(node, {}).get(name)
 
@@ -261,13 +252,11 @@ class Monitor:
       'frames_per_second': round(speed, 1),
       'actor_return': self._newest('evaluator', 'actor_return'),
       'learner_return': self._newest('evaluator', 'learner_return'),
-      'dprl': _none_if_nan(self._dprl_measured()),
-      'kl': self._newest('distiller_0', 'kl'),
-      'policy_lag': self._newest('learner', 'policy_lag'),
       'eta_seconds': eta,
       'wall_seconds': round(self._wall_seconds(), 1),
-      'learner_updates': int(self._counts.get('learner_updates', 0)),
-      'actor_updates': int(self._counts.get('actor_updates', 0)),
+      **self._indicators.progress(
+        self._counts, self._earlier_counts, self._reports
+      ),
     }
     files.write_json(self._folder.progress, progress)
 
@@ -281,11 +270,7 @@ class Monitor:
         'final_return': self._newest('evaluator', 'final_return'),
         'learner_return': self._newest('evaluator', 'learner_return'),
         **{k: _none_if_nan(v) for k, v in self._solved_at.items()},
-        'dprl_configured': self._dprl,
-        'dprl_measured': _none_if_nan(self._dprl_measured()),
-        'actor_updates': int(self._counts.get('actor_updates', 0)),
-        'learner_updates': int(self._counts.get('learner_updates', 0)),
-        'seed': self._seed,
+        **self._indicators.summary(self._counts, self._earlier_counts),
         'stopped_because': reason,
       },
     )

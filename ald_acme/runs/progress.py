@@ -119,9 +119,7 @@ def _fields(progress: dict[str, Any]) -> list[tuple[str, str]]:
     ('frames/s', number('frames_per_second', ',.0f')),
     ('actor return', number('actor_return', '.3f')),
     ('learner return', number('learner_return', '.3f')),
-    ('DpRL', number('dprl', '.2f')),
-    ('KL', number('kl', '.4f')),
-    ('policy lag', number('policy_lag', '.0f')),
+    *progress.get('shown', {}).items(),
     ('ETA', '' if eta is None else duration(eta)),
   ]
 

@@ -31,7 +31,7 @@ def main():
   with folder.reopen():
     console = progress.make_console()
     opts = options.read(folder.read_config())
-    checkpoint = training.newest_checkpoint(folder, opts.config.max_frames)
+    checkpoint = training.newest_checkpoint(folder, opts.experiment.max_frames)
     begun = f'from {checkpoint}' if checkpoint else 'from the beginning'
     console.print(f'Training {opts.agent} in {folder.path}, {begun}.')
     steps = []

@@ -8,8 +8,7 @@ import importlib.util
 import os
 import sys
 
-from agents import catalogue
-from agents.ald import config as ald_config
+from agents import settings
 from launch.reproduction import experiments
 from launch.reproduction import jobs
 from launch.reproduction import plots
@@ -98,13 +97,9 @@ class LearningFigure(Figure):
   def runs_of(self, name: str, order: Order) -> list[runs.Run]:
     """The runs of a method, by seed."""
     task, method = experiments.TASKS[self.task], experiments.METHODS[name]
+    known = settings.fields_of(method.agent)
     kwargs, fields = task.kwargs, {**task.fields, **method.fields}
-    if method.agent != catalogue.ALD:  # Who does not distil refuses these.
-      fields = {
-        name: value
-        for name, value in fields.items()
-        if name not in ald_config.DISTILLATION_FIELDS
-      }
+    fields = {name: x for name, x in fields.items() if name in known}
     fields['max_frames'] = task.max_frames[method.agent]
     if order.small:
       kwargs = task.small_kwargs

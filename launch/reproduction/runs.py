@@ -7,9 +7,10 @@ import shutil
 import sys
 from typing import Any
 
-from agents.ald import config as ald_config
+from agents import settings
 from ald_acme.runs import files
 from ald_acme.runs import folder as run_folder
+from launch import command_line
 
 LAUNCHER = os.path.join(
   os.path.dirname(os.path.dirname(os.path.abspath(__file__))), 'local.py'
@@ -103,7 +104,8 @@ class Run:
 
   def _check(self, saved: dict[str, Any]):
     """Refuses a run of another agent, environment or configuration."""
-    config = dataclasses.asdict(ald_config.ALDConfig(**self.fields))
+    fields = {'solved_return': command_line.SOLVED_RETURN, **self.fields}
+    config = settings.make(self.agent, fields).flat()
     asked = _flat(
       {
         'agent': self.agent,
@@ -114,10 +116,7 @@ class Run:
     )
     # An older run may lack the name of its agent, and newer fields.
     found = _flat({'agent': 'ald', **saved, **saved['config']})
-    idle = () if self.agent == 'ald' else ald_config.DISTILLATION_FIELDS
     for name, value in asked.items():
-      if name in idle:  # It has no effect.
-        continue
       if name in found and found[name] != value:
         raise ValueError(
           f'the run in {self.path} has {name}={found[name]!r} in its '

@@ -10,30 +10,27 @@ import pytest
 import reverb
 
 from agents import catalogue
-from agents.ald import config as ald_config
 from ald_acme.environments import i_maze
 from ald_acme.replay import tables
 
 
 @pytest.mark.parametrize('name', catalogue.NAMES)
 def test_builders_hold_plain_values(name):
-  builder = catalogue.make_builder(name, ald_config.ALDConfig(seed=3))
+  builder = catalogue.make_builder(name, catalogue.config_class(name)(seed=3))
   again = pickle.loads(cloudpickle.dumps(builder))
   assert again.config.seed == 3
-  assert again.distils == (name == 'ald')
 
 
 @pytest.mark.parametrize('name', catalogue.NAMES)
-def test_only_ald_has_a_table_to_distil_from(name):
+def test_tables_are_those_that_the_agent_needs(name):
   builder = catalogue.make_builder(
-    name, ald_config.ALDConfig(envs_per_actor=2, unroll_length=3)
+    name, catalogue.config_class(name)(envs_per_actor=2, unroll_length=3)
   )
   spec = specs.make_environment_spec(i_maze.BatchedIMaze())
   made = {t.name: t for t in builder.make_replay_tables(spec)}
-  expected = {tables.QUEUE, tables.LEARNER}
-  if name == 'ald':
-    expected.add(tables.DISTILL)
-  assert made.keys() == expected
+  more = {'ald': {'learner', 'distill'}, 'asymmetric': {'learner'}}
+  assert made.keys() == {tables.QUEUE, *more.get(name, ())}
+  assert builder.learner_table in made
   reverb.Server(list(made.values()))
 
 
@@ -41,7 +38,7 @@ def test_only_ald_has_a_table_to_distil_from(name):
   'name', [name for name in catalogue.NAMES if name != catalogue.ALD]
 )
 def test_learners_serve_the_acting_network(name):
-  builder = catalogue.make_builder(name, ald_config.ALDConfig())
+  builder = catalogue.make_builder(name, catalogue.config_class(name)())
   spec = specs.make_environment_spec(i_maze.BatchedIMaze())
   networks = builder.make_networks(spec)
   learner = builder.make_learner(networks, iter([]))
@@ -63,4 +60,4 @@ def test_names_cost_no_tensorflow():
 
 def test_a_name_that_is_no_agents():
   with pytest.raises(ValueError, match=r"name must be one of ald, .*'alld'"):
-    catalogue.make_builder('alld', ald_config.ALDConfig())
+    catalogue.make_builder('alld', None)

@@ -14,15 +14,17 @@ import functools, os, sys
 import launchpad as lp
 from absl import flags
 from agents import ald
+from agents import experiment as experiments
 from agents import program as programs
 from ald_acme.runs import folder as run_folder
 from ald_acme.environments import registry
 
 flags.FLAGS(sys.argv[:1])
 config = ald.ALDConfig(
-    num_actors=2, envs_per_actor=4, num_distillers=2, unroll_length=10,
-    dprl=0.5, max_frames=4000, evaluation_episodes=10, loss='vmpo',
-    learner_batch=2, distill_batch=2)
+    envs_per_actor=4, num_distillers=2, unroll_length=10, dprl=0.5,
+    loss='vmpo', learner_batch=2, distill_batch=2)
+experiment = experiments.ExperimentConfig(
+    num_actors=2, max_frames=4000, evaluation_episodes=10)
 folder = run_folder.RunFolder(sys.argv[1])
 
 
@@ -33,10 +35,9 @@ class Builder(ald.ALDBuilder):
     return super().make_adder(replay_client, stream, *args, **kwargs)
 
 
-builder = Builder(config)
 program, _ = programs.DistributedAgent(
-    builder, builder.make_networks,
-    functools.partial(registry.make, 'i_maze', {'size': 5}), folder).build()
+    Builder(config), functools.partial(registry.make, 'i_maze', {'size': 5}),
+    folder, experiment).build()
 lp.launch(program, launch_type='local_mt', serialize_py_nodes=True).wait()
 """
 # The same with nodes between; keeps who was asked for parameters that act.
@@ -46,8 +47,8 @@ import launchpad as lp
 from absl import flags
 from agents import catalogue
 from agents import program as agents_program
-from agents.ald import config as ald_config
-from agents.ald import learning
+from agents import settings
+from agents.actor_critic import learning
 from ald_acme.runs import folder as run_folder
 from ald_acme.environments import registry
 from ald_acme.parameters import cache
@@ -71,16 +72,19 @@ def watch(kind):
     return variables
   kind.get_variables = watched
 
-for kind in (cache.ParameterCache, store.ActorParameters, learning.ALDLearner):
+for kind in (cache.ParameterCache, store.ActorParameters,
+             learning.ActorCriticLearner):
   watch(kind)
-config = ald_config.ALDConfig(
-    num_actors=4, actors_per_cacher=2, envs_per_actor=4, unroll_length=10,
-    dprl=2.0, max_frames=4000, evaluation_episodes=10)
+fields = {'num_actors': 4, 'actors_per_cacher': 2, 'envs_per_actor': 4,
+          'unroll_length': 10, 'max_frames': 4000, 'evaluation_episodes': 10}
+if sys.argv[2] == 'ald':
+  fields['dprl'] = 2.0
+made = settings.make(sys.argv[2], fields)
 folder = run_folder.RunFolder(sys.argv[1])
-builder = catalogue.make_builder(sys.argv[2], config)
+builder = catalogue.make_builder(made.agent, made.config)
 program, _ = agents_program.DistributedAgent(
-    builder, builder.make_networks,
-    functools.partial(registry.make, 'i_maze', {'size': 5}), folder).build()
+    builder, functools.partial(registry.make, 'i_maze', {'size': 5}), folder,
+    made.experiment).build()
 assert len(program.groups['cacher']) == 2
 lp.launch(program, launch_type='local_mt', serialize_py_nodes=True).wait()
 print(json.dumps({'asked': asked, 'lags': lags}))
@@ -108,7 +112,7 @@ def _run(program, folder, *arguments):
   'agent,owner,updates',
   [
     ('ald', 'ActorParameters', 'actor_updates'),
-    ('lstm', 'ALDLearner', 'learner_updates'),
+    ('lstm', 'ActorCriticLearner', 'learner_updates'),
   ],
 )
 def test_cachers(agent, owner, updates, tmp_path):

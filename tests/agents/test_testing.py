@@ -1,22 +1,14 @@
 """The contract of builders, kept by ours and by Acme's own."""
 
 import copy
-import dataclasses
 
 import acme
 import pytest
 
 from agents import catalogue
 from agents import testing
-from agents.ald import config as ald_config
 from ald_acme.environments import i_maze
 from ald_acme.networks import sizes
-
-_CONFIG = ald_config.ALDConfig(
-  envs_per_actor=1,
-  unroll_length=5,
-  networks=sizes.PRESETS['tiny'],
-)
 
 
 class _Ours(testing.BuilderTestMixin):
@@ -25,7 +17,12 @@ class _Ours(testing.BuilderTestMixin):
   agent: str
 
   def make_object_under_test(self):
-    return catalogue.make_builder(self.agent, dataclasses.replace(_CONFIG))
+    return catalogue.make_builder(
+      self.agent,
+      catalogue.config_class(self.agent)(
+        envs_per_actor=1, unroll_length=5, networks=sizes.PRESETS['tiny']
+      ),
+    )
 
   def make_environment(self):
     return i_maze.IMaze(size=5, limit=10)
@@ -33,13 +30,12 @@ class _Ours(testing.BuilderTestMixin):
   def make_networks(self, builder, environment_spec):
     return builder.make_networks(environment_spec)
 
-  def serve_actor(self, builder, networks, learner):
-    if builder.distils:
-      return builder.make_actor_parameters(networks)
-    return learner
-
   def make_adder(self, builder, client, should_stop):
     return builder.make_adder(client, should_stop=should_stop)
+
+
+class _WithRunner(_Ours):
+  """Agents with a learner runner."""
 
   def relay(self, builder, client, learner, should_stop):
     networks = builder.make_networks(
@@ -51,15 +47,18 @@ class _Ours(testing.BuilderTestMixin):
     runner.run(should_stop)
 
 
-class TestALD(_Ours):
+class TestALD(_WithRunner):
   agent = 'ald'
+
+  def serve_actor(self, builder, networks, learner):
+    return builder.make_actor_parameters(networks)
 
 
 class TestLSTM(_Ours):
   agent = 'lstm'
 
 
-class TestAsymmetric(_Ours):
+class TestAsymmetric(_WithRunner):
   agent = 'asymmetric'
 
 

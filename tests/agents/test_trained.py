@@ -8,6 +8,7 @@ import pathlib
 import numpy as np
 import pytest
 
+from agents import actor_critic
 from agents import catalogue
 from agents import trained
 from ald_acme.runs import checkpoints
@@ -125,7 +126,11 @@ def test_checkpoint_of_other_networks(made):
 def test_checkpoint_of_another_agent(make_run):
   run = trained.read(make_run('lstm').path)
   with pytest.raises(ValueError, match='does not fit'):
-    trained.load(dataclasses.replace(run, agent='asymmetric'))
+    trained.load(
+      dataclasses.replace(
+        run, agent='asymmetric', config=actor_critic.AsymmetricConfig()
+      )
+    )
 
 
 @pytest.mark.parametrize('part', ['learner', 'actor_parameters'])
@@ -148,7 +153,7 @@ def test_unknown_policy(made):
   'field, value, error',
   [
     ('agent', 'ppo', "agent must be one of ald.*received 'ppo'"),
-    ('config', {'networks': {}, 'warp': 9}, 'not of this version.*warp'),
+    ('config', {'networks': {}, 'warp': 9}, 'cannot be read by.*warp'),
     ('environment', None, "it has no 'environment'"),
   ],
 )

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from agents.ald import networks as ald_networks
+from agents.actor_critic import networks as actor_critic_networks
 from ald_acme.acting import recording
 from ald_acme.deployment import act
 from ald_acme.deployment import agreement
@@ -72,7 +72,7 @@ def test_images(tmp_path):
   environment = base.Stacked([Film()])
   spec = acme.make_environment_spec(environment)
   tiny = sizes.PRESETS['tiny']
-  network = ald_networks.make_lstm(spec, tiny, 'actor')
+  network = actor_critic_networks.make_lstm(spec, tiny, 'actor')
   step = steps.Step(network, spec)
   with pytest.raises(ValueError, match=r'numpy has no convolutions.*tflite'):
     exporting.export(step, 'numpy', str(tmp_path), {})

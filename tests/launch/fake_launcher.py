@@ -5,13 +5,12 @@ of the run to fail; 'wait': it waits to be interrupted.
 """
 
 import ast
-import dataclasses
 import os
 import signal
 import sys
 import time
 
-from agents.ald import config as ald_config
+from agents import settings
 from ald_acme.runs import files
 from ald_acme.runs import folder as run_folder
 
@@ -30,11 +29,14 @@ def finish(path, fields, rows=None, agent='ald', **description):
   """
   folder = run_folder.RunFolder(path)
   os.makedirs(folder.logs)
-  config = ald_config.ALDConfig(**fields)
+  fields = {'solved_return': 0.95, **fields}  # As the launcher does.
+  known = settings.fields_of(agent)
+  made = settings.make(agent, {k: v for k, v in fields.items() if k in known})
+  config, experiment = made.config, made.experiment
   if rows is None:
     rows = []
     for tenth in range(11):
-      frames = config.max_frames * tenth // 10
+      frames = experiment.max_frames * tenth // 10
       rows.append(
         {
           'frames': frames,
@@ -53,7 +55,7 @@ def finish(path, fields, rows=None, agent='ald', **description):
       'environment': 'i_maze',
       'environment_kwargs': '',
       'seed': config.seed,
-      'config': dataclasses.asdict(config),
+      'config': {**fields, **made.flat()},  # Earlier versions wrote more.
       'git_commit': '0123456789abcdef',
       **description,
     },

@@ -1,10 +1,12 @@
 """What no machine can hold is refused; what one can is not."""
 
+import itertools
 import shutil
 
 import pytest
 
-from agents.ald import config as ald_config
+from agents import catalogue
+from agents import settings
 from ald_acme.networks import sizes
 from launch import command_line
 from launch import limits
@@ -29,23 +31,23 @@ from launch import limits
   ids=str,
 )
 def test_more_than_any_machine_has(fields, networks, said):
-  config = ald_config.ALDConfig(networks=sizes.NetworkSizes(**networks))
-  for name, value in fields.items():
-    setattr(config, name, value)
+  made = settings.make('ald', {**fields, 'networks': networks})
   with pytest.raises(command_line.UsageError, match=said) as error:
-    limits.check(config, local=True)
+    limits.check(made, local=True)
   assert 'this machine has' in str(error.value)
   if not {'num_actors', 'num_distillers'} & set(fields):  # On many machines.
     with pytest.raises(command_line.UsageError, match='no machine has more'):
-      limits.check(config, local=False)
+      limits.check(made, local=False)
 
 
 def test_what_fits_is_not_refused():
-  for name in sizes.PRESETS:
-    config = ald_config.ALDConfig(networks=sizes.PRESETS[name])
-    limits.check(config, local=True)
-    config.num_actors = 5_000
-    limits.check(config, local=False)
+  for agent, networks in itertools.product(
+    catalogue.NAMES, sizes.PRESETS.values()
+  ):
+    made = settings.make(agent, {'networks': networks})
+    limits.check(made, local=True)
+    made.experiment.num_actors = 5_000
+    limits.check(made, local=False)
 
 
 def test_a_full_disk(tmp_path, monkeypatch):

@@ -175,7 +175,7 @@ def test_workdir_without_end(tmp_path):
   'change, text',
   [
     ({'config': []}, "no 'config'"),
-    ({'config': {'networks': []}}, 'config.json is not of this version'),
+    ({'config': {'networks': []}}, 'config.json was written by'),
     ({'config': {'networks': {'lstm': {}}}}, 'networks.lstm'),
     ({'config': {'networks': {}, 'seed': [1]}}, 'seed'),
     ({'config': {'networks': {}, 'max_frames': {}}}, 'max_frames'),

@@ -69,8 +69,9 @@ def test_save_and_go_on(attach):
   attach(parameters).add(np.full(6, 0.5, np.float32), worker=1)
   state = parameters.save()
   again = store.ActorParameters(
-    [np.zeros_like(x) for x in INITIAL], num_workers=3, state=state
+    [np.zeros_like(x) for x in INITIAL], num_workers=3
   )
+  again.restore(state)
   actor, updates = again.get_variables(['actor', 'updates'])
   _assert_equal(actor, [x + 0.5 for x in INITIAL])
   assert updates == [1]
@@ -83,4 +84,4 @@ def test_save_and_go_on(attach):
 def test_a_state_of_other_sizes_is_refused():
   state = store.ActorParameters(INITIAL[:2], 1).save()
   with pytest.raises(ValueError, match=r'6 parameters.*other sizes'):
-    store.ActorParameters(INITIAL, 1, state)
+    store.ActorParameters(INITIAL, 1).restore(state)

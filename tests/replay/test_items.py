@@ -9,10 +9,12 @@ import pytest
 import tensorflow as tf
 import tree
 
-from agents.ald import acting
+from agents.actor_critic import acting
+from agents.actor_critic import types as actor_critic_types
 from agents.ald import builder as ald_builder
 from agents.ald import config as ald_config
 from agents.ald import learner_runner
+from agents.ald import types as ald_types
 from ald_acme import types
 from ald_acme.environments import base
 from ald_acme.environments import i_maze
@@ -78,10 +80,10 @@ def test_specs_are_of_real_items(environment):
   )
   expected = {
     tables.QUEUE: unroll_spec,
-    tables.LEARNER: items.learner_spec(
+    'learner': actor_critic_types.LearnerItem(
       unroll_spec, items.state_spec(networks.learner, E)
     ),
-    tables.DISTILL: items.distill_spec(unroll_spec),
+    'distill': ald_types.distill_spec(unroll_spec),
   }
 
   fake = Fake(networks.learner)
@@ -89,7 +91,7 @@ def test_specs_are_of_real_items(environment):
   actor = acting.RecurrentActor(networks.actor, seed=0, adder=adder)
   acting.UnrollLoop(environment, actor, adder, T).step()
   unroll = tree.map_structure(tf.constant, fake.items[tables.QUEUE])
-  learner_runner.LearnerRunner(
+  learner_runner.DistillingRunner(
     networks.learner, iter([[unroll]]), fake, fake
   ).step()
   assert fake.items.keys() == expected.keys()
@@ -117,7 +119,7 @@ def _numbers(rng, *shape):
 def _unroll(rng):
   scalars = [np.asarray(_numbers(rng)) for _ in types.Stamp._fields]
   observation = {
-    'x': _numbers(rng, T + 1, E, 2, 1),
+    'x_state': _numbers(rng, T + 1, E, 2, 1),  # No recurrent state.
     'y': _numbers(rng, T + 1, E),
   }
   return types.Unroll(
@@ -139,14 +141,14 @@ def _state(rng):
 
 
 def _learner_item(rng):
-  return types.LearnerItem(_unroll(rng), _state(rng))
+  return actor_critic_types.LearnerItem(_unroll(rng), _state(rng))
 
 
 def _distill_item(rng):
-  targets = types.Targets(
+  targets = ald_types.Targets(
     _numbers(rng, T, E, 7), _numbers(rng, T, E), np.asarray(_numbers(rng))
   )
-  return types.DistillItem(_unroll(rng), targets)
+  return ald_types.DistillItem(_unroll(rng), targets)
 
 
 @pytest.mark.parametrize('graph', [False, True], ids=['eager', 'graph'])

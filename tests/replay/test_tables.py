@@ -12,16 +12,13 @@ from ald_acme.replay import writer as replay_writer
 SPEC = tf.TensorSpec([], tf.int64)
 
 
-def _tables(**limits):
-  limits = {
-    'queue_size': 1,
-    'learner_queue_size': 1,
-    'distill_size': 32,
-    'distill_min_size': 1,
-    'samples_per_insert': 1.0,
-    **limits,
-  }
-  return tables.make_tables(tables.Limits(**limits), SPEC, SPEC, SPEC)
+def _queue(size, name=tables.QUEUE):
+  return tables.Queue(name, size).make(SPEC)
+
+
+def _replay(max_size=32, min_size=1, samples_per_insert=1.0):
+  table = tables.Replay('replay', max_size, min_size, samples_per_insert)
+  return table.make(SPEC)
 
 
 class Pump:
@@ -67,25 +64,24 @@ class Pump:
 
 
 def test_names_and_sizes(serve):
-  client = serve(_tables(queue_size=3, learner_queue_size=2, distill_size=9))
+  client = serve([_queue(3), _queue(2, 'learner'), _replay(9)])
   sizes = {name: i.max_size for name, i in client.server_info().items()}
-  assert sizes == {'queue': 3, 'learner': 2, 'distill': 9}
+  assert sizes == {'queue': 3, 'learner': 2, 'replay': 9}
 
 
-@pytest.mark.parametrize('table', [tables.QUEUE, tables.LEARNER])
 @pytest.mark.parametrize('size', [1, 3])
-def test_queues_hand_on_in_order_and_once(serve, table, size):
-  client = serve(_tables(queue_size=size, learner_queue_size=size))
-  pump = Pump(client, table)
+def test_queues_hand_on_in_order_and_once(serve, size):
+  client = serve([_queue(size)])
+  pump = Pump(client, tables.QUEUE)
   assert pump.insert() == size  # And one more waits for room.
   for first in (0, size + 1):
     assert pump.sample() == list(range(first, first + size + 1))
-    assert client.server_info()[table].current_size == 0
+    assert client.server_info()[tables.QUEUE].current_size == 0
     pump.insert()
 
 
 def test_a_queue_in_steps(serve):
-  client = serve(_tables(queue_size=2))
+  client = serve([_queue(2)])
   writer = replay_writer.Writer(client)
   reader = replay_reader.Reader(client, tables.QUEUE)
   read = []
@@ -108,9 +104,9 @@ def test_a_queue_in_steps(serve):
     (4.0, 3, 4, 12),  # In [8, 16].
   ],
 )
-def test_the_limiter_of_distill(serve, ratio, least, inserts, samples):
-  limits = {'samples_per_insert': ratio, 'distill_min_size': least}
-  pump = Pump(serve(_tables(**limits)), tables.DISTILL)
+def test_the_limiter(serve, ratio, least, inserts, samples):
+  table = _replay(samples_per_insert=ratio, min_size=least)
+  pump = Pump(serve([table]), 'replay')
   pump.insert(least - 1)
   assert pump.sample() == []  # Too few.
   assert pump.insert() == inserts  # Blocks for want of samples,
@@ -125,18 +121,18 @@ def test_the_limiter_of_distill(serve, ratio, least, inserts, samples):
 
 @pytest.mark.parametrize('ratio', [1 / 64, 0.5, 1.0, 4.0, 1024.0])
 def test_the_least_buffer_is_accepted(ratio):
-  made = _tables(samples_per_insert=ratio, distill_min_size=32)
-  assert [table.name for table in made] == ['queue', 'learner', 'distill']
+  made = _replay(samples_per_insert=ratio, min_size=32)
+  assert made.name == 'replay'
 
 
 def test_the_oldest_goes_out_first(serve):
-  client = serve(_tables(distill_size=3, samples_per_insert=16.0))
-  pump = Pump(client, tables.DISTILL)
+  client = serve([_replay(3, samples_per_insert=16.0)])
+  pump = Pump(client, 'replay')
   ages = []
   for number in range(12):
     assert pump.insert(1) == number + 1
     ages += [number - sampled for sampled in pump.sample(16)]
-    size = client.server_info()[tables.DISTILL].current_size
+    size = client.server_info()['replay'].current_size
     assert size == min(number + 1, 3)
   counts = np.bincount(ages)
   assert len(counts) == 3

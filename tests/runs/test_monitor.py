@@ -13,6 +13,7 @@ import pytest
 from ald_acme.runs import checkpoints
 from ald_acme.runs import files
 from ald_acme.runs import folder as run_folder
+from ald_acme.runs import indicators
 from ald_acme.runs import monitor
 
 NAN = float('nan')
@@ -26,6 +27,19 @@ def _row(actor_return, frames=0, learner_return=NAN):
     'final_return': actor_return - 0.01,
     'learner_return': learner_return,
   }
+
+
+INDICATORS = indicators.Indicators(
+  seed=11,
+  counts={'learner_updates': 'learner', 'actor_updates': 'actor_parameters'},
+  metrics=(
+    indicators.Metric('kl', 'KL', '.4f', 'distiller_0', 'kl'),
+    indicators.Metric('policy_lag', 'lag', '.0f', 'learner', 'policy_lag'),
+  ),
+  ratio=indicators.Ratio(
+    'dprl', 'DpRL', 'actor_updates', 'learner_updates', 4.0
+  ),
+)
 
 
 class Gone(Exception):
@@ -108,8 +122,7 @@ def make(tmp_path, monkeypatch):
     }
     ended = []
     arguments = {
-      'dprl': 4.0,
-      'seed': 11,
+      'indicators': INDICATORS,
       'checkpoint_period': 1000.0,
       'checkpoints_kept': 3,
       **kwargs,
@@ -117,7 +130,7 @@ def make(tmp_path, monkeypatch):
     part = monitor.Monitor(
       folder,
       monitor.Sources(counter, savers, evaluator),
-      monitor.Goal(max_frames, target_return),
+      monitor.Goal(max_frames, target_return, solved_return=0.95),
       on_end=lambda: ended.append(True),
       **arguments,
     )
@@ -366,6 +379,7 @@ def test_progress(make):
     'eta_seconds': None,
     'learner_updates': 4,
     'actor_updates': 10,
+    'shown': {'DpRL': '2.50', 'KL': '0.0200', 'lag': '3'},
   }
 
 
@@ -422,9 +436,12 @@ def test_the_end_is_waited_for(make):
   thread.join()
 
 
-def test_without_distillation_there_is_no_dprl(make):
-  run = make(dprl=None)
+def test_only_what_the_agent_has_is_shown(make):
+  run = make(indicators=indicators.Indicators(seed=3))
+  run.monitor.report('evaluator', _row(0.99, 7))
   run.run_until('by hand', seconds=0.1)
-  summary = run.summary()
-  assert summary['dprl_configured'] is None
-  assert summary['dprl_measured'] is None
+  summary, progress = run.summary(), run.progress()
+  assert summary['seed'] == 3
+  assert summary['solved_at_frames'] == 7
+  assert not [x for x in [*summary, *progress] if 'dprl' in x or 'updates' in x]
+  assert progress['shown'] == {}

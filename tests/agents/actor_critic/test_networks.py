@@ -15,11 +15,13 @@ TINY = sizes.PRESETS['tiny']
 T, B = 5, 3
 
 
-@pytest.fixture(params=own_networks.KINDS)
+@pytest.fixture(params=[*own_networks.KINDS, 'asymmetric'])
 def networks(request):
   tf.random.set_seed(1)
   spec = specs.make_environment_spec(i_maze.BatchedIMaze(size=5))
-  return own_networks.make_networks(request.param, spec, TINY)
+  if request.param == 'asymmetric':
+    return own_networks.make_asymmetric(spec, TINY)
+  return own_networks.make_symmetric(request.param, spec, TINY)
 
 
 def _inputs(seed=0):
@@ -64,7 +66,7 @@ def test_steps_and_unrolls_agree(networks):
 
 def test_an_asymmetric_value_is_not_the_policys():
   spec = specs.make_environment_spec(i_maze.BatchedIMaze(size=5))
-  network = own_networks.make_networks('asymmetric', spec, TINY).learner
+  network = own_networks.make_asymmetric(spec, TINY).learner
   inputs, state = _inputs(), network.initial_state(B)
   before, _ = network.unroll(inputs, state)
   for variable in network.value.trainable_variables:

@@ -9,6 +9,7 @@ from acme.utils import loggers
 import numpy as np
 import pytest
 
+from agents import actor_critic
 from agents import ald
 from agents import catalogue
 from ald_acme.environments import i_maze
@@ -17,16 +18,24 @@ from ald_acme.networks import sizes
 TINY = sizes.PRESETS['tiny']
 
 
-def _run(steps=200, limit=10, make_builder=ald.ALDBuilder, **kwargs):
+_WITH_DPRL_2 = functools.partial(ald.ALDConfig, dprl=2.0)
+
+
+def _run(
+  steps=200,
+  limit=10,
+  agent_class=ald.ALD,
+  config_class=_WITH_DPRL_2,
+  make_builder=ald.ALDBuilder,
+  **kwargs,
+):
   """Runs an agent; gives it, its counter and its log."""
-  config = ald.ALDConfig(
-    **{'networks': TINY, 'unroll_length': 5, 'dprl': 2.0, **kwargs}
-  )
+  config = config_class(**{'networks': TINY, 'unroll_length': 5, **kwargs})
   maze = i_maze.IMaze(size=5, limit=limit, seed=config.seed)
   spec = acme.make_environment_spec(maze)
   counter, logger = counting.Counter(), loggers.InMemoryLogger()
   networks = make_builder(config).make_networks(spec)
-  agent = ald.ALD(spec, networks, config, counter, logger, make_builder)
+  agent = agent_class(spec, networks, config, counter, logger, make_builder)
   loop = acme.EnvironmentLoop(maze, agent, logger=loggers.NoOpLogger())
   loop.run(num_steps=steps)
   return agent, counter.get_counts(), logger.data
@@ -81,7 +90,11 @@ def test_a_part_of_a_subclass():
 
 def test_another_agents_builder():
   make_builder = functools.partial(catalogue.make_builder, 'lstm')
-  agent, counts, _ = _run(make_builder=make_builder)
+  agent, counts, _ = _run(
+    agent_class=actor_critic.ActorCritic,
+    config_class=actor_critic.ActorCriticConfig,
+    make_builder=make_builder,
+  )
   assert counts['learner_updates'] >= 200 // 5
   assert 'actor_updates' not in counts
   served = agent._learner.get_variables(['learner'])[0]

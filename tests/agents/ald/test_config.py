@@ -5,6 +5,9 @@ import math
 
 import pytest
 
+from agents import catalogue
+from agents import experiment as experiments
+from agents import settings
 from agents.ald import config as ald_config
 from ald_acme.networks import sizes
 
@@ -53,24 +56,50 @@ COSTS = [
 CHOICES = ['loss', 'kl_direction']
 
 
+def _make(**fields):
+  return settings.make('ald', fields)
+
+
 def _refused(field, value, *words):
   with pytest.raises(ValueError) as error:
-    ald_config.ALDConfig(**{field: value})
+    _make(**{field: value})
   for word in (field, repr(value), *words):
     assert word in str(error.value)
 
 
 def test_every_field_is_tested():
   tested = {*COUNTS, *MAY_BE_0, *POSITIVE, *COSTS, *CHOICES}
-  others = {
-    'networks',
-    'discount',
-    'target_return',
-    'checkpoints_kept',
-    'stagger_episodes',
-  }
-  fields = {field.name for field in dataclasses.fields(ald_config.ALDConfig)}
-  assert fields == tested | others
+  others = {'networks', 'discount', 'checkpoints_kept'}
+  others |= {'target_return', 'solved_return', 'stagger_episodes'}
+  assert settings.all_fields().keys() == tested | others
+
+
+@pytest.mark.parametrize('agent', catalogue.NAMES)
+def test_fields_are_told_apart_and_explained(agent):
+  config, experiment = settings.make(agent, {})[1:]
+  names = [f.name for x in (config, experiment) for f in dataclasses.fields(x)]
+  assert len(names) == len(set(names))
+  for name, field in settings.fields_of(agent).items():
+    assert name == 'networks' or field.metadata['about'].endswith('.')
+
+
+@pytest.mark.parametrize('agent', catalogue.NAMES)
+def test_flat_settings_are_read_again(agent):
+  made = settings.make(agent, {'seed': 3, 'max_frames': 7})
+  made.config.networks.lstm = 5
+  assert settings.read(agent, {'config': made.flat()}) == made
+
+
+def test_runs_of_earlier_versions_are_read():
+  # They wrote what only other agents have.
+  saved = {**settings.make('ald', {}).flat(), 'regulariser_cost': 0.0}
+  assert settings.read('lstm', {'config': saved}) == settings.make('lstm', {})
+
+
+def test_runs_of_other_versions_are_refused_by_name():
+  saved = {'config': {'networks': {}, 'warp': 9}, 'versions': {'ald-acme': '7'}}
+  with pytest.raises(ValueError, match=r"ald_acme 7 .* read by .*'warp'"):
+    settings.read('ald', saved)
 
 
 @pytest.mark.parametrize('value', [0, -3])
@@ -81,7 +110,7 @@ def test_counts(field, value):
 
 @pytest.mark.parametrize('field', MAY_BE_0)
 def test_counts_that_may_be_0(field):
-  ald_config.ALDConfig(**{field: 0})
+  _make(**{field: 0})
   _refused(field, -1, 'at least 0')
 
 
@@ -93,7 +122,7 @@ def test_positive_numbers(field, value):
 
 @pytest.mark.parametrize('field', COSTS)
 def test_costs(field):
-  ald_config.ALDConfig(**{field: 0})
+  _make(**{field: 0})
   _refused(field, -0.5, 'at least 0')
 
 
@@ -136,13 +165,17 @@ def test_numbers_are_finite(field, value):
 
 
 def test_one_checkpoint_alone_may_be_damaged():
-  ald_config.ALDConfig(checkpoints_kept=2)
+  _make(checkpoints_kept=2)
   _refused('checkpoints_kept', 1, 'at least 2')
 
 
 @pytest.mark.parametrize('networks', ['small', None, {'lstm': 32}])
 def test_networks_must_be_sizes(networks):
-  _refused('networks', networks)
+  with pytest.raises(ValueError) as error:
+    ald_config.ALDConfig(networks=networks)
+  assert f'networks must be NetworkSizes, but received {networks!r}' in str(
+    error.value
+  )
 
 
 @pytest.mark.parametrize('field', ['torso', 'lstm', 'gtrxl_memory'])
@@ -240,5 +273,7 @@ def test_ratios_that_stand_still_are_refused(
   [(1, 32, 0), (32, 32, 0), (33, 32, 2), (64, 32, 2), (65, 32, 3), (3, 1, 3)],
 )
 def test_as_many_cachers_as_are_needed(actors, per_cacher, cachers):
-  config = ald_config.ALDConfig(num_actors=actors, actors_per_cacher=per_cacher)
+  config = experiments.ExperimentConfig(
+    num_actors=actors, actors_per_cacher=per_cacher
+  )
   assert config.num_cachers == cachers

@@ -11,7 +11,7 @@ import tensorflow as tf
 import tree
 
 from agents.ald import distilling
-from ald_acme import types
+from agents.ald import types
 from ald_acme.parameters import shared as shared_parameters
 from ald_acme.parameters import store
 
@@ -226,9 +226,8 @@ def test_goes_on_from_what_was_saved(make_store, make_distiller, make_item):
   saved = parameters.save(), distiller.save()
   distiller.run()
 
-  again = store.ActorParameters(
-    parameters.get_variables(['actor'])[0], 2, saved[0]
-  )
+  again = store.ActorParameters(parameters.get_variables(['actor'])[0], 2)
+  again.restore(saved[0])
   distiller_again, _ = make_distiller(again, [[item] for item in items[3:]])
   distiller_again.restore(saved[1])
   distiller_again.run()

@@ -7,9 +7,10 @@ import pytest
 import tensorflow as tf
 import tree
 
+from agents.actor_critic import learner_runner as base_runner
+from agents.actor_critic import types as actor_critic_types
 from agents.ald import learner_runner
-from ald_acme import types
-from ald_acme.replay import tables
+from agents.ald import types
 
 LENGTH = 4
 
@@ -60,7 +61,7 @@ def run(network, writer, tensors):
   """Has unrolls read; gives the items of both tables."""
 
   def run(unrolls, parameters=None, counter=None, logger=None):
-    runner = learner_runner.LearnerRunner(
+    runner = learner_runner.DistillingRunner(
       network,
       iter([[tensors(unroll)] for unroll in unrolls]),
       writer,
@@ -70,7 +71,8 @@ def run(network, writer, tensors):
     )
     runner.run()
     return [
-      writer.items.get(name, []) for name in (tables.LEARNER, tables.DISTILL)
+      writer.items.get(name, [])
+      for name in (base_runner.LEARNER, learner_runner.DISTILL)
     ]
 
   return run
@@ -198,7 +200,7 @@ def test_stops_when_nothing_can_be_written(run, make_stream, writer):
 
 def test_tables_hold_their_kinds(run, make_stream):
   (learner_item,), (distill_item,) = run(make_stream(1)[1])
-  assert isinstance(learner_item, types.LearnerItem)
+  assert isinstance(learner_item, actor_critic_types.LearnerItem)
   assert isinstance(distill_item, types.DistillItem)
   assert distill_item.targets.policy.shape == (LENGTH, 3, 4)
   assert distill_item.targets.value.shape == (LENGTH, 3)

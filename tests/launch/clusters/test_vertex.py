@@ -8,7 +8,7 @@ import signal
 from absl import flags
 import pytest
 
-from agents.ald import config as ald_config
+from agents import settings
 from ald_acme.runs import folder as run_folder
 from launch import options
 from launch.clusters import programs
@@ -53,6 +53,7 @@ def experiment(monkeypatch):
 def _make(tmp_path, agent='ald', **fields):
   if not flags.FLAGS.is_parsed():
     flags.FLAGS.mark_as_parsed()
+  made = settings.make(agent, fields)
   opts = options.Options(
     agent=agent,
     environment='i_maze',
@@ -60,7 +61,8 @@ def _make(tmp_path, agent='ald', **fields):
     environment_arguments={},
     workdir=None,
     resume=False,
-    config=ald_config.ALDConfig(**fields),
+    config=made.config,
+    experiment=made.experiment,
   )
   folder = run_folder.RunFolder(str(tmp_path / 'run'))
   os.makedirs(folder.path)

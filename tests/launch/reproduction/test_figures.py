@@ -9,7 +9,7 @@ import time
 import pytest
 
 from agents import catalogue
-from agents.ald import config as ald_config
+from agents import settings
 from ald_acme.environments import registry
 from launch.reproduction import catalogue as reproduction
 from launch.reproduction import experiments
@@ -184,11 +184,9 @@ def test_tasks(name, environment, kwargs):
 @names
 def test_fields_are_of_the_agent(figure):
   for run in _runs(figure) + _runs(figure, small=True):
-    config = ald_config.ALDConfig(**run.fields)
-    assert config.target_return == 0.0  # One horizon for all.
     assert run.agent in catalogue.NAMES
-    if run.agent != catalogue.ALD:
-      assert not set(run.fields) & set(ald_config.DISTILLATION_FIELDS)
+    made = settings.make(run.agent, run.fields)  # Refuses others' fields.
+    assert made.experiment.target_return == 0.0  # One horizon for all.
 
 
 # What the launcher would write of a command line.

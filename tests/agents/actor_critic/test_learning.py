@@ -9,7 +9,10 @@ import pytest
 import tensorflow as tf
 import tree
 
-from agents.ald import learning
+from agents.actor_critic import learning
+from agents.actor_critic import objectives
+from agents.actor_critic import types as actor_critic_types
+from ald_acme import optimizers
 from ald_acme import types
 from ald_acme.runs import checkpoints
 
@@ -24,7 +27,9 @@ def make_item(make_unroll, tensors):
     unroll = make_unroll(seed, **kwargs)
     change(unroll)
     # Most tests have an LSTM learn: its graphs are made in no time.
-    return tensors(types.LearnerItem(unroll, state or unroll.actor_state))
+    return tensors(
+      actor_critic_types.LearnerItem(unroll, state or unroll.actor_state)
+    )
 
   return make
 
@@ -35,10 +40,16 @@ def make_learner(make_networks, make_config):
 
   def make(batches, network=None, **kwargs):
     logger = loggers.InMemoryLogger()
-    learner = learning.ALDLearner(
-      network or make_networks().actor,
+    config, network = make_config(**kwargs), network or make_networks().actor
+    learner = learning.ActorCriticLearner(
+      network,
       iter(batches),
-      make_config(**kwargs),
+      objectives.make(network, config),
+      optimizers.FlatAdam(
+        sum(v.shape.num_elements() for v in network.trainable_variables),
+        config.learner_learning_rate,
+        config.learner_gradient_norm,
+      ),
       counting.Counter(),
       logger,
     )
@@ -241,7 +252,7 @@ def test_the_target_is_copied_now_and_then(make_learner, make_item):
   targets, variables = [], []
   for _ in range(8):
     state = learner.save()
-    targets.append(state['target'])
+    targets.append(state['objective']['target'])
     variables.append(state['variables'])
     learner.run(1)
   for update, source in enumerate([0, 0, 0, 3, 3, 3, 6, 6]):

@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 import tree
 
-from agents.ald import acting
+from agents.actor_critic import acting
 from ald_acme.environments import i_maze
 from ald_acme.parameters import pulled
 from ald_acme.replay import adder as unroll_adder

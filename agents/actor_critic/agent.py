@@ -1,0 +1,137 @@
+"""All parts in one process, taking turns: the agent to debug with."""
+
+from collections.abc import Callable, Sequence
+import dataclasses
+from typing import Any
+
+import acme
+from acme import specs
+from acme.utils import counting
+from acme.utils import loggers
+import dm_env
+import numpy as np
+
+from agents.actor_critic import builder as actor_critic_builder
+from agents.actor_critic import config as actor_critic_config
+from agents.actor_critic import networks as actor_critic_networks
+from ald_acme import distributions
+from ald_acme.environments import base
+from ald_acme.environments import contract
+from ald_acme.replay import local
+
+
+class ActorCritic(acme.Actor, acme.VariableSource):
+  """An actor-critic for `acme.EnvironmentLoop`.
+
+  The parts are those of the distributed program. They take turns in a fixed
+  order, so a run is deterministic for a given seed.
+  """
+
+  def __init__(
+    self,
+    environment_spec: specs.EnvironmentSpec,
+    networks: actor_critic_networks.ActorCriticNetworks,
+    config: actor_critic_config.ActorCriticConfig | None = None,
+    counter: counting.Counter | None = None,
+    logger: loggers.Logger | None = None,
+    make_builder: Callable[
+      [Any], actor_critic_builder.ActorCriticBuilder
+    ] = actor_critic_builder.ActorCriticBuilder,
+  ):
+    """Makes the parts.
+
+    Args:
+      environment_spec: of one environment, which the networks are made for.
+      networks: whose variables exist; both are trained in place.
+      config: of the agent. As the loop has one environment, `envs_per_actor`
+        counts as 1, and an unroll batch is `unroll_length` frames: raise
+        `learner_batch` to learn from more at a time.
+      counter: counts `learner_updates`, and what other parts count.
+      logger: gets a row per learner update.
+      make_builder: makes the builder of the parts from their config: a subclass
+        of `ActorCriticBuilder`, say.
+
+    Raises:
+      ValueError: if the actions are neither discrete nor bounded, an
+        observation holds something else than numbers and booleans, or the
+        networks' actions are others.
+    """
+    self._contract = contract.Contract(
+      'environment_spec',
+      environment_spec.observations,
+      environment_spec.actions,
+    )
+    self._seen = 0  # Time steps so far.
+    theirs = distributions.from_spec(environment_spec.actions).describe()
+    ours = networks.actor.distribution.describe()
+    if ours != theirs:
+      raise ValueError(
+        f'networks.actor has the actions {ours}, but the environment has '
+        f'{theirs}; make the networks for this environment_spec.'
+      )
+    config = dataclasses.replace(
+      config or actor_critic_config.ActorCriticConfig(), envs_per_actor=1
+    )
+    counter = counter or counting.Counter()
+    builder = make_builder(config)
+    tables = builder.tables()
+    self._replay = local.LocalReplay(
+      tables, builder.seed_of(actor_critic_builder.SAMPLING)
+    )
+    self._learner = builder.make_learner(
+      networks, builder.make_dataset_iterator(self._replay), counter, logger
+    )
+    self._ready = lambda: self._replay.can_sample(
+      builder.learner_table, config.learner_batch
+    )
+    self._turns = builder.make_turns(
+      networks, self._replay, self._learner, counter
+    )
+    self._adder = builder.make_adder(self._replay)
+    self._stamp()
+    self._actor = builder.make_actor(
+      networks.actor, self._adder, self._turns.source
+    )
+
+  def observe_first(self, timestep: dm_env.TimeStep):
+    """Begins an episode; as `observe`."""
+    self._check(timestep)
+    self._actor.observe_first(timestep)
+
+  def select_action(self, observation) -> np.ndarray:
+    return self._actor.select_action(observation)
+
+  def observe(self, action: np.ndarray, next_timestep: dm_env.TimeStep):
+    """Takes a step.
+
+    Raises:
+      ValueError: if it is not as the environment's spec says, or not finite.
+    """
+    self._check(next_timestep)
+    self._actor.observe(action, next_timestep)
+
+  def _check(self, timestep: dm_env.TimeStep):
+    breach = self._contract.breach(base.as_batch(timestep))
+    if breach:
+      raise ValueError(f'environment, step {self._seen}: {breach}')
+    self._seen += 1
+
+  def update(self, wait: bool = False):
+    """Has every part do what there is to do."""
+    self._turns.before_learning()
+    updates = 0
+    while self._ready():
+      self._learner.step()
+      updates += 1
+    self._turns.after_learning(updates)
+    self._stamp()
+    self._actor.update(wait=True)
+
+  def _stamp(self):
+    """Has the next unroll say how old the learner is."""
+    ((updates,),) = self._learner.get_variables(['updates'])
+    self._adder.learner_updates = int(updates)
+
+  def get_variables(self, names: Sequence[str]) -> list[list[np.ndarray]]:
+    """The parameters that act: 'actor' or 'updates'."""
+    return self._turns.source.get_variables(names)

@@ -1,0 +1,122 @@
+"""Settings of an actor-critic, as plain values."""
+
+import dataclasses
+
+from ald_acme import validation
+from ald_acme.networks import sizes
+
+LOSSES = ('vtrace', 'vmpo')
+
+
+@dataclasses.dataclass
+class ActorCriticConfig:
+  """Configuration of an actor-critic that learns from unrolls.
+
+  Construction validates; after changing a field call `validate`.
+
+  Raises:
+    ValueError: naming the field, the value received and the cure.
+  """
+
+  seed: int = validation.setting(
+    0, 'Seeds every node; each draws a stream of its own from it.', at_least=0
+  )
+  networks: sizes.NetworkSizes = dataclasses.field(
+    default_factory=sizes.NetworkSizes
+  )
+
+  # Data.
+  envs_per_actor: int = validation.setting(
+    16, 'Environments of each actor, stepped with one inference.', at_least=1
+  )
+  stagger_episodes: bool = validation.setting(
+    True,
+    'Cut one early episode of each environment, so that they are not in phase.',
+  )
+  unroll_length: int = validation.setting(
+    40, 'Steps of an unroll (T).', at_least=1
+  )
+  learner_batch: int = validation.setting(
+    1, 'Unroll batches per learner update (b_L).', at_least=1
+  )
+  queue_size: int = validation.setting(
+    1, "Unrolls in the actors' queue; a small queue is on-policy.", at_least=1
+  )
+  actor_update_period: int = validation.setting(
+    10, "Environment steps between an actor's pulls of parameters.", at_least=1
+  )
+
+  # The loss; advantages and values in units of the returns' spread, where that
+  # is more than 1 (`ald_acme/losses/return_scale.py`).
+  loss: str = validation.setting(
+    'vtrace', 'Objective of the policy: vtrace or vmpo.', one_of=LOSSES
+  )
+  discount: float = validation.setting(
+    0.99, 'Discount of future rewards, for each step.', between=(0.0, 1.0)
+  )
+  value_cost: float = validation.setting(
+    1.0, 'Weight of half the squared error of values.', at_least=0.0
+  )
+  entropy_cost: float = validation.setting(
+    0.01, 'Weight of the entropy bonus (vtrace).', at_least=0.0
+  )
+  regulariser_cost: float = validation.setting(
+    0.0, 'Weight of KL(acting policy || learner) (lambda).', at_least=0.0
+  )
+
+  # V-MPO alone.
+  epsilon_temperature: float = validation.setting(
+    0.02, "Bound of the E-step's KL (vmpo).", above=0.0
+  )
+  epsilon_alpha: float = validation.setting(
+    0.01, "Bound of the M-step's KL, discrete actions (vmpo).", above=0.0
+  )
+  epsilon_mean: float = validation.setting(
+    0.01,
+    'Bound of the KL of continuous actions if the mean moves alone (vmpo).',
+    above=0.0,
+  )
+  epsilon_covariance: float = validation.setting(
+    1e-4, 'The same if the covariance moves alone (vmpo).', above=0.0
+  )
+  initial_temperature: float = validation.setting(
+    1.0, 'First temperature (vmpo).', above=0.0
+  )
+  initial_alpha: float = validation.setting(
+    1.0, "First multiplier of the M-step's KL (vmpo).", above=0.0
+  )
+  target_update_period: int = validation.setting(
+    10, 'Learner updates between copies to the target (vmpo).', at_least=1
+  )
+  dual_learning_rate: float = validation.setting(
+    0.01, 'Learning rate of temperature and multiplier (vmpo).', above=0.0
+  )
+
+  # The optimiser (Adam).
+  learner_learning_rate: float = validation.setting(
+    1e-3, "Learning rate of the learner's Adam.", above=0.0
+  )
+  learner_gradient_norm: float = validation.setting(
+    1.0, "Norm that the learner's gradients are clipped to.", above=0.0
+  )
+
+  def __post_init__(self):
+    self.validate()
+
+  def validate(self):
+    """Raises ValueError if a field is out of range or fields do not fit."""
+    validation.check(self)
+    if not isinstance(self.networks, sizes.NetworkSizes):
+      raise ValueError(
+        f'networks must be NetworkSizes, but received {self.networks!r}.'
+      )
+    self.networks = dataclasses.replace(self.networks)  # Validates.
+
+
+@dataclasses.dataclass
+class AsymmetricConfig(ActorCriticConfig):
+  """Configuration of an agent whose learner has a network of its own."""
+
+  learner_queue_size: int = validation.setting(
+    1, "Unrolls in the learner's queue; a small queue is fresh.", at_least=1
+  )

@@ -1,0 +1,123 @@
+"""The learner runner: reads every unroll once with the learner's network."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from acme.utils import counting
+from acme.utils import loggers
+import numpy as np
+import tensorflow as tf
+
+from agents.actor_critic import types as actor_critic_types
+from ald_acme import types
+from ald_acme.parameters import pulled
+from ald_acme.parameters import variables
+from ald_acme.replay import writer as replay_writer
+
+LEARNER = 'learner'  # The table that the runner writes to.
+# A step for the writer, and the part of it that each table's item holds.
+Written = tuple[dict[str, Any], dict[str, Callable[[Any], Any]]]
+
+
+class LearnerRunner:
+  """Attaches the learner's recurrent state to unrolls.
+
+  The state of each stream of environments is carried from unroll to unroll
+  here, so the learner itself may take unrolls in any batch. A subclass may
+  write more of what the network answers, to more tables.
+  """
+
+  def __init__(
+    self,
+    network,
+    unrolls: Iterator[list[types.Unroll]],
+    writer: replay_writer.Writer,
+    parameters: pulled.PulledParameters,
+    counter: counting.Counter | None = None,
+    logger: loggers.Logger | None = None,
+  ):
+    """Begins with empty memories.
+
+    Args:
+      network: the learner's `PolicyValueNetwork`.
+      unrolls: of the `queue` table, one at a time.
+      writer: of the replay server.
+      parameters: of the network, from the learner.
+      counter: counts `unrolls`.
+      logger: gets a row per unroll.
+    """
+    self._network = network
+    self._unrolls = unrolls
+    self._writer = writer
+    self._parameters = parameters
+    self._variables = variables.Variables(network.trainable_variables)
+    self._counter = counter or counting.Counter()
+    self._logger = logger
+    self._memories = {}  # Stream to (sequence of the next unroll, state).
+
+    def read(inputs, state):
+      # The last step belongs to the next unroll, which begins with it.
+      inputs = tf.nest.map_structure(lambda x: x[:-1], inputs)
+      return network.unroll(inputs, state)
+
+    self._read = tf.function(read, autograph=False)
+
+  def step(self) -> bool:
+    """Reads one unroll and passes it on; False if the program stopped."""
+    try:
+      (unroll,) = next(self._unrolls)
+    except StopIteration:
+      return False
+    # At once: what the network answers is as old as these parameters.
+    self._parameters.pull()
+    self._variables.assign(self._parameters.arrays)
+    state = self._recall(unroll)
+    outputs, next_state = self._read(unroll.inputs, state)
+    stamp = unroll.stamp
+    self._memories[int(stamp.stream)] = (int(stamp.sequence) + 1, next_state)
+    written = self._writer.write(*self._written(unroll, state, outputs))
+    if written:
+      counts = self._counter.increment(unrolls=1)
+      if self._logger:
+        self._logger.write(
+          {
+            'frames': counts.get('frames', 0),
+            'unrolls': counts.get('unrolls', 0),
+            'learner_age': self._parameters.age,
+            'streams': len(self._memories),
+          }
+        )
+    return written
+
+  def _written(
+    self, unroll: types.Unroll, state: types.Nest, outputs: types.Outputs
+  ) -> Written:
+    """What to write of an unroll.
+
+    Args:
+      unroll: that was read.
+      state: of the network before it.
+      outputs: of the network, `[T, E, ...]`.
+    """
+    return {'unroll': unroll, 'state': state}, {
+      LEARNER: lambda step: actor_critic_types.LearnerItem(
+        step['unroll'], step['state']
+      )
+    }
+
+  @property
+  def _age(self) -> np.int64:
+    """Updates of the parameters that read."""
+    return np.int64(self._parameters.age)
+
+  def _recall(self, unroll: types.Unroll):
+    """The learner's memory before the unroll, empty for a new stream."""
+    sequence, state = self._memories.get(int(unroll.stamp.stream), (None, None))
+    if sequence != int(unroll.stamp.sequence):  # New, or begun again.
+      state = self._network.initial_state(unroll.action.shape[1])
+    return state
+
+  def run(self, should_stop: Callable[[], bool] = lambda: False):
+    """Reads until told to stop."""
+    while not should_stop() and self.step():
+      pass

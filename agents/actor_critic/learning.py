@@ -1,0 +1,237 @@
+"""The learner: updates a network on the actors' unrolls."""
+
+from collections.abc import Callable, Iterator, Sequence
+import threading
+import time
+from typing import Any, NamedTuple
+
+import acme
+from acme.tf import savers
+from acme.utils import counting
+from acme.utils import loggers
+import numpy as np
+import tensorflow as tf
+
+from agents.actor_critic import objectives
+from agents.actor_critic import types as actor_critic_types
+from ald_acme import finite
+from ald_acme import optimizers
+from ald_acme import types
+from ald_acme.parameters import variables as parameters
+from ald_acme.parameters import vectors
+from ald_acme.replay import items as replay_items
+
+
+class _Snapshot(NamedTuple):
+  """The parameters after an update; never changed, so read without a lock.
+
+  Attributes:
+    updates: of the learner by then.
+    vector: float32 `[P]`, all of them.
+  """
+
+  updates: int
+  vector: np.ndarray
+
+
+class ActorCriticLearner(acme.Learner):
+  """Minimises an objective over a network, an update for each batch.
+
+  After each update the parameters are published as one immutable vector: others
+  pull them, from any thread, without waiting for a gradient.
+  """
+
+  def __init__(
+    self,
+    network,
+    batches: Iterator[Sequence[actor_critic_types.LearnerItem]],
+    objective: objectives.Objective,
+    optimizer: optimizers.Optimizer,
+    counter: counting.Counter | None = None,
+    logger: loggers.Logger | None = None,
+    acting_variables: Sequence[tf.Variable] = (),
+    checkpoint: bool = False,
+  ):
+    """Publishes the parameters that the network has.
+
+    Args:
+      network: a `PolicyValueNetwork` whose variables exist.
+      batches: items for each update; each is used once.
+      objective: of the network.
+      optimizer: of as many parameters as the network has.
+      counter: counts `learner_updates`.
+      logger: gets a row per update.
+      acting_variables: those of the network's that actors pull as 'actor';
+        empty if they pull from elsewhere.
+      checkpoint: whether to save itself and the counter from time to time, and
+        to resume from what an earlier learner saved, by Acme's `Checkpointer`.
+    """
+    self._batches = batches
+    self._objective = objective
+    self._optimizer = optimizer
+    self._counter = counter or counting.Counter()
+    self._logger = logger
+    self._lock = threading.Lock()  # An update, or a save; never a pull.
+    self._updates = 0
+    self._broken = False  # Whether the last update was not finite.
+
+    self._variables = list(network.trainable_variables)
+    self._all = parameters.Variables(self._variables)
+    layout = vectors.Layout([v.shape for v in self._variables])
+    indices = {v.ref(): i for i, v in enumerate(self._variables)}
+    acting = [indices[v.ref()] for v in acting_variables]
+    self._served: dict[str, Callable[[np.ndarray], list[np.ndarray]]] = {
+      'learner': layout.unpack
+    }
+    if acting:
+      self._served['actor'] = lambda vector: [
+        layout.unpack(vector)[i] for i in acting
+      ]
+    if objective.variables:
+      self._own_optimizer = optimizers.FlatAdam(
+        len(objective.variables), objective.learning_rate
+      )
+    self._differentiate = tf.function(self._gradients_on, autograph=False)
+    self._step = tf.function(self._apply, autograph=False)
+    self._publish()
+    self._checkpointer = None
+    if checkpoint:
+      self._checkpointer = savers.Checkpointer(
+        {'learner': self, 'counter': self._counter},
+        subdirectory='actor_critic_learner',
+      )
+
+  def _gradients_on(self, items: Sequence[actor_critic_types.LearnerItem]):
+    """Gradients, flat: the network's and the objective's; metrics."""
+    item = replay_items.concatenate(items)
+    own = list(self._objective.variables)
+    with tf.GradientTape() as tape:
+      loss, metrics = self._objective.loss(item.unroll, item.learner_state)
+    gradients = tape.gradient(loss, self._variables + own)
+    size = len(self._variables)
+    flat = [optimizers.flatten(gradients[:size])]
+    if own:
+      flat.append(optimizers.flatten(gradients[size:]))
+    return flat, {**metrics, 'loss': loss, 'gradient_norm': tf.norm(flat[0])}
+
+  def _apply(self, gradient: tf.Tensor, own: tf.Tensor | None = None):
+    """One step of the optimisers."""
+    _add(self._optimizer.step(gradient), self._variables)
+    if own is not None:
+      _add(self._own_optimizer.step(own), self._objective.variables)
+
+  def _publish(self):
+    vector = np.array(self._all.read_flat())
+    vector.flags.writeable = False
+    self._snapshot = _Snapshot(self._updates, vector)
+
+  # --- acme.Learner.
+
+  def step(self):
+    """One update.
+
+    Raises:
+      StopIteration: when the data ends.
+      FloatingPointError: if a term is not finite.
+    """
+    items = next(self._batches)
+    began = time.time()
+    with self._lock:
+      gradients, metrics = self._differentiate(items)
+      metrics = {name: float(value) for name, value in metrics.items()}
+      # Before anything changes: no such gradient is applied.
+      self._broken = True
+      finite.check(metrics, f'learner update {self._updates + 1}')
+      self._broken = False
+      self._step(*gradients)
+      self._updates += 1
+      self._objective.after_update(self._updates)
+      self._publish()
+    counts = self._counter.increment(learner_updates=1)
+    if self._checkpointer:
+      self._checkpointer.save()
+    if self._logger:
+      acted = [int(item.unroll.stamp.learner_updates) for item in items]
+      lag = self._updates - 1 - np.mean(acted)
+      self._logger.write(
+        {
+          'frames': counts.get('frames', 0),
+          'learner_updates': self._updates,
+          'update_seconds': time.time() - began,
+          'policy_lag': float('nan') if types.UNKNOWN in acted else lag,
+          **metrics,
+        }
+      )
+
+  def run(self, num_steps: int | None = None):
+    """Learns until the data ends, or for a number of updates."""
+    try:
+      while num_steps is None or num_steps > 0:
+        self.step()
+        num_steps = None if num_steps is None else num_steps - 1
+    except StopIteration:
+      pass
+
+  def get_variables(self, names: Sequence[str]) -> list[list[np.ndarray]]:
+    """Variables by name, all of the same update; waits for nothing.
+
+    Args:
+      names: of 'learner' (the network's), 'actor' (those of them that act) and
+        'updates' (their age).
+
+    Returns:
+      For each name its arrays, which must not be written to.
+    """
+    snapshot = self._snapshot
+    return [
+      [np.int64(snapshot.updates)]
+      if name == 'updates'
+      else self._served[name](snapshot.vector)
+      for name in names
+    ]
+
+  # --- acme.core.Saveable.
+
+  def save(self) -> dict[str, Any]:
+    """Everything that learning resumes from, as flat arrays.
+
+    Raises:
+      FloatingPointError: after an update that was not finite: its parameters
+        may be why, and the last checkpoint is to be a good one.
+    """
+    with self._lock:
+      if self._broken:
+        raise FloatingPointError('The last update was not finite.')
+      state = {
+        'updates': np.int64(self._updates),
+        'variables': self._all.read_flat(),
+        'optimizer': self._optimizer.save(),
+        'objective': self._objective.save(),
+      }
+      if self._objective.variables:
+        state['dual_optimizer'] = self._own_optimizer.save()
+    return state
+
+  def restore(self, state: dict[str, Any]):
+    """Takes up a state that `save` gave.
+
+    Raises:
+      ValueError: if it is of another network or another objective.
+    """
+    # Older checkpoints have the objective's state among the rest.
+    of_objective = state.get('objective', state)
+    with self._lock:
+      self._objective.restore(of_objective)
+      self._broken = False
+      self._updates = int(state['updates'])
+      self._all.assign_flat(state['variables'])
+      self._optimizer.restore(state['optimizer'])
+      if self._objective.variables:
+        self._own_optimizer.restore(state['dual_optimizer'])
+      self._publish()
+
+
+def _add(difference: tf.Tensor, variables: Sequence[tf.Variable]):
+  parts = optimizers.unflatten(difference, variables)
+  for variable, part in zip(variables, parts):
+    variable.assign_add(part)

@@ -1,0 +1,285 @@
+"""Objectives: what a learner minimises on an unroll."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Callable, Sequence
+import copy
+from typing import Any, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from agents.actor_critic import config as actor_critic_config
+from ald_acme import types
+from ald_acme.losses import distillation
+from ald_acme.losses import masking
+from ald_acme.losses import return_scale
+from ald_acme.losses import vmpo
+from ald_acme.losses import vtrace
+from ald_acme.parameters import variables as parameters
+
+Terms = tuple[tf.Tensor, dict[str, tf.Tensor]]  # A loss, and metrics by name.
+
+
+class Objective(abc.ABC):
+  """The loss of one learner's network, and the state that goes with it.
+
+  The learner calls `loss` in a `tf.function`, applies the gradients, and then
+  calls `after_update`. Its checkpoints hold what `save` gives.
+
+  Attributes:
+    network: the learner's.
+    variables: variables of the objective's own that the loss trains, such as
+      Lagrange multipliers; empty by default.
+    learning_rate: of those variables.
+  """
+
+  variables: Sequence[tf.Variable] = ()
+  learning_rate: float = 0.01
+
+  def __init__(self, network):
+    """Keeps the network, whose variables exist."""
+    self.network = network
+
+  @abc.abstractmethod
+  def loss(self, unroll: types.Unroll, state: types.Nest) -> Terms:
+    """The loss on unrolls that were joined along their environments.
+
+    Args:
+      unroll: tensors, time-major `[T, B, ...]`; the inputs `[T + 1, B, ...]`.
+      state: the network's recurrent state before step 0, leaves `[B, ...]`.
+
+    Returns:
+      A float32 scalar, and metrics for the log: float32 scalars by name. A
+      metric that is not finite ends training.
+    """
+
+  def after_update(self, updates: int):
+    """Called after each update.
+
+    Args:
+      updates: of the learner so far, this one included.
+    """
+
+  def save(self) -> dict[str, np.ndarray]:
+    """The state beside the network's variables, by name."""
+    return {}
+
+  def restore(self, state: dict[str, np.ndarray]):
+    """Takes up what `save` gave.
+
+    Raises:
+      ValueError: if the state is of another objective.
+    """
+
+
+# Makes the objective of a learner from its network and the agent's config.
+ObjectiveFactory = Callable[
+  [Any, actor_critic_config.ActorCriticConfig], Objective
+]
+
+
+class Evaluated(NamedTuple):
+  """A network's answers on an unroll, and V-trace's targets for them.
+
+  Attributes:
+    unroll: as `Objective.loss` takes it.
+    state: the same.
+    outputs: of the network, `[T + 1, B, ...]`; the last step is a bootstrap.
+    policy: float32 `[T, B, P]`, that of the outputs without the bootstrap.
+    log_pi: float32 `[T, B]`, log-probabilities of the actions taken.
+    mask: bool `[T, B]`, the steps that count.
+    targets: of values and advantages.
+    scale: float32 scalar, the spread of returns.
+  """
+
+  unroll: types.Unroll
+  state: types.Nest
+  outputs: types.Outputs
+  policy: tf.Tensor
+  log_pi: tf.Tensor
+  mask: tf.Tensor
+  targets: vtrace.VTrace
+  scale: tf.Tensor
+
+
+class ActorCriticObjective(Objective):
+  """Values by V-trace, a pull towards the acting policy, and a policy's loss.
+
+  The value's loss is in units of the returns' spread. A subclass adds the loss
+  of the policy; overriding `loss_of` adds anything else.
+  """
+
+  def __init__(self, network, config: actor_critic_config.ActorCriticConfig):
+    super().__init__(network)
+    self.config = config
+    self._scale = return_scale.ReturnScale()
+
+  @abc.abstractmethod
+  def policy_loss(self, evaluated: Evaluated) -> Terms:
+    """The loss of the policy alone."""
+
+  def loss(self, unroll: types.Unroll, state: types.Nest) -> Terms:
+    return self.loss_of(self.evaluate(unroll, state))
+
+  def evaluate(self, unroll: types.Unroll, state: types.Nest) -> Evaluated:
+    """Reads an unroll with the network, and computes the targets."""
+    outputs, _ = self.network.unroll(unroll.inputs, state)
+    distribution = self.network.distribution
+    policy = outputs.policy[:-1]
+    mask = tf.logical_not(unroll.is_last)
+    log_pi = distribution.log_probability(policy, unroll.action)
+    log_rhos = log_pi - distribution.log_probability(
+      unroll.behaviour_policy, unroll.action
+    )
+    targets = vtrace.vtrace(
+      values=outputs.value,
+      rewards=unroll.reward,
+      discounts=self.config.discount * unroll.discount,
+      log_rhos=tf.stop_gradient(log_rhos),
+      mask=mask,
+    )
+    scale = self._scale.update(targets.values, mask)
+    return Evaluated(
+      unroll, state, outputs, policy, log_pi, mask, targets, scale
+    )
+
+  def loss_of(self, evaluated: Evaluated) -> Terms:
+    """The whole loss of an unroll that was read."""
+    mask, scale = evaluated.mask, evaluated.scale
+    value_loss = vtrace.value_loss(
+      evaluated.outputs.value[:-1], evaluated.targets.values, mask
+    )
+    value_loss /= tf.square(scale)
+    regulariser = distillation.policy_regulariser(
+      self.network.distribution,
+      evaluated.policy,
+      evaluated.unroll.behaviour_policy,
+      mask,
+    )
+    loss = self.config.value_cost * value_loss
+    loss += self.config.regulariser_cost * regulariser
+    policy_loss, metrics = self.policy_loss(evaluated)
+    return loss + policy_loss, {
+      'value_loss': value_loss,
+      'kl_to_actor': regulariser,
+      'entropy': self.entropy(evaluated),
+      'return_scale': scale,
+      **metrics,
+    }
+
+  def entropy(self, evaluated: Evaluated) -> tf.Tensor:
+    """The mean entropy of the policy, a scalar in nats."""
+    entropy = self.network.distribution.entropy(evaluated.policy)
+    return masking.masked_mean(entropy, evaluated.mask)
+
+  def save(self) -> dict[str, np.ndarray]:
+    return {'return_moments': self._scale.save()}
+
+  def restore(self, state: dict[str, np.ndarray]):
+    if ('target' in state) != ('target' in self.save()):
+      raise ValueError(
+        f'The checkpoint was not made with loss={self.config.loss!r}; resume '
+        'with the loss that it was made with.'
+      )
+    if 'return_moments' in state:  # Older checkpoints have none.
+      self._scale.restore(state['return_moments'])
+
+
+class VTrace(ActorCriticObjective):
+  """V-trace actor-critic with an entropy bonus (Espeholt et al., 2018)."""
+
+  def policy_loss(self, evaluated: Evaluated) -> Terms:
+    advantages = evaluated.targets.advantages / evaluated.scale
+    loss = vtrace.policy_gradient_loss(
+      evaluated.log_pi, advantages, evaluated.mask
+    )
+    bonus = self.config.entropy_cost * self.entropy(evaluated)
+    return loss - bonus, {'policy_loss': loss}
+
+
+class VMPO(ActorCriticObjective):
+  """V-MPO (Song et al., 2020); its trust region is about a target network.
+
+  The target is a copy of the network from up to `target_update_period` updates
+  ago. The multipliers are positive: the softplus of their variables.
+  """
+
+  def __init__(self, network, config: actor_critic_config.ActorCriticConfig):
+    super().__init__(network, config)
+    self.learning_rate = config.dual_learning_rate
+    self._regions = network.distribution.trust_regions
+    self.variables = [
+      tf.Variable(_inverse_softplus(initial))
+      for initial in (
+        config.initial_temperature,
+        *[config.initial_alpha] * len(self._regions),
+      )
+    ]
+    self._target = copy.deepcopy(network)
+    self._all = parameters.Variables(list(network.trainable_variables))
+    self._all_of_target = parameters.Variables(
+      list(self._target.trainable_variables)
+    )
+
+  def policy_loss(self, evaluated: Evaluated) -> Terms:
+    config = self.config
+    outputs, _ = self._target.unroll(evaluated.unroll.inputs, evaluated.state)
+    temperature, *alphas = (
+      tf.nn.softplus(variable) + 1e-8 for variable in self.variables
+    )
+    bounds = {
+      'policy': config.epsilon_alpha,
+      'mean': config.epsilon_mean,
+      'covariance': config.epsilon_covariance,
+    }
+    terms = vmpo.vmpo_loss(
+      log_pi=evaluated.log_pi,
+      kls=self.network.distribution.trust_region_kls(
+        tf.stop_gradient(outputs.policy[:-1]), evaluated.policy
+      ),
+      advantages=evaluated.targets.errors / evaluated.scale,
+      mask=evaluated.mask,
+      temperature=temperature,
+      alphas=tf.stack(alphas),
+      epsilon_temperature=config.epsilon_temperature,
+      epsilon_alphas=[bounds[region] for region in self._regions],
+    )
+    return terms.policy + terms.temperature + terms.trust_region, {
+      'policy_loss': terms.policy,
+      'kl_to_target': tf.reduce_sum(terms.kls),
+      'temperature': temperature,
+      **{_alpha_of(region): x for region, x in zip(self._regions, alphas)},
+    }
+
+  def after_update(self, updates: int):
+    if updates % self.config.target_update_period == 0:
+      self._all_of_target.assign_flat(self._all.read_flat())
+
+  def save(self) -> dict[str, np.ndarray]:
+    return {
+      **super().save(),
+      'target': self._all_of_target.read_flat(),
+      'duals': np.array([v.numpy() for v in self.variables]),
+    }
+
+  def restore(self, state: dict[str, np.ndarray]):
+    super().restore(state)
+    self._all_of_target.assign_flat(state['target'])
+    for variable, value in zip(self.variables, state['duals'], strict=True):
+      variable.assign(value)
+
+
+def make(network, config: actor_critic_config.ActorCriticConfig) -> Objective:
+  """The objective that `config.loss` names."""
+  return {'vtrace': VTrace, 'vmpo': VMPO}[config.loss](network, config)
+
+
+def _alpha_of(region: str) -> str:
+  """The metric's name; discrete actions have one region."""
+  return 'alpha' if region == 'policy' else f'alpha_{region}'
+
+
+def _inverse_softplus(x: float) -> float:
+  return float(x + np.log(-np.expm1(-x)))

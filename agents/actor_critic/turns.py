@@ -1,0 +1,45 @@
+"""What the parts of an agent do by turns in one process."""
+
+import acme
+
+from agents.actor_critic import learner_runner
+from ald_acme.replay import local
+from ald_acme.replay import tables
+
+
+class Turns:
+  """The turns of the parts beside learner and actor: none here.
+
+  Attributes:
+    source: from which the actor pulls.
+  """
+
+  def __init__(self, source: acme.VariableSource):
+    self.source = source
+
+  def before_learning(self):
+    """Called before the learner takes what is in its table."""
+
+  def after_learning(self, updates: int):
+    """Called after the learner's turn.
+
+    Args:
+      updates: that the learner did.
+    """
+
+
+class RunnerTurns(Turns):
+  """A learner runner has its turn before the learner."""
+
+  def __init__(
+    self,
+    source: acme.VariableSource,
+    replay: local.LocalReplay,
+    runner: learner_runner.LearnerRunner,
+  ):
+    super().__init__(source)
+    self._replay, self._runner = replay, runner
+
+  def before_learning(self):
+    while self._replay.size(tables.QUEUE):
+      self._runner.step()

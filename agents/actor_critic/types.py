@@ -1,0 +1,18 @@
+"""What an actor-critic's learner reads."""
+
+from typing import Any, NamedTuple
+
+from ald_acme import types
+
+
+class LearnerItem(NamedTuple):
+  """An unroll, and where the learner's network begins to read it.
+
+  Attributes:
+    unroll: of an actor.
+    learner_state: the learner's recurrent state before step 0, leaves
+      `[E, ...]`.
+  """
+
+  unroll: types.Unroll
+  learner_state: Any

@@ -1,0 +1,35 @@
+"""The distillers' turns in one process."""
+
+from collections.abc import Sequence
+
+import acme
+
+from agents.actor_critic import learner_runner
+from agents.actor_critic import turns
+from agents.ald import distilling
+from agents.ald import learner_runner as ald_learner_runner
+from ald_acme.replay import local
+
+
+class DistillingTurns(turns.RunnerTurns):
+  """Distillers take turns after the learner, as often as DpRL says."""
+
+  def __init__(
+    self,
+    source: acme.VariableSource,
+    replay: local.LocalReplay,
+    runner: learner_runner.LearnerRunner,
+    distillers: Sequence[distilling.Distiller],
+    dprl: float,
+  ):
+    super().__init__(source, replay, runner)
+    self._distillers, self._dprl = list(distillers), dprl
+    self._due = 0.0  # Distillation updates.
+
+  def after_learning(self, updates: int):
+    self._due += self._dprl * updates
+    if self._replay.can_sample(ald_learner_runner.DISTILL, 1):
+      while self._due >= 1.0:
+        self._distillers[0].step()
+        self._distillers.append(self._distillers.pop(0))  # In turn.
+        self._due -= 1.0

@@ -1,0 +1,41 @@
+"""What distillers read."""
+
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from ald_acme import types
+
+
+class Targets(NamedTuple):
+  """The learner's answers on an unroll, which distillers imitate.
+
+  Attributes:
+    policy: float32 `[T, E, P]`, parameters of the distribution of actions.
+    value: float32 `[T, E]`.
+    learner_updates: int64 scalar, the age of the learner that answered.
+  """
+
+  policy: types.Array
+  value: types.Array
+  learner_updates: types.Array
+
+
+class DistillItem(NamedTuple):
+  """An item of the `distill` table."""
+
+  unroll: types.Unroll
+  targets: Targets
+
+
+def distill_spec(unroll: types.Unroll) -> DistillItem:
+  """Signature of the `distill` table, from that of the unrolls."""
+  length, batch_size, num_parameters = unroll.behaviour_policy.shape
+  return DistillItem(
+    unroll,
+    Targets(
+      policy=tf.TensorSpec([length, batch_size, num_parameters], tf.float32),
+      value=tf.TensorSpec([length, batch_size], tf.float32),
+      learner_updates=tf.TensorSpec([], tf.int64),
+    ),
+  )

@@ -1,0 +1,28 @@
+"""Public names of a package that are imported when they are first used.
+
+So a command line can be read, and refused, without waiting for TensorFlow.
+"""
+
+from collections.abc import Callable, Mapping
+import importlib
+from typing import Any
+
+
+def attach(
+  package: str, modules: Mapping[str, str]
+) -> tuple[Callable[[str], Any], Callable[[], list[str]], list[str]]:
+  """What a package's `__getattr__`, `__dir__` and `__all__` are.
+
+  Args:
+    package: name of the package.
+    modules: for each public name the module in the package that has it.
+  """
+  names = sorted(modules)
+
+  def get(name: str) -> Any:
+    if name not in modules:
+      raise AttributeError(f'module {package!r} has no attribute {name!r}')
+    module = importlib.import_module(f'{package}.{modules[name]}')
+    return getattr(module, name)
+
+  return get, lambda: names, names

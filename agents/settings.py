@@ -1,0 +1,116 @@
+"""The settings of a run, flat: those of its agent and of its experiment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+import dataclasses
+import importlib.metadata
+from typing import Any, NamedTuple
+
+from agents import catalogue
+from agents import experiment as experiments
+from ald_acme.networks import sizes
+
+
+class Settings(NamedTuple):
+  """Everything that can be set of a run.
+
+  Attributes:
+    agent: its name, one of `catalogue.NAMES`.
+    config: of the agent.
+    experiment: of the run.
+  """
+
+  agent: str
+  config: Any
+  experiment: experiments.ExperimentConfig
+
+  def validate(self):
+    """Raises ValueError if a field is out of range or fields do not fit."""
+    self.config.validate()
+    self.experiment.validate()
+
+  def flat(self) -> dict[str, Any]:
+    """All fields by name; `networks` is a dictionary of its own."""
+    return {
+      **dataclasses.asdict(self.config),
+      **dataclasses.asdict(self.experiment),
+    }
+
+
+def fields_of(agent: str) -> dict[str, dataclasses.Field]:
+  """The fields of an agent's settings, by name."""
+  classes = (catalogue.config_class(agent), experiments.ExperimentConfig)
+  return {f.name: f for kind in classes for f in dataclasses.fields(kind)}
+
+
+def all_fields() -> dict[str, dataclasses.Field]:
+  """The fields of any agent's settings; of several, those of ALD."""
+  fields = {}
+  for name in reversed(catalogue.NAMES):
+    fields.update(fields_of(name))
+  return fields
+
+
+def make(agent: str, fields: Mapping[str, Any]) -> Settings:
+  """Settings of an agent; what is not named has the agent's default.
+
+  Args:
+    agent: one of `catalogue.NAMES`.
+    fields: by name; `networks` may be a dictionary.
+
+  Raises:
+    TypeError: if a field is not one of the agent's.
+    ValueError: if a value is out of range.
+  """
+  fields = dict(fields)
+  if isinstance(fields.get('networks'), Mapping):
+    fields['networks'] = sizes.NetworkSizes(**fields['networks'])
+  own = {f.name for f in dataclasses.fields(experiments.ExperimentConfig)}
+  experiment = {name: fields.pop(name) for name in own & fields.keys()}
+  return Settings(
+    agent,
+    catalogue.config_class(agent)(**fields),
+    experiments.ExperimentConfig(**experiment),
+  )
+
+
+def read(agent: str, saved: Mapping[str, Any]) -> Settings:
+  """The settings of a run's config.json.
+
+  Args:
+    agent: of the run.
+    saved: the whole of config.json. Fields that only other agents have are
+      passed over: earlier versions wrote all fields.
+
+  Raises:
+    ValueError: if it is not of this version.
+  """
+  fields = saved['config']
+  try:
+    known, of_others = fields_of(agent), all_fields()
+    unknown = fields.keys() - of_others.keys()
+    if unknown:
+      raise ValueError(f'there is no field {min(unknown)!r}.')
+    if 'networks' not in fields:
+      raise ValueError("it has no field 'networks'.")
+    return make(agent, {k: v for k, v in fields.items() if k in known})
+  except (AttributeError, TypeError, ValueError) as error:
+    raise ValueError(
+      f'config.json was written by ald_acme {_version_of(saved)} and cannot be '
+      f'read by {version()}: {error}'
+    ) from error
+
+
+def version() -> str:
+  """The version of this package; 'a clone' where it is not installed."""
+  try:
+    return importlib.metadata.version('ald-acme')
+  except importlib.metadata.PackageNotFoundError:
+    return 'a clone'
+
+
+def _version_of(saved: Mapping[str, Any]) -> str:
+  versions = saved.get('versions')
+  found = versions.get('ald-acme') if isinstance(versions, Mapping) else None
+  return found or 'of an unknown version'

@@ -1,0 +1,114 @@
+"""What the progress and the summary of a run show of its agent."""
+
+from collections.abc import Mapping
+import dataclasses
+import math
+
+
+@dataclasses.dataclass(frozen=True)
+class Metric:
+  """The newest value of a column of a node's log.
+
+  Attributes:
+    name: in progress.json.
+    label: for people.
+    form: format of the number, for people.
+    node: whose log it is.
+    column: of the log.
+  """
+
+  name: str
+  label: str
+  form: str
+  node: str
+  column: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Ratio:
+  """The ratio of two counts, which the program enforces.
+
+  Attributes:
+    name: in progress.json; with `_configured` and `_measured` in summary.json.
+    label: for people.
+    numerator: name of a count.
+    denominator: name of a count.
+    configured: what it should be.
+  """
+
+  name: str
+  label: str
+  numerator: str
+  denominator: str
+  configured: float
+
+  def measure(
+    self, counts: Mapping[str, float], earlier: Mapping[str, float]
+  ) -> float | None:
+    """The ratio of what was counted since `earlier`; None without any."""
+    above, below = (
+      counts.get(name, 0) - earlier.get(name, 0)
+      for name in (self.numerator, self.denominator)
+    )
+    return above / below if below else None
+
+
+@dataclasses.dataclass(frozen=True)
+class Indicators:
+  """What a run shows beside frames, returns and time.
+
+  Attributes:
+    seed: of the run.
+    counts: names of counts; each with the part whose state's `updates` is the
+      exact number, as nodes report their counts with delay.
+    metrics: of nodes' logs.
+    ratio: of counts, if the program enforces one.
+  """
+
+  seed: int
+  counts: Mapping[str, str] = dataclasses.field(default_factory=dict)
+  metrics: tuple[Metric, ...] = ()
+  ratio: Ratio | None = None
+
+  def progress(
+    self,
+    counts: Mapping[str, float],
+    earlier: Mapping[str, float],
+    reports: Mapping[str, Mapping[str, float]],
+  ) -> dict:
+    """The fields of progress.json.
+
+    Args:
+      counts: of the whole program.
+      earlier: the counts that the ratio is measured from.
+      reports: the newest row of each node's log.
+    """
+    fields, shown = {}, {}
+
+    def show(name, label, form, value):
+      fields[name] = value
+      if value is not None and math.isfinite(value):
+        shown[label] = format(value, form)
+
+    if self.ratio:
+      value = self.ratio.measure(counts, earlier)
+      show(self.ratio.name, self.ratio.label, '.2f', value)
+    for metric in self.metrics:
+      value = reports.get(metric.node, {}).get(metric.column)
+      show(metric.name, metric.label, metric.form, value)
+    return {**fields, **self._counts(counts), 'shown': shown}
+
+  def summary(
+    self, counts: Mapping[str, float], earlier: Mapping[str, float]
+  ) -> dict:
+    """The fields of summary.json; arguments as those of `progress`."""
+    fields = {}
+    if self.ratio:
+      fields = {
+        f'{self.ratio.name}_configured': self.ratio.configured,
+        f'{self.ratio.name}_measured': self.ratio.measure(counts, earlier),
+      }
+    return {**fields, **self._counts(counts), 'seed': self.seed}
+
+  def _counts(self, counts: Mapping[str, float]) -> dict[str, int]:
+    return {name: int(counts.get(name, 0)) for name in self.counts}
