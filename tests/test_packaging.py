@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import sys
 import zipfile
 
 import pytest
@@ -34,6 +35,17 @@ def test_requirements_are_those_of_the_lock():
     return sorted(filter(None, lines))
 
   assert pins(requirements) == pins(exported)
+
+
+def test_tensorboard_shows_itself():
+  """It imports what newer packages no longer have."""
+  done = subprocess.run(
+    [sys.executable, '-c', 'import tensorboard.main'],
+    capture_output=True,
+    text=True,
+    check=False,
+  )
+  assert done.returncode == 0, done.stderr
 
 
 @needs_uv

@@ -5,6 +5,7 @@ import csv
 import io
 import math
 import os
+import re
 import time
 from typing import Any
 
@@ -68,7 +69,11 @@ class CSV(loggers.Logger):
 
 
 class TensorBoard(loggers.Logger):
-  """Writes events against frames; leaves out what is not a number."""
+  """Writes events against frames; leaves out what is not a number.
+
+  A curve is named after its column, and after its kind of node: those of
+  several actors are drawn together.
+  """
 
   def __init__(self, folder: run_folder.RunFolder, node: str):
     # TensorBoard's own writer: through TensorFlow's operations, as Acme's
@@ -76,13 +81,11 @@ class TensorBoard(loggers.Logger):
     self._writer = event_file_writer.EventFileWriter(
       os.path.join(folder.tensorboard, node)
     )
-    self._node = node
+    self._kind = re.sub(r'_\d+$', '', node)
 
   def write(self, data: Mapping[str, Any]):
     values = [
-      summary_pb2.Summary.Value(
-        tag=f'{self._node}/{_title(name)}', simple_value=value
-      )
+      summary_pb2.Summary.Value(tag=f'{self._kind}/{name}', simple_value=value)
       for name, value in data.items()
       if name != _STEP and not math.isnan(value)
     ]
@@ -109,11 +112,6 @@ class Report(loggers.Logger):
 
   def close(self):
     pass
-
-
-def _title(name: str) -> str:
-  """`value_loss` to `ValueLoss`."""
-  return ''.join(word.title() for word in name.split('_'))
 
 
 def make_logger(

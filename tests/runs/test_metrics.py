@@ -78,15 +78,15 @@ def test_rows_are_there_at_once(folder):
 
 
 def test_tensorboard_events(folder):
-  logger = metrics.TensorBoard(folder, 'learner')
+  logger = metrics.TensorBoard(folder, 'distiller_12')
   logger.write({'frames': 10, 'value_loss': 0.5, 'kl': float('nan')})
   logger.write({'frames': 30, 'value_loss': np.float32(0.25), 'kl': 2})
-  before_closing = _events(folder, 'learner')
+  before_closing = _events(folder, 'distiller_12')
   logger.close()
-  assert before_closing == _events(folder, 'learner')
+  assert before_closing == _events(folder, 'distiller_12')
   assert before_closing == {
-    'learner/ValueLoss': [(10, 0.5), (30, 0.25)],
-    'learner/Kl': [(30, 2.0)],
+    'distiller/value_loss': [(10, 0.5), (30, 0.25)],
+    'distiller/kl': [(30, 2.0)],
   }
 
 
@@ -101,7 +101,7 @@ def test_a_row_goes_everywhere(folder):
   assert {type(value) for value in reports[0][1].values()} == {float}
   log = curves.read(folder, 'learner')
   assert log == {'frames': [4.0], 'loss': [0.5]}
-  assert _events(folder, 'learner') == {'learner/Loss': [(4, 0.5)]}
+  assert _events(folder, 'learner') == {'learner/loss': [(4, 0.5)]}
 
 
 @pytest.mark.parametrize(
