@@ -111,9 +111,10 @@ class ActorCritic(acme.Actor, acme.VariableSource):
     self._actor.observe(action, next_timestep)
 
   def _check(self, timestep: dm_env.TimeStep):
-    breach = self._contract.breach(base.as_batch(timestep))
-    if breach:
-      raise ValueError(f'environment, step {self._seen}: {breach}')
+    try:
+      self._contract.take(base.raw_batch([timestep]))
+    except (TypeError, ValueError) as error:
+      raise ValueError(f'environment, step {self._seen}: {error}') from error
     self._seen += 1
 
   def update(self, wait: bool = False):

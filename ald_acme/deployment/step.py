@@ -6,6 +6,7 @@ import tensorflow as tf
 import tree
 
 from ald_acme import types
+from ald_acme.environments import dtypes
 
 # What the tensors beside the observation mean, for people.
 _MEANINGS = {
@@ -57,7 +58,9 @@ class Step:
     self.network = network
     self._observation_spec = environment_spec.observations
     leaves = {
-      _name(path): tf.TensorSpec([1, *leaf.shape], tf.as_dtype(leaf.dtype))
+      _name(path): tf.TensorSpec(
+        [1, *leaf.shape], tf.as_dtype(dtypes.taken(leaf.dtype))
+      )
       for path, leaf in tree.flatten_with_path(environment_spec.observations)
     }
     self.observations = list(leaves)

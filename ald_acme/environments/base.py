@@ -2,8 +2,11 @@
 
 import abc
 from collections.abc import Callable, Sequence
+import contextlib
+import itertools
 from typing import Any
 
+from absl import logging
 import dm_env
 from dm_env import specs
 import numpy as np
@@ -11,6 +14,7 @@ import tree
 
 from ald_acme.environments import actions
 from ald_acme.environments import contract
+from ald_acme.environments import dtypes
 
 
 class BatchedEnvironment(abc.ABC):
@@ -19,7 +23,8 @@ class BatchedEnvironment(abc.ABC):
   `reset` and `step` return a `dm_env.TimeStep` whose leaves are arrays with a
   leading dimension E: `step_type` int64 `[E]`, `reward` and `discount` float32
   `[E]`, `observation` a nest of `[E, ...]`. Where a step is FIRST its reward is
-  0 and its discount 1. As in `dm_env`, stepping an environment whose last step
+  0 and its discount 1. Observations have dtypes that `dtypes.taken` leaves as
+  they are. As in `dm_env`, stepping an environment whose last step
   was LAST ignores the action and gives the FIRST step of a new episode.
 
   Specs are those of a single environment.
@@ -83,6 +88,14 @@ class BatchedEnvironment(abc.ABC):
     """
     return False
 
+  @property
+  def lost(self) -> np.ndarray:
+    """Where the last step ended an episode that is to be left out, bool `[E]`.
+
+    An episode is lost where its environment failed and was made anew.
+    """
+    return np.zeros(self.batch_size, bool)
+
   def metrics(self) -> dict[str, float]:
     """What else there is to log; the same keys from the beginning on."""
     return {}
@@ -96,15 +109,21 @@ class BatchedEnvironment(abc.ABC):
 
 
 def timestep(
-  first: np.ndarray, last: np.ndarray, reward: np.ndarray, observation: Any
+  first: np.ndarray,
+  last: np.ndarray,
+  reward: np.ndarray,
+  observation: Any,
+  truncated: np.ndarray | bool = False,
 ) -> dm_env.TimeStep:
-  """A batched time step whose discount is 0 where an episode ends.
+  """A batched time step.
 
   Args:
     first: bool `[E]`, where an episode begins.
     last: bool `[E]`, where an episode ends.
     reward: numbers `[E]`, 0 where an episode begins.
     observation: a nest of `[E, ...]`.
+    truncated: bool `[E]`, or one for all; where an episode ends, whether it is
+      cut off (discount 1: what would have followed counts) or over (0).
   """
   return dm_env.TimeStep(
     step_type=np.where(
@@ -113,22 +132,52 @@ def timestep(
       np.where(last, int(dm_env.StepType.LAST), int(dm_env.StepType.MID)),
     ),
     reward=reward.astype(np.float32),
-    discount=np.where(last, 0.0, 1.0).astype(np.float32),
+    discount=(~last | truncated).astype(np.float32),
     observation=observation,
   )
 
 
 def as_batch(timestep: dm_env.TimeStep) -> dm_env.TimeStep:
-  """A single environment's time step as a batch of one; a batch as it is."""
+  """A single environment's time step as a batch of one; a batch as it is.
+
+  A single environment's observation is copied, and cast to the dtypes that are
+  taken.
+
+  Raises:
+    ValueError: if an integer of 64 bits without sign does not fit one with it.
+  """
   if np.ndim(timestep.step_type):
     return timestep
-  first = timestep.first()
-  return dm_env.TimeStep(
-    step_type=np.array([int(timestep.step_type)]),
-    reward=np.array([0.0 if first else timestep.reward], np.float32),
-    discount=np.array([1.0 if first else timestep.discount], np.float32),
+  batch = raw_batch([timestep])
+  with np.errstate(over='ignore'):
+    reward, discount = (
+      x.astype(np.float32) for x in (batch.reward, batch.discount)
+    )
+  return batch._replace(
+    reward=reward,
+    discount=discount,
     observation=tree.map_structure(
-      lambda x: np.asarray(x)[np.newaxis], timestep.observation
+      lambda x: dtypes.cast(x, dtypes.taken(x.dtype)), batch.observation
+    ),
+  )
+
+
+def raw_batch(steps: Sequence[dm_env.TimeStep]) -> dm_env.TimeStep:
+  """Time steps of single environments as a batch, nothing checked or cast.
+
+  Rewards and discounts are float64: what is too large for 32 bits shows.
+  """
+  first = [step.first() for step in steps]
+  return dm_env.TimeStep(
+    step_type=np.array([int(step.step_type) for step in steps]),
+    reward=np.array(
+      [0.0 if f else s.reward for f, s in zip(first, steps)], np.float64
+    ),
+    discount=np.array(
+      [1.0 if f else s.discount for f, s in zip(first, steps)], np.float64
+    ),
+    observation=tree.map_structure(
+      lambda *leaves: np.stack(leaves), *[s.observation for s in steps]
     ),
   )
 
@@ -191,24 +240,50 @@ def stack(
   seed: int,
   name: str | None = None,
   first: int = 0,
+  remakes: int = 0,
 ) -> 'Stacked':
   """E environments of a factory that takes a seed, stepped in turn.
 
   Args:
-    factory: environment i of the batch is that of `seed + i`.
+    factory: environment i of the batch is that of `seed_of(seed, i)`.
     batch_size: E.
-    seed: of the first.
+    seed: of the batch.
     name: as of `Stacked`.
-    first: as of `Stacked`.
+    first: number of the first within the batch, where this is a share of it.
+    remakes: how many environments that raise are made anew, with another seed.
   """
-  made = [factory(seed + i) for i in range(batch_size)]
-  return Stacked(made, name, first)
+  made = itertools.count()  # Environments that took the place of others.
+
+  def make(index: int) -> dm_env.Environment:
+    return factory(seed_of(seed, first + index, next(made)))
+
+  environments = [factory(seed_of(seed, first + i)) for i in range(batch_size)]
+  return Stacked(environments, name, first, make, remakes)
+
+
+def seed_of(seed: int, *numbers: int) -> int:
+  """The seed of one environment of a batch, an integer of 31 bits.
+
+  Batches have seeds of their own. To count from those on would give batches
+  whose seeds are near each other the same environments.
+
+  Args:
+    seed: of the batch, at least 0.
+    *numbers: of the environment within it.
+  """
+  state = np.random.SeedSequence([seed, *numbers]).generate_state(1)
+  return int(state[0] >> 1)  # Many environments take no more bits.
+
+
+class Failure(RuntimeError):
+  """An environment raised an error: which, at which step, and what it was."""
 
 
 class Stacked(BatchedEnvironment):
   """Any `dm_env` environments of one kind, stepped in turn.
 
-  Every time step is held to the specs, and to finite numbers. An environment
+  Every time step is held to the specs, and to finite numbers; observations are
+  cast to the dtypes that are taken (`dtypes.taken`). An environment
   that has a method `new_task` is told when its next episode is to be of a new
   task.
   """
@@ -218,6 +293,8 @@ class Stacked(BatchedEnvironment):
     environments: Sequence[dm_env.Environment],
     name: str | None = None,
     first: int = 0,
+    make: Callable[[int], dm_env.Environment] | None = None,
+    remakes: int = 0,
   ):
     """Takes the environments over.
 
@@ -225,10 +302,14 @@ class Stacked(BatchedEnvironment):
       environments: at least one; all with the specs of the first.
       name: for errors; by default that of the first's class.
       first: number of the first environment, for errors.
+      make: makes another in the place of environment i.
+      remakes: how many times an environment that raises is made anew. Its
+        episode is lost: it is cut off where the environment raised.
 
     Raises:
       ValueError: if there is none, the actions are neither discrete nor
-        bounded, or the observations hold something else than numbers and
+        bounded, or a part of the observations is empty or holds something else
+        than numbers and
         booleans.
     """
     if not environments:
@@ -236,10 +317,16 @@ class Stacked(BatchedEnvironment):
     self._environments = list(environments)
     self._name = name or type(environments[0]).__name__
     self._first = first
-    self._contract = contract.Contract(
-      self._name, self.observation_spec(), self.action_spec()
-    )
     self._steps = 0  # So far, resets included.
+    self._make, self._remakes, self._remade = make, remakes, 0
+    self._lost = np.zeros(len(self._environments), bool)
+    self._seen: dm_env.TimeStep | None = None  # As it came.
+    observation_spec = self._call(0, 'observation_spec')
+    self._action_spec = self._call(0, 'action_spec')
+    self._contract = contract.Contract(
+      self._name, observation_spec, self._action_spec
+    )
+    self._observation_spec = dtypes.cast_spec(observation_spec)
     self._keeps = False  # Whether a task lasts longer than an episode.
     self._finished = np.ones(len(self._environments), bool)
 
@@ -251,9 +338,13 @@ class Stacked(BatchedEnvironment):
     self._keeps = True
 
   def new_tasks(self, which: np.ndarray):
-    for environment, renew in zip(self._environments, which, strict=True):
-      if renew and hasattr(environment, 'new_task'):
-        environment.new_task()
+    for index in np.flatnonzero(which):
+      if hasattr(self._environments[index], 'new_task'):
+        try:
+          self._call(index, 'new_task')
+        except Failure as failure:
+          self._remake(index, failure)
+          self._finished[index] = True
 
   def restart(self, which: np.ndarray) -> bool:
     self._finished |= which
@@ -265,6 +356,7 @@ class Stacked(BatchedEnvironment):
     Raises:
       ValueError: if a time step is not as the specs say, or not finite; as
         from `step`.
+      Failure: if an environment raises.
     """
     self._finished[:] = True
     return self.step(self._finished)  # Actions are ignored.
@@ -275,6 +367,7 @@ class Stacked(BatchedEnvironment):
     A `dm_env` should begin anew by itself when it is stepped after LAST, but
     not all do: loops usually reset, as this does.
     """
+    self._lost[:] = False
     self._renew()
     if tree.is_nested(self.action_spec()) and tree.is_nested(action):
       action = [
@@ -283,12 +376,64 @@ class Stacked(BatchedEnvironment):
       ]
     return self._stack(
       [
-        e.reset() if over else e.step(a)
-        for e, over, a in zip(
-          self._environments, self._finished, action, strict=True
+        self._advance(index, over, a)
+        for index, (over, a) in enumerate(
+          zip(self._finished.tolist(), action, strict=True)
         )
       ]
     )
+
+  def step_and_lost(self, action) -> tuple[dm_env.TimeStep, np.ndarray]:
+    """As `step`, and `lost` after it."""
+    return self.step(action), self.lost
+
+  @property
+  def lost(self) -> np.ndarray:
+    return self._lost.copy()
+
+  def _advance(self, index: int, over: bool, action) -> dm_env.TimeStep:
+    try:
+      if over:
+        return self._call(index, 'reset')
+      return self._call(index, 'step', action)
+    except Failure as failure:
+      self._remake(index, failure)
+    if over:
+      return self._advance(index, over, action)
+    self._lost[index] = True
+    last_seen = tree.map_structure(lambda x: x[index], self._seen.observation)
+    return dm_env.truncation(0.0, last_seen)
+
+  def _call(self, index: int, method: str, *arguments) -> Any:
+    """Calls a method of one environment; names it if it raises."""
+    try:
+      return getattr(self._environments[index], method)(*arguments)
+    except Exception as error:  # Not ours; it may raise anything.
+      raise Failure(
+        f'{self._name}, number {self._first + index}, step {self._steps}: '
+        f'{method} raised {type(error).__name__}: {error}'
+      ) from error
+
+  def _remake(self, index: int, failure: Failure):
+    """Puts another environment in the place of one that raised."""
+    if self._remade >= self._remakes or self._make is None:
+      raise failure
+    self._remade += 1
+    logging.warning(
+      '%s. It is made anew (%d of %d times), and its episode is lost.',
+      failure,
+      self._remade,
+      self._remakes,
+    )
+    with contextlib.suppress(Exception):  # It may be beyond closing.
+      self._environments[index].close()
+    self._environments[index] = self._make(index)
+
+  def metrics(self) -> dict[str, float]:
+    """How many environments were made anew, where that may happen."""
+    if not self._remakes:
+      return {}
+    return {'environments_remade': float(self._remade)}
 
   def _renew(self):
     """Has tasks drawn where an episode begins, if they are of one."""
@@ -296,45 +441,49 @@ class Stacked(BatchedEnvironment):
       self.new_tasks(self._finished)
 
   def _stack(self, steps: list[dm_env.TimeStep]) -> dm_env.TimeStep:
-    first = [step.first() for step in steps]
     try:
-      timestep = dm_env.TimeStep(
-        step_type=np.array([int(step.step_type) for step in steps]),
-        reward=np.array(
-          [0.0 if f else s.reward for f, s in zip(first, steps)], np.float32
-        ),
-        discount=np.array(
-          [1.0 if f else s.discount for f, s in zip(first, steps)], np.float32
-        ),
-        observation=tree.map_structure(
-          lambda *leaves: np.stack(leaves), *[s.observation for s in steps]
-        ),
-      )
-      broken = self._contract.breach(timestep) is not None
-    except (TypeError, ValueError):  # They do not even stack.
-      broken = True
-    if broken:
-      breaches = [self._contract.breach(as_batch(step)) for step in steps]
-      index, breach = next((i, b) for i, b in enumerate(breaches) if b)
-      raise ValueError(
-        f'{self._name}, number {self._first + index}, step {self._steps}: '
-        f'{breach}'
-      )
+      self._seen = raw_batch(steps)
+      timestep = self._contract.take(self._seen)
+    except (TypeError, ValueError):  # A breach, or they do not even stack.
+      self._find_breach(steps)
+      raise
     self._steps += 1
     self._finished = timestep.step_type == dm_env.StepType.LAST
     return timestep
 
+  def _find_breach(self, steps: list[dm_env.TimeStep]):
+    """Raises the first breach, with the number of its environment."""
+    for index, step in enumerate(steps):
+      try:
+        self._contract.take(raw_batch([step]))
+      except (TypeError, ValueError) as error:
+        raise contract.Breach(
+          f'{self._name}, number {self._first + index}, step {self._steps}: '
+          f'{error}'
+        ) from error
+
   def observation_spec(self):
-    return self._environments[0].observation_spec()
+    return self._observation_spec
 
   def action_spec(self):
-    return self._environments[0].action_spec()
+    return self._action_spec
 
   def render(self, index: int = 0) -> np.ndarray:
+    """An RGB picture of one environment, uint8 `[height, width, 3]`.
+
+    Raises:
+      ValueError: if it cannot be drawn.
+      Failure: if drawing it raises anything else.
+    """
     environment = self._environments[index]
     if not hasattr(environment, 'render'):
       raise ValueError(f'{type(environment).__name__} cannot render.')
-    return environment.render()
+    try:
+      return self._call(index, 'render')
+    except Failure as failure:
+      if isinstance(failure.__cause__, ValueError):
+        raise failure.__cause__ from None
+      raise
 
   def close(self):
     for environment in self._environments:

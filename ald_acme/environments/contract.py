@@ -1,10 +1,10 @@
 """What an environment of others promises by its specs, and whether it keeps it.
 
-A breach that nobody sees at once ends far from its cause: as a loss that is not
+A breach that is not seen at once ends far from its cause: as a loss that is not
 finite, or as an item that a table refuses.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import dm_env
 from dm_env import specs
@@ -12,6 +12,15 @@ import numpy as np
 import tree
 
 from ald_acme.environments import actions
+from ald_acme.environments import dtypes
+
+# Of a reward: the squares of sums of such are finite in 32 bits.
+_LARGEST_REWARD = 1e15
+_TOLERANCE = 1e-5  # Of bounds, for floats: of the bound, or of 1 if it is less.
+
+
+class Breach(ValueError):
+  """A time step that is not what the specs say, or cannot be learned from."""
 
 
 class Contract:
@@ -32,52 +41,160 @@ class Contract:
 
     Raises:
       ValueError: if the actions are neither discrete nor bounded, or an
-        observation holds something else than numbers and booleans.
+        observation is empty or holds something else than numbers and booleans.
     """
     actions.parts(action_spec, name)
     self._spec = observation_spec
-    self._leaves = []
-    for path, spec in tree.flatten_with_path(observation_spec):
-      field = 'observation' + ''.join(f'[{key!r}]' for key in path)
-      if not isinstance(spec, specs.Array) or spec.dtype.kind not in 'biuf':
-        raise ValueError(
-          f'{field} of {name} must hold numbers or booleans, but its spec is '
-          f'{spec!r}; leave it out, or encode it as numbers.'
-        )
-      self._leaves.append((field, spec.shape, spec.dtype))
+    self._leaves = [
+      _leaf(name, path, spec)
+      for path, spec in tree.flatten_with_path(observation_spec)
+    ]
+    if not self._leaves:
+      raise ValueError(
+        f'observation of {name} must hold something, but its spec is '
+        f'{observation_spec!r}; where there is nothing to see, show a zero.'
+      )
 
-  def breach(self, timestep: dm_env.TimeStep) -> str | None:
-    """What is wrong with a batched time step, None if all is well."""
+  def take(self, timestep: dm_env.TimeStep) -> dm_env.TimeStep:
+    """A batched time step in the dtypes that are taken (`dtypes.taken`).
+
+    Args:
+      timestep: of any number of environments; its rewards and discounts may be
+        of any floating dtype.
+
+    Raises:
+      Breach: if it is not as the specs say, a number is not finite in 32 bits,
+        or a reward's square would not be.
+    """
+    shape = timestep.step_type.shape
     for field in ('reward', 'discount'):
       value = getattr(timestep, field)
-      if value.shape != timestep.step_type.shape:
-        return (
+      if value.shape != shape:
+        raise Breach(
           f'{field} must be a single number, but received shape '
           f'{value.shape[1:]}.'
         )
       if not np.isfinite(value).all():
-        return _not_finite(field, value)
+        raise Breach(_not_finite(field, value))
+    _within(
+      'reward',
+      timestep.reward,
+      (-_LARGEST_REWARD, _LARGEST_REWARD),
+      'its square is learned from; scale it down',
+    )
+    _within(
+      'discount',
+      timestep.discount,
+      (0.0, 1.0),
+      'it is 0 where an episode ends and 1 elsewhere, or between',
+    )
     try:
       tree.assert_same_structure(self._spec, timestep.observation)
     except (TypeError, ValueError) as error:
       reason = str(error).splitlines()[0]
-      return f'observation must be nested as its spec is. {reason}'
-    for (field, shape, dtype), value in zip(
-      self._leaves, tree.flatten(timestep.observation)
-    ):
-      if value.shape[1:] != shape or value.dtype != dtype:
-        return (
-          f'{field} must be {dtype} of shape {shape} as its spec says, but '
-          f'received {value.dtype} of shape {value.shape[1:]}.'
-        )
-      if dtype.kind == 'f' and not np.isfinite(value).all():
-        return _not_finite(field, value)
+      raise Breach(
+        f'observation must be nested as its spec is. {reason}'
+      ) from error
+    taken = [
+      leaf.take(value)
+      for leaf, value in zip(self._leaves, tree.flatten(timestep.observation))
+    ]
+    return timestep._replace(
+      reward=timestep.reward.astype(np.float32, copy=False),
+      discount=timestep.discount.astype(np.float32, copy=False),
+      observation=tree.unflatten_as(self._spec, taken),
+    )
+
+
+class _Leaf(NamedTuple):
+  """A part of the observation.
+
+  Attributes:
+    field: its name in errors.
+    shape: of one environment's.
+    dtype: as the spec says, in the machine's byte order.
+    bounds: the least and the most that it may be, scalars or arrays; None where
+      any number of the dtype will do.
+  """
+
+  field: str
+  shape: tuple[int, ...]
+  dtype: np.dtype
+  bounds: tuple[np.ndarray, np.ndarray] | None
+
+  def take(self, value: np.ndarray) -> np.ndarray:
+    """The value in the dtype that is taken; raises Breach."""
+    native = value.dtype.newbyteorder('=')
+    if value.shape[1:] != self.shape or native != self.dtype:
+      raise Breach(
+        f'{self.field} must be {self.dtype} of shape {self.shape} as its spec '
+        f'says, but received {value.dtype} of shape {value.shape[1:]}.'
+      )
+    try:
+      taken = dtypes.cast(value, dtypes.taken(self.dtype))
+    except ValueError as error:
+      raise Breach(f'{self.field} {error}.') from error
+    if taken.dtype.kind == 'f' and not np.isfinite(taken).all():
+      raise Breach(_not_finite(self.field, value))
+    if self.bounds is not None:
+      cure = 'widen the bounds of its spec, or clip it'
+      _within(self.field, value, self.bounds, cure)
+    return taken
+
+
+def _leaf(name: str, path: tuple, spec: Any) -> _Leaf:
+  field = 'observation' + ''.join(f'[{key!r}]' for key in path)
+  if not isinstance(spec, specs.Array) or spec.dtype.kind not in 'biuf':
+    raise ValueError(
+      f'{field} of {name} must hold numbers or booleans, but its spec is '
+      f'{spec!r}; leave it out, or encode it as numbers.'
+    )
+  if 0 in spec.shape:
+    raise ValueError(
+      f'{field} of {name} must hold at least one number, but its shape is '
+      f'{spec.shape}; leave it out.'
+    )
+  dtype = spec.dtype.newbyteorder('=')
+  return _Leaf(field, spec.shape, dtype, _bounds(spec))
+
+
+def _bounds(spec: specs.Array) -> tuple[np.ndarray, np.ndarray] | None:
+  if not isinstance(spec, specs.BoundedArray) or spec.dtype.kind == 'b':
     return None
+  low, high = np.broadcast_arrays(spec.minimum, spec.maximum)
+  if spec.dtype.kind == 'f':
+    low = low - _TOLERANCE * np.maximum(1.0, np.abs(low))
+    high = high + _TOLERANCE * np.maximum(1.0, np.abs(high))
+    least, most = -np.inf, np.inf
+  else:
+    least, most = np.iinfo(spec.dtype).min, np.iinfo(spec.dtype).max
+  if (low <= least).all() and (high >= most).all():
+    return None
+  # Bounds that are the same everywhere are cheap to hold to.
+  same = (low == low.flat[0]).all() and (high == high.flat[0]).all()
+  return (low.flat[0], high.flat[0]) if same else (low, high)
+
+
+def _within(field: str, value: np.ndarray, bounds: tuple, cure: str):
+  """Raises Breach if a value is out of its bounds."""
+  low, high = bounds
+  if np.ndim(low) == 0:  # And so is the other.
+    if value.min() >= low and value.max() <= high:
+      return
+  elif ((value >= low) & (value <= high)).all():
+    return
+  outside = (value < low) | (value > high)
+  low, high = (np.broadcast_to(x, value.shape)[outside][0] for x in bounds)
+  raise Breach(
+    f'{field} must be {low:g} to {high:g}, but {outside.sum()} of {value.size} '
+    f'numbers are not; the first is {value[outside][0]:g}: {cure}.'
+  )
 
 
 def _not_finite(field: str, value: np.ndarray) -> str:
-  bad = value[~np.isfinite(value)]
+  with np.errstate(over='ignore'):
+    bad = value[~np.isfinite(value.astype(np.float32))]
   return (
-    f'{field} must be finite, but {bad.size} of {value.size} numbers are not; '
-    f'the first is {bad[0]}.'
+    f'{field} must be finite in 32 bits, but {bad.size} of {value.size} '
+    f'numbers are not; the first is {bad[0]:g}.'
   )

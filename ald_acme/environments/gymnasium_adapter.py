@@ -13,6 +13,16 @@ from gymnasium.envs import registration
 import numpy as np
 
 from ald_acme.environments import actions
+from ald_acme.environments import dtypes
+from ald_acme.environments import foreign
+
+# What Gymnasium's wrappers say of an environment with the old API.
+_SIGNS_OF_THE_OLD_API = (
+  'expected 5, got 4',
+  'was not a tuple of the form',
+  "unexpected keyword argument 'seed'",
+  'too many values to unpack (expected 2)',
+)
 
 
 def make(environment_id: str, seed: int, **kwargs) -> 'GymnasiumEnvironment':
@@ -86,7 +96,9 @@ class GymnasiumEnvironment(dm_env.Environment):
     )
 
   def reset(self) -> dm_env.TimeStep:
-    observation, _ = self._environment.reset(seed=self._seed)
+    observation, info = self._call('reset', 2, seed=self._seed)
+    if not isinstance(info, dict):  # An observation of two parts.
+      raise ValueError(f'{self._name} has {foreign.OLD_API}.')
     self._seed = None
     self._over = False
     return dm_env.restart(self._encode(observation))
@@ -94,8 +106,8 @@ class GymnasiumEnvironment(dm_env.Environment):
   def step(self, action) -> dm_env.TimeStep:
     if self._over:
       return self.reset()
-    observation, reward, terminated, truncated, _ = self._environment.step(
-      self._to_space(action)
+    observation, reward, terminated, truncated, _ = self._call(
+      'step', 5, self._to_space(action)
     )
     self._over = bool(terminated or truncated)
     make_step = dm_env.transition
@@ -104,6 +116,20 @@ class GymnasiumEnvironment(dm_env.Environment):
     elif truncated:
       make_step = dm_env.truncation
     return make_step(float(reward), self._encode(observation))
+
+  def _call(self, method: str, values: int, *args, **kwargs) -> tuple:
+    """The values that a method gives; the old API is refused."""
+    try:
+      answer = getattr(self._environment, method)(*args, **kwargs)
+      old = not isinstance(answer, tuple) or len(answer) != values
+    except (AssertionError, TypeError, ValueError) as error:
+      # Of Gymnasium's own wrappers.
+      if not any(sign in str(error) for sign in _SIGNS_OF_THE_OLD_API):
+        raise
+      old = True
+    if old:
+      raise ValueError(f'{self._name} has {foreign.OLD_API}.')
+    return answer
 
   def observation_spec(self):
     return self._observation_spec
@@ -245,10 +271,9 @@ class GymnasiumEnvironment(dm_env.Environment):
 
   def _cast(self, x, dtype: np.dtype, field: str) -> np.ndarray:
     """As an array of the dtype, where that loses no more than precision."""
-    x = np.asarray(x)
-    if not np.can_cast(x.dtype, dtype, 'same_kind'):
+    try:
+      return dtypes.cast(x, dtype)
+    except ValueError as error:
       raise ValueError(
-        f'{field} of {self._name} must be {dtype} as its space says, but '
-        f'received {x.dtype}.'
-      )
-    return x.astype(dtype, copy=False)
+        f'{field} of {self._name} {error} (its space is of {dtype}).'
+      ) from error

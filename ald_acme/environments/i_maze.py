@@ -61,6 +61,7 @@ class BatchedIMaze(base.BatchedEnvironment):
     random_goals: bool = False,
     random_start: bool = False,
     hidden_rule: bool = False,
+    truncate: bool = False,
     seed: int = 0,
   ):
     """Builds the mazes.
@@ -79,6 +80,8 @@ class BatchedIMaze(base.BatchedEnvironment):
       hidden_rule: whether the indicator looks like a wall. Its colour then is a
         task, one for all episodes of a trial (`ald_acme.environments.trials`):
         there it can be found out.
+      truncate: whether the limit cuts an episode off, with a discount of 1,
+        instead of ending it, with 0.
       seed: maze i of seed s has the same episodes whatever the batch size.
 
     Raises:
@@ -95,13 +98,14 @@ class BatchedIMaze(base.BatchedEnvironment):
     checks.flag('random_goals', random_goals)
     checks.flag('random_start', random_start)
     checks.flag('hidden_rule', hidden_rule)
+    checks.flag('truncate', truncate)
     checks.integer('seed', seed, 0)
     self._size, self._view = size, view
     self._limit = max(25, 25 * (size - 5)) if limit is None else limit
     self._rewards = np.array([wrong_reward, correct_reward], np.float32)
     self._limit_reward = limit_reward
     self._random_goals, self._random_start = random_goals, random_start
-    self._hidden_rule = hidden_rule
+    self._hidden_rule, self._truncate = hidden_rule, truncate
     self._seed = seed
 
     self._mazes = np.arange(batch_size)
@@ -168,7 +172,7 @@ class BatchedIMaze(base.BatchedEnvironment):
     if first.any():
       self._begin(first)
     self._finished = last
-    return self._timestep(first, last, reward)
+    return self._timestep(first, last, reward, at_limit & self._truncate)
 
   def _begin(self, which: np.ndarray):
     """Starts new episodes in the mazes that the mask names."""
@@ -192,9 +196,9 @@ class BatchedIMaze(base.BatchedEnvironment):
     self._step[which] = 0
     self._finished[which] = False
 
-  def _timestep(self, first, last, reward) -> dm_env.TimeStep:
+  def _timestep(self, first, last, reward, truncated=False) -> dm_env.TimeStep:
     observation = self._views[self._variant, self._cell]
-    return base.timestep(first, last, reward, observation)
+    return base.timestep(first, last, reward, observation, truncated)
 
   def render(self, index: int = 0) -> np.ndarray:
     """The maze seen from above, uint8 `[12 size, 12 size, 3]`."""

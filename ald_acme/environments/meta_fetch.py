@@ -59,6 +59,7 @@ class BatchedMetaFetch(base.BatchedEnvironment):
     limit: int = 150,
     repeat: bool = True,
     apart: bool = True,
+    truncate: bool = False,
     seed: int = 0,
   ):
     """Builds the rooms.
@@ -74,6 +75,8 @@ class BatchedMetaFetch(base.BatchedEnvironment):
       apart: whether no object lies beside another, as long as there is room.
         Else it often pays more to go to and fro between the first and a wrong
         one than to learn the order.
+      truncate: whether the limit cuts an episode off, with a discount of 1,
+        instead of ending it, with 0.
       seed: room i of seed s has the same episodes whatever the batch size.
 
     Raises:
@@ -86,6 +89,7 @@ class BatchedMetaFetch(base.BatchedEnvironment):
     checks.integer('limit', limit, 1)
     checks.flag('repeat', repeat)
     checks.flag('apart', apart)
+    checks.flag('truncate', truncate)
     checks.integer('seed', seed, 0)
     cells = (size - 2) ** 2
     if objects >= cells:
@@ -95,6 +99,7 @@ class BatchedMetaFetch(base.BatchedEnvironment):
       )
     self._size, self._view, self._limit = size, view, limit
     self._repeat, self._apart, self._seed = repeat, apart, seed
+    self._truncate = truncate
 
     margin = view // 2
     side = size + 2 * margin
@@ -167,14 +172,13 @@ class BatchedMetaFetch(base.BatchedEnvironment):
     self._next = np.where(wrong, 0, self._next + right)
     complete = self._next == self._objects.shape[1]
     self._next[complete] = 0
-    last = self._step >= self._limit
-    if not self._repeat:
-      last |= complete
-    last &= ~first
+    over = complete & (not self._repeat)
+    last = (over | (self._step >= self._limit)) & ~first
+    truncated = ~over & self._truncate
     if first.any():
       self._begin(first)
     self._finished = last
-    return base.timestep(first, last, right, self._observe())
+    return base.timestep(first, last, right, self._observe(), truncated)
 
   def _present(self) -> np.ndarray:
     """Which objects are there, bool `[E, K]`: they go in their order."""

@@ -10,12 +10,12 @@ import typing
 from typing import Any
 
 import dm_env
-import tree
 
 from ald_acme.environments import actions
 from ald_acme.environments import bandit
 from ald_acme.environments import base
 from ald_acme.environments import checks
+from ald_acme.environments import foreign
 from ald_acme.environments import i_maze
 from ald_acme.environments import meta_fetch
 from ald_acme.environments import trials
@@ -29,7 +29,10 @@ _BATCHED = {
 }
 _OWN_FLAGS = ('batch_size', 'seed')
 _TRIALS = 'trial_episodes'  # An argument of every environment.
-_WORKERS = 'workers'  # An argument of every environment that is not ours.
+# Arguments of every environment that is not ours.
+_WORKERS = 'workers'
+_REMAKES = 'remakes'
+_OF_OTHERS = (_WORKERS, _REMAKES)
 _GYMNASIUM = 'gymnasium'
 _PACKAGE = __name__.partition('.')[0]
 
@@ -57,6 +60,7 @@ def describe() -> str:
       '  Any Gymnasium environment; see gymnasium.make.',
       'every environment that does not come with the package',
       f'    {_WORKERS}=N: each batch is stepped by N processes; 0: in turn',
+      f'    {_REMAKES}=N: environments that raise are made anew, N times',
       'every environment',
       f'    {_TRIALS}=N: N episodes of one task make one, with one memory',
     ]
@@ -125,7 +129,9 @@ def make(
     arguments: keyword arguments of the environment; `trial_episodes=N`, which
       every environment takes, makes `Trials` of N episodes of it; `workers=N`,
       for those that are not ours, has a batch stepped by N processes, where it
-      is more than one environment.
+      is more than one environment; `remakes=N`, for the same, has up to N
+      environments of a batch (with workers, of a worker's share) made anew
+      where they raise.
     batch_size: E.
     seed: of the environments' episodes.
 
@@ -143,17 +149,20 @@ def make(
   if name in _BATCHED:
     _check_arguments(name, _BATCHED[name], arguments, _OWN_FLAGS)
     return _BATCHED[name](batch_size=batch_size, seed=seed, **arguments)
-  workers = arguments.pop(_WORKERS, 0)
+  workers, remakes = (arguments.pop(key, 0) for key in (_WORKERS, _REMAKES))
   checks.integer(_WORKERS, workers, 0)
+  checks.integer(_REMAKES, remakes, 0)
   _find_factory(name, arguments)  # Refuses before a process starts.
   factory = functools.partial(_make_single, name, arguments)
   title = f'environment {name!r}'
   if workers and batch_size > 1:
     try:
-      return processes.Workers(factory, batch_size, seed, workers, title)
+      return processes.Workers(
+        factory, batch_size, seed, workers, title, remakes
+      )
     except RuntimeError as error:
       raise ValueError(str(error)) from error
-  return base.stack(factory, batch_size, seed, title)
+  return base.stack(factory, batch_size, seed, title, remakes=remakes)
 
 
 def _make_single(
@@ -164,11 +173,11 @@ def _make_single(
   own = {**arguments, 'seed': seed} if seeded else arguments
   try:
     environment = factory(**own)
-    if not hasattr(environment, 'action_spec'):
-      raise TypeError(f'{environment!r} is no dm_env.Environment')
+    foreign.check(environment)
     environment.action_spec()
   except (Exception, SystemExit) as error:  # Not ours; it may raise anything.
     _missing_package(name, error)
+    _suggest_adapter(name, error)
     raise ValueError(
       f'environment {name!r} cannot be made with {own} '
       f'({type(error).__name__}: {error}).'
@@ -193,14 +202,11 @@ def check(name: str, arguments: dict[str, Any]):
       f'({type(error).__name__}: {error}).'
     ) from error
   try:
-    spec = environment.observation_spec()
     action = actions.lowest(environment.action_spec(), batch_size=1)
-    for timestep in (environment.reset(), environment.step(action)):
-      tree.map_structure(
-        lambda s, x: s.validate(x[0]), spec, timestep.observation
-      )
+    environment.reset()
+    environment.step(action)
     environment.close()
-  except Exception as error:  # As above.
+  except (Exception, SystemExit) as error:  # As above.
     raise ValueError(
       f'environment {name!r} does not do what its specs say '
       f'({type(error).__name__}: {error}).'
@@ -236,9 +242,11 @@ def _find_factory(
         f'({type(error).__name__}: {error}); is its folder in PYTHONPATH?'
       ) from error
     _refuse_other_factories(name, factory)
-  seeded = _check_arguments(name, factory, arguments, ('seed',), (_WORKERS,))
+  seeded = _check_arguments(
+    name, factory, arguments, ('seed',), (_WORKERS, _REMAKES)
+  )
   if known is not None:
-    _refuse_unknown(name, arguments, [*known, _WORKERS])
+    _refuse_unknown(name, arguments, [*known, *_OF_OTHERS])
   return factory, seeded
 
 
@@ -311,6 +319,27 @@ def _missing_package(name: str, error: BaseException | None):
     f'environment {name!r} needs {module!r}, which cannot be found; if it is a '
     f'public package: pip install -c requirements.txt {package}; if it is '
     'yours, put its folder in PYTHONPATH.'
+  ) from error
+
+
+def _suggest_adapter(name: str, error: BaseException):
+  """Refuses an ID that Gymnasium does not know, with where it may be from."""
+  environment_id = name.removeprefix(f'{_GYMNASIUM}:')
+  if not name.startswith(_GYMNASIUM) or type(error).__name__ not in (
+    'NameNotFound',
+    'NamespaceNotFound',
+    'VersionNotFound',
+  ):
+    return
+  cure = f'{_GYMNASIUM}:package:{environment_id}, with the package that has it'
+  if environment_id.startswith('MiniGrid-'):
+    cure = (
+      'ald_acme.environments.minigrid_adapter:make with '
+      f'--environment_kwargs=task={environment_id}'
+    )
+  raise ValueError(
+    f'environment {name!r} cannot be made: Gymnasium does not know the ID '
+    f'({error}); try {cure}.'
   ) from error
 
 

@@ -22,7 +22,7 @@ class Stagger:
 
   A cut episode has no return, and an episode that ends before its cut is a
   short one. To leave either in a mean would bias it, so `reported` excludes
-  both.
+  both, and those that are `lost`.
   """
 
   def __init__(self, environment: base.BatchedEnvironment, seed: Any = None):
@@ -48,6 +48,10 @@ class Stagger:
     """Where an episode that ends here is to be reported, bool `[E]`."""
     return self._reported
 
+  def metrics(self) -> dict[str, float]:
+    """As the environments have it."""
+    return self._environment.metrics()
+
   def reset(self) -> dm_env.TimeStep:
     """Begins new episodes; what has been cut is not cut again."""
     self._steps[:] = 0
@@ -57,7 +61,8 @@ class Stagger:
     """Steps the environments; may make a MID step the LAST of its episode."""
     timestep = self._environment.step(action)
     second = self._ended == 1
-    self._reported = ~second | (self._cut_at == 0)
+    cut_short = second & (self._cut_at > 0)
+    self._reported = ~(cut_short | self._environment.lost)
     if (self._ended == 2).all():
       return timestep
     last = timestep.step_type == _LAST

@@ -85,6 +85,11 @@ class Trials(base.BatchedEnvironment):
     self._finished |= which
     return True
 
+  @property
+  def lost(self) -> np.ndarray:
+    """As the environment has it; the trial then ends with the episode."""
+    return self._environment.lost
+
   def reset(self) -> dm_env.TimeStep:
     self._finished[:] = True
     self._environment.new_tasks(self._finished.copy())
@@ -102,8 +107,9 @@ class Trials(base.BatchedEnvironment):
     self._episode = np.where(first, 0, self._episode + begins)
     self._returns[first] = 0.0
     self._returns[self._rows, self._episode] += inner.reward
-    last = ends & (self._episode == self._returns.shape[1] - 1)
-    self._finished_returns[last] = self._returns[last]
+    complete = ends & (self._episode == self._returns.shape[1] - 1)
+    last = complete | self._environment.lost
+    self._finished_returns[complete] = self._returns[complete]
     self._finished = last
     within = (begins & ~first) | (ends & ~last)
     return inner._replace(

@@ -5,9 +5,11 @@ import contextlib
 import functools
 import multiprocessing
 from multiprocessing import connection
+import os
 import pickle
 import signal
 import sys
+import threading
 import traceback
 import types
 from typing import Any
@@ -18,6 +20,7 @@ import numpy as np
 import tree
 
 from ald_acme.environments import base
+from ald_acme.environments import contract
 
 _GRACE = 5.0  # Seconds that a worker may take to end.
 
@@ -30,8 +33,8 @@ class Workers(base.BatchedEnvironment):
   Workers are spawned: each is a new interpreter that imports the factory's
   module and what that needs. A fork of a process that holds TensorFlow or
   Courier could wait for ever for a lock of a thread that it has no copy of, and
-  a fork server would outlive the environments. A worker ends when its pipe
-  does, so none is left behind however this process ends.
+  a fork server would outlive the environments. A worker ends when its parent
+  does, however that ends and whatever the worker is doing.
   """
 
   def __init__(
@@ -41,23 +44,27 @@ class Workers(base.BatchedEnvironment):
     seed: int,
     workers: int,
     name: str | None = None,
+    remakes: int = 0,
   ):
     """Starts the workers, and waits until they have made their environments.
 
     Args:
-      factory: environment i of the batch is that of `seed + i`. Workers import
-        it, so it must be a function of a module, or a partial of one.
+      factory: as of `base.stack`. Workers import it, so it must be a function
+        of a module, or a partial of one.
       batch_size: E, at least one.
-      seed: of the first environment.
+      seed: as of `base.stack`.
       workers: how many, at least one; no more are started than environments.
       name: of the environment, for errors.
+      remakes: as of `base.stack`, of each worker.
 
     Raises:
       ValueError: if the factory cannot be sent to a worker.
-      RuntimeError: if a worker cannot make its environments.
+      base.Failure: if a worker cannot make its environments.
     """
     self._name = name or getattr(factory, '__name__', 'the environment')
     self._batch_size = batch_size
+    self._remakes = remakes
+    self._lost = np.zeros(batch_size, bool)
     self._processes: list[multiprocessing.Process] = []
     self._pipes: list[connection.Connection] = []
     shares = np.array_split(np.arange(batch_size), min(workers, batch_size))
@@ -70,9 +77,10 @@ class Workers(base.BatchedEnvironment):
             base.stack,
             factory,
             len(share),
-            seed + share.start,
+            seed,
             name,
             share.start,
+            remakes,
           )
         )
     self._observation_spec = self._ask_all('observation_spec')[0]
@@ -107,7 +115,7 @@ class Workers(base.BatchedEnvironment):
     """Begins new episodes.
 
     Raises:
-      RuntimeError: as from `step`: if an environment raises or a worker is
+      base.Failure: as from `step`: if an environment raises or a worker is
         gone. All workers are ended.
     """
     return _join(self._ask_all('reset'))
@@ -118,7 +126,22 @@ class Workers(base.BatchedEnvironment):
       raise ValueError(
         f'action must have length {self._batch_size}, but received {length}.'
       )
-    return _join(self._ask_all('step', self._divide(action)))
+    if not self._remakes:
+      return _join(self._ask_all('step', self._divide(action)))
+    timesteps, lost = zip(*self._ask_all('step_and_lost', self._divide(action)))
+    self._lost = np.concatenate(lost)
+    return _join(timesteps)
+
+  @property
+  def lost(self) -> np.ndarray:
+    return self._lost
+
+  def metrics(self) -> dict[str, float]:
+    """As `base.Stacked`, of all workers."""
+    if not self._remakes:
+      return {}
+    answers = self._ask_all('metrics')
+    return {key: sum(x[key] for x in answers) for key in answers[0]}
 
   def keep_tasks(self):
     self._ask_all('keep_tasks')
@@ -176,44 +199,72 @@ class Workers(base.BatchedEnvironment):
 
   def _receive(self, worker: int) -> Any:
     """A worker's answer."""
+    share = self._shares[worker]
+    who = (
+      f'worker {worker} of {self._name} (environments {share[0]} to '
+      f'{share[-1]})'
+    )
     try:
-      fine, answer = self._pipes[worker].recv()
+      outcome, answer = self._pipes[worker].recv()
     except (EOFError, OSError):
       process = self._processes[worker]
       process.join(_GRACE)
-      fine, answer = False, f'it ended with exit code {process.exitcode}.'
-    if not fine:
-      share = self._shares[worker]
-      self.close()
-      raise RuntimeError(
-        f'worker {worker} of {self._name} (environments {share[0]} to '
-        f'{share[-1]}) failed: {answer}'
-      )
-    return answer
+      outcome, answer = 'failed', f'it ended with exit code {process.exitcode}.'
+    if outcome == 'fine':
+      return answer
+    if outcome == 'refused':
+      raise ValueError(answer)
+    self.close()
+    if outcome == 'failed':
+      answer = f'{who} failed: {answer}'
+    raise base.Failure(answer)
 
 
 def _serve(pipe: connection.Connection, pickled: bytes):
   """Makes environments and does with them what it is told, in a worker."""
   signal.signal(signal.SIGINT, signal.SIG_IGN)  # Who started it sees to that.
-  fine, made = _attempt(lambda: pickle.loads(pickled)())
+  threading.Thread(target=_end_with_parent, daemon=True).start()
+  outcome, made = _attempt(lambda: pickle.loads(pickled)())
   with contextlib.suppress(EOFError, OSError):  # The other end is closed.
-    if not fine:
-      pipe.send((fine, made))
+    if outcome != 'fine':
+      pipe.send((outcome, made))
       return
     while True:
       method, arguments = pipe.recv()
-      pipe.send(_attempt(getattr(made, method), *arguments))
+      outcome, answer = _attempt(getattr(made, method), *arguments)
+      if outcome == 'failed' and method == 'render':
+        outcome = 'refused'
+      pipe.send((outcome, answer))
   made.close()
+
+
+def _end_with_parent():
+  """Ends this process when its parent is gone, whatever a step is doing.
+
+  The pipe tells as well, but is read between steps alone, and an environment
+  may hang.
+  """
+  parent = multiprocessing.parent_process()
+  while os.getppid() == parent.pid:
+    parent.join(1.0)
+  os._exit(1)
 
 
 def _join(parts: list[dm_env.TimeStep]) -> dm_env.TimeStep:
   return tree.map_structure(lambda *x: np.concatenate(x), *parts)
 
 
-def _attempt(function: Callable[..., Any], *arguments) -> tuple[bool, Any]:
-  """Whether it went well, and what it gave or why not."""
+def _attempt(function: Callable[..., Any], *arguments) -> tuple[str, Any]:
+  """How it went, and what it gave or why not.
+
+  The first is 'fine', 'named' where the reason names the environment, or
+  'failed'.
+  """
   try:
-    return True, function(*arguments)
+    return 'fine', function(*arguments)
+  except (base.Failure, contract.Breach) as error:
+    traceback.print_exc()
+    return 'named', str(error)
   except Exception as error:  # Not ours; it may raise anything.
     traceback.print_exc()
-    return False, f'{type(error).__name__}: {error}'
+    return 'failed', f'{type(error).__name__}: {error}'

@@ -65,14 +65,7 @@ def vtrace(
   deltas = clipped_rhos * (rewards + discounts * values[1:] - values[:-1])
   decays = weight * discounts * tf.minimum(clip_c, rhos)
 
-  correction = tf.zeros_like(values[0])
-  corrections = []
-  for delta, decay in zip(
-    reversed(tf.unstack(deltas)), reversed(tf.unstack(decays))
-  ):
-    correction = delta + decay * correction
-    corrections.append(correction)
-  targets = values[:-1] + tf.stack(corrections[::-1])  # [T, B]
+  targets = values[:-1] + _backward_sums(deltas, decays)  # [T, B]
   next_targets = tf.concat([targets[1:], values[-1:]], axis=0)
   errors = weight * (rewards + discounts * next_targets - values[:-1])
   return VTrace(
@@ -80,6 +73,21 @@ def vtrace(
     advantages=tf.stop_gradient(clipped_rhos * errors),
     errors=tf.stop_gradient(errors),
   )
+
+
+def _backward_sums(deltas: tf.Tensor, decays: tf.Tensor) -> tf.Tensor:
+  """x_t = delta_t + decay_t x_{t+1} for all t at once, x_T = 0; all `[T, B]`.
+
+  A parallel prefix sum (Blelloch, 1990, "Prefix Sums and Their Applications",
+  sec. 1.4): what is reached within n steps, then within 2 n, so log2(T) rounds.
+  """
+  length, reach = deltas.shape[0], 1
+  while reach < length:
+    ahead = [[0, reach], [0, 0]]  # Beyond the end there is nothing.
+    deltas += decays * tf.pad(deltas[reach:], ahead)
+    decays *= tf.pad(decays[reach:], ahead)
+    reach *= 2
+  return deltas
 
 
 def policy_gradient_loss(

@@ -67,7 +67,8 @@ class PolicyValueNetwork(snt.RNNCore):
 
   def __call__(self, inputs: types.Inputs, state: State):
     """Reads one step, leaves `[B, ...]`."""
-    sequence = tree.map_structure(lambda x: x[tf.newaxis], inputs)
+    # No index: TensorFlow Lite has none for tensors of more than 5 dimensions.
+    sequence = tree.map_structure(lambda x: tf.expand_dims(x, 0), inputs)
     outputs, state = self.unroll(sequence, state)
     return tree.map_structure(lambda x: x[0], outputs), state
 

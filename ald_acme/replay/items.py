@@ -8,6 +8,7 @@ import tree
 
 from ald_acme import distributions
 from ald_acme import types
+from ald_acme.environments import dtypes
 
 Nest = Any
 
@@ -37,7 +38,7 @@ def unroll_spec(
   return types.Unroll(
     inputs=types.Inputs(
       observation=tree.map_structure(
-        lambda s: per_step(length + 1, s.shape, s.dtype),
+        lambda s: per_step(length + 1, s.shape, dtypes.taken(s.dtype)),
         environment_spec.observations,
       ),
       action=per_step(length + 1, *sample),

@@ -46,17 +46,78 @@ def _sound(a=(1, 2), b=3):
   return {'a': np.array(a, np.float32), 'b': (np.int32(b),)}
 
 
-def _play(broken, index=2, steps=4):
+def _play(broken, index=2):
   environments = [Toy(_sound()) for _ in range(4)]
   environments[index] = broken
+  _run(*environments)
+
+
+def _run(*environments):
   stacked = base.Stacked(environments)
   stacked.reset()
-  for _ in range(steps):
-    stacked.step(np.zeros(4, np.int32))
+  for _ in range(4):
+    stacked.step(np.zeros(len(environments), np.int32))
 
 
 def test_what_is_sound_passes():
-  _play(Toy(_sound(a=(-1e30, 0), b=-5)))  # Bounds are not held to.
+  _play(Toy(_sound(a=(-1e30, 0), b=9), reward=-1e15, discount=0.5))
+
+
+@pytest.mark.parametrize(
+  'dtype, bounds, good, bad',
+  [
+    (np.float32, (0.1, [1, 2]), (0.1 - 1e-7, 2), (0, 2)),  # Rounding is fine.
+    (np.float32, (0.1, [1, 2]), (1 + 1e-7, 2), (1.1, 0)),
+    (np.float64, (-np.inf, 1e3), (-1e30, 1e3), (-1e30, 1e3 + 1)),
+    (np.int8, (-1, 1), (-1, 1), (2, 0)),
+    (np.uint8, (0, 255), (255, 0), None),
+    (np.uint64, (0, 2**64 - 1), (2**63 - 1, 0), (2**63, 0)),
+    (bool, (False, True), (True, False), None),
+  ],
+)
+def test_bounds_are_held_to_at_every_step(dtype, bounds, good, bad):
+  class Bounded(Toy):
+    def observation_spec(self):
+      return specs.BoundedArray((2,), dtype, *bounds)
+
+    def _observation(self):
+      return np.array(self._show if self._step == 3 else good, dtype)
+
+  _run(Bounded(good), Bounded(good))
+  if bad is not None:
+    with pytest.raises(
+      ValueError, match=r'^Bounded, number 1, step 3: observation must be'
+    ):
+      _run(Bounded(good), Bounded(bad))
+
+
+@pytest.mark.parametrize(
+  'dtype, expected',
+  [
+    *((x, x) for x in ('bool', 'int8', 'int16', 'int32', 'int64', 'uint8')),
+    *(('uint16', 'int32'), ('uint32', 'int64'), ('uint64', 'int64')),
+    *((x, 'float32') for x in ('float16', 'float32', 'float64', '>f4', '>f8')),
+    ('>i4', 'int32'),
+  ],
+)
+def test_observations_are_cast_to_what_is_taken(dtype, expected):
+  class Typed(Toy):
+    def observation_spec(self):
+      return specs.BoundedArray((2,), dtype, 0, 1, name='two')
+
+    def _observation(self):
+      return np.array([1, 0], dtype)
+
+  stacked = base.Stacked([Typed(None), Typed(None)])
+  spec = stacked.observation_spec()
+  assert spec.dtype == expected and spec.dtype.isnative
+  assert (spec.shape, spec.minimum, spec.maximum) == ((2,), 0, 1)
+  for step in (stacked.reset(), stacked.step([0, 0])):
+    assert step.observation.dtype == expected
+    assert step.reward.dtype == step.discount.dtype == np.float32
+    np.testing.assert_array_equal(step.observation, [[1, 0]] * 2)
+  # And so where a single environment is stepped.
+  assert base.as_batch(Typed(None).reset()).observation.dtype == expected
 
 
 @pytest.mark.parametrize('at', [0, 1, 3])
@@ -81,6 +142,7 @@ def test_what_is_sound_passes():
       'observation must be nested as its spec is',
     ),
     (np.float32([1, 2]), 'observation must be nested as its spec is'),
+    (_sound(b=10), r"\['b'\]\[0\] must be 0 to 9.* 10: widen the bounds"),
   ],
 )
 def test_broken_observations_are_named(show, message, at):
@@ -96,10 +158,13 @@ def test_broken_observations_are_named(show, message, at):
   [
     ({'reward': float('nan')}, 'reward must be finite.* nan'),
     ({'reward': np.float32('-inf')}, 'reward must be finite.* -inf'),
-    ({'reward': 1e300}, 'reward must be finite'),  # Not in 32 bits.
+    ({'reward': 1e300}, 'reward must be -1e.15 to 1e.15, .* 1e.300'),
     ({'reward': None}, 'reward must be finite'),
     ({'reward': np.ones(2)}, r'reward must be a single number.* \(2,\)'),
     ({'discount': float('nan')}, 'discount must be finite'),
+    ({'reward': -1e25}, 'reward must be -1e.15 to 1e.15, .* -1e.25.*scale it'),
+    ({'discount': 1.5}, 'discount must be 0 to 1, .* 1.5'),
+    ({'discount': -1}, 'discount must be 0 to 1, .* -1'),
     ({'discount': np.ones(3)}, 'discount must be a single number'),
   ],
 )
@@ -143,3 +208,32 @@ def test_observations_that_are_no_numbers_are_named(spec, field):
   message = f'^{field} must hold numbers or booleans.*leave it out, or encode'
   with pytest.raises(ValueError, match=message):
     base.Stacked([Says(None)])
+
+
+@pytest.mark.parametrize(
+  'spec, message',
+  [
+    ({'a': specs.Array((0,), np.float32)}, r"\['a'\] of Says .* one number"),
+    (specs.Array((8, 8, 0), np.uint8), r'shape is \(8, 8, 0\); leave it out'),
+    ({}, r'observation of Says must hold something'),
+  ],
+)
+def test_empty_observations_are_refused_before_the_first_step(spec, message):
+  class Says(Toy):
+    def observation_spec(self):
+      return spec
+
+  with pytest.raises(ValueError, match=message):
+    base.Stacked([Says(None)])
+
+
+def test_float64_beyond_32_bits_is_named():
+  class Doubles(Toy):
+    def observation_spec(self):
+      return specs.Array((2,), np.float64)
+
+    def _observation(self):
+      return np.array([1.0, 1e300 if self._step == 3 else 2.0])
+
+  with pytest.raises(ValueError, match=r'step 3: .* finite in 32 bits.*1e.300'):
+    _run(Doubles(None))

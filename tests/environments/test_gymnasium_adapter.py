@@ -425,7 +425,7 @@ def test_by_name_seeds_differ():
   name = 'gymnasium:CartPole-v1'
   one, other = (registry.make(name, {}, 3, seed).reset() for seed in (5, 6))
   assert len(np.unique(one.observation, axis=0)) == 3
-  np.testing.assert_array_equal(one.observation[1:], other.observation[:2])
+  assert not np.isin(one.observation, other.observation).any()
 
 
 @pytest.mark.parametrize(

@@ -183,8 +183,11 @@ def test_rewards_of_the_goals(size, wrong_reward, right):
   'size, limit, steps',
   [(5, None, 25), (9, None, 100), (15, None, 250), (9, 1, 1), (9, 7, 7)],
 )
-def test_limit_ends_the_episode(size, limit, steps):
-  maze = i_maze.IMaze(size=size, limit=limit, limit_reward=-0.5)
+@pytest.mark.parametrize('truncate', [False, True])
+def test_limit_ends_the_episode(size, limit, steps, truncate):
+  maze = i_maze.IMaze(
+    size=size, limit=limit, limit_reward=-0.5, truncate=truncate
+  )
   for _ in range(2):
     maze.reset()
     for _ in range(steps - 1):
@@ -193,19 +196,20 @@ def test_limit_ends_the_episode(size, limit, steps):
       assert (timestep.reward, timestep.discount) == (0, 1)
     timestep = maze.step(UP)
     assert timestep.last()
-    assert (timestep.reward, timestep.discount) == (-0.5, 0)
+    assert (timestep.reward, timestep.discount) == (-0.5, truncate)
 
 
 @pytest.mark.parametrize('right', [False, True])
 def test_goal_counts_at_the_limit(right):
   path = _path(9, right)
   mazes = i_maze.BatchedIMaze(
-    8, limit=len(path), wrong_reward=-1.0, limit_reward=-9.0
+    8, limit=len(path), wrong_reward=-1, limit_reward=-9, truncate=True
   )
   mazes.reset()
   for action in path:
     timestep = mazes.step(np.full(8, action))
   assert set(timestep.reward) == {1, -1}
+  np.testing.assert_array_equal(timestep.discount, 0)
 
 
 def test_reset_forgets_the_steps_before():
@@ -412,6 +416,7 @@ def test_render_draws_the_agent(size):
     ('random_goals', 1),
     ('random_start', 'yes'),
     ('hidden_rule', 1),
+    ('truncate', 1),
   ],
 )
 def test_bad_arguments_are_named(field, value):

@@ -249,9 +249,10 @@ def test_wrong_ones_bring_everything_back():
   }
 
 
+@pytest.mark.parametrize('truncate', [False, True])
 @pytest.mark.parametrize('limit', [1, 7, 150])
-def test_limit_ends_the_episode(limit):
-  room = meta_fetch.MetaFetch(limit=limit)
+def test_limit_ends_the_episode(limit, truncate):
+  room = meta_fetch.MetaFetch(limit=limit, truncate=truncate)
   for _ in range(2):
     room.reset()
     for _ in range(limit - 1):
@@ -260,7 +261,7 @@ def test_limit_ends_the_episode(limit):
       assert timestep.discount == 1
     timestep = room.step(UP)
     assert timestep.last()
-    assert timestep.discount == 0
+    assert timestep.discount == truncate
 
 
 def test_reset_forgets_the_steps_before():
@@ -458,6 +459,7 @@ def test_render_draws_the_room(view):
     ('repeat', 1),
     ('repeat', 'no'),
     ('apart', 1),
+    ('truncate', 1),
     ('seed', -1),
   ],
 )

@@ -16,6 +16,7 @@ from ald_acme.environments import i_maze
 from ald_acme.environments import registry
 from ald_acme.environments import trials
 
+SEEDS = [base.seed_of(7, i) for i in range(3)]
 HERE = __name__  # This module is 'package.module' of the factories below.
 
 
@@ -180,17 +181,24 @@ def test_make_by_name():
   [
     ('unseeded', {}, [[3, -1]] * 3),
     ('unseeded', {'size': 5}, [[5, -1]] * 3),
-    ('seeded', {}, [[3, 7], [3, 8], [3, 9]]),
-    ('seeded', {'size': 5}, [[5, 7], [5, 8], [5, 9]]),
+    ('seeded', {}, [[3, x] for x in SEEDS]),
+    ('seeded', {'size': 5}, [[5, x] for x in SEEDS]),
     ('anything', {'a': 1, 'b': 2}, [[2, -1]] * 3),
-    ('Echo', {'size': 5}, [[5, 7], [5, 8], [5, 9]]),
+    ('Echo', {'size': 5}, [[5, x] for x in SEEDS]),
   ],
 )
 def test_make_from_a_factory(factory, arguments, expected):
   made = registry.make(f'{HERE}:{factory}', arguments, 3, seed=7)
   assert isinstance(made, base.Stacked)
   assert made.batch_size == 3
-  np.testing.assert_array_equal(made.reset().observation, expected)
+  np.testing.assert_array_equal(made.reset().observation, np.float32(expected))
+
+
+def test_batches_share_no_environments():
+  """Not even those of batches whose seeds are near each other."""
+  seeds = {base.seed_of(seed, i) for seed in range(100) for i in range(16)}
+  assert len(seeds) == 1600
+  assert all(0 <= seed < 2**31 for seed in seeds)
 
 
 @pytest.mark.parametrize(
@@ -281,7 +289,7 @@ def test_registry_imports_nothing_heavy():
     (
       f'{HERE}:unseeded',
       {'sise': 5},
-      "no argument 'sise'; it has size, workers, trial_episodes",
+      "no argument 'sise'; it has size, workers, remakes, trial_episodes",
     ),
     (
       'gymnasium:CartPole-v1',
@@ -289,6 +297,7 @@ def test_registry_imports_nothing_heavy():
       "no argument 'steps'; it has .*, max_episode_steps, .*, trial_episodes",
     ),
     ('gymnasium:CartPole-v1', {'seed': 5}, 'must not set seed'),
+    (f'{HERE}:seeded', {'remakes': -1}, 'remakes must be .* received -1'),
     (f'{HERE}:seeded', {'workers': -1}, 'workers must be .* received -1'),
     (f'{HERE}:seeded', {'workers': 2.5}, 'workers must be an integer.* 2.5'),
     ('i_maze', {'workers': 2}, "i_maze has no argument 'workers'"),

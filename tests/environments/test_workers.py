@@ -33,7 +33,7 @@ def importable(monkeypatch):
 class Probe(dm_env.Environment):
   """Shows the process it is in; what it does is told by its actions."""
 
-  FINE, RAISE, EXIT, NAN = range(4)
+  FINE, RAISE, EXIT, NAN, HANG = range(5)
 
   def __init__(self, seed, slow_end=False):
     self._seed, self._slow_end = seed, slow_end
@@ -44,6 +44,8 @@ class Probe(dm_env.Environment):
   def step(self, action):
     if action == self.RAISE:
       raise KeyError(f'no such room in {self._seed}')
+    if action == self.HANG:
+      time.sleep(1000)
     if action == self.EXIT:
       os._exit(3)
     reward = float('nan') if action == self.NAN else 1.0
@@ -64,10 +66,10 @@ class Probe(dm_env.Environment):
     }
 
   def action_spec(self):
-    return specs.DiscreteArray(4)
+    return specs.DiscreteArray(5)
 
   def render(self):
-    return np.full((1, 1, 3), self._seed, np.uint8)
+    return np.full((1, 1, 3), self._seed % 251, np.uint8)
 
   def close(self):
     if self._slow_end:
@@ -88,8 +90,8 @@ def maze(seed, size):
 
 
 def picky(seed):
-  if seed > 3:
-    raise OSError(f'seed {seed} is too high')
+  if seed == base.seed_of(1, 3):
+    raise OSError('the fourth is refused')
   return Probe(seed)
 
 
@@ -105,6 +107,10 @@ def make():
   yield start
   for environment in made:
     environment.close()
+
+
+def _seeds(seed, number):
+  return np.array([base.seed_of(seed, i) for i in range(number)])
 
 
 def _actions(*actions):
@@ -128,12 +134,12 @@ def _wait_until(condition):
 def test_new_tasks(make):
   probes = make(Tasked, count=2)
   np.testing.assert_array_equal(
-    probes.reset().observation['seed'], [107, 108, 109, 110, 111]
+    probes.reset().observation['seed'], _seeds(7, 5) + 100
   )
   probes.keep_tasks()
   probes.new_tasks(np.array([True, False, False, True, False]))
   seeds = probes.reset().observation['seed']
-  np.testing.assert_array_equal(seeds, [207, 108, 109, 210, 111])
+  np.testing.assert_array_equal(seeds, _seeds(7, 5) + [200, 100, 100, 200, 100])
 
 
 @pytest.mark.parametrize('count', [1, 2, 5, 9])
@@ -158,7 +164,7 @@ def test_same_numbers_as_in_turn(make, count):
 )
 def test_each_worker_has_a_share(make, count, shares):
   seen = make(count=count).reset().observation
-  np.testing.assert_array_equal(seen['seed'], [7, 8, 9, 10, 11])
+  np.testing.assert_array_equal(seen['seed'], _seeds(7, 5))
   assert os.getpid() not in seen['pid']
   pids, sizes = np.unique(seen['pid'], return_counts=True)
   assert len(pids) == len(shares)
@@ -196,8 +202,8 @@ def test_an_environment_that_raises_is_named(make):
   with pytest.raises(RuntimeError) as error:
     environment.step(_actions(0, 0, 0, 0, Probe.RAISE))
   assert str(error.value) == (
-    "worker 1 of environment 'x:y' (environments 3 to 4) failed: KeyError: "
-    "'no such room in 11'"
+    "environment 'x:y', number 4, step 1: step raised KeyError: "
+    f"'no such room in {base.seed_of(7, 4)}'"
   )
   assert all(_is_gone(pid) for pid in pids)
 
@@ -237,7 +243,7 @@ def test_workers_leave_interrupts_to_us(make):
 
 
 def test_environments_that_cannot_be_made_are_named(make):
-  with pytest.raises(RuntimeError, match=r'worker 1 .*OSError: seed 4 is'):
+  with pytest.raises(RuntimeError, match=r'worker 1 .*OSError: the fourth'):
     make(picky, batch_size=4, seed=1, count=2)
 
 
@@ -261,13 +267,32 @@ def test_there_is_an_action_for_each(make, size):
 def test_render(make):
   environment = make(count=3)
   environment.reset()
-  for index, seed in [(0, 7), (3, 10), (4, 11), (-1, 11)]:
+  for index in (0, 3, 4, -1):
     np.testing.assert_array_equal(
-      environment.render(index), np.full((1, 1, 3), seed)
+      environment.render(index), np.full((1, 1, 3), _seeds(7, 5)[index] % 251)
     )
 
 
-@pytest.mark.parametrize('end', ['os._exit(1)', 'os.kill(os.getpid(), 9)', ''])
+def _hang(end):
+  return f"""
+    import threading, time
+    threading.Thread(
+      target=environment.step, args=([Probe.HANG, 0],), daemon=True
+    ).start()
+    time.sleep(0.2)  # The worker is within the step, or will be.
+    {end}"""
+
+
+@pytest.mark.parametrize(
+  'end',
+  [
+    'os._exit(1)',
+    'os.kill(os.getpid(), 9)',
+    '',
+    _hang('os._exit(1)'),
+    _hang('os.kill(os.getpid(), 9)'),
+  ],
+)
 def test_workers_end_with_who_started_them(end):
   program = f"""
     import os, sys
@@ -314,7 +339,7 @@ def test_from_a_script_that_is_not_guarded(tmp_path):
   done = subprocess.run(
     [sys.executable, str(script)], capture_output=True, text=True, check=True
   )
-  assert done.stdout == 'reset [0 1]\n'
+  assert done.stdout == f'reset {_seeds(0, 2)}\n'
 
 
 # --- By name.
@@ -349,4 +374,4 @@ def test_one_environment_needs_no_worker():
 
 def test_by_name_the_failure_is_named():
   with pytest.raises(ValueError, match=f"'{HERE}:picky' cannot be made"):
-    registry.make(f'{HERE}:picky', {'workers': 2}, 2, seed=4)
+    registry.make(f'{HERE}:picky', {'workers': 2}, 4, seed=1)

@@ -5,6 +5,7 @@ import tree
 
 from ald_acme import distributions
 from ald_acme import types
+from ald_acme.environments import dtypes
 
 
 def inputs(
@@ -15,7 +16,8 @@ def inputs(
   """Tensor specs of a step's inputs, leaves `[E, ...]`.
 
   Args:
-    observation_spec: a nest of specs with `shape` and `dtype`.
+    observation_spec: a nest of specs with `shape` and `dtype`; observations
+      are expected in the dtypes that are taken (`dtypes.taken`).
     distribution: of the actions.
     batch_size: E.
   """
@@ -25,7 +27,7 @@ def inputs(
 
   return types.Inputs(
     observation=tree.map_structure(
-      lambda s: spec(s.shape, s.dtype), observation_spec
+      lambda s: spec(s.shape, dtypes.taken(s.dtype)), observation_spec
     ),
     action=spec(distribution.shape, distribution.dtype),
     reward=spec((), tf.float32),
