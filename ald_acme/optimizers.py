@@ -20,6 +20,23 @@ def unflatten(
   return [tf.reshape(part, v.shape) for part, v in zip(parts, like)]
 
 
+def check_gradients(
+  gradients: Sequence[tf.Tensor | None], variables: Sequence[tf.Variable]
+):
+  """Refuses variables on which the loss does not depend.
+
+  Raises:
+    ValueError: naming them.
+  """
+  without = [v.name for v, g in zip(variables, gradients) if g is None]
+  if without:
+    raise ValueError(
+      f'the loss has no gradient for {", ".join(without)}: the network does '
+      'not use these variables, or stops their gradient; use them, or make no '
+      'such variables.'
+    )
+
+
 class Optimizer(Protocol):
   """Turns gradients of a flat vector into differences to add to it."""
 

@@ -11,6 +11,7 @@ from acme.utils import loggers
 import dm_env
 import numpy as np
 
+from agents import builders
 from agents.actor_critic import builder as actor_critic_builder
 from agents.actor_critic import config as actor_critic_config
 from agents.actor_critic import networks as actor_critic_networks
@@ -18,6 +19,7 @@ from ald_acme import distributions
 from ald_acme.environments import base
 from ald_acme.environments import contract
 from ald_acme.replay import local
+from ald_acme.runs import saving
 
 
 class ActorCritic(acme.Actor, acme.VariableSource):
@@ -72,7 +74,7 @@ class ActorCritic(acme.Actor, acme.VariableSource):
     config = dataclasses.replace(
       config or actor_critic_config.ActorCriticConfig(), envs_per_actor=1
     )
-    counter = counter or counting.Counter()
+    self._counter = counter = counter or counting.Counter()
     builder = make_builder(config)
     tables = builder.tables()
     self._replay = local.LocalReplay(
@@ -136,3 +138,42 @@ class ActorCritic(acme.Actor, acme.VariableSource):
   def get_variables(self, names: Sequence[str]) -> list[list[np.ndarray]]:
     """The parameters that act: 'actor' or 'updates'."""
     return self._turns.source.get_variables(names)
+
+  # --- On disk.
+
+  def save(self, directory: str) -> str:
+    """Writes a checkpoint of everything that is learned, and of the counts.
+
+    Args:
+      directory: for the agent's checkpoints; the newest three are kept.
+
+    Returns:
+      The checkpoint's path.
+    """
+    return self._saver(directory).save()
+
+  def restore(self, directory: str) -> bool:
+    """Takes up the newest checkpoint that can be read; do it before acting.
+
+    Replay, the episode and the random streams are not saved: learning goes on,
+    but not as the same run.
+
+    Args:
+      directory: of `save`, or the `checkpoints` of a run with these networks.
+
+    Returns:
+      Whether there was a checkpoint.
+
+    Raises:
+      ValueError: if there are some and none can be read, or the newest is of
+        other networks, another loss or other parts.
+    """
+    found = self._saver(directory).restore()
+    if found:
+      self._stamp()
+      self._actor.update(wait=True)
+    return found
+
+  def _saver(self, directory: str) -> saving.Saver:
+    parts = {builders.LEARNER: self._learner, **self._turns.saved()}
+    return saving.Saver(parts, self._counter, directory)

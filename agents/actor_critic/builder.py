@@ -234,7 +234,9 @@ class ActorCriticBuilder:
     """
     from agents.actor_critic import acting
     from ald_acme.parameters import pulled
+    from ald_acme.parameters import variables
 
+    variables.check_trainable(policy_network)
     parameters = None
     if variable_source is not None:
       parameters = pulled.PulledParameters(
@@ -285,6 +287,7 @@ class ActorCriticBuilder:
     counter: counting.Counter | None = None,
     logger: loggers.Logger | None = None,
     checkpoint: bool = False,
+    directory: str | None = None,
   ) -> learning.ActorCriticLearner:
     """The learner of `networks.learner`.
 
@@ -293,11 +296,23 @@ class ActorCriticBuilder:
       dataset: of `make_dataset_iterator`.
       counter: counts `learner_updates`.
       logger: gets a row per update.
-      checkpoint: whether the learner saves itself as Acme's learners do, under
-        `~/acme`. In a program of ours the monitor saves all parts together.
+      checkpoint: whether the learner saves itself and its counter, and resumes
+        from what an earlier one saved. In a program of ours the monitor saves
+        all parts together.
+      directory: in which it does so.
+
+    Raises:
+      ValueError: if it is to save itself and no directory is given, or if a
+        network has variables that are not trainable.
     """
     from agents.actor_critic import learning
 
+    if checkpoint and directory is None:
+      raise ValueError(
+        'make_learner(checkpoint=True) needs directory=, a folder that is the '
+        'same whenever the learner is restarted; give one, or '
+        'checkpoint=False.'
+      )
     network = networks.learner
     size = sum(v.shape.num_elements() for v in network.trainable_variables)
     return learning.ActorCriticLearner(
@@ -308,7 +323,7 @@ class ActorCriticBuilder:
       counter,
       logger,
       self._acting_variables(networks),
-      checkpoint,
+      directory if checkpoint else None,
     )
 
   def make_objective(self, network) -> objectives.Objective:

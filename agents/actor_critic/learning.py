@@ -6,7 +6,6 @@ import time
 from typing import Any, NamedTuple
 
 import acme
-from acme.tf import savers
 from acme.utils import counting
 from acme.utils import loggers
 import numpy as np
@@ -20,6 +19,7 @@ from ald_acme import types
 from ald_acme.parameters import variables as parameters
 from ald_acme.parameters import vectors
 from ald_acme.replay import items as replay_items
+from ald_acme.runs import saving
 
 
 class _Snapshot(NamedTuple):
@@ -50,7 +50,7 @@ class ActorCriticLearner(acme.Learner):
     counter: counting.Counter | None = None,
     logger: loggers.Logger | None = None,
     acting_variables: Sequence[tf.Variable] = (),
-    checkpoint: bool = False,
+    checkpoint_directory: str | None = None,
   ):
     """Publishes the parameters that the network has.
 
@@ -63,9 +63,15 @@ class ActorCriticLearner(acme.Learner):
       logger: gets a row per update.
       acting_variables: those of the network's that actors pull as 'actor';
         empty if they pull from elsewhere.
-      checkpoint: whether to save itself and the counter from time to time, and
-        to resume from what an earlier learner saved, by Acme's `Checkpointer`.
+      checkpoint_directory: folder in which to save itself and the counter every
+        ten minutes and at the end of `run`, and from whose newest checkpoint to
+        resume; None to do neither.
+
+    Raises:
+      ValueError: if the network has variables that are not trainable, or if the
+        folder holds checkpoints of another network.
     """
+    parameters.check_trainable(network)
     self._batches = batches
     self._objective = objective
     self._optimizer = optimizer
@@ -94,12 +100,12 @@ class ActorCriticLearner(acme.Learner):
     self._differentiate = tf.function(self._gradients_on, autograph=False)
     self._step = tf.function(self._apply, autograph=False)
     self._publish()
-    self._checkpointer = None
-    if checkpoint:
-      self._checkpointer = savers.Checkpointer(
-        {'learner': self, 'counter': self._counter},
-        subdirectory='actor_critic_learner',
+    self._saver = None
+    if checkpoint_directory is not None:
+      self._saver = saving.Saver(
+        {'learner': self}, self._counter, checkpoint_directory
       )
+      self._saver.restore()
 
   def _gradients_on(self, items: Sequence[actor_critic_types.LearnerItem]):
     """Gradients, flat: the network's and the objective's; metrics."""
@@ -108,6 +114,7 @@ class ActorCriticLearner(acme.Learner):
     with tf.GradientTape() as tape:
       loss, metrics = self._objective.loss(item.unroll, item.learner_state)
     gradients = tape.gradient(loss, self._variables + own)
+    optimizers.check_gradients(gradients, self._variables + own)
     size = len(self._variables)
     flat = [optimizers.flatten(gradients[:size])]
     if own:
@@ -148,8 +155,8 @@ class ActorCriticLearner(acme.Learner):
       self._objective.after_update(self._updates)
       self._publish()
     counts = self._counter.increment(learner_updates=1)
-    if self._checkpointer:
-      self._checkpointer.save()
+    if self._saver:
+      self._saver.save_if_due()
     if self._logger:
       acted = [int(item.unroll.stamp.learner_updates) for item in items]
       lag = self._updates - 1 - np.mean(acted)
@@ -171,6 +178,8 @@ class ActorCriticLearner(acme.Learner):
         num_steps = None if num_steps is None else num_steps - 1
     except StopIteration:
       pass
+    if self._saver:
+      self._saver.save()
 
   def get_variables(self, names: Sequence[str]) -> list[list[np.ndarray]]:
     """Variables by name, all of the same update; waits for nothing.

@@ -5,6 +5,7 @@ import acme
 from agents.actor_critic import learner_runner
 from ald_acme.replay import local
 from ald_acme.replay import tables
+from ald_acme.runs import saving
 
 
 class Turns:
@@ -16,6 +17,10 @@ class Turns:
 
   def __init__(self, source: acme.VariableSource):
     self.source = source
+
+  def saved(self) -> dict[str, saving.Saveable]:
+    """The parts that are saved beside the learner, by name."""
+    return {}
 
   def before_learning(self):
     """Called before the learner takes what is in its table."""

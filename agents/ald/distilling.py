@@ -16,6 +16,7 @@ from ald_acme import optimizers
 from ald_acme.losses import distillation
 from ald_acme.losses import return_scale
 from ald_acme.parameters import shared as shared_parameters
+from ald_acme.parameters import variables as parameters
 from ald_acme.replay import items as replay_items
 
 
@@ -48,7 +49,11 @@ class Distiller:
       worker: number of this distiller, its slot in the shared counters.
       counter: counts `actor_updates`.
       logger: gets a row per update.
+
+    Raises:
+      ValueError: if the network has variables that are not trainable.
     """
+    parameters.check_trainable(network)
     self._network = network
     self._shared = shared
     self._batches = batches
@@ -92,7 +97,9 @@ class Distiller:
       value_loss /= tf.square(self._scale.update(targets.value, mask))
       loss = self._config.policy_cost * kl
       loss += self._config.distill_value_cost * value_loss
-    gradient = optimizers.flatten(tape.gradient(loss, variables))
+    gradients = tape.gradient(loss, variables)
+    optimizers.check_gradients(gradients, variables)
+    gradient = optimizers.flatten(gradients)
     metrics = {
       'kl': kl,
       'value_loss': value_loss,

@@ -9,6 +9,7 @@ from agents.actor_critic import turns
 from agents.ald import distilling
 from agents.ald import learner_runner as ald_learner_runner
 from ald_acme.replay import local
+from ald_acme.runs import saving
 
 
 class DistillingTurns(turns.RunnerTurns):
@@ -23,8 +24,12 @@ class DistillingTurns(turns.RunnerTurns):
     dprl: float,
   ):
     super().__init__(source, replay, runner)
+    self._saved = {f'distiller_{i}': d for i, d in enumerate(distillers)}
     self._distillers, self._dprl = list(distillers), dprl
     self._due = 0.0  # Distillation updates.
+
+  def saved(self) -> dict[str, saving.Saveable]:
+    return {'actor_parameters': self.source, **self._saved}
 
   def after_learning(self, updates: int):
     self._due += self._dprl * updates

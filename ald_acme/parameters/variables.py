@@ -9,6 +9,28 @@ from ald_acme import optimizers
 from ald_acme.parameters import vectors
 
 
+def check_trainable(network):
+  """Refuses a network of which a part would not travel.
+
+  Gradients, pulls, distillation, checkpoints and exports take the trainable
+  variables; statistics that a layer keeps beside them would stay behind.
+
+  Args:
+    network: a `snt.Module` whose variables exist.
+
+  Raises:
+    ValueError: naming the variables that are not trainable.
+  """
+  trainable = {v.ref() for v in network.trainable_variables}
+  others = [v.name for v in network.variables if v.ref() not in trainable]
+  if others:
+    raise ValueError(
+      f'{network.name} has variables that are not trainable: '
+      f'{", ".join(others)}. They would be neither taught nor saved; make the '
+      'network without them, say with LayerNorm in place of BatchNorm.'
+    )
+
+
 class Variables:
   """Reads and assigns many variables in one compiled call.
 

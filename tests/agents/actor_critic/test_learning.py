@@ -38,7 +38,7 @@ def make_item(make_unroll, tensors):
 def make_learner(make_networks, make_config):
   """Makes a learner, and its log."""
 
-  def make(batches, network=None, **kwargs):
+  def make(batches, network=None, counter=None, directory=None, **kwargs):
     logger = loggers.InMemoryLogger()
     config, network = make_config(**kwargs), network or make_networks().actor
     learner = learning.ActorCriticLearner(
@@ -50,8 +50,9 @@ def make_learner(make_networks, make_config):
         config.learner_learning_rate,
         config.learner_gradient_norm,
       ),
-      counting.Counter(),
+      counter or counting.Counter(),
       logger,
+      checkpoint_directory=directory,
     )
     return learner, logger.data
 
@@ -198,6 +199,58 @@ def test_goes_on_from_what_was_saved(
   _assert_same(again.save(), learner.save(), rtol=0, atol=0)
   assert again.save()['updates'] == 6
   assert [row['loss'] for row in log_again] == [row['loss'] for row in log[3:]]
+
+
+def test_a_learner_that_is_started_again(
+  make_learner, make_item, make_networks, tmp_path
+):
+  """As a restarted node: another learner, another network, the same folder."""
+  directory, counters = str(tmp_path / 'new'), []
+  learners = []
+  for seed, updates in ((0, 3), (1, 2), (2, 0)):
+    counters.append(counting.Counter())
+    learner, _ = make_learner(
+      [[make_item(seed)]] * updates,
+      make_networks(seed).actor,
+      counters[-1],
+      directory,
+      loss='vmpo',
+    )
+    if learners:
+      _assert_same(learner.save(), learners[-1].save(), rtol=0, atol=0)
+    learner.run()
+    learners.append(learner)
+  assert [int(x.save()['updates']) for x in learners] == [3, 5, 5]
+  counts = [counter.get_counts()['learner_updates'] for counter in counters]
+  assert counts == [3, 5, 5] and {type(x) for x in counts} == {int}
+
+
+def test_another_folders_checkpoints_are_refused(make_learner, tmp_path):
+  folder = checkpoints.CheckpointFolder(str(tmp_path))
+  folder.save({'counts': {}, 'other': {'x': 1}})
+  with pytest.raises(ValueError, match=r"has no 'learner': .* \(other\)"):
+    make_learner([], directory=str(tmp_path))
+  with open(folder.paths()[0], 'w') as file:
+    file.write('damaged')
+  with pytest.raises(ValueError, match=r'no checkpoint in .* can be read'):
+    make_learner([], directory=str(tmp_path))
+
+
+def test_variables_that_would_stay_behind(make_learner, make_networks):
+  network = make_networks().actor
+  network.statistics = tf.Variable(0.0, trainable=False, name='moving_mean')
+  with pytest.raises(ValueError, match=r'trainable: moving_mean:0\. '):
+    make_learner([], network)
+
+
+def test_a_variable_without_gradient_is_named(
+  make_learner, make_networks, make_item
+):
+  network = make_networks().actor
+  network.unused = tf.Variable([1.0], name='forgotten')
+  learner, _ = make_learner([[make_item()]], network)
+  with pytest.raises(ValueError, match=r'no gradient for forgotten:0: '):
+    learner.step()
 
 
 @pytest.mark.parametrize('loss', LOSSES)

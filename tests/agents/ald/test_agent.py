@@ -1,6 +1,7 @@
 """The single-process agent: the same parts, in turn, and the same again."""
 
 import functools
+import os
 
 import acme
 from acme import specs
@@ -8,12 +9,14 @@ from acme.utils import counting
 from acme.utils import loggers
 import numpy as np
 import pytest
+import tree
 
 from agents import actor_critic
 from agents import ald
 from agents import catalogue
 from ald_acme.environments import i_maze
 from ald_acme.networks import sizes
+from ald_acme.runs import checkpoints
 
 TINY = sizes.PRESETS['tiny']
 
@@ -179,3 +182,54 @@ def test_wrong_environments_are_refused():
   more = spec._replace(actions=specs.DiscreteArray(7))
   with pytest.raises(ValueError, match=r'\[4\].*\[7\].* make the networks'):
     ald.ALD(more, networks)
+
+
+@pytest.mark.parametrize(
+  'kwargs',
+  [
+    {'num_distillers': 2},
+    {
+      'agent_class': actor_critic.ActorCritic,
+      'config_class': actor_critic.ActorCriticConfig,
+      'make_builder': actor_critic.ActorCriticBuilder,
+    },
+  ],
+  ids=['ald', 'actor-critic'],
+)
+def test_an_agent_that_is_started_again(tmp_path, kwargs):
+  directory = str(tmp_path / 'checkpoints')
+  agent, counts, _ = _run(**kwargs)
+  path = agent.save(directory)
+  another, _, _ = _run(steps=0, seed=1, **kwargs)
+  assert not another.restore(str(tmp_path / 'none'))
+  assert another.restore(directory)
+  names = ['actor', 'updates']
+  for ours, theirs in zip(
+    agent.get_variables(names), another.get_variables(names)
+  ):
+    for one, other in zip(ours, theirs):
+      np.testing.assert_array_equal(one, other)
+  again = another.save(directory)
+  before, after = checkpoints.read(path), checkpoints.read(again)
+  tree.map_structure(np.testing.assert_array_equal, before, after)
+  assert after['counts']['learner_updates'] == counts['learner_updates']
+  # The policy that acts is the restored one, and learning goes on from it.
+  maze = i_maze.IMaze(size=5, limit=10, seed=3)
+  loop = acme.EnvironmentLoop(maze, another, logger=loggers.NoOpLogger())
+  loop.run(num_steps=30)
+  ((updates,),) = another._learner.get_variables(['updates'])
+  assert updates > counts['learner_updates']
+
+
+def test_a_learner_needs_a_folder_to_save_in(tmp_path):
+  builder = ald.ALDBuilder(ald.ALDConfig(networks=TINY))
+  spec = acme.make_environment_spec(i_maze.IMaze(size=5))
+  networks = builder.make_networks(spec)
+  with pytest.raises(ValueError, match='needs directory='):
+    builder.make_learner(networks, iter([]), checkpoint=True)
+  for _ in range(2):
+    learner = builder.make_learner(
+      networks, iter([]), checkpoint=True, directory=str(tmp_path / 'learner')
+    )
+    learner.run()
+  assert len(os.listdir(tmp_path / 'learner')) == 2
