@@ -11,6 +11,7 @@ import numpy as np
 import sonnet as snt
 import tensorflow as tf
 
+from ald_acme.networks import blocks
 from ald_acme.networks import core
 
 
@@ -89,32 +90,38 @@ class GTrXL(core.UnrollableCore):
     )
 
   def unroll(self, inputs, reset, state):
-    length, memory_size = inputs.shape[0], self._memory_size
-    x = tf.transpose(inputs, [1, 0, 2])  # [B, T, D]
+    length, batch, memory_size = (
+      inputs.shape[0],
+      inputs.shape[1],
+      self._memory_size,
+    )
+    batch = batch or tf.shape(inputs)[1]
     episode = tf.cumsum(tf.cast(tf.transpose(reset), tf.int32), axis=1)  # [B,T]
     # A memory slot of an earlier episode has number -1, which no step has.
     of_memory = tf.cast(state.valid, tf.int32) - 1  # [B, M]
     of_keys = tf.concat([of_memory, episode], axis=1)  # [B, M + T]
-    mask = tf.logical_and(
+    seen = tf.logical_and(
       _window(length, memory_size),
       tf.equal(episode[:, :, tf.newaxis], of_keys[:, tf.newaxis, :]),
     )
-    bias = tf.where(mask[:, tf.newaxis], 0.0, -1e9)  # [B, 1, T, M + T]
-    positions = _sinusoids(length + memory_size, self._width)
+    bias = tf.where(seen, 0.0, blocks.MASKED)  # [B, T, M + T]
+    positions = _positions(memory_size, length, self._width)
 
-    memories = tf.unstack(state.memory, axis=1)
-    seen = []
-    for layer, memory in zip(self._layers, memories):
-      keys = tf.concat([tf.stop_gradient(memory), x], axis=1)
-      seen.append(_last(keys, memory_size, axis=1))
-      x = layer(x, keys, bias, positions)
+    memory = tf.stop_gradient(state.memory)
+    rows = blocks.normalise(tf.reshape(memory, [-1, self._width]))
+    rows = tf.reshape(rows, tf.shape(memory))
+    x = tf.reshape(inputs, [length * batch, self._width])
+    streams = []
+    for layer, normed in zip(self._layers, tf.unstack(rows, axis=1)):
+      streams.append(x)
+      x = layer(x, normed, bias, positions)
     next_state = GTrXLState(
-      memory=tf.stop_gradient(tf.stack(seen, axis=1)),
+      memory=tf.stop_gradient(_slide(memory, tf.stack(streams), length)),
       valid=tf.cast(
         tf.equal(of_keys[:, -memory_size:], episode[:, -1:]), tf.float32
       ),
     )
-    return tf.transpose(x, [1, 0, 2]), next_state
+    return tf.reshape(x, [length, batch, self._width]), next_state
 
 
 class _Layer(snt.Module):
@@ -123,13 +130,13 @@ class _Layer(snt.Module):
   def __init__(self, width, num_heads, mlp_size, gate_bias, name):
     super().__init__(name=name)
     self._num_heads = num_heads
-    self._attention_norm = _layer_norm('attention_norm')
+    self._attention_norm = _Norm(width, name='attention_norm')
     self._query = snt.Linear(width, name='query')
     self._key_value = snt.Linear(2 * width, name='key_value')
     self._position = snt.Linear(width, with_bias=False, name='position')
     self._attended = snt.Linear(width, name='attended')
     self._attention_gate = _Gate(width, gate_bias, name='attention_gate')
-    self._mlp_norm = _layer_norm('mlp_norm')
+    self._mlp_norm = _Norm(width, name='mlp_norm')
     self._mlp = [
       snt.Linear(mlp_size, name='mlp_0'),
       snt.Linear(width, name='mlp_1'),
@@ -141,46 +148,96 @@ class _Layer(snt.Module):
     shape = [self._num_heads, 1, width // self._num_heads]
     self._content_bias = tf.Variable(tf.zeros(shape), name='content_bias')
     self._position_bias = tf.Variable(tf.zeros(shape), name='position_bias')
+    x = tf.zeros([1, width])
+    for linear in (
+      self._query,
+      self._key_value,
+      self._position,
+      self._attended,
+    ):
+      linear(x)
+    self._attention_gate.initialize(x)
+    self._mlp[1](self._mlp[0](x))
+    self._mlp_gate.initialize(x)
 
-  def __call__(self, x, keys, bias, positions):
+  def __call__(self, x, memory, bias, positions):
     """One layer.
 
     Args:
-      x: `[B, T, D]`.
-      keys: `[B, S, D]`, the memory and then `x`.
-      bias: `[B, 1, T, S]`, added to the attention's logits.
-      positions: `[S, D]`, embeddings of the distances S - 1 down to 0.
+      x: `[T * B, D]`, time-major.
+      memory: `[B, M, D]`, normalised without scale and offset.
+      bias: `[B, T, M + T]`, as `blocks.attend` takes it.
+      positions: `[M + T + 1, D]`, of `_positions`.
 
     Returns:
-      `[B, T, D]`.
+      `[T * B, D]`.
     """
     self._initialize(x.shape[-1])
-    length = x.shape[1]
-    normed = self._attention_norm(keys)
-    query = self._heads(_apply(self._query, _last(normed, length, axis=1)))
-    key, value = tf.split(_apply(self._key_value, normed), 2, axis=-1)
-    by_content = tf.matmul(
-      query + self._content_bias, self._heads(key), transpose_b=True
-    )
-    position = self._heads(self._position(positions)[tf.newaxis])
-    by_position = _shift(
-      tf.matmul(query + self._position_bias, position, transpose_b=True)
-    )
-    logits = (by_content + by_position) / np.sqrt(query.shape[-1])
-    heads = tf.matmul(tf.nn.softmax(logits + bias), self._heads(value))
-    merged = tf.reshape(tf.transpose(heads, [0, 2, 1, 3]), tf.shape(x))
-    x = self._attention_gate(x, tf.nn.relu(_apply(self._attended, merged)))
+    length, width = bias.shape[1], x.shape[-1]
+    size = width // self._num_heads
 
-    y = self._mlp_norm(x)
-    for linear in self._mlp:
-      y = tf.nn.relu(_apply(linear, y))
+    # Scale and offset are taken into the weights that follow.
+    norm, query, key_value = self._attention_norm, self._query, self._key_value
+    root = 1 / np.sqrt(size)
+    content_bias = tf.reshape(self._content_bias, [width])
+    weights = tf.concat([query.w * root, key_value.w], 1)
+    offsets = tf.concat([(query.b + content_bias) * root, key_value.b], 0)
+    weights, offsets = norm.fold(weights, offsets)
+
+    projected = _linear(blocks.normalise(x), weights, offsets)
+    query, *own = tf.unstack(self._heads(projected, [length, -1, 3]))
+    projected = _linear(
+      tf.reshape(memory, [-1, width]), weights[:, width:], offsets[width:]
+    )
+    past = tf.unstack(self._heads(projected, [-1, memory.shape[1], 2], False))
+    key, value = (tf.concat(pair, 2) for pair in zip(past, own))
+    to_distance = (self._position_bias - self._content_bias) * root
+    position = tf.reshape(
+      tf.matmul(positions, self._position.w), [-1, self._num_heads, size]
+    )
+    heads = blocks.attend(
+      query,
+      query + to_distance[:, tf.newaxis],
+      key,
+      value,
+      tf.transpose(position, [1, 0, 2]),
+      bias,
+    )
+    merged = tf.reshape(tf.transpose(heads, [2, 1, 0, 3]), [-1, width])
+    attended = self._attended
+    y = tf.nn.relu(_linear(merged, attended.w, attended.b))
+    x = self._attention_gate(x, y)
+
+    first, second = self._mlp
+    y = _linear(blocks.normalise(x), *self._mlp_norm.fold(first.w, first.b))
+    y = tf.nn.relu(_linear(tf.nn.relu(y), second.w, second.b))
     return self._mlp_gate(x, y)
 
-  def _heads(self, x):  # [B, S, D] to [B, H, S, D / H].
-    batch, length, width = x.shape[0] or tf.shape(x)[0], x.shape[1], x.shape[2]
-    size = width // self._num_heads
-    x = tf.reshape(x, [batch, length, self._num_heads, size])
-    return tf.transpose(x, [0, 2, 1, 3])
+  def _heads(self, rows, shape, time_major=True):
+    """Rows `[T * B, n * D]` or `[B * T, n * D]` to `[n, H, B, T, D / H]`."""
+    size = rows.shape[-1] // shape[-1] // self._num_heads
+    split = tf.reshape(rows, [*shape, self._num_heads, size])
+    return tf.transpose(split, [2, 3, *([1, 0] if time_major else [0, 1]), 4])
+
+
+class _Norm(snt.Module):
+  """Scale and offset of a layer normalisation."""
+
+  def __init__(self, width, name):
+    super().__init__(name=name)
+    self._width = width
+    self.scale = tf.Variable(tf.ones([width]), name='scale')
+    self.offset = tf.Variable(tf.zeros([width]), name='offset')
+
+  def fold(self, weights, bias):
+    """The linear map of what is only normalised that equals one of this.
+
+    Args:
+      weights: `[D, N]`, of the scaled and moved vector.
+      bias: `[N]`.
+    """
+    moved = tf.matmul(self.offset[tf.newaxis], weights)[0]
+    return self.scale[:, tf.newaxis] * weights, bias + moved
 
 
 class _Gate(snt.Module):
@@ -194,24 +251,33 @@ class _Gate(snt.Module):
     self._of_x = snt.Linear(2 * width, with_bias=False, name='of_x')
     self._of_reset = snt.Linear(width, with_bias=False, name='of_reset')
 
+  def initialize(self, x):
+    """Makes the variables; `x` is any `[N, D]`."""
+    for linear in (self._of_y, self._of_x, self._of_reset):
+      linear(x)
+
   def __call__(self, x, y):
-    """Gates the stream `x` by the submodule's output `y`, `[B, T, D]` both."""
-    y_r, y_z, y_h = tf.split(_apply(self._of_y, y), 3, axis=-1)
-    x_r, x_z = tf.split(_apply(self._of_x, x), 2, axis=-1)
-    r = tf.sigmoid(y_r + x_r)
-    z = tf.sigmoid(y_z + x_z - self._bias)
-    h = tf.tanh(y_h + _apply(self._of_reset, r * x))
-    return x + z * (h - x)
+    """Gates the stream `x` by the submodule's output `y`, `[N, D]` both."""
+    weights = self._of_y.w, self._of_x.w, self._of_reset.w
+    return blocks.gate(x, y, *weights, self._bias)
 
 
-def _layer_norm(name):
-  return snt.LayerNorm(-1, create_scale=True, create_offset=True, name=name)
+def _linear(x, weights, bias):
+  return tf.nn.bias_add(tf.matmul(x, weights), bias)
 
 
-def _apply(linear, x):
-  """A linear map of the last dimension as one flat product."""
-  flat = linear(tf.reshape(x, [-1, x.shape[-1]]))
-  return tf.reshape(flat, tf.concat([tf.shape(x)[:-1], [flat.shape[-1]]], 0))
+def _slide(memory, streams, length: int):
+  """The last M inputs of every layer.
+
+  Args:
+    memory: `[B, layers, M, D]`, those before the unroll.
+    streams: `[layers, T * B, D]`, those of the unroll.
+    length: T.
+  """
+  num_layers, size, width = memory.shape[1:]
+  streams = tf.reshape(streams, [num_layers, length, -1, width])
+  new = tf.transpose(streams[:, -size:], [2, 0, 1, 3])
+  return tf.concat([memory[:, :, length:], new], axis=2)
 
 
 def _window(length: int, memory_size: int) -> np.ndarray:
@@ -221,34 +287,9 @@ def _window(length: int, memory_size: int) -> np.ndarray:
   return (key <= step) & (key >= step - memory_size)
 
 
-def _sinusoids(length: int, width: int) -> np.ndarray:
-  """Embeddings of the distances length - 1 down to 0, float32 `[S, D]`."""
-  distance = np.arange(length - 1, -1, -1)[:, np.newaxis]
+def _positions(memory_size: int, length: int, width: int) -> np.ndarray:
+  """Embeddings of the distances M to 0, then T rows of zeros; float32."""
+  distance = np.arange(memory_size, -1, -1)[:, np.newaxis]
   angle = distance / 10_000 ** (np.arange(0, width, 2) / width)
-  return np.concatenate([np.sin(angle), np.cos(angle)], -1).astype(np.float32)
-
-
-def _shift(x: tf.Tensor) -> tf.Tensor:
-  """Turns columns of distances to columns of keys (Dai et al., appendix B).
-
-  Args:
-    x: `[B, H, T, S]`; column c is the distance S - 1 - c.
-
-  Returns:
-    `[B, H, T, S]`; row t, column s holds the distance S - T + t - s. Where that
-    is below 0 (the future, masked by the caller) the content means nothing.
-  """
-  shape = tf.shape(x)
-  rows, columns = x.shape[2], x.shape[3]
-  x = tf.pad(x, [[0, 0], [0, 0], [0, 0], [1, 0]])
-  x = tf.reshape(x, [shape[0], shape[1], columns + 1, rows])
-  return tf.reshape(_last(x, columns, axis=2), shape)
-
-
-def _last(x: tf.Tensor, size: int, axis: int) -> tf.Tensor:
-  """The end of a dimension.
-
-  As a split: on a CPU the gradient of a strided slice takes ten times as long
-  as the concatenation that a split's is.
-  """
-  return tf.split(x, [x.shape[axis] - size, size], axis)[1]
+  embedding = np.concatenate([np.sin(angle), np.cos(angle)], -1)
+  return np.pad(embedding, [[0, length], [0, 0]]).astype(np.float32)

@@ -1,0 +1,151 @@
+"""Parts of a transformer's layer whose gradients are written out.
+
+Automatic differentiation of these takes two to three times the operations, and
+at the sizes of `networks.sizes` most of the time goes to their number.
+"""
+
+import tensorflow as tf
+
+EPSILON = 1e-5  # Added to the variance, as `snt.LayerNorm` does.
+MASKED = -1e9  # Added to the logit of what must not be seen.
+
+
+@tf.custom_gradient
+def normalise(x: tf.Tensor) -> tf.Tensor:
+  """Layer normalisation (Ba et al., 2016) without scale and offset.
+
+  Args:
+    x: `[N, D]`.
+
+  Returns:
+    `[N, D]`, each row with mean 0 and variance 1.
+  """
+
+  def mean(x):
+    return tf.reduce_mean(x, -1, keepdims=True)
+
+  centred = x - mean(x)
+  scale = tf.math.rsqrt(mean(tf.square(centred)) + EPSILON)
+  y = centred * scale
+
+  def gradient(of_y):
+    return scale * (of_y - mean(of_y) - y * mean(of_y * y))
+
+  return y, gradient
+
+
+@tf.custom_gradient
+def gate(x, y, of_y, of_x, of_reset, bias):
+  """GRU-type gating (Parisotto et al., 2019, eq. (5) to (8)).
+
+  Args:
+    x: `[N, D]`, the stream.
+    y: `[N, D]`, the output of the submodule that is gated.
+    of_y: `[D, 3 D]`, weights of `y` for reset, update and candidate.
+    of_x: `[D, 2 D]`, weights of `x` for reset and update.
+    of_reset: `[D, D]`, weights of the stream after the reset.
+    bias: `[D]`, b_g.
+
+  Returns:
+    `[N, D]`.
+  """
+  size = x.shape[-1]
+  to_gates, to_candidate = tf.split(tf.matmul(y, of_y), [2 * size, size], -1)
+  moved = tf.nn.bias_add(
+    tf.matmul(x, of_x), tf.concat([tf.zeros_like(bias), -bias], 0)
+  )
+  reset, update = tf.split(tf.sigmoid(to_gates + moved), 2, -1)
+  kept = reset * x
+  candidate = tf.tanh(to_candidate + tf.matmul(kept, of_reset))
+  change = candidate - x
+
+  def gradient(of_out):
+    opened = of_out * update
+    of_candidate = opened * (1 - tf.square(candidate))
+    of_update = opened * change * (1 - update)
+    of_kept = tf.matmul(of_candidate, of_reset, transpose_b=True)
+    of_gates = tf.concat([of_kept * kept * (1 - reset), of_update], -1)
+    of_sums = tf.concat([of_gates, of_candidate], -1)
+    of_x_itself = of_out - opened + of_kept * reset
+    return (
+      of_x_itself + tf.matmul(of_gates, of_x, transpose_b=True),
+      tf.matmul(of_sums, of_y, transpose_b=True),
+      tf.matmul(y, of_sums, transpose_a=True),
+      tf.matmul(x, of_gates, transpose_a=True),
+      tf.matmul(kept, of_candidate, transpose_a=True),
+      -tf.reduce_sum(of_update, 0),
+    )
+
+  return x + update * change, gradient
+
+
+@tf.custom_gradient
+def attend(query, of_distance, key, value, position, bias):
+  """Attention by content and by distance (Dai et al., 2019, section 3.3).
+
+  Args:
+    query: `[H, B, T, d]`, scaled, with the bias of content u.
+    of_distance: `[H, B, T, d]`, scaled, with the bias of distance v.
+    key: `[H, B, S, d]`; the last T are of the queries' own steps.
+    value: `[H, B, S, d]`.
+    position: `[H, S + 1, d]`, of the distances S - T, ..., 1, 0, and then T
+      rows that are not read.
+    bias: `[B, T, S]`, 0, or `MASKED` for what must not be seen: all that is
+      later than the query or further away than S - T, for a start.
+
+  Returns:
+    `[H, B, T, d]`. No gradient reaches the bias.
+  """
+  heads, length, size = query.shape[0], query.shape[2], query.shape[3]
+  num_keys = key.shape[2]
+  flat = tf.reshape(of_distance, [heads, -1, size])
+  odds, total = _odds(
+    tf.matmul(query, key, transpose_b=True),
+    tf.matmul(flat, position, transpose_b=True),
+    bias,
+  )
+  out = tf.matmul(odds, value) / total
+
+  def gradient(of_out):
+    of_out /= total
+    of_logits, shifted = _of_odds(
+      odds,
+      tf.matmul(of_out, value, transpose_b=True),
+      tf.reduce_sum(of_out * out, -1, keepdims=True),
+    )
+    shifted = tf.reshape(shifted, [heads, -1, num_keys + 1])
+    return (
+      tf.matmul(of_logits, key),
+      tf.reshape(tf.matmul(shifted, position), tf.shape(of_distance)),
+      tf.matmul(of_logits, query, transpose_a=True),
+      tf.matmul(odds, of_out, transpose_a=True),
+      tf.matmul(shifted, flat, transpose_a=True),
+      None,
+    )
+
+  out.set_shape([heads, query.shape[1], length, size])
+  return out, gradient
+
+
+def _odds(by_content, by_distance, bias):
+  """What the softmax is made of: `[H, B, T, S]` and its sums `[H, B, T, 1]`.
+
+  Rows of distances turn to rows of keys when each is moved on by one (Dai et
+  al., appendix B): with one column more than there are keys, that is what
+  comes of reading the same numbers in rows that are shorter by one.
+  """
+  length, num_keys = by_content.shape[2:]
+  rows = tf.reshape(by_distance, [-1, length * (num_keys + 1)])
+  shape = [by_content.shape[0], -1, length, num_keys]
+  by_distance = tf.reshape(rows[:, : length * num_keys], shape)
+  logits = by_content + by_distance + bias
+  odds = tf.exp(logits - tf.reduce_max(logits, -1, keepdims=True))
+  return odds, tf.reduce_sum(odds, -1, keepdims=True)
+
+
+def _of_odds(odds, of_odds, along):
+  """Gradients of the logits: by keys, and as rows of distances."""
+  length, num_keys = odds.shape[2:]
+  of_logits = odds * (of_odds - along)
+  rows = tf.reshape(of_logits, [-1, length * num_keys])
+  return of_logits, tf.pad(rows, [[0, 0], [0, length]])
