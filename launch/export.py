@@ -34,7 +34,7 @@ from absl import logging
 from agents import trained
 from ald_acme.deployment import act
 from ald_acme.deployment import latency
-from ald_acme.environments import actions
+from ald_acme.environments import masks
 from launch import command_line
 from launch import trust
 
@@ -142,8 +142,12 @@ def _measure(
   from ald_acme.deployment import exporting
 
   environment = agent.run.make_environment(1, seed=0)
-  environment.reset()
-  action = actions.lowest(environment.action_spec(), batch_size=1)
+  timestep = environment.reset()
+  action = masks.lowest(
+    environment.action_spec(),
+    environment.observation_spec(),
+    timestep.observation,
+  )
   timestep = environment.step(action)
   environment.close()
 

@@ -9,6 +9,7 @@ import sonnet as snt
 
 from ald_acme import distributions
 from ald_acme import types
+from ald_acme.environments import masks
 from ald_acme.networks import core as cores
 from ald_acme.networks import feedforward
 from ald_acme.networks import gtrxl
@@ -166,6 +167,12 @@ def _make(
 ) -> policy_value.PolicyValueNetwork:
   distribution = distributions.from_spec(environment_spec.actions)
   torso = torsos.Torso(width, distribution, sizes.image_channels)
-  network = policy_value.PolicyValueNetwork(torso, core, distribution, name)
+  network = policy_value.PolicyValueNetwork(
+    torso,
+    core,
+    distribution,
+    masks.find(environment_spec.observations),
+    name,
+  )
   policy_value.create_variables(network, environment_spec.observations)
   return network

@@ -22,6 +22,7 @@ import sys
 import numpy as np
 
 MANIFEST = 'manifest.json'
+_NEVER = -1e9  # Logit of an illegal action.
 SIGNATURE = 'step'
 # The file of each format; a SavedModel is a folder.
 SAVED_MODEL, TFLITE, NUMPY = 'policy', 'policy.tflite', 'policy.npz'
@@ -51,7 +52,7 @@ class Policy:
     }
     self._observations = manifest['observations']
     self._following = manifest['state']
-    self._actions = manifest['actions']
+    self._actions, self._mask = manifest['actions'], manifest['mask']
     self._rng = None if deterministic else np.random.default_rng(seed)
     self.reset()
 
@@ -63,9 +64,14 @@ class Policy:
     }
 
   def blank(self):
-    """An observation of zeros, to see that the policy works."""
+    """An observation of zeros, to see that the policy works.
+
+    Where there is an action mask all actions are legal.
+    """
     return {
-      name: np.zeros(self._specs[name][0][1:], self._specs[name][1])
+      name: np.full(
+        self._specs[name][0][1:], name == self._mask, self._specs[name][1]
+      )
       for name in self._observations
     }
 
@@ -85,7 +91,8 @@ class Policy:
       them.
 
     Raises:
-      ValueError: as from `step`; nothing is remembered then.
+      ValueError: as from `step`, or if no action is legal; nothing is
+        remembered then.
     """
     if not isinstance(observation, dict):
       observation = {self._observations[0]: observation}
@@ -220,6 +227,8 @@ def _read_manifest(path):
   }
   parameters = np.zeros(shapes['policy'][-1], np.float32)
   sample, _ = _choose(manifest['actions'], parameters, None)
+  if manifest['mask'] not in (None, *observations):
+    raise ValueError(f'mask is {manifest["mask"]!r}')
   if sample.size != math.prod(shapes['previous_action']):
     raise ValueError(f'actions are {manifest["actions"]}')
   _, own = _FORMATS[manifest['format']]
@@ -306,8 +315,11 @@ def _load_numpy(folder, manifest):
     hidden = _sigmoid(o) * np.tanh(cell)
 
     head = hidden @ weights['head_w'] + weights['head_b']
+    policy = head[:-1]
+    if manifest['mask'] is not None:
+      policy = _mask(actions, policy, inputs[manifest['mask']][0])
     return {
-      'policy': head[np.newaxis, :-1],
+      'policy': policy[np.newaxis],
       'value': head[-1:],
       'next_hidden': hidden[np.newaxis],
       'next_cell': cell[np.newaxis],
@@ -343,6 +355,8 @@ def _choose(actions, parameters, rng):
         own = own + rng.gumbel(size=own.shape).astype(np.float32)
       ends = np.cumsum(part['sizes'])[:-1]
       sample = np.array([np.argmax(x) for x in np.split(own, ends)])
+      if min(np.max(x) for x in np.split(own, ends)) < _NEVER / 2:
+        raise ValueError('the action mask must leave a legal action.')
       action = sample + part['first']
     action = action.reshape(part['shape']).astype(part['dtype'])
     samples.append(sample)
@@ -351,6 +365,18 @@ def _choose(actions, parameters, rng):
     paths = [part['path'] for part in actions['parts']]
     return np.concatenate(samples), _nest(paths, chosen)
   return samples[0], chosen[0]
+
+
+def _mask(actions, parameters, legal):
+  """The parameters without illegal actions: their logits are very low."""
+  flags = []
+  for part in actions.get('parts', [actions]):
+    size = sum(part.get('sizes', ()))
+    flags.append(legal[:size])
+    if 'low' in part:  # Numbers are all legal.
+      flags.append(np.ones(2 * len(part['low']), bool))
+    legal = legal[size:]
+  return np.where(np.concatenate(flags), parameters, np.float32(_NEVER))
 
 
 def _nest(paths, leaves):

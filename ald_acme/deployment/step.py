@@ -7,6 +7,7 @@ import tree
 
 from ald_acme import types
 from ald_acme.environments import dtypes
+from ald_acme.environments import masks
 
 # What the tensors beside the observation mean, for people.
 _MEANINGS = {
@@ -64,6 +65,7 @@ class Step:
       for path, leaf in tree.flatten_with_path(environment_spec.observations)
     }
     self.observations = list(leaves)
+    self._mask = masks.find(environment_spec.observations)
     memory = tf.TensorSpec(state.hidden.shape, tf.float32)
     self._distribution = network.distribution
     dtype = tf.as_dtype(self._distribution.dtype)
@@ -120,6 +122,7 @@ class Step:
       'outputs': describe(self.outputs),
       'observations': self.observations,
       'state': STATE,
+      'mask': None if self._mask is None else _name(self._mask),
       'actions': {
         **self._distribution.describe(),
         'meaning': 'how `policy` gives a sample, and a sample the action; '

@@ -13,6 +13,7 @@ import tree
 
 from ald_acme.environments import actions
 from ald_acme.environments import dtypes
+from ald_acme.environments import masks
 
 # Of a reward: the squares of sums of such are finite in 32 bits.
 _LARGEST_REWARD = 1e15
@@ -44,7 +45,8 @@ class Contract:
         observation is empty or holds something else than numbers and booleans.
     """
     actions.parts(action_spec, name)
-    self._spec = observation_spec
+    self._spec, self._action_spec = observation_spec, action_spec
+    self._mask = masks.find(observation_spec)
     self._leaves = [
       _leaf(name, path, spec)
       for path, spec in tree.flatten_with_path(observation_spec)
@@ -99,11 +101,24 @@ class Contract:
       leaf.take(value)
       for leaf, value in zip(self._leaves, tree.flatten(timestep.observation))
     ]
+    if self._mask is not None:
+      self._check_mask(timestep)
     return timestep._replace(
       reward=timestep.reward.astype(np.float32, copy=False),
       discount=timestep.discount.astype(np.float32, copy=False),
       observation=tree.unflatten_as(self._spec, taken),
     )
+
+  def _check_mask(self, timestep: dm_env.TimeStep):
+    """Raises Breach where no action is legal and the episode goes on."""
+    mask = masks.read(timestep.observation, self._mask)
+    acts = timestep.step_type != int(dm_env.StepType.LAST)
+    for i, flags in enumerate(masks.divide(self._action_spec, mask)):
+      if (acts & ~flags.any(axis=-1)).any():
+        raise Breach(
+          f'the action mask must leave a legal action, but all '
+          f'{flags.shape[-1]} values of integer {i} of the action are illegal.'
+        )
 
 
 class _Leaf(NamedTuple):

@@ -11,10 +11,12 @@ import gymnasium
 from gymnasium import spaces
 from gymnasium.envs import registration
 import numpy as np
+import tree
 
 from ald_acme.environments import actions
 from ald_acme.environments import dtypes
 from ald_acme.environments import foreign
+from ald_acme.environments import masks
 
 # What Gymnasium's wrappers say of an environment with the old API.
 _SIGNS_OF_THE_OLD_API = (
@@ -25,17 +27,31 @@ _SIGNS_OF_THE_OLD_API = (
 )
 
 
-def make(environment_id: str, seed: int, **kwargs) -> 'GymnasiumEnvironment':
+def make(
+  environment_id: str, seed: int, action_mask: str | None = None, **kwargs
+) -> dm_env.Environment:
   """Makes a registered environment.
 
   Args:
     environment_id: as `gymnasium.make` knows it; 'package:ID' where a package
       has to be imported first, for that is what registers it.
     seed: of its episodes.
+    action_mask: name of the entry of the observation, or else of `info`, that
+      says which actions are legal; by default all are.
     **kwargs: of `gymnasium.make`.
+
+  Raises:
+    ValueError: if a space is not supported, or there is no such mask.
   """
   environment = gymnasium.make(environment_id, **kwargs)
-  return GymnasiumEnvironment(environment, seed)
+  if action_mask is None:
+    return GymnasiumEnvironment(environment, seed)
+  space = environment.observation_space
+  seen = isinstance(space, spaces.Dict) and action_mask in space.spaces
+  if not seen:
+    environment = _MaskObservation(environment, action_mask)
+  made = GymnasiumEnvironment(environment, seed)
+  return masks.Masked(made, action_mask, environment_id)
 
 
 def arguments(environment_id: str) -> list[str] | None:
@@ -62,6 +78,53 @@ def arguments(environment_id: str) -> list[str] | None:
     return None
   _, *common, _ = inspect.signature(gymnasium.make).parameters  # ID, kwargs.
   return [*(p.name for p in parameters), *common]
+
+
+class _MaskObservation(gymnasium.Wrapper):
+  """Adds an entry of `info` to the observation, as a mask of the actions."""
+
+  def __init__(self, environment: gymnasium.Env, key: str):
+    super().__init__(environment)
+    self._key = key
+    space = environment.action_space
+    if not isinstance(space, (spaces.Discrete, spaces.MultiDiscrete)):
+      raise ValueError(
+        f'action_mask={key!r} must be of Discrete or MultiDiscrete actions '
+        f'where it is in info, but they are {space}; make it an entry of the '
+        'observation.'
+      )
+    sizes = np.ravel(getattr(space, 'nvec', getattr(space, 'n', None)))
+    self._size = int(sizes.sum())
+    self.observation_space = spaces.Dict(
+      {
+        'observation': environment.observation_space,
+        key: spaces.MultiBinary(self._size),
+      }
+    )
+
+  def reset(self, **kwargs):
+    observation, info = super().reset(**kwargs)
+    return self._join(observation, info), info
+
+  def step(self, action):
+    observation, *others, info = super().step(action)
+    return self._join(observation, info), *others, info
+
+  def _join(self, observation, info):
+    if self._key not in info:
+      raise ValueError(
+        f'info must hold {self._key!r}, the action mask, but has '
+        f'{", ".join(map(str, info)) or "nothing"}.'
+      )
+    # Of several integers it is a tuple, with an array for each.
+    flags = [np.ravel(x) for x in tree.flatten(info[self._key])]
+    mask = np.concatenate(flags)
+    if mask.shape != (self._size,) or mask.dtype.kind not in 'biu':
+      raise ValueError(
+        f'info[{self._key!r}] must be {self._size} booleans or integers, but '
+        f'received {mask.dtype} of shape {mask.shape}.'
+      )
+    return {'observation': observation, self._key: mask.astype(np.int8)}
 
 
 class GymnasiumEnvironment(dm_env.Environment):

@@ -11,12 +11,12 @@ from typing import Any
 
 import dm_env
 
-from ald_acme.environments import actions
 from ald_acme.environments import bandit
 from ald_acme.environments import base
 from ald_acme.environments import checks
 from ald_acme.environments import foreign
 from ald_acme.environments import i_maze
+from ald_acme.environments import masks
 from ald_acme.environments import meta_fetch
 from ald_acme.environments import trials
 from ald_acme.environments import workers as processes
@@ -32,7 +32,8 @@ _TRIALS = 'trial_episodes'  # An argument of every environment.
 # Arguments of every environment that is not ours.
 _WORKERS = 'workers'
 _REMAKES = 'remakes'
-_OF_OTHERS = (_WORKERS, _REMAKES)
+_MASK = 'action_mask'
+_OF_OTHERS = (_WORKERS, _REMAKES, _MASK)
 _GYMNASIUM = 'gymnasium'
 _PACKAGE = __name__.partition('.')[0]
 
@@ -61,6 +62,8 @@ def describe() -> str:
       'every environment that does not come with the package',
       f'    {_WORKERS}=N: each batch is stepped by N processes; 0: in turn',
       f'    {_REMAKES}=N: environments that raise are made anew, N times',
+      f'    {_MASK}=NAME: the entry of the observation (of Gymnasium, or of '
+      'info) that says which actions are legal',
       'every environment',
       f'    {_TRIALS}=N: N episodes of one task make one, with one memory',
     ]
@@ -124,14 +127,15 @@ def make(
   Args:
     name: one of `names()`, or 'package.module:factory' where the factory takes
       the arguments (and `seed`, if it has such a parameter) and gives a
-      `dm_env.Environment`, or 'gymnasium:ID' where
-      `gymnasium.make` takes the ID and the arguments.
+      `dm_env.Environment`, or 'gymnasium:ID' where `gymnasium.make` takes the
+      ID and the arguments.
     arguments: keyword arguments of the environment; `trial_episodes=N`, which
       every environment takes, makes `Trials` of N episodes of it; `workers=N`,
       for those that are not ours, has a batch stepped by N processes, where it
       is more than one environment; `remakes=N`, for the same, has up to N
       environments of a batch (with workers, of a worker's share) made anew
-      where they raise.
+      where they raise; `action_mask=NAME`, for the same, is the entry of the
+      observation that says which actions are legal.
     batch_size: E.
     seed: of the environments' episodes.
 
@@ -171,10 +175,16 @@ def _make_single(
   """Makes one environment that is not ours."""
   factory, seeded = _find_factory(name, arguments)
   own = {**arguments, 'seed': seed} if seeded else arguments
+  mask = None
+  if not name.startswith(f'{_GYMNASIUM}:'):  # Its adapter looks in info too.
+    mask = arguments.get(_MASK)
+    own = {key: value for key, value in own.items() if key != _MASK}
   try:
     environment = factory(**own)
     foreign.check(environment)
     environment.action_spec()
+    if mask is not None:
+      environment = masks.Masked(environment, mask, name)
   except (Exception, SystemExit) as error:  # Not ours; it may raise anything.
     _missing_package(name, error)
     _suggest_adapter(name, error)
@@ -202,8 +212,9 @@ def check(name: str, arguments: dict[str, Any]):
       f'({type(error).__name__}: {error}).'
     ) from error
   try:
-    action = actions.lowest(environment.action_spec(), batch_size=1)
-    environment.reset()
+    spec = environment.observation_spec()
+    first = environment.reset()
+    action = masks.lowest(environment.action_spec(), spec, first.observation)
     environment.step(action)
     environment.close()
   except (Exception, SystemExit) as error:  # As above.
@@ -242,9 +253,7 @@ def _find_factory(
         f'({type(error).__name__}: {error}); is its folder in PYTHONPATH?'
       ) from error
     _refuse_other_factories(name, factory)
-  seeded = _check_arguments(
-    name, factory, arguments, ('seed',), (_WORKERS, _REMAKES)
-  )
+  seeded = _check_arguments(name, factory, arguments, ('seed',), _OF_OTHERS)
   if known is not None:
     _refuse_unknown(name, arguments, [*known, *_OF_OTHERS])
   return factory, seeded

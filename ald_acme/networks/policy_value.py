@@ -8,6 +8,7 @@ import tree
 
 from ald_acme import distributions
 from ald_acme import types
+from ald_acme.environments import masks
 from ald_acme.networks import core as cores
 
 State = Any
@@ -29,9 +30,21 @@ class PolicyValueNetwork(snt.RNNCore):
     torso: snt.Module,
     core: cores.UnrollableCore,
     distribution: distributions.Distribution,
+    mask: tuple | None = None,
     name: str | None = None,
   ):
+    """Builds the heads.
+
+    Args:
+      torso: from inputs `[N, ...]` to features `[N, D]`.
+      core: reads the features.
+      distribution: of the actions.
+      mask: path of the action mask in the observation (`environments.masks`);
+        None where all actions are legal.
+      name: name of the module.
+    """
     super().__init__(name=name)
+    self._mask = mask
     self.distribution = distribution
     self._torso = torso
     self._core = core
@@ -63,7 +76,11 @@ class PolicyValueNetwork(snt.RNNCore):
     x, state = self._core.unroll(features, inputs.start_of_episode, state)
     x = self._head(tf.reshape(x, [length * batch, x.shape[-1]]))
     x = tf.reshape(x, [length, batch, x.shape[-1]])
-    return types.Outputs(policy=x[..., :-1], value=x[..., -1]), state
+    policy = x[..., :-1]
+    if self._mask is not None:
+      legal = masks.read(inputs.observation, self._mask)
+      policy = self.distribution.mask(policy, legal)
+    return types.Outputs(policy=policy, value=x[..., -1]), state
 
   def __call__(self, inputs: types.Inputs, state: State):
     """Reads one step, leaves `[B, ...]`."""

@@ -23,6 +23,7 @@ MANIFEST = {
   ],
   'observations': ['observation'],
   'state': {'hidden': 'next_hidden', 'cell': 'next_cell'},
+  'mask': None,
   'actions': distributions.from_spec(specs.DiscreteArray(3)).describe(),
 }
 SIGHT = np.float32([1, 2])

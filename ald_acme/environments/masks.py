@@ -1,0 +1,169 @@
+"""Action masks: the part of an observation that says which actions are legal.
+
+A mask holds a flag for each value of each integer of the action, in the order
+of the action spec. Numbers of continuous parts have none.
+"""
+
+from typing import Any
+
+import dm_env
+from dm_env import specs
+import numpy as np
+import tree
+
+from ald_acme.environments import actions
+
+Nest = Any
+
+
+class MaskSpec(specs.BoundedArray):
+  """Spec of an observation's leaf that is an action mask, bool `[N]`."""
+
+  def __init__(self, size: int, name: str | None = None):
+    super().__init__((size,), bool, False, True, name)
+
+  def __reduce__(self):
+    return MaskSpec, (*self.shape, self.name)
+
+
+def size(action_spec: Nest) -> int:
+  """N, the number of flags that a mask of these actions has."""
+  return sum(
+    int(part.sizes.sum())
+    for part in actions.parts(action_spec)
+    if isinstance(part, actions.Discrete)
+  )
+
+
+def find(observation_spec: Nest) -> tuple | None:
+  """The path of the mask in an observation; None where there is none.
+
+  Raises:
+    ValueError: if there is more than one.
+  """
+  paths = [
+    path
+    for path, leaf in tree.flatten_with_path(observation_spec)
+    if isinstance(leaf, MaskSpec)
+  ]
+  if len(paths) > 1:
+    raise ValueError(
+      f'an observation must have one action mask at most, but has {paths}.'
+    )
+  return paths[0] if paths else None
+
+
+def read(observation: Nest, path: tuple) -> Any:
+  """The leaf at a path."""
+  for key in path:
+    observation = observation[key]
+  return observation
+
+
+def divide(action_spec: Nest, mask: np.ndarray) -> list[np.ndarray]:
+  """The flags of each integer of an action, of a mask `[..., N]`."""
+  sizes = [
+    part.sizes
+    for part in actions.parts(action_spec)
+    if isinstance(part, actions.Discrete)
+  ]
+  return np.split(mask, np.cumsum(np.concatenate(sizes))[:-1], axis=-1)
+
+
+def lowest(
+  action_spec: Nest, observation_spec: Nest, observation: Nest
+) -> Nest:
+  """The lowest legal action in each of E environments, leaves `[E, ...]`.
+
+  Args:
+    action_spec: of one environment.
+    observation_spec: of one environment.
+    observation: leaves `[E, ...]`.
+  """
+  batch_size = len(tree.flatten(observation)[0])
+  action = actions.lowest(action_spec, batch_size)
+  path = find(observation_spec)
+  if path is None:
+    return action
+  flags = divide(action_spec, read(observation, path))
+  chosen = iter([np.argmax(x, axis=-1) for x in flags])
+  leaves = []
+  for part, leaf in zip(actions.parts(action_spec), tree.flatten(action)):
+    if isinstance(part, actions.Discrete):
+      offset = np.stack([next(chosen) for _ in part.sizes], axis=-1)
+      leaf = (leaf + offset.reshape(leaf.shape)).astype(leaf.dtype)
+    leaves.append(leaf)
+  return tree.unflatten_as(action_spec, leaves)
+
+
+class Masked(dm_env.Environment):
+  """Declares an entry of an environment's observation to be its action mask."""
+
+  def __init__(self, environment: dm_env.Environment, key: str, name: str):
+    """Takes the environment over.
+
+    Args:
+      environment: whose observation is a dictionary.
+      key: of the mask: flags (booleans or integers), or a nest of them in the
+        order of the actions, as Gymnasium has it for several integers.
+      name: of the environment, for errors.
+
+    Raises:
+      ValueError: if there is no such entry, or its length or dtype is not that
+        of a mask of the environment's actions.
+    """
+    self._environment, self._key = environment, key
+    spec = environment.observation_spec()
+    if not isinstance(spec, dict) or key not in spec:
+      has = ', '.join(map(str, spec)) if isinstance(spec, dict) else 'no names'
+      raise ValueError(
+        f'action_mask={key!r} must name an entry of the observation of {name}, '
+        f'which has {has}.'
+      )
+    leaves = tree.flatten(spec[key])
+    wanted = size(environment.action_spec())
+    found = sum(int(np.prod(leaf.shape)) for leaf in leaves)
+    kinds = {leaf.dtype.kind for leaf in leaves}
+    if not wanted:
+      raise ValueError(
+        f'action_mask={key!r} of {name} must be of discrete actions, but its '
+        f'actions are {environment.action_spec()!r}; leave it out.'
+      )
+    if found != wanted or not kinds <= set('biu'):
+      raise ValueError(
+        f'observation[{key!r}] of {name} must be {wanted} booleans or '
+        'integers, a flag for each value of each integer of the action, but '
+        f'its spec is {spec[key]!r}.'
+      )
+    self._spec = {**spec, key: MaskSpec(wanted, key)}
+
+  def reset(self) -> dm_env.TimeStep:
+    return self._convert(self._environment.reset())
+
+  def step(self, action) -> dm_env.TimeStep:
+    return self._convert(self._environment.step(action))
+
+  def _convert(self, timestep: dm_env.TimeStep) -> dm_env.TimeStep:
+    flags = tree.flatten(timestep.observation[self._key])
+    mask = np.concatenate([np.ravel(x) for x in flags]).astype(bool)
+    observation = {**timestep.observation, self._key: mask}
+    return timestep._replace(observation=observation)
+
+  def observation_spec(self):
+    return self._spec
+
+  def __getattr__(self, name: str):
+    # `new_task` and `render` exist only where the environment has them.
+    return getattr(self._environment, name)
+
+  def action_spec(self):
+    return self._environment.action_spec()
+
+  def reward_spec(self):
+    return self._environment.reward_spec()
+
+  def discount_spec(self):
+    return self._environment.discount_spec()
+
+  def close(self):
+    self._environment.close()
