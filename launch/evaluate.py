@@ -42,6 +42,12 @@ _POLICY = flags.DEFINE_enum(
 _SEED = flags.DEFINE_integer(
   'seed', 0, 'Seeds episodes and actions.', lower_bound=0
 )
+_DETERMINISTIC = flags.DEFINE_bool(
+  'deterministic',
+  False,
+  'Take the likeliest action (of continuous ones the mean) instead of sampling '
+  'as in training.',
+)
 _RECORD = flags.DEFINE_string(
   'record', None, 'Also draw one more episode as this animated GIF.'
 )
@@ -94,12 +100,14 @@ def _evaluate(agent: trained.Trained):
     agent.environment_spec.observations,
     batch,
     seed,
+    _DETERMINISTIC.value,
   )
   returns, lengths = evaluation.play_many(environment, policy, _EPISODES.value)
   environment.close()
   success = evaluation.success_rate(returns, _SUCCESS.value)
   for name, value in {
-    'policy': f'{_POLICY.value} of {agent.run.agent}',
+    'policy': f'{_POLICY.value} of {agent.run.agent}'
+    + (', deterministic' if _DETERMINISTIC.value else ''),
     'environment': f'{agent.run.environment}({agent.run.environment_kwargs})',
     'checkpoint': agent.checkpoint,
     'frames': f'{agent.frames:,}',
@@ -128,7 +136,9 @@ def _record(agent: trained.Trained):
 
   environment = agent.run.make_environment(1, _SEED.value)
   network = agent.network(_POLICY.value)
-  episode = recording.record(environment, network, _SEED.value)
+  episode = recording.record(
+    environment, network, _SEED.value, _DETERMINISTIC.value
+  )
   if episode.pictures is None:
     try:
       environment.render()

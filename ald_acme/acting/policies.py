@@ -30,7 +30,12 @@ class BatchedPolicy:
   """Acts in E environments with one compiled inference a step."""
 
   def __init__(
-    self, network, observation_spec: types.Nest, batch_size: int, seed
+    self,
+    network,
+    observation_spec: types.Nest,
+    batch_size: int,
+    seed,
+    deterministic: bool = False,
   ):
     """Begins with an empty state.
 
@@ -40,7 +45,9 @@ class BatchedPolicy:
         `dtype`.
       batch_size: E.
       seed: of the actions' noise; anything that `np.random.default_rng` takes.
+      deterministic: whether to take the distribution's mode instead of samples.
     """
+    self._deterministic = deterministic
     self._rng = np.random.default_rng(seed)
     self._distribution = network.distribution
     self._step = _compile(network, observation_spec, batch_size)
@@ -81,16 +88,19 @@ class BatchedPolicy:
     )
 
   def step(self, inputs: types.Inputs) -> Decision:
-    """Samples actions and moves the state on.
+    """Chooses actions and moves the state on.
 
     Args:
       inputs: as `inputs` gave them.
 
     Returns:
-      The actions and the parameters that they were sampled from.
+      The actions and the parameters of their distribution.
     """
     parameters = self._step(inputs)
-    self._sample = self._distribution.sample(parameters, self._rng)
+    if self._deterministic:
+      self._sample = self._distribution.mode(parameters)
+    else:
+      self._sample = self._distribution.sample(parameters, self._rng)
     action = self._distribution.to_environment(self._sample)
     return Decision(action, self._sample, parameters)
 

@@ -58,13 +58,19 @@ class Recording(NamedTuple):
     return len(self.outputs.value)
 
 
-def record(environment: base.BatchedEnvironment, network, seed) -> Recording:
-  """Plays an episode; actions are sampled, as in acting.
+def record(
+  environment: base.BatchedEnvironment,
+  network,
+  seed,
+  deterministic: bool = False,
+) -> Recording:
+  """Plays an episode.
 
   Args:
     environment: a batch of 1; it is reset.
     network: a `PolicyValueNetwork` whose variables exist.
     seed: of the actions; anything that `np.random.default_rng` takes.
+    deterministic: whether to take the distribution's mode instead of samples.
 
   Raises:
     ValueError: if there is more than one environment.
@@ -96,7 +102,11 @@ def record(environment: base.BatchedEnvironment, network, seed) -> Recording:
       tree.map_structure(tf.convert_to_tensor, seen), state
     )
     outputs.append(tree.map_structure(lambda x: x.numpy()[0], output))
-    sample = distribution.sample(outputs[-1].policy[np.newaxis], rng)
+    parameters = outputs[-1].policy[np.newaxis]
+    if deterministic:
+      sample = distribution.mode(parameters)
+    else:
+      sample = distribution.sample(parameters, rng)
     timestep = environment.step(distribution.to_environment(sample))
   return Recording(
     inputs=_stack(inputs),

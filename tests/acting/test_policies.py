@@ -39,9 +39,11 @@ class Network:
     return types.Outputs(logits, steps), state
 
 
-def _policy(batch_size, seed=0, logits=LOGITS):
+def _policy(batch_size, seed=0, logits=LOGITS, **kwargs):
   spec = {'x': specs.Array((), np.int64)}
-  return policies.BatchedPolicy(Network(logits), spec, batch_size, seed)
+  return policies.BatchedPolicy(
+    Network(logits), spec, batch_size, seed, **kwargs
+  )
 
 
 def _timestep(step_type, reward=None):
@@ -69,6 +71,11 @@ def test_frequencies_are_the_softmax(offset):
   both, _, _ = np.histogram2d(first, second, bins=3, range=[(-0.5, 2.5)] * 2)
   p = np.exp(LOGITS)  # Steps are independent, so joint odds are products.
   np.testing.assert_allclose(both / size, np.outer(p, p), atol=0.01)
+
+
+def test_deterministic_policies_take_the_likeliest_action():
+  actions = _act(_policy(50, deterministic=True), [MID] * 50)
+  np.testing.assert_array_equal(actions, np.full_like(actions, 2))
 
 
 def test_what_is_impossible_does_not_happen():
