@@ -342,6 +342,7 @@ def _choose(actions, parameters, rng):
     own, parameters = parameters[:size], parameters[size:]
     if 'low' in part:  # A Gaussian, squashed to the bounds.
       sample, raw = np.split(own, 2)
+      sample = part['farthest_mean'] * np.tanh(sample / part['farthest_mean'])
       if rng:
         spread = np.logaddexp(0.0, raw + part['deviation_shift'])
         spread = (part['least_deviation'] + spread).astype(np.float32)
