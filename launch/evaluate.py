@@ -24,6 +24,7 @@ from absl import flags
 import numpy as np
 
 from agents import trained
+from ald_acme.acting import films
 from ald_acme.environments import registry
 from ald_acme.runs import statistics
 from launch import command_line
@@ -49,7 +50,17 @@ _DETERMINISTIC = flags.DEFINE_bool(
   'as in training.',
 )
 _RECORD = flags.DEFINE_string(
-  'record', None, 'Also draw one more episode as this animated GIF.'
+  'record',
+  None,
+  'Also draw one more episode as this animated GIF, or MP4 where there is '
+  'ffmpeg.',
+)
+_FPS = flags.DEFINE_float(
+  'fps',
+  5.0,
+  'Time steps a second of --record.',
+  lower_bound=0.1,
+  upper_bound=100.0,
 )
 _SUCCESS = flags.DEFINE_float(
   'success_return',
@@ -76,10 +87,10 @@ def main():
     except ValueError as error:
       raise command_line.UsageError(str(error)) from error
   if _RECORD.value is not None:
-    if not _RECORD.value.endswith('.gif'):
-      raise command_line.UsageError(
-        f'--record must end with .gif, but received {_RECORD.value!r}.'
-      )
+    try:
+      films.check_format(_RECORD.value)
+    except ValueError as error:
+      raise command_line.UsageError(f'--record: {error}') from error
     folder = os.path.dirname(os.path.abspath(_RECORD.value))
     command_line.prepare_folder(folder, 'record')
   agent = trained.load(run)
@@ -145,7 +156,7 @@ def _record(agent: trained.Trained):
     except ValueError as error:
       print(f'drawn without the environment: {error}')
   environment.close()
-  recording.write_gif(episode, _RECORD.value)
+  films.write(episode, _RECORD.value, _FPS.value)
   print(f'recorded {episode.length} steps: {_RECORD.value}')
 
 

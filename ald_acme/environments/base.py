@@ -100,6 +100,14 @@ class BatchedEnvironment(abc.ABC):
     """What else there is to log; the same keys from the beginning on."""
     return {}
 
+  def action_names(self) -> Sequence[str] | None:
+    """What people call the discrete actions, in order; None without names."""
+    return None
+
+  def agent_in_window(self) -> tuple[int, int] | None:
+    """Row and column of the agent in the window that it sees, if it has one."""
+    return None
+
   def render(self, index: int = 0) -> np.ndarray:
     """An RGB picture of one environment, uint8 `[height, width, 3]`."""
     raise ValueError(f'{type(self).__name__} cannot render.')
@@ -467,6 +475,9 @@ class Stacked(BatchedEnvironment):
 
   def action_spec(self):
     return self._action_spec
+
+  def action_names(self) -> Sequence[str] | None:
+    return getattr(self._environments[0], 'action_names', None)
 
   def render(self, index: int = 0) -> np.ndarray:
     """An RGB picture of one environment, uint8 `[height, width, 3]`.

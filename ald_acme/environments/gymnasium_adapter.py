@@ -1,6 +1,7 @@
 """Any Gymnasium environment as a `dm_env`."""
 
 from collections.abc import Callable
+import enum
 import importlib
 import inspect
 from typing import Any
@@ -157,6 +158,7 @@ class GymnasiumEnvironment(dm_env.Environment):
     self._observation_spec, self._encode = self._convert(
       environment.observation_space, 'observation'
     )
+    self.action_names = _action_names(environment)
 
   def reset(self) -> dm_env.TimeStep:
     observation, info = self._call('reset', 2, seed=self._seed)
@@ -340,3 +342,18 @@ class GymnasiumEnvironment(dm_env.Environment):
       raise ValueError(
         f'{field} of {self._name} {error} (its space is of {dtype}).'
       ) from error
+
+
+def _action_names(environment: gymnasium.Env) -> list[str] | None:
+  """Names as MiniGrid (an enumeration) and Atari (a method) have them."""
+  count = getattr(environment.action_space, 'n', None)
+  inner = environment.unwrapped
+  names = None
+  if isinstance(getattr(inner, 'actions', None), enum.EnumMeta):
+    names = [action.name for action in inner.actions]
+  elif hasattr(inner, 'get_action_meanings'):
+    names = [str(name).lower() for name in inner.get_action_meanings()]
+  # A wrapper may have left out the last ones.
+  if names and isinstance(count, (int, np.integer)) and count <= len(names):
+    return names[: int(count)]
+  return None

@@ -200,6 +200,12 @@ class BatchedIMaze(base.BatchedEnvironment):
     observation = self._views[self._variant, self._cell]
     return base.timestep(first, last, reward, observation, truncated)
 
+  def action_names(self) -> tuple[str, ...]:
+    return gridworlds.ACTIONS
+
+  def agent_in_window(self) -> tuple[int, int]:
+    return self._view // 2, self._view // 2
+
   def render(self, index: int = 0) -> np.ndarray:
     """The maze seen from above, uint8 `[12 size, 12 size, 3]`."""
     colours = _COLOURS[self._grids[self._variant[index]]]

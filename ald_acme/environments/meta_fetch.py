@@ -242,6 +242,12 @@ class BatchedMetaFetch(base.BatchedEnvironment):
     window = self._looks[rooms, self._cell[:, np.newaxis] + self._window]
     return window.reshape(-1, self._view, self._view, len(CHANNELS))
 
+  def action_names(self) -> tuple[str, ...]:
+    return gridworlds.ACTIONS
+
+  def agent_in_window(self) -> tuple[int, int]:
+    return self._view // 2, self._view // 2
+
   def render(self, index: int = 0) -> np.ndarray:
     """The room seen from above, uint8 `[12 size, 12 size, 3]`."""
     look = self._looks[index]

@@ -5,6 +5,7 @@ et al., 2016, https://arxiv.org/abs/1611.05763): what an agent finds out about
 its task in one episode pays in the next.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import dm_env
@@ -135,6 +136,12 @@ class Trials(base.BatchedEnvironment):
       'first_episode_return': float(means[0]),
       'last_episode_return': float(means[-1]),
     }
+
+  def action_names(self) -> Sequence[str] | None:
+    return self._environment.action_names()
+
+  def agent_in_window(self) -> tuple[int, int] | None:
+    return self._environment.agent_in_window()
 
   def render(self, index: int = 0) -> np.ndarray:
     return self._environment.render(index)

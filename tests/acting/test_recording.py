@@ -1,9 +1,12 @@
 """Episodes are recorded as they were played, and drawn frame by frame."""
 
 import itertools
+import os
+import sys
 
 import dm_env
 from dm_env import specs
+from matplotlib import figure
 import numpy as np
 from PIL import Image
 import pytest
@@ -11,6 +14,7 @@ import tensorflow as tf
 
 from ald_acme import distributions
 from ald_acme import types
+from ald_acme.acting import films
 from ald_acme.acting import recording
 from ald_acme.environments import base
 from ald_acme.environments import i_maze
@@ -107,9 +111,10 @@ def test_one_environment_at_a_time():
 def test_a_frame_for_each_time_step(recorded, tmp_path):
   path = tmp_path / 'episode.gif'
   path.write_text('an earlier file')
-  recording.write_gif(recorded, str(path))
+  films.write(recorded, str(path), fps=20.0)
   with Image.open(path) as gif:
     assert gif.format == 'GIF'
+    assert gif.info['duration'] == 50
     assert gif.n_frames == LIMIT + 1
     frames = []
     for i in range(gif.n_frames):
@@ -127,7 +132,7 @@ def _is_in(colour, frame):
 def test_the_frame_shows_view_and_environment(recorded, tmp_path):
   """In the first frame both see the indicator; the agent is seen once."""
   path = tmp_path / 'episode.gif'
-  recording.write_gif(recorded, str(path))
+  films.write(recorded, str(path))
   with Image.open(path) as gif:
     frame = np.asarray(gif.convert('RGB'))
   left, right = np.split(frame, 2, axis=1)
@@ -145,7 +150,7 @@ def test_what_cannot_be_drawn_is_left_out(tmp_path):
   recorded = recording.record(environment, Network(), seed=0)
   assert recorded.pictures is None
   path = tmp_path / 'episode.gif'
-  recording.write_gif(recorded, str(path))
+  films.write(recorded, str(path))
   with Image.open(path) as gif:
     assert gif.n_frames == LIMIT + 1
 
@@ -166,11 +171,68 @@ def test_windows_of_any_channels(recorded, window, tmp_path):
     observation={'a': np.zeros((steps, 1)), 'b': window.repeat(steps, axis=0)}
   )
   path = tmp_path / 'episode.gif'
-  recording.write_gif(recorded._replace(inputs=inputs), str(path))
+  films.write(recorded._replace(inputs=inputs), str(path))
   with Image.open(path) as gif:
     assert gif.n_frames == steps
 
 
 def test_a_folder_that_is_not_there(recorded, tmp_path):
   with pytest.raises(FileNotFoundError):
-    recording.write_gif(recorded, str(tmp_path / 'no' / 'episode.gif'))
+    films.write(recorded, str(tmp_path / 'no' / 'episode.gif'))
+
+
+def test_an_mp4_goes_through_ffmpeg(recorded, tmp_path, monkeypatch):
+  """A stand-in notes what it is given; its output is the file."""
+  monkeypatch.setenv('PATH', f'{tmp_path}:{os.environ["PATH"]}')
+  program = tmp_path / 'ffmpeg'
+  program.write_text(
+    '#!/bin/sh\n'
+    f'echo "$@" > {tmp_path}/arguments\n'
+    'for last; do :; done\n'
+    'cat > "$last"\n'
+  )
+  program.chmod(0o755)
+  path = tmp_path / 'episode.mp4'
+  films.write(recorded, str(path), fps=10.0)
+  arguments = (tmp_path / 'arguments').read_text()
+  assert '-r 10 ' in arguments and '-s 512x512' in arguments
+  # A frame for each time step, and the last one for two seconds more.
+  assert path.stat().st_size == (LIMIT + 1 + 20) * 512 * 512 * 3
+  program.write_text('#!/bin/sh\ncat > /dev/null; echo no codec >&2; exit 3\n')
+  with pytest.raises(ValueError, match='ffmpeg ended with 3: no codec'):
+    films.write(recorded, str(path))
+  assert sorted(os.listdir(tmp_path)) == ['arguments', 'episode.mp4', 'ffmpeg']
+
+
+def test_files_that_cannot_be_drawn(tmp_path, monkeypatch):
+  monkeypatch.setenv('PATH', str(tmp_path))
+  monkeypatch.setitem(sys.modules, 'imageio_ffmpeg', None)
+  with pytest.raises(ValueError, match=r'\.gif or \.mp4'):
+    films.check_format('episode.png')
+  with pytest.raises(ValueError, match='needs ffmpeg'):
+    films.check_format('episode.mp4')
+
+
+def test_what_is_drawn_has_names(recorded, monkeypatch):
+  """Of actions and axes; the agent is marked, the legend covers no curve."""
+  made, original = [], figure.Figure
+
+  def make(**kwargs):
+    made.append(original(**kwargs))
+    return made[-1]
+
+  monkeypatch.setattr(figure, 'Figure', make)
+  *_, last = films._draw(recorded)
+  assert last.shape == (512, 512, 3)
+  seen, _, value, policy = made[0].axes
+  labels = [label.get_text() for label in policy.get_yticklabels()]
+  assert labels == ['up', 'down', 'left', 'right']
+  assert policy.get_ylabel() == 'probabilities'
+  (ring,) = seen.lines
+  assert ring.get_xydata().tolist() == [[1, 1]]  # The middle of 3x3.
+  renderer = made[0].canvas.get_renderer()
+  legend = policy.get_legend().get_window_extent(renderer)
+  for axes in (policy, value):
+    assert not legend.overlaps(axes.get_window_extent(renderer))
+  assert films._text(np.array([2]), 0, recorded.action_names) == 'left'
+  assert films._text(np.array([2]), 0, None) == '2'

@@ -91,6 +91,7 @@ def test_the_learner_in_another_environment(make_run, launch):
     (('--workdir=run-ald', '--seed=-1'), ('seed', '-1')),
     (('--workdir=run-ald', '--policy=critic'), ('policy', 'critic', 'learner')),
     (('--workdir=run-ald', '--record=a.png'), ('--record', '.gif', 'a.png')),
+    (('--workdir=run-ald', '--fps=0'), ('fps', '0')),
     (
       ('--workdir=run-ald', '--environment_kwargs=colour=3'),
       ('colour', 'limit'),
