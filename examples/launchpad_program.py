@@ -18,13 +18,16 @@ from acme.utils import counting
 from acme.utils import loggers
 import launchpad as lp
 
+import agents
 from agents import ald
 from agents import lifecycle
 from agents import program as programs
 from ald_acme.environments import registry
 from ald_acme.runs import folder as run_folder
 
-CONFIG = ald.ALDConfig(num_actors=2, evaluation_period=5.0, max_frames=300_000)
+EXPERIMENT = agents.ExperimentConfig(
+  num_actors=2, evaluation_period=5.0, max_frames=300_000
+)
 SMALL = functools.partial(registry.make, 'i_maze', {'size': 5})
 LARGE = functools.partial(registry.make, 'i_maze', {'size': 7})
 
@@ -42,16 +45,21 @@ def evaluate_elsewhere(builder: ald.ALDBuilder, parameters, counter):
   life.guard(lambda: evaluator.run(life.wait))
 
 
-def main(config: ald.ALDConfig = CONFIG, launch_type: str = 'local_mp'):
+def main(
+  config: ald.ALDConfig | None = None,
+  experiment: agents.ExperimentConfig = EXPERIMENT,
+  launch_type: str = 'local_mp',
+):
   """Trains on a small maze until `max_frames`.
 
   Args:
     config: of the agent.
+    experiment: how the run is carried out.
     launch_type: 'local_mp' for processes, 'local_mt' for threads.
   """
   folder = run_folder.RunFolder(run_folder.make_default('example'))
   print(f'Training in {folder.path}; its logs are there.', flush=True)
-  agent = ald.DistributedALD(SMALL, folder.path, config)
+  agent = ald.DistributedALD(SMALL, folder.path, config, experiment)
   program, _ = agent.build()
   parameters, counter = (
     program.groups[label][0].create_handle()

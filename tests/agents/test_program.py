@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+from ald_acme.runs import checkpoints
+
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(__file__)))
 
 _PROGRAM = """
@@ -94,8 +96,9 @@ print(json.dumps({'asked': asked, 'lags': lags}))
 def _run(program, folder, *arguments):
   """The summary of a run, and what it printed."""
   os.makedirs(folder)
+  script = [program] if program.endswith('.py') else ['-c', program]
   result = subprocess.run(
-    [sys.executable, '-c', program, str(folder), *arguments],
+    [sys.executable, *script, str(folder), *arguments],
     env={**os.environ, 'PYTHONPATH': ROOT},
     capture_output=True,
     text=True,
@@ -142,3 +145,21 @@ def test_threads(tmp_path):
   assert summary['learner_updates'] >= 40
   due = 0.5 * summary['learner_updates']
   assert abs(summary['actor_updates'] - due) <= 5
+
+
+def test_a_builder_that_has_nothing_of_our_agents(tmp_path):
+  script = os.path.join(os.path.dirname(__file__), 'toy_builder.py')
+  folder = tmp_path / 'run'
+  summary, _ = _run(script, folder)
+  assert summary['stopped_because'] == 'max_frames'
+  assert summary['seed'] == 5
+  assert summary['final_return'] > 0  # Updates that the evaluator saw.
+  state = (
+    checkpoints.CheckpointFolder(str(folder / 'checkpoints')).latest().state
+  )
+  assert summary['guesses'] == state['learner']['updates'] > 0
+  assert [int(state[f'witness_{i}']['number']) for i in range(2)] == [0, 1]
+  assert all(state[f'witness_{i}']['calls'] > 0 for i in range(2))
+  # One for the specs of all nodes, and one for each actor.
+  made = [name for name in os.listdir(folder) if name.startswith('made_')]
+  assert len(made) == 1 + 2

@@ -78,12 +78,14 @@ _PROGRAM = """
 import dataclasses, sys
 sys.path.insert(0, sys.argv[1])
 import launchpad_program
+from agents import ald
 from ald_acme.networks import sizes
 
-config = dataclasses.replace(
-    launchpad_program.CONFIG, envs_per_actor=4, unroll_length=10, max_frames=0,
-    evaluation_episodes=10, networks=sizes.PRESETS['tiny'])
-launchpad_program.main(config, 'local_mt')
+config = ald.ALDConfig(
+    envs_per_actor=4, unroll_length=10, networks=sizes.PRESETS['tiny'])
+experiment = dataclasses.replace(
+    launchpad_program.EXPERIMENT, max_frames=0, evaluation_episodes=10)
+launchpad_program.main(config, experiment, 'local_mt')
 """
 
 
