@@ -13,14 +13,23 @@ class EvaluationConfig:
   evaluation_episodes: int = validation.setting(
     100, 'Episodes of each evaluation of the actor.', at_least=1
   )
+  evaluation_frames: int = validation.setting(
+    10_000, 'Frames between the starts of evaluations.', at_least=1
+  )
   evaluation_period: float = validation.setting(
-    1.0, 'Seconds between the starts of evaluations.', above=0.0
+    1.0, 'Seconds between the starts of evaluations, at least.', above=0.0
+  )
+  evaluation_max_steps: int = validation.setting(
+    10_000, 'Steps after which an evaluation cuts an episode.', at_least=1
   )
   learner_evaluation_episodes: int = validation.setting(
     32, 'Episodes of each evaluation of the learner.', at_least=1
   )
+  learner_evaluation_frames: int = validation.setting(
+    50_000, 'Frames between evaluations of the learner.', at_least=1
+  )
   learner_evaluation_period: float = validation.setting(
-    30.0, 'Seconds between evaluations of the learner.', above=0.0
+    30.0, 'Seconds between evaluations of the learner, at least.', above=0.0
   )
 
   def __post_init__(self):
@@ -69,15 +78,24 @@ class ExperimentConfig(CheckpointingConfig, EvaluationConfig):
   max_frames: int = validation.setting(
     600_000, 'Stop after these frames; 0: never.', at_least=0
   )
-  target_return: float = validation.setting(
-    0.0,
-    'Stop when an evaluation of the actor reaches this return; 0: never.',
+  target_return: float | None = validation.setting(
+    None,
+    'Stop when an evaluation of the actor reaches this return; none: never.',
   )
-
-  solved_return: float = validation.setting(
+  solved_return: float | None = validation.setting(
+    None,
+    'The summary says when evaluations of the actor had this return three '
+    'times in a row; none: what the environment says of itself, if anything.',
+  )
+  stall_warning: float = validation.setting(
+    40.0,
+    'Seconds without a move after which a node is named on the console.',
+    above=0.0,
+  )
+  stall_limit: float = validation.setting(
     0.0,
-    'The summary says when an evaluation of the actor reached this return; '
-    '0: it does not.',
+    'Seconds without a move of a node after which the run ends; 0: never.',
+    at_least=0.0,
   )
 
   @property

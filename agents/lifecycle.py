@@ -12,6 +12,9 @@ from typing import Any
 from absl import logging
 import launchpad as lp
 
+from ald_acme import activity
+from ald_acme.runs import heartbeats
+
 _LINGER = 3.0  # Seconds; of the ten that Launchpad waits for threads.
 _GRACE = 1.0  # Seconds to end by itself; Launchpad kills after ten.
 # Libraries that call other nodes: Courier's errors are pybind11_abseil's.
@@ -33,8 +36,17 @@ class Lifecycle:
   interrupt.
   """
 
-  def __init__(self):
+  def __init__(self, name: str = '', watcher: Any = None, serves: bool = False):
+    """Begins to listen for the end, and to tell how the node moves.
+
+    Args:
+      name: of the node.
+      watcher: a monitor, or a handle of one; None tells nobody.
+      serves: whether the node has no loop of its own that could stop.
+    """
     self._stop = lp.stop_event()
+    if watcher is not None:
+      heartbeats.start(name, watcher.beat, activity.current(), serves)
     if threading.current_thread() is threading.main_thread():
       signal.signal(signal.SIGINT, signal.SIG_IGN)
       signal.signal(signal.SIGTERM, lambda *_: self._stop.set())

@@ -17,8 +17,10 @@ from agents import builders
 from agents import cuda
 from agents import experiment as experiments
 from agents import lifecycle
+from ald_acme import activity
 from ald_acme.parameters import cache
 from ald_acme.runs import checkpoints
+from ald_acme.runs import counts as run_counts
 from ald_acme.runs import folder as run_folder
 from ald_acme.runs import metrics
 from ald_acme.runs import monitor
@@ -72,24 +74,24 @@ class DistributedAgent:
     lifecycle.Lifecycle()
     return self.builder.make_replay_tables(self.environment_spec)
 
-  def _counter(self):
-    life = lifecycle.Lifecycle()
-    counter = counting.Counter()
+  def _counter(self, watcher):
+    life = lifecycle.Lifecycle('counter_0', watcher, serves=True)
+    counter = run_counts.RunCounter(self.experiment.max_frames)
     counts = self._saved('counts')
     if counts:
       counter.increment(**{k: v.item() for k, v in counts.items()})
     methods = ('increment', 'get_counts')
     return lifecycle.Service(counter, methods, lambda: life.wait(None))
 
-  def _cacher(self, source):
-    life = lifecycle.Lifecycle()
+  def _cacher(self, index, source, watcher):
+    life = lifecycle.Lifecycle(f'cacher_{index}', watcher, serves=True)
     return lifecycle.Service(
       cache.ParameterCache(source), ('get_variables',), lambda: life.wait(None)
     )
 
   def _learner(self, replay, counter, watcher):
     cuda.load()
-    life = lifecycle.Lifecycle()
+    life = lifecycle.Lifecycle('learner_0', watcher)
     learner = self.builder.make_learner(
       self._networks(),
       self.builder.make_dataset_iterator(replay, life.should_stop),
@@ -103,7 +105,7 @@ class DistributedAgent:
     return lifecycle.Service(learner, methods, lambda: life.guard(learner.run))
 
   def _actor(self, index, replay, source, counter, watcher):
-    life = lifecycle.Lifecycle()
+    life = lifecycle.Lifecycle(f'actor_{index}', watcher)
     # An actor that begins again, after a resume or after the loss of its host,
     # plays new episodes.
     begins = f'actor_{index}_begins'
@@ -119,10 +121,16 @@ class DistributedAgent:
       self._logger(f'actor_{index}', watcher),
       life.should_stop,
     )
-    life.guard(lambda: loop.run(life.should_stop))
+
+    def run():
+      loop.run(life.should_stop)
+      with activity.resting():  # Acting may be over before the program is.
+        life.wait(None)
+
+    life.guard(run)
 
   def _evaluator(self, source, learner, counter, watcher, earlier):
-    life = lifecycle.Lifecycle()
+    life = lifecycle.Lifecycle('evaluator_0', watcher)
     began = self.launched - earlier
     part = self.builder.make_evaluator(
       self._networks(),
@@ -142,8 +150,8 @@ class DistributedAgent:
     """A node that the builder adds."""
     if node.accelerated:
       cuda.load()
-    life = lifecycle.Lifecycle()
     name = node.names()[index]
+    life = lifecycle.Lifecycle(f'{node.label}_{index}', watcher)
     part = node.make(
       builders.Context(
         index,
@@ -163,7 +171,8 @@ class DistributedAgent:
       if hasattr(part, 'run'):
         life.guard(lambda: part.run(life.should_stop))
       else:
-        life.wait(None)
+        with activity.resting():
+          life.wait(None)
 
     methods = [*node.serves, *(['save'] if node.saved else [])]
     if not methods:
@@ -177,7 +186,11 @@ class DistributedAgent:
       folder=self.folder,
       sources=monitor.Sources(counter, savers, evaluator_),
       goal=monitor.Goal(
-        config.max_frames, config.target_return, config.solved_return
+        config.max_frames,
+        config.target_return,
+        config.solved_return,
+        config.stall_warning,
+        config.stall_limit,
       ),
       indicators=self.builder.indicators(),
       checkpoint_period=config.checkpoint_period,
@@ -187,7 +200,7 @@ class DistributedAgent:
       earlier_counts=self._saved('counts'),
       on_end=lp.stop,
     )
-    methods = ('report', 'request_stop', 'wait_for_end')
+    methods = ('report', 'beat', 'request_stop', 'wait_for_end')
 
     def run():
       part.run(life.should_stop)
@@ -225,10 +238,10 @@ class DistributedAgent:
         return program.add_node(node)
 
     replay = add('replay', lp.ReverbNode(self._replay))
-    counter = add('counter', lp.CourierNode(self._counter))
     # The monitor and the nodes that report to it know each other.
     monitor_node = lp.CourierNode(self._monitor)
     watcher = monitor_node.create_handle()
+    counter = add('counter', lp.CourierNode(self._counter, watcher))
     learner = add(
       builders.LEARNER, _Accelerated(self._learner, replay, counter, watcher)
     )
@@ -253,8 +266,8 @@ class DistributedAgent:
       lp.CourierNode(self._evaluator, source, other, counter, watcher, earlier),
     )
     sources = [
-      add('cacher', lp.CourierNode(self._cacher, source))
-      for _ in range(self.experiment.num_cachers)
+      add('cacher', lp.CourierNode(self._cacher, i, source, watcher))
+      for i in range(self.experiment.num_cachers)
     ] or [source]
     for i in range(self.experiment.num_actors):
       own = sources[i % len(sources)]
@@ -262,7 +275,7 @@ class DistributedAgent:
     monitor_node.configure(
       _patient(counter),
       {name: _patient(handle) for name, handle in savers.items()},
-      _patient(evaluator_),
+      evaluator_,  # An evaluation takes as long as it takes.
     )
     add('monitor', monitor_node)
     return program, watcher

@@ -94,7 +94,11 @@ def read(agent: str, saved: Mapping[str, Any]) -> Settings:
       raise ValueError(f'there is no field {min(unknown)!r}.')
     if 'networks' not in fields:
       raise ValueError("it has no field 'networks'.")
-    return make(agent, {k: v for k, v in fields.items() if k in known})
+    fields = {k: v for k, v in fields.items() if k in known}
+    if 'evaluation_frames' not in fields:  # Of a version to which 0 was none.
+      for name in ('target_return', 'solved_return'):
+        fields[name] = fields.get(name) or None
+    return make(agent, fields)
   except (AttributeError, TypeError, ValueError) as error:
     raise ValueError(
       f'config.json was written by ald_acme {_version_of(saved)} and cannot be '

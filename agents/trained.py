@@ -47,6 +47,14 @@ class Run:
   experiment: experiments.ExperimentConfig
   commit: str | None
 
+  @property
+  def solved_return(self) -> float | None:
+    """The mean return at which the run's task counts as solved, if any."""
+    if self.experiment.solved_return is not None:
+      return self.experiment.solved_return
+    arguments = registry.parse_arguments(self.environment_kwargs)
+    return registry.solved_return(self.environment, arguments)
+
   def make_environment(
     self, batch_size: int, seed: int
   ) -> base.BatchedEnvironment:

@@ -64,16 +64,19 @@ def check(config: Any, where: str = ''):
 def check_types(config: Any, where: str = ''):
   """Checks that a dataclass's plain fields hold what their types say.
 
-  Integers are taken for floats. Fields of other types are left alone.
+  Integers are taken for floats; a field of `float | None` may be None. Other
+  types are left alone.
 
   Raises:
     ValueError: naming the field, its type and the value received.
   """
   for field in dataclasses.fields(config):
     value = getattr(config, field.name)
-    wanted = {'int': int, 'float': float, 'bool': bool, 'str': str}.get(
-      getattr(field.type, '__name__', field.type)
-    )
+    kind = getattr(field.type, '__name__', str(field.type))
+    if kind.endswith(' | None') and value is None:
+      continue
+    kind = kind.removesuffix(' | None')
+    wanted = {'int': int, 'float': float, 'bool': bool, 'str': str}.get(kind)
     if type(value) is int and not -_LARGEST <= value <= _LARGEST:
       raise ValueError(
         f'{_name(field.name, where)} must be a number of 64 bits, at most '

@@ -12,7 +12,6 @@ from absl import flags
 
 from ald_acme.runs import files
 
-SOLVED_RETURN = 0.95  # At which a task counts as solved, if not told otherwise.
 INTERRUPTED = 130  # Exit status after Ctrl-C, by convention.
 # What libraries say of a command line, and how people say it.
 _PLAIN = (

@@ -64,8 +64,15 @@ _FPS = flags.DEFINE_float(
 )
 _SUCCESS = flags.DEFINE_float(
   'success_return',
-  command_line.SOLVED_RETURN,
-  'The least return of an episode that counts as a success.',
+  None,
+  'The least return of an episode that counts as a success; by default what '
+  'solves the task. Where nothing says that, no rate is shown.',
+)
+_MAX_STEPS = flags.DEFINE_integer(
+  'max_steps',
+  None,
+  "Steps after which an episode is cut; by default the run's setting.",
+  lower_bound=1,
 )
 _ENVIRONMENT_KWARGS = flags.DEFINE_string(
   'environment_kwargs',
@@ -113,10 +120,12 @@ def _evaluate(agent: trained.Trained):
     seed,
     _DETERMINISTIC.value,
   )
-  returns, lengths = evaluation.play_many(environment, policy, _EPISODES.value)
+  max_steps = _MAX_STEPS.value or agent.run.experiment.evaluation_max_steps
+  returns, lengths, cut = evaluation.play_many(
+    environment, policy, _EPISODES.value, max_steps
+  )
   environment.close()
-  success = evaluation.success_rate(returns, _SUCCESS.value)
-  for name, value in {
+  rows = {
     'policy': f'{_POLICY.value} of {agent.run.agent}'
     + (', deterministic' if _DETERMINISTIC.value else ''),
     'environment': f'{agent.run.environment}({agent.run.environment_kwargs})',
@@ -126,10 +135,18 @@ def _evaluate(agent: trained.Trained):
     'mean return': _mean(returns),
     'median return': f'{np.median(returns):.4g}',
     'least, most': f'{returns.min():.4g}, {returns.max():.4g}',
-    'success rate': f'{success.share:.4g} (95%: {success.low:.4g} to '
-    f'{success.high:.4g}); success is a return of at least {_SUCCESS.value:g}',
     'mean length': _mean(lengths),
-  }.items():
+  }
+  solved = agent.run.solved_return if _SUCCESS.value is None else _SUCCESS.value
+  if solved is not None:
+    success = evaluation.success_rate(returns, solved)
+    rows['success rate'] = (
+      f'{success.share:.4g} (95%: {success.low:.4g} to {success.high:.4g}); '
+      f'success is a return of at least {solved:g}'
+    )
+  if cut.any():
+    rows['cut episodes'] = f'{cut.sum()}, after {max_steps:,} steps'
+  for name, value in rows.items():
     print(f'  {name:15}{value}')
 
 

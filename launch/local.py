@@ -73,7 +73,15 @@ def main():
       resources = agents_program.local_resources(program)
       return supervision.Supervisor(program, resources, watcher, logs, server)
 
-    sys.exit(supervising.supervise(folder, make_supervisor, console))
+    sys.exit(
+      supervising.supervise(
+        folder,
+        make_supervisor,
+        console,
+        opts.experiment.stall_warning,
+        opts.experiment.stall_limit,
+      )
+    )
 
 
 if __name__ == '__main__':

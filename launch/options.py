@@ -57,13 +57,36 @@ _SHORTHANDS = (
   'seed',
   'max_frames',
   'target_return',
+  'solved_return',
   'num_actors',
   'envs_per_actor',
   'num_distillers',
   'dprl',
 )
 _NETWORKS = 'networks'
+_NO_VALUE = 'none'  # As the command line says None.
+
+
+class _OptionalFloat(flags.ArgumentParser):
+  """Reads a number, or 'none'."""
+
+  syntactic_help = 'a number, or none'
+
+  def parse(self, argument: str | float) -> str | float:
+    return _NO_VALUE if argument == _NO_VALUE else float(argument)
+
+  def flag_type(self) -> str:
+    return 'float or none'
+
+
+def _define_optional(name: str, default: float | None, about: str):
+  """Defines a flag that takes a number or 'none'."""
+  serializer = flags.ArgumentSerializer()
+  flags.DEFINE(_OptionalFloat(), name, default, about, serializer=serializer)
+
+
 _DEFINE = {
+  float | None: _define_optional,
   int: flags.DEFINE_integer,
   float: flags.DEFINE_float,
   str: flags.DEFINE_string,
@@ -78,14 +101,10 @@ _CONFIG = flags.DEFINE_string(
 )
 
 
-# Defaults of this command line, where they are not those of the classes.
-_DEFAULTS = {'solved_return': command_line.SOLVED_RETURN}
-
-
 def _define(flag: str, field: dataclasses.Field, more: str = ''):
   """Defines the flag of a field from its type, range and help."""
-  default = _DEFAULTS.get(field.name, field.default)
-  about = f'{field.metadata["about"]} By default {_text(default)}.{more}'
+  default = _NO_VALUE if field.default is None else _text(field.default)
+  about = f'{field.metadata["about"]} By default {default}.{more}'
   _DEFINE[field.type](flag, None, about)
 
 
@@ -153,10 +172,8 @@ def read(saved: dict[str, Any] | None = None) -> Options:
   try:
     if saved is not None:
       fields = settings.read(agent, saved).flat()
-      found = saved['config']
     else:
-      fields, found = settings.make(agent, {}).flat(), {}
-    fields |= {k: v for k, v in _DEFAULTS.items() if k not in found}
+      fields = settings.make(agent, {}).flat()
     if _PRESET.value:
       fields[_NETWORKS] = dataclasses.asdict(sizes.PRESETS[_PRESET.value])
     for path, value in given.items():
@@ -164,7 +181,7 @@ def read(saved: dict[str, Any] | None = None) -> Options:
       holder = fields
       for folder in folders:
         holder = holder[folder]
-      holder[name] = value
+      holder[name] = None if value == _NO_VALUE else value
     made = settings.make(agent, fields)
   except ValueError as error:
     raise command_line.UsageError(str(error)) from error

@@ -7,6 +7,7 @@ import contextlib
 import os
 import re
 import signal
+import tempfile
 import threading
 import time
 import typing
@@ -21,6 +22,8 @@ from launch import command_line
 if typing.TYPE_CHECKING:
   from rich import console as rich_console
 
+_MONITOR = 'monitor_0'
+_GOALS = ('max_frames', 'target_return')  # Reasons to end a run that are good.
 _POLL = 0.25  # Seconds between looks at the nodes.
 # Exceptions, and what C++ logs of errors and fatal errors.
 _ERROR = re.compile(r'[\w.]*(Error|Exception|Interrupt)\b|[EF]\d{4} ')
@@ -97,6 +100,8 @@ def supervise(
   folder: run_folder.RunFolder,
   make_supervisor: Callable[[str], Supervisor],
   console: rich_console.Console,
+  stall_warning: float = 40.0,
+  stall_limit: float = 0.0,
 ) -> int:
   """Runs a program to its end, and shows it.
 
@@ -108,6 +113,9 @@ def supervise(
     folder: of the run, locked.
     make_supervisor: given an empty folder for what the nodes print.
     console: for people.
+    stall_warning: seconds without news of the monitor until a warning.
+    stall_limit: seconds without news of the monitor after which the run ends;
+      0: never.
 
   Returns:
     Exit status of the process.
@@ -118,7 +126,8 @@ def supervise(
       os.remove(path)
   interruptions = Interruptions()
   before = _newest_checkpoint(folder)
-  failed, stopped_by_user, in_order = None, False, True
+  failed, hangs, stopped_by_user, in_order = None, '', False, True
+  news = _News(folder)
   with progress.Display(folder, console) as display:
     display.show(None)
     supervisor = make_supervisor(logs)
@@ -128,8 +137,17 @@ def supervise(
       while not (failed or interruptions.asked() or _has_ended(folder)):
         display.show(_progress(folder))
         time.sleep(_POLL)
+        silence = news.silence()
+        if silence > stall_warning:
+          display.warn(
+            _MONITOR,
+            f'node {_MONITOR} has written no progress for {silence:.0f} s'
+            f'{_write_problem(folder)}',
+          )
         # In this order: nodes may end once the end is written.
         failed = supervisor.failed()
+        if not failed and 0 < stall_limit < silence:
+          failed, hangs = _MONITOR, f'no progress for {silence:.0f} s'
         failed = None if _has_ended(folder) else failed
       # The program's own end sends a signal too: it is no interruption.
       stopped_by_user = not (failed or _has_ended(folder))
@@ -153,11 +171,20 @@ def supervise(
     )
   if failed:
     log = supervisor.log(failed)
+    says = _and_says(log) or _write_problem(folder)
     command_line.fail(
-      f'node {failed} failed ({supervisor.status(failed)}); its log is {log}'
-      f'{_and_says(log)}. The last good checkpoint is {newest or "none"}.',
+      f'node {failed} failed ({hangs or supervisor.status(failed)}); its log '
+      f'is {log}{says}. The last good checkpoint is {newest or "none"}.',
       status=1,
     )
+  if not stopped_by_user:
+    reason = files.read_json(folder.summary)['stopped_because']
+    if reason not in _GOALS:
+      command_line.fail(
+        f'the run had to end: {reason}. The last good checkpoint is '
+        f'{newest or "none"}.',
+        status=1,
+      )
   if stopped_by_user and not in_order and newest == before:
     console.print('Nothing was saved at this end of the run.')
   return command_line.INTERRUPTED if stopped_by_user else 0
@@ -199,6 +226,34 @@ def _progress(folder: run_folder.RunFolder) -> dict | None:
     return files.read_json(folder.progress)
   except FileNotFoundError:
     return None
+
+
+class _News:
+  """How long the monitor has written nothing, once it has written."""
+
+  def __init__(self, folder: run_folder.RunFolder):
+    self._path = folder.progress
+    self._seen, self._since = None, time.monotonic()
+
+  def silence(self) -> float:
+    """Seconds since there was news, 0 before the first."""
+    try:
+      written = os.stat(self._path).st_mtime_ns
+    except FileNotFoundError:
+      return 0.0
+    if written != self._seen:
+      self._seen, self._since = written, time.monotonic()
+    return time.monotonic() - self._since
+
+
+def _write_problem(folder: run_folder.RunFolder) -> str:
+  """Why nothing can be written to a run's folder, '' if it can be."""
+  try:
+    with tempfile.TemporaryFile(dir=folder.path) as file:
+      file.write(bytes(4096))
+  except OSError as error:
+    return f'; the folder {folder.path} cannot be written ({error.strerror})'
+  return ''
 
 
 def _and_says(path: str) -> str:

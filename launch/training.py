@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import functools
 import importlib.metadata
 import os
@@ -172,13 +173,19 @@ def make_program(
   # Acme and Launchpad take seconds; bad input is refused before.
   from agents import program
 
+  experiment = opts.experiment
+  if experiment.solved_return is None:
+    solved = registry.solved_return(
+      opts.environment, opts.environment_arguments
+    )
+    experiment = dataclasses.replace(experiment, solved_return=solved)
   return program.DistributedAgent(
     catalogue.make_builder(opts.agent, opts.config),
     functools.partial(
       registry.make, opts.environment, opts.environment_arguments
     ),
     folder,
-    opts.experiment,
+    experiment,
     checkpoint=checkpoint,
     launched=launched,
   ).build(opts.agent)

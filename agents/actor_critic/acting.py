@@ -17,6 +17,7 @@ from ald_acme.environments import base
 from ald_acme.environments import staggering
 from ald_acme.parameters import pulled
 from ald_acme.replay import adder as unroll_adder
+from ald_acme.runs import counts as run_counts
 
 _LAST = int(dm_env.StepType.LAST)
 
@@ -160,7 +161,10 @@ class UnrollLoop:
     actor.observe_first(self._timestep)
 
   def step(self) -> bool:
-    """Acts for T steps; False if the program stopped."""
+    """Acts for T steps; False if acting is over.
+
+    It is where the program has stopped, or the counter says so in its answer.
+    """
     actor_updates, learner_updates = self._ages()
     self._adder.learner_updates = learner_updates
     unrolls = self._adder.unrolls_written
@@ -183,7 +187,7 @@ class UnrollLoop:
           'policy_lag_learner_updates': now[1] - learner_updates,
         }
       )
-    return True
+    return not self._counts.get(run_counts.STOP_ACTING)
 
   def _ages(self) -> tuple[int, int]:
     """Updates of the parameters that act, and of the learner by now."""

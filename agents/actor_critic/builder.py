@@ -367,7 +367,7 @@ class ActorCriticBuilder:
     from ald_acme.acting import policies
     from ald_acme.parameters import pulled
 
-    def subject(name, network, source, episodes, period, place):
+    def subject(name, network, source, episodes, schedule, place):
       seed = self.seed_of(place)
       environment = self.make_environment(environment_factory, episodes, seed)
       spec = environment.observation_spec()
@@ -375,7 +375,7 @@ class ActorCriticBuilder:
         environment,
         policies.BatchedPolicy(network, spec, episodes, seed),
         pulled.PulledParameters(source, name, len(network.trainable_variables)),
-        period,
+        schedule,
       )
 
     config = evaluation or experiment.EvaluationConfig()
@@ -385,7 +385,7 @@ class ActorCriticBuilder:
         networks.actor,
         actor_source,
         config.evaluation_episodes,
-        config.evaluation_period,
+        evaluator.Schedule(config.evaluation_frames, config.evaluation_period),
         EVALUATING_ACTOR,
       ),
       learner_source
@@ -394,12 +394,15 @@ class ActorCriticBuilder:
         networks.learner,
         learner_source,
         config.learner_evaluation_episodes,
-        config.learner_evaluation_period,
+        evaluator.Schedule(
+          config.learner_evaluation_frames, config.learner_evaluation_period
+        ),
         EVALUATING_LEARNER,
       ),
       counter,
       logger,
       clock,
+      max_steps=config.evaluation_max_steps,
     )
 
   # --- What a program, or one process, has beside these.

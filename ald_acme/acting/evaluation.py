@@ -1,5 +1,6 @@
 """Playing whole episodes with a policy, without bias to short ones."""
 
+from collections.abc import Callable
 import math
 from typing import NamedTuple
 
@@ -9,14 +10,26 @@ import numpy as np
 from ald_acme.acting import policies
 from ald_acme.environments import base
 
+MAX_STEPS = 10_000  # Of an episode that is evaluated, by default.
 _Z = 1.959964  # A normal distribution has 95% within so many deviations.
 
 
 class Episodes(NamedTuple):
-  """Results of finished episodes: float64 `[n]` and int64 `[n]`."""
+  """Results of episodes.
+
+  Attributes:
+    returns: float64 `[n]`.
+    lengths: int64 `[n]`.
+    cut: bool `[n]`, whether an episode was cut at the most steps allowed.
+  """
 
   returns: np.ndarray
   lengths: np.ndarray
+  cut: np.ndarray
+
+
+class Stopped(Exception):
+  """Raised where playing was told to stop before all episodes were over."""
 
 
 class Rate(NamedTuple):
@@ -28,7 +41,10 @@ class Rate(NamedTuple):
 
 
 def play(
-  environment: base.BatchedEnvironment, policy: policies.BatchedPolicy
+  environment: base.BatchedEnvironment,
+  policy: policies.BatchedPolicy,
+  max_steps: int = MAX_STEPS,
+  should_stop: Callable[[], bool] = lambda: False,
 ) -> Episodes:
   """Plays one episode in each environment.
 
@@ -38,28 +54,38 @@ def play(
   Args:
     environment: E environments; they are reset.
     policy: for a batch of E; it is reset.
+    max_steps: of an episode; those that take longer are cut.
+    should_stop: asked at each step; true ends the episodes.
 
   Returns:
     The E episodes.
+
+  Raises:
+    Stopped: if told to stop.
   """
   policy.reset()
   timestep = environment.reset()
   playing = np.ones(environment.batch_size, bool)
   returns = np.zeros(environment.batch_size)
   lengths = np.zeros(environment.batch_size, np.int64)
-  while playing.any():
+  for _ in range(max_steps):
+    if should_stop():
+      raise Stopped
     action = policy.step(policy.inputs(timestep)).action
     timestep = environment.step(action)
     returns += np.where(playing, timestep.reward, 0.0)
     lengths += playing
     playing &= timestep.step_type != int(dm_env.StepType.LAST)
-  return Episodes(returns, lengths)
+    if not playing.any():
+      break
+  return Episodes(returns, lengths, cut=playing)
 
 
 def play_many(
   environment: base.BatchedEnvironment,
   policy: policies.BatchedPolicy,
   episodes: int,
+  max_steps: int = MAX_STEPS,
 ) -> Episodes:
   """Plays a number of episodes, one in each environment at a time.
 
@@ -68,12 +94,13 @@ def play_many(
     policy: for a batch of E; it is reset.
     episodes: how many; of the last round, those of the first environments
       count, however they ended.
+    max_steps: of an episode; those that take longer are cut.
 
   Returns:
     The episodes.
   """
   rounds = math.ceil(episodes / environment.batch_size)
-  played = [play(environment, policy) for _ in range(rounds)]
+  played = [play(environment, policy, max_steps) for _ in range(rounds)]
   return Episodes(*(np.concatenate(part)[:episodes] for part in zip(*played)))
 
 

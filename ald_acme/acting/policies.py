@@ -7,6 +7,7 @@ from absl import logging
 import dm_env
 import numpy as np
 
+from ald_acme import activity
 from ald_acme import types
 from ald_acme.acting.inference import lite
 from ald_acme.acting.inference import xla
@@ -97,6 +98,7 @@ class BatchedPolicy:
       The actions and the parameters of their distribution.
     """
     parameters = self._step(inputs)
+    activity.moved()
     if self._deterministic:
       self._sample = self._distribution.mode(parameters)
     else:

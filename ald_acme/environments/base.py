@@ -12,6 +12,7 @@ from dm_env import specs
 import numpy as np
 import tree
 
+from ald_acme import activity
 from ald_acme.environments import actions
 from ald_acme.environments import contract
 from ald_acme.environments import dtypes
@@ -414,11 +415,17 @@ class Stacked(BatchedEnvironment):
 
   def _call(self, index: int, method: str, *arguments) -> Any:
     """Calls a method of one environment; names it if it raises."""
+    number = self._first + index
     try:
-      return getattr(self._environments[index], method)(*arguments)
+      with activity.waiting(
+        f'waiting for {method} of {self._name}, number {number}'
+      ):
+        result = getattr(self._environments[index], method)(*arguments)
+      activity.moved()
+      return result
     except Exception as error:  # Not ours; it may raise anything.
       raise Failure(
-        f'{self._name}, number {self._first + index}, step {self._steps}: '
+        f'{self._name}, number {number}, step {self._steps}: '
         f'{method} raised {type(error).__name__}: {error}'
       ) from error
 

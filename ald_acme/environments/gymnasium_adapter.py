@@ -55,6 +55,22 @@ def make(
   return masks.Masked(made, action_mask, environment_id)
 
 
+def reward_threshold(environment_id: str) -> float | None:
+  """The mean return at which an environment counts as solved, if it says so.
+
+  Args:
+    environment_id: as of `make`.
+  """
+  package, _, own_id = environment_id.rpartition(':')
+  try:
+    if package:
+      importlib.import_module(package)
+    threshold = gymnasium.spec(own_id).reward_threshold
+  except Exception:  # Not ours; `make` will say what is wrong.
+    return None
+  return None if threshold is None else float(threshold)
+
+
 def arguments(environment_id: str) -> list[str] | None:
   """The keyword arguments that `make` takes for an environment.
 

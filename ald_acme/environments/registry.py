@@ -1,7 +1,7 @@
 """Environments by name, with arguments checked before anything starts."""
 
 import ast
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 import functools
 import importlib
 import inspect
@@ -167,6 +167,27 @@ def make(
     except RuntimeError as error:
       raise ValueError(str(error)) from error
   return base.stack(factory, batch_size, seed, title, remakes=remakes)
+
+
+def solved_return(name: str, arguments: Mapping[str, Any]) -> float | None:
+  """The mean return at which a task counts as solved; None if nothing says.
+
+  It is the `reward_threshold` of a Gymnasium environment's spec, and else the
+  attribute `solved_return` of the environment's class or factory. It holds for
+  single episodes with the rewards that the environment has by default.
+
+  Args:
+    name: as of `make`.
+    arguments: as of `make`.
+  """
+  rewards = [key for key in arguments if 'reward' in key]
+  if _TRIALS in arguments or rewards:
+    return None
+  module, _, attribute = name.partition(':')
+  if module == _GYMNASIUM:
+    return _gymnasium_adapter().reward_threshold(attribute)
+  made = _BATCHED.get(name) or _find_factory(name, dict(arguments))[0]
+  return getattr(made, 'solved_return', None)
 
 
 def _make_single(

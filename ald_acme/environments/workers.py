@@ -19,6 +19,7 @@ import dm_env
 import numpy as np
 import tree
 
+from ald_acme import activity
 from ald_acme.environments import base
 from ald_acme.environments import contract
 
@@ -205,7 +206,8 @@ class Workers(base.BatchedEnvironment):
       f'{share[-1]})'
     )
     try:
-      outcome, answer = self._pipes[worker].recv()
+      with activity.waiting(f'waiting for {who}'):
+        outcome, answer = self._pipes[worker].recv()
     except (EOFError, OSError):
       process = self._processes[worker]
       process.join(_GRACE)

@@ -6,6 +6,8 @@ import acme
 from acme.tf import variable_utils
 import numpy as np
 
+from ald_acme import activity
+
 
 class PulledParameters:
   """Copies of a source's parameters as plain arrays, and their age.
@@ -44,7 +46,8 @@ class PulledParameters:
 
   def pull(self):
     """Pulls now."""
-    self._client.update_and_wait()
+    with activity.waiting('waiting for parameters', on_others=True):
+      self._client.update_and_wait()
 
   def update(self, wait: bool = False) -> bool:
     """Pulls when it is time; whether new ones arrived.

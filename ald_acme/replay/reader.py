@@ -7,6 +7,7 @@ import reverb
 import tensorflow as tf
 import tree
 
+from ald_acme import activity
 from ald_acme.replay import waiting
 
 Nest = Any
@@ -45,21 +46,23 @@ class Reader(Iterator[list[Nest]]):
   def __next__(self) -> list[Nest]:
     """A list of `batch_size` items; raises StopIteration when stopped."""
     self._patience.served()
-    while not self._should_stop():
-      try:
-        if self._dataset is None:
-          self._dataset = self._make_dataset()
-        if self._samples is None:
-          self._samples = iter(self._dataset)
-        self._batch.append(next(self._samples).data)
-      except (StopIteration, reverb.errors.DeadlineExceededError):
-        # The server had nothing for us in time, or is not up yet.
-        self._samples = None
-        self._patience.waiting()
-        continue
-      if len(self._batch) == self._batch_size:
-        batch, self._batch = self._batch, []
-        return batch
+    with activity.waiting(self._patience.describe, on_others=True):
+      while not self._should_stop():
+        try:
+          if self._dataset is None:
+            self._dataset = self._make_dataset()
+          if self._samples is None:
+            self._samples = iter(self._dataset)
+          self._batch.append(next(self._samples).data)
+        except (StopIteration, reverb.errors.DeadlineExceededError):
+          # The server had nothing for us in time, or is not up yet.
+          self._samples = None
+          self._patience.waiting()
+          continue
+        activity.moved()
+        if len(self._batch) == self._batch_size:
+          batch, self._batch = self._batch, []
+          return batch
     raise StopIteration
 
   def _make_dataset(self) -> tf.data.Dataset:

@@ -45,12 +45,16 @@ class Patience:
       return
     self._reported = now
     logging.warning(
-      'Waiting for %.0f s to %s on table %r: %s',
-      now - self._since,
-      self._side,
-      self._table,
-      describe(self._client, self._table),
+      'Waiting for %.0f s to %s', now - self._since, self._numbers()
     )
+
+  def describe(self) -> str:
+    """What is waited for: the table, and its limiter's numbers."""
+    return f'waiting to {self._numbers()}'
+
+  def _numbers(self) -> str:
+    numbers = describe(self._client, self._table)
+    return f'{self._side} on table {self._table!r}: {numbers}'
 
 
 def describe(client: reverb.Client, table: str) -> str:

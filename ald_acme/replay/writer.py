@@ -7,6 +7,7 @@ from typing import Any
 import reverb
 import tree
 
+from ald_acme import activity
 from ald_acme.replay import waiting
 
 Nest = Any
@@ -66,11 +67,15 @@ class Writer:
     for table, part in select.items():
       self._stream.create_item(table, priority=1.0, trajectory=part(last))
       watches.append(waiting.Patience(self._client, table, 'insert'))
-    while not self._should_stop():
-      try:
-        self._stream.flush(0, timeout_ms=waiting.POLL_MS)
-        return True
-      except reverb.errors.DeadlineExceededError:
-        for watch in watches:
-          watch.waiting()
+    with activity.waiting(
+      lambda: ' '.join(watch.describe() for watch in watches), on_others=True
+    ):
+      while not self._should_stop():
+        try:
+          self._stream.flush(0, timeout_ms=waiting.POLL_MS)
+          activity.moved()
+          return True
+        except reverb.errors.DeadlineExceededError:
+          for watch in watches:
+            watch.waiting()
     return False

@@ -1,6 +1,7 @@
 """Where a node's numbers go: CSV, TensorBoard and the monitor."""
 
 from collections.abc import Callable, Mapping, Sequence
+import contextlib
 import csv
 import io
 import math
@@ -9,6 +10,7 @@ import re
 import time
 from typing import Any
 
+from absl import logging
 from acme.utils import loggers
 from tensorboard.compat.proto import event_pb2
 from tensorboard.compat.proto import summary_pb2
@@ -18,6 +20,7 @@ from ald_acme.runs import files
 from ald_acme.runs import folder as run_folder
 
 _STEP = 'frames'
+_WARNING_PERIOD = 60.0  # Seconds between warnings of lost rows.
 
 
 class CSV(loggers.Logger):
@@ -101,6 +104,27 @@ class TensorBoard(loggers.Logger):
     self._writer.close()
 
 
+class Tolerant(loggers.Logger):
+  """Goes on where a row cannot be written, on a full disk say, and warns."""
+
+  def __init__(self, logger: loggers.Logger, name: str):
+    self._logger, self._name = logger, name
+    self._warned_at = -math.inf
+
+  def write(self, data: Mapping[str, Any]):
+    try:
+      self._logger.write(data)
+    except OSError as error:
+      now = time.monotonic()
+      if now - self._warned_at > _WARNING_PERIOD:
+        self._warned_at = now
+        logging.warning('A row of %s is lost: %s', self._name, error)
+
+  def close(self):
+    with contextlib.suppress(OSError):
+      self._logger.close()
+
+
 class Report(loggers.Logger):
   """Tells somebody the newest row."""
 
@@ -133,7 +157,10 @@ def make_logger(
   """
   targets = []
   if folder:
-    targets += [CSV(folder, node), TensorBoard(folder, node)]
+    targets += [
+      Tolerant(CSV(folder, node), f'logs/{node}.csv'),
+      Tolerant(TensorBoard(folder, node), 'TensorBoard'),
+    ]
   if report:
     targets.append(Report(report, node))
   return loggers.TimeFilter(loggers.Dispatcher(targets), period)

@@ -1,5 +1,6 @@
 """The monitor: watches a run, saves it, and decides when it is over."""
 
+import collections
 from collections.abc import Callable, Mapping
 import dataclasses
 import math
@@ -11,29 +12,47 @@ from absl import logging
 import numpy as np
 import tree
 
+from ald_acme.runs import asking
 from ald_acme.runs import checkpoints
+from ald_acme.runs import counts as run_counts
 from ald_acme.runs import files
 from ald_acme.runs import folder as run_folder
+from ald_acme.runs import heartbeats
 from ald_acme.runs import indicators as run_indicators
 
 _PERIOD = 0.5  # Seconds between looks at the counts.
+_ANSWER = 20.0  # Seconds that parts have to give their states.
+_HASTE = 6.0  # The same when a node is gone: others may hang with it.
+_BRIEF = 2.0  # Seconds that the counter has to answer.
+_SETTLED = 1.5  # Seconds without an update after which parameters are final.
+_SETTLING = 15.0  # Seconds that this may take.
+_LAST_EVALUATION = 60.0  # Seconds, and more where evaluations take long.
+_FIRST_CHECKPOINT = 5.0  # Seconds after the first frames, at most.
+_TROUBLE = 60.0  # Seconds for which the folder may not be writable.
+_RECENT = 30.0  # Seconds that the speed is measured over.
+_IN_A_ROW = 3  # Evaluations at `solved_return` that make a task solved.
+_GOALS = ('max_frames', 'target_return')
 _SOLVED_AT = ('solved_at_frames', 'solved_at_seconds')
 
 
 @dataclasses.dataclass
 class Goal:
-  """When a run is over; 0 means never.
+  """When a run is over, and what is noted on the way.
 
   Attributes:
-    max_frames: environment frames.
-    target_return: of an evaluation of the actor.
-    solved_return: of an evaluation of the actor; the run goes on, and its
-      summary says when this was reached.
+    max_frames: environment frames; 0: no limit.
+    target_return: of an evaluation of the actor; None: no target.
+    solved_return: the task is solved where evaluations of the actor have this
+      return three times in a row; None: nothing says so.
+    stall_warning: seconds without a move after which a node is named.
+    stall_limit: seconds without a move after which the run ends; 0: never.
   """
 
   max_frames: int = 0
-  target_return: float = 0.0
-  solved_return: float = 0.0
+  target_return: float | None = None
+  solved_return: float | None = None
+  stall_warning: float = 40.0
+  stall_limit: float = 0.0
 
 
 @dataclasses.dataclass
@@ -55,8 +74,8 @@ class Sources:
 class Monitor:
   """Takes reports of all nodes; writes progress, checkpoints and the end.
 
-  A checkpoint holds the states of all parts, asked for one after the other
-  while they go on, in one file.
+  A checkpoint holds the states of all parts, asked for at the same time while
+  they go on, in one file.
   """
 
   def __init__(
@@ -101,6 +120,11 @@ class Monitor:
     }
     self._launched = launched or time.time()
     self._first_frames: tuple[float, int] | None = None  # (time, frames)
+    self._recent_frames = collections.deque()  # The same, of late.
+    self._heartbeats = heartbeats.Heartbeats(goal.stall_warning)
+    self._solving: list[tuple[float, float]] = []  # (frames, seconds)
+    self._trouble_since: dict[str, float] = {}  # With writing what.
+    self._longest_evaluation = 0.0  # Seconds.
     self._reports: dict[str, dict[str, float]] = {}
     self._counts: dict[str, float] = {}
     self._earlier_counts = dict(earlier_counts or {})
@@ -116,31 +140,40 @@ class Monitor:
     self._reports.setdefault(node, {}).update(
       {k: v for k, v in row.items() if not math.isnan(v)}
     )
-    if node != 'evaluator':
-      return
+    if node == 'evaluator':
+      self._take_evaluation(row)
+
+  def _take_evaluation(self, row: Mapping[str, float]):
     actor_return = row['actor_return']
-    solved = self._goal.solved_return
-    if (
-      solved
-      and actor_return >= solved
-      and math.isnan(self._solved_at[_SOLVED_AT[0]])
-    ):
-      self._solved_at = dict(
-        zip(_SOLVED_AT, (row['frames'], row['wall_seconds']))
-      )
-    target = self._goal.target_return
-    if target and actor_return >= target:
+    seconds = row.get('evaluation_seconds', 0.0)
+    self._longest_evaluation = max(self._longest_evaluation, seconds)
+    solved, target = self._goal.solved_return, self._goal.target_return
+    if solved is not None and math.isnan(self._solved_at[_SOLVED_AT[0]]):
+      if actor_return >= solved:
+        self._solving.append((row['frames'], row['wall_seconds']))
+      else:
+        self._solving = []
+      if len(self._solving) == _IN_A_ROW:
+        self._solved_at = dict(zip(_SOLVED_AT, self._solving[0]))
+    if target is not None and actor_return >= target:
       self.request_stop('target_return')
 
+  def beat(
+    self, node: str, idle: float, on_others: bool, serves: bool, doing: str
+  ):
+    """Takes a node's heartbeat; arguments as of `heartbeats.Beat`."""
+    self._heartbeats.beat(node, idle, on_others, serves, doing)
+
   def request_stop(self, reason: str, failed: str = ''):
-    """Ends the run; the first reason counts.
+    """Ends the run; the first reason counts, and any node that fails.
 
     Args:
       reason: for the summary.
-      failed: name of a node that is gone, '' if all are there.
+      failed: name of a node that is gone or does not move, '' if there is none.
     """
     if self._stop_reason is None:
-      self._stop_reason, self._failed = reason, failed
+      self._stop_reason = reason
+    self._failed = self._failed or failed
     self._stop_requested.set()
 
   def wait_for_end(self, seconds: float) -> bool:
@@ -151,49 +184,120 @@ class Monitor:
 
   def run(self, should_stop: Callable[[], bool] = lambda: False):
     """Watches until the goal is reached or a stop is asked for."""
-    next_checkpoint = time.monotonic() + self._checkpoint_period
+    next_checkpoint = math.inf
     while not self._stop_requested.wait(_PERIOD):
       if should_stop():  # Stopped from outside: there is nobody left to ask.
         self._write_end('terminated')
         return
       self._count()
-      frames = self._counts.get('frames', 0)
-      if self._goal.max_frames and frames >= self._goal.max_frames:
+      if self._goal.max_frames and self._frames >= self._goal.max_frames:
         self.request_stop('max_frames')
-      self._write_progress('running' if frames else 'starting')
-      if time.monotonic() >= next_checkpoint:
-        self._save()
+      now = time.monotonic()
+      if self._has_begun() and next_checkpoint == math.inf:
+        next_checkpoint = now + min(self._checkpoint_period, _FIRST_CHECKPOINT)
+      self._look_for_stalls()
+      self._try(self._write_progress, 'progress.json')
+      if now >= next_checkpoint:
+        self._try(self._save, 'a checkpoint')
         next_checkpoint = time.monotonic() + self._checkpoint_period
-    self._write_progress('ending')
     self._end()
 
-  def _count(self):
-    try:
-      self._counts = self._sources.counter.get_counts()
-    except Exception as error:  # The launcher will see that it is gone.
-      logging.warning('The counter does not answer: %s', error)
-      return
-    frames = int(self._counts.get('frames', 0))
-    if self._first_frames is None or frames == self._first_frames[1]:
-      self._first_frames = (time.time(), frames)
+  @property
+  def _frames(self) -> int:
+    return int(self._counts.get('frames', 0))
 
-  def _save(self) -> str | None:
-    """Writes a checkpoint, or warns why not and gives None."""
+  def _has_begun(self) -> bool:
+    """Whether there were frames in this launch."""
+    return self._first_frames is not None and (
+      self._frames > self._first_frames[1]
+    )
+
+  def _count(self):
+    ending = self._stop_reason is not None
+    answers, errors = asking.ask_all(
+      {'counts': self._sources.counter.get_counts},
+      _BRIEF if ending else _ANSWER,
+      lambda: not ending and self._stop_requested.is_set(),
+    )
+    if errors:  # The launcher will see that it is gone.
+      logging.warning('The counter does not answer: %s', errors['counts'])
+      return
+    self._counts = dict(answers['counts'])
+    self._counts.pop(run_counts.STOP_ACTING, None)
+    now = time.time()
+    if self._first_frames is None or self._frames == self._first_frames[1]:
+      self._first_frames = (now, self._frames)
+      self._recent_frames.clear()
+    self._recent_frames.append((now, self._frames))
+    while self._recent_frames[0][0] < now - _RECENT:
+      self._recent_frames.popleft()
+
+  def _look_for_stalls(self):
+    limit = self._goal.stall_limit
+    for stall in self._heartbeats.stalls():
+      if limit and stall.seconds > limit:
+        self.request_stop(str(stall), stall.node)
+
+  def _try(self, write: Callable[[], Any], what: str):
+    """Writes; where that fails for long the run is to end."""
     try:
-      counts = dict(self._sources.counter.get_counts())
-      state = {
-        name: saver.save() for name, saver in self._sources.savers.items()
-      }
-    except Exception as error:  # A node may be gone; its error can be any.
-      logging.warning(
-        'No checkpoint: a node does not answer, or refuses (%s).', error
-      )
-      return None
+      write()
+      self._trouble_since.pop(what, None)
+    except OSError as error:
+      now = time.monotonic()
+      if what not in self._trouble_since:
+        self._trouble_since[what] = now
+        logging.warning(
+          'Cannot write %s (%s); the run ends if that lasts for %.0f s.',
+          what,
+          error,
+          _TROUBLE,
+        )
+      elif now - self._trouble_since[what] > _TROUBLE:
+        self.request_stop(f'{what} cannot be written ({error})')
+
+  def _save(self):
+    """Writes a checkpoint, or warns why not.
+
+    When the run goes on, or ends in order, all parts must answer. When a node
+    has failed, parts that do not answer stay as they were last saved.
+
+    Raises:
+      OSError: if it cannot be written.
+    """
+    ending = self._stop_reason is not None
+    failed = bool(self._failed)
+    calls = {
+      name: saver.save
+      for name, saver in self._sources.savers.items()
+      if not self._is_gone(name)
+    }
+    if not self._is_gone('counter'):
+      calls['counts'] = self._sources.counter.get_counts
+    state, errors = asking.ask_all(
+      calls,
+      _HASTE if failed else _ANSWER,
+      # A stop that is asked for meanwhile begins again, with less patience.
+      lambda: not ending and self._stop_requested.is_set(),
+    )
+    counts = dict(state.pop('counts', self._counts))
+    counts.pop(run_counts.STOP_ACTING, None)
+    for name, error in errors.items():
+      logging.warning('%s does not answer, or refuses (%s).', name, error)
     # The next update will find out; until then the last one is the good one.
-    for name, part in state.items():
-      if not all(np.isfinite(x).all() for x in tree.flatten(part)):
-        logging.warning('No checkpoint: %s is not finite.', name)
-        return None
+    for name in list(state):
+      if not all(np.isfinite(x).all() for x in tree.flatten(state[name])):
+        logging.warning('%s is not finite.', name)
+        del state[name]
+    missing = set(self._sources.savers) - set(state)
+    if missing:
+      earlier = self._checkpoints.latest() if failed else None
+      saved = earlier.state if earlier else {}
+      if not missing <= set(saved):
+        logging.warning('No checkpoint: it would lack %s.', sorted(missing))
+        return
+      state.update({name: saved[name] for name in missing})
+      logging.warning('As last saved: %s.', sorted(missing))
     # Nodes report their counts with delay; their states are exact.
     for count, part in self._indicators.counts.items():
       if 'updates' in state.get(part, {}):
@@ -204,23 +308,59 @@ class Monitor:
       'wall_seconds': self._wall_seconds(),
       **self._solved_at,
     }
-    path = self._checkpoints.save(state)
-    logging.info('Saved %s', path)
-    return path
+    logging.info('Saved %s', self._checkpoints.save(state))
+
+  def _is_gone(self, part: str) -> bool:
+    """Whether a part is of the node that failed; of a kind, the first is 0."""
+    return self._failed in (part, f'{part}_0')
 
   def _end(self):
-    if not self._failed and self._stop_reason in (
-      'max_frames',
-      'target_return',
-    ):
-      try:
-        self.report('evaluator', self._sources.evaluator.evaluate())
-      except Exception as error:  # As above; the end must be written.
-        logging.warning('No last evaluation: %s', error)
-    self._save()
-    self._write_end(self._stop_reason)
-    self._ended.set()
-    self._on_end()
+    """Stops acting, evaluates, saves and writes the end, in this order.
+
+    Raises:
+      OSError: if the end cannot be written.
+    """
+    if not self._is_gone('counter'):
+      stop = {run_counts.STOP_ACTING: 1}
+      asking.ask_all(
+        {'counter': lambda: self._sources.counter.increment(**stop)}, _BRIEF
+      )
+    self._try(self._write_progress, 'progress.json')
+    if not self._failed and self._stop_reason in _GOALS:
+      self._settle()
+      self._evaluate()
+    self._try(self._save, 'a checkpoint')
+    try:
+      self._write_end(self._stop_reason)
+    finally:
+      self._ended.set()
+      self._on_end()
+
+  def _settle(self):
+    """Waits until what was acted is learned: updates do not go on."""
+    deadline = time.monotonic() + _SETTLING
+    counts, since = None, time.monotonic()
+    while time.monotonic() < min(deadline, since + _SETTLED):
+      self._count()
+      if counts != self._counts:
+        counts, since = self._counts, time.monotonic()
+      if self._failed:
+        return
+      time.sleep(_PERIOD)
+
+  def _evaluate(self):
+    patience = max(
+      _LAST_EVALUATION, 5 * self._longest_evaluation, self._wall_seconds() / 10
+    )
+    answers, errors = asking.ask_all(
+      {'evaluation': self._sources.evaluator.evaluate},
+      patience,
+      lambda: bool(self._failed),
+    )
+    if errors:  # As above; the end must be written.
+      logging.warning('No last evaluation: %s', errors['evaluation'])
+    else:
+      self.report('evaluator', answers['evaluation'])
 
   # --- What people read.
 
@@ -230,18 +370,31 @@ class Monitor:
   def _frames_per_second(self) -> float:
     if self._first_frames is None:
       return 0.0
-    since, frames = self._first_frames
-    seconds = time.time() - since
-    if seconds < 1.0:
+    return self._speed_since(*self._first_frames)
+
+  def _recent_frames_per_second(self) -> float:
+    if not self._recent_frames:
       return 0.0
-    return (self._counts.get('frames', 0) - frames) / seconds
+    return self._speed_since(*self._recent_frames[0])
+
+  def _speed_since(self, since: float, frames: int) -> float:
+    seconds = time.time() - since
+    return (self._frames - frames) / seconds if seconds >= 1.0 else 0.0
+
+  def _solved(self) -> dict[str, float | None]:
+    """When the task was solved, if anything says what solves it."""
+    if self._goal.solved_return is None:
+      return {}
+    return {k: _none_if_nan(v) for k, v in self._solved_at.items()}
 
   def _newest(self, node: str, name: str) -> float | None:
     return self._reports.get(node, {}).get(name)
 
-  def _write_progress(self, state: str):
-    frames = int(self._counts.get('frames', 0))
-    speed = self._frames_per_second()
+  def _write_progress(self, state: str = ''):
+    if not state:
+      state = 'running' if self._has_begun() else 'starting'
+      state = 'ending' if self._stop_reason is not None else state
+    frames, speed = self._frames, self._recent_frames_per_second()
     eta = None
     if self._goal.max_frames and speed:
       eta = max(0.0, (self._goal.max_frames - frames) / speed)
@@ -253,6 +406,7 @@ class Monitor:
       'actor_return': self._newest('evaluator', 'actor_return'),
       'learner_return': self._newest('evaluator', 'learner_return'),
       'eta_seconds': eta,
+      'stalls': {s.node: str(s) for s in self._heartbeats.stalls()},
       'wall_seconds': round(self._wall_seconds(), 1),
       **self._indicators.progress(
         self._counts, self._earlier_counts, self._reports
@@ -264,12 +418,12 @@ class Monitor:
     files.write_json(
       self._folder.summary,
       {
-        'frames': int(self._counts.get('frames', 0)),
+        'frames': self._frames,
         'wall_seconds': round(self._wall_seconds(), 1),
         'frames_per_second': round(self._frames_per_second(), 1),
         'final_return': self._newest('evaluator', 'final_return'),
         'learner_return': self._newest('evaluator', 'learner_return'),
-        **{k: _none_if_nan(v) for k, v in self._solved_at.items()},
+        **self._solved(),
         **self._indicators.summary(self._counts, self._earlier_counts),
         'stopped_because': reason,
       },

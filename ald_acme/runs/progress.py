@@ -13,6 +13,7 @@ from rich import text
 
 from ald_acme.runs import folder as run_folder
 
+_WARNING_PERIOD = 60.0  # Seconds between warnings of the same.
 _LINE_PERIOD = 10.0  # Seconds between plain lines.
 
 
@@ -47,13 +48,17 @@ class Screen:
     if self._live:
       self._live.stop()
 
+  def print(self, line: str):
+    """Prints a line that stays, above what is live."""
+    self._console.print(line, highlight=False, markup=False, soft_wrap=True)
+
   def show(self, live: rich_console.RenderableType, line: str):
     """Shows the first on a terminal, the second elsewhere."""
     if self._live:
       self._live.update(live)
     elif time.monotonic() >= self._next_line:
       self._next_line = time.monotonic() + _LINE_PERIOD
-      self._console.print(line, highlight=False, markup=False, soft_wrap=True)
+      self.print(line)
 
 
 class Display:
@@ -65,6 +70,7 @@ class Display:
     self._folder = folder
     self._screen = Screen(console)
     self._began = time.monotonic()
+    self._warned: dict[str, float] = {}
 
   def __enter__(self) -> 'Display':
     self._screen.__enter__()
@@ -73,8 +79,22 @@ class Display:
   def __exit__(self, *exception):
     self._screen.__exit__(*exception)
 
+  def warn(self, about: str, text: str):
+    """Prints a warning above what is shown, unless it repeats one.
+
+    Args:
+      about: what it is of. Another warning of the same comes after a minute.
+      text: of the warning.
+    """
+    now = time.monotonic()
+    if now >= self._warned.get(about, 0.0) + _WARNING_PERIOD:
+      self._warned[about] = now
+      self._screen.print(f'warning: {text}')
+
   def show(self, progress: dict[str, Any] | None):
     """Shows the contents of progress.json; None while there is none."""
+    for node, stall in (progress or {}).get('stalls', {}).items():
+      self.warn(node, stall)
     if progress is None:
       seconds = time.monotonic() - self._began
       progress = {'state': 'starting', 'wall_seconds': seconds}

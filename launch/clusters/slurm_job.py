@@ -47,7 +47,15 @@ def main():
       return steps[-1]
 
     try:
-      sys.exit(supervising.supervise(folder, make_step, console))
+      sys.exit(
+        supervising.supervise(
+          folder,
+          make_step,
+          console,
+          opts.experiment.stall_warning,
+          opts.experiment.stall_limit,
+        )
+      )
     finally:
       if any(step.lost for step in steps):
         console.print('A host is lost: the job is queued again.')

@@ -44,14 +44,14 @@ class Result:
 
   @property
   def frames_to_solved(self) -> float:
-    """Frames of the first evaluation that reached 0.95; inf for never."""
-    frames = self.summary['solved_at_frames']
+    """Frames at which the task counted as solved; inf for never."""
+    frames = self.summary.get('solved_at_frames')
     return float('inf') if frames is None else frames
 
   @property
   def seconds_to_solved(self) -> float:
     """Seconds until then; inf for never, nan where not recorded."""
-    if self.summary['solved_at_frames'] is None:
+    if self.summary.get('solved_at_frames') is None:
       return float('inf')
     return _number(self.summary.get('solved_at_seconds'))
 

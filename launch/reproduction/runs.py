@@ -10,7 +10,6 @@ from typing import Any
 from agents import settings
 from ald_acme.runs import files
 from ald_acme.runs import folder as run_folder
-from launch import command_line
 
 LAUNCHER = os.path.join(
   os.path.dirname(os.path.dirname(os.path.abspath(__file__))), 'local.py'
@@ -104,8 +103,7 @@ class Run:
 
   def _check(self, saved: dict[str, Any]):
     """Refuses a run of another agent, environment or configuration."""
-    fields = {'solved_return': command_line.SOLVED_RETURN, **self.fields}
-    config = settings.make(self.agent, fields).flat()
+    config = settings.make(self.agent, self.fields).flat()
     asked = _flat(
       {
         'agent': self.agent,

@@ -111,3 +111,22 @@ def test_success_rate(successes, n, low, high):
   for p in {rate.low, rate.high} - {0.0, 1.0}:
     deviations = abs(rate.share - p) / np.sqrt(p * (1 - p) / n)
     np.testing.assert_allclose(deviations, 1.96, atol=1e-3)
+
+
+def test_endless_episodes_are_cut():
+  environment, policy = base.Stacked([Toy(3), Toy(10**9)]), Policy([0, 0])
+  episodes = evaluation.play(environment, policy, max_steps=5)
+  np.testing.assert_array_equal(episodes.lengths, [3, 5])
+  np.testing.assert_array_equal(episodes.cut, [False, True])
+  played = evaluation.play_many(environment, policy, 3, max_steps=4)
+  np.testing.assert_array_equal(played.lengths, [3, 4, 3])
+  np.testing.assert_array_equal(played.cut, [False, True, False])
+
+
+def test_playing_stops():
+  environment, policy = base.Stacked([Toy(10**9)]), Policy([0])
+  with pytest.raises(evaluation.Stopped):
+    evaluation.play(
+      environment, policy, should_stop=lambda: len(policy.seen) == 7
+    )
+  assert len(policy.seen) == 7

@@ -49,10 +49,11 @@ def events(monkeypatch):
   """What happens, in order; an evaluation plays what its environment holds."""
   events = []
 
-  def play(environment, policy):
+  def play(environment, policy, max_steps, should_stop):
     events.append(f'play {policy.loaded}')
     returns = np.array(environment.popleft(), np.float64)
-    return evaluation.Episodes(returns, 10 * np.arange(1, len(returns) + 1))
+    lengths = 10 * np.arange(1, len(returns) + 1)
+    return evaluation.Episodes(returns, lengths, lengths >= max_steps)
 
   monkeypatch.setattr(evaluation, 'play', play)
   return events
@@ -62,14 +63,17 @@ def events(monkeypatch):
 def make(events):
   """Makes an evaluator of scripted returns, and its log."""
 
-  def make(actor, learner=None, period=0.0, learner_period=0.0, **kwargs):
+  def make(actor, learner=None, period=(1, 0), learner_period=(1, 0), **kwargs):
     counter = counting.Counter()
     counter.increment(frames=100, actor_updates=40, learner_updates=10)
     logger = loggers.InMemoryLogger()
 
     def subject(name, returns, period):
       parameters = Parameters(name, events, counter)
-      return evaluator.Subject(Scripted(returns), Policy(), parameters, period)
+      schedule = evaluator.Schedule(*period)
+      return evaluator.Subject(
+        Scripted(returns), Policy(), parameters, schedule
+      )
 
     part = evaluator.Evaluator(
       subject('actor', actor, period),
@@ -85,8 +89,10 @@ def make(events):
 
 
 def test_a_row(make, events):
-  part, log = make([[1.0, 0.0, 0.5]], [[0.25, 0.75]])
+  part, log = make([[1.0, 0.0, 0.5]], [[0.25, 0.75]], max_steps=30)
   row = part.evaluate()
+  assert log == [row]
+  assert 0 <= row.pop('evaluation_seconds') < 10
   assert row == {
     'wall_seconds': 12.5,
     'frames': 100,  # As the parameters were pulled, not after.
@@ -94,11 +100,11 @@ def test_a_row(make, events):
     'learner_updates': 10,
     'actor_return': 0.5,
     'actor_episode_length': 20.0,
+    'actor_episodes_cut': 1,
     'final_return': 0.5,
     'learner_return': 0.5,
     'left': 0,
   }
-  assert log == [row]
   assert events == ['pull actor', 'play actor', 'pull learner', 'play learner']
 
 
@@ -113,60 +119,87 @@ def test_final_return_is_of_the_last_episodes(make, remembered, final):
   assert [row['actor_return'] for row in rows] == [0, 1, 0.5]
 
 
+def _run(part, frames):
+  """Runs it; at each look at the frames there are so many more."""
+  frames = list(frames)
+
+  def wait(seconds):
+    if seconds and frames:
+      part._counter.increment(frames=frames.pop(0))
+    return not frames
+
+  part.run(wait)
+
+
 @pytest.mark.parametrize(
-  'learner, period, expected',
+  'learner, schedule, expected',
   [
-    (None, 0.0, [NAN, NAN, NAN]),
-    ([[1], [2], [3]], 0.0, [1, 2, 3]),
-    ([[1], [2], [3]], 1e9, [1, NAN, NAN]),
+    (None, (1, 0), [NAN, NAN, NAN]),
+    ([[1], [2], [3]], (1, 0), [1, 2, 3]),
+    ([[1], [2], [3]], (1, 1e9), [1, NAN, NAN]),
+    ([[1], [2], [3]], (250, 0), [1, NAN, 2]),
   ],
-  ids=['none', 'always', 'seldom'],
+  ids=['none', 'always', 'seldom', 'by frames'],
 )
-def test_the_learners_turn(make, events, learner, period, expected):
-  part, _ = make([[0]] * 3, learner, learner_period=period)
-  rows = [part.evaluate() for _ in range(3)]
-  np.testing.assert_array_equal([r['learner_return'] for r in rows], expected)
+def test_the_learners_turn(make, events, learner, schedule, expected):
+  part, log = make([[0]] * 3, learner, learner_period=schedule)
+  _run(part, [100, 100, 100])
+  returns = [row['learner_return'] for row in log]
+  np.testing.assert_array_equal(returns, expected)
   played = sum(not np.isnan(x) for x in expected)
   assert events.count('pull learner') == events.count('play learner') == played
 
 
-def test_the_learners_turn_comes_again(make):
-  part, _ = make([[0]] * 3, [[1], [2]], learner_period=0.2)
-  rows = [part.evaluate() for _ in range(2)]
-  time.sleep(0.2)
+def test_evaluations_are_on_schedule_of_frames(make):
+  part, log = make([[0]] * 9, period=(100, 0))
+  _run(part, [10, 70, 50, 30, 30, 250, 10, 80])
+  # Those at the first look past a multiple of 100; each pull counts 10 more.
+  assert [row['frames'] for row in log] == [100, 240, 310, 570]
+
+
+def test_seconds_lie_between_evaluations_too(make):
+  part, log = make([[0]] * 9, period=(100, 1e9))
+  _run(part, [100] * 5)
+  assert len(log) == 1
+
+
+def test_the_last_evaluation(make, monkeypatch):
+  """It interrupts one under way, is of both, and none comes after it."""
+  part, log = make([[1], [0], [0]], [[2], [0], [0]], (1, 0), (10**9, 1e9))
+  scripted = evaluation.play
+  begun, rows = threading.Event(), []
+
+  def play(environment, policy, max_steps, should_stop):
+    if not begun.is_set():  # The first would take for ever.
+      begun.set()
+      while not should_stop():
+        time.sleep(0.01)
+      raise evaluation.Stopped
+    return scripted(environment, policy, max_steps, should_stop)
+
+  monkeypatch.setattr(evaluation, 'play', play)
+  over = threading.Event()
+  thread = threading.Thread(target=part.run, args=[over.wait])
+  thread.start()
+  begun.wait()
+  part._counter.increment(frames=1000)
   rows.append(part.evaluate())
-  np.testing.assert_array_equal(
-    [row['learner_return'] for row in rows], [1, NAN, 2]
-  )
-
-
-@pytest.mark.parametrize('period', [0.0, 5.0])
-def test_run(make, period):
-  part, log = make([[0]] * 3, period=period)
-  waited = []
-
-  def wait(seconds):
-    waited.append(seconds)
-    return len(waited) > 3
-
-  part.run(wait)
-  assert len(log) == 3
-  first, *others = waited
-  assert first == 0
-  for seconds in others:
-    assert max(0, period - 1) <= seconds <= period
+  over.set()
+  thread.join()
+  assert log == rows
+  assert (rows[0]['actor_return'], rows[0]['learner_return']) == (1, 2)
 
 
 def test_evaluations_do_not_mix(make, monkeypatch):
   part, log = make([[0]])
   playing = []
 
-  def play(environment, policy):
+  def play(environment, policy, max_steps, should_stop):
     playing.append(1)
     time.sleep(0.02)
     assert len(playing) == 1
     playing.pop()
-    return evaluation.Episodes(np.ones(1), np.ones(1))
+    return evaluation.Episodes(np.ones(1), np.ones(1), np.zeros(1))
 
   monkeypatch.setattr(evaluation, 'play', play)
   threads = [threading.Thread(target=part.evaluate) for _ in range(4)]

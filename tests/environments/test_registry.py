@@ -418,3 +418,19 @@ def test_check_refuses(name, message):
 )
 def test_which_names_import_code(name, imports):
   assert registry.imports_code(name) == imports
+
+
+@pytest.mark.parametrize(
+  'name, arguments, solved',
+  [
+    ('i_maze', {'size': 15}, 0.95),
+    ('i_maze', {'correct_reward': 3.0}, None),
+    ('i_maze', {'trial_episodes': 2}, None),
+    ('meta_fetch', {}, None),
+    ('gymnasium:CartPole-v1', {}, 475.0),
+    ('gymnasium:Blackjack-v1', {}, None),
+    ('ald_acme.environments.i_maze:BatchedIMaze', {}, 0.95),
+  ],
+)
+def test_a_task_says_what_solves_it(name, arguments, solved):
+  assert registry.solved_return(name, arguments) == solved

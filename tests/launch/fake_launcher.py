@@ -29,7 +29,6 @@ def finish(path, fields, rows=None, agent='ald', **description):
   """
   folder = run_folder.RunFolder(path)
   os.makedirs(folder.logs)
-  fields = {'solved_return': 0.95, **fields}  # As the launcher does.
   known = settings.fields_of(agent)
   made = settings.make(agent, {k: v for k, v in fields.items() if k in known})
   config, experiment = made.config, made.experiment

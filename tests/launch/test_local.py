@@ -160,7 +160,7 @@ def test_resume_interrupt_and_crash(solved):
     file.truncate(os.path.getsize(newest) // 2)
 
   again = Run(
-    workdir, '--resume', '--target_return=0', '--max_frames=100000000'
+    workdir, '--resume', '--target_return=none', '--max_frames=100000000'
   )
   again.wait_for('learner_updates', 10)
   deadline = time.monotonic() + START

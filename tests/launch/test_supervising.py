@@ -66,7 +66,7 @@ def supervise(tmp_path, monkeypatch):
   handlers = {s: signal.getsignal(s) for s in _SIGNALS}
   made = []
 
-  def run(happens):
+  def run(happens, **arguments):
     def make(logs):
       made.append(Nodes(folder, logs, happens))
       return made[-1]
@@ -75,9 +75,9 @@ def supervise(tmp_path, monkeypatch):
       # What an earlier launch has left says nothing of this one.
       (tmp_path / 'run' / 'progress.json').write_text('{"state": "ended"}')
       (tmp_path / 'run' / 'summary.json').write_text('{"frames": 1}')
-      return supervising.supervise(folder, make, progress.make_console()), made[
-        0
-      ]
+      console = progress.make_console()
+      status = supervising.supervise(folder, make, console, **arguments)
+      return status, made[0]
 
   run.made = made
   yield run
@@ -163,3 +163,33 @@ def test_no_node_is_left_when_the_launch_fails(supervise, monkeypatch):
   with pytest.raises(ValueError, match='no hosts'):
     supervise(lambda _: None)
   assert supervise.made[0].calls == ['launch', 'stop']
+
+
+def test_the_run_had_to_end(supervise, capsys):
+  def ends(nodes):
+    nodes.end('a checkpoint cannot be written (disk full)')
+
+  with pytest.raises(SystemExit) as exit_:
+    supervise(ends)
+  assert exit_.value.code == 1
+  error = capsys.readouterr().err
+  assert 'had to end: a checkpoint cannot be written (disk full)' in error
+
+
+@pytest.mark.parametrize('limit', [0.0, 2.0])
+def test_a_monitor_that_hangs(supervise, capsys, limit):
+  def hangs(nodes):
+    with open(nodes.folder.progress, 'w', encoding='utf-8') as file:
+      json.dump({'state': 'running', 'wall_seconds': 1}, file)
+    if not limit:
+      threading.Timer(2.0, os.kill, [os.getpid(), signal.SIGINT]).start()
+
+  if limit:
+    with pytest.raises(SystemExit):
+      supervise(hangs, stall_warning=0.5, stall_limit=limit)
+    error = capsys.readouterr().err
+    assert 'node monitor_0 failed (no progress for 2 s)' in error
+  else:
+    supervise(hangs, stall_warning=0.5)
+    out = capsys.readouterr().out
+    assert 'warning: node monitor_0 has written no progress for' in out

@@ -124,3 +124,25 @@ def test_no_folder_no_files(tmp_path, monkeypatch):
   logger.write({'frames': 1})
   logger.close()
   assert not glob.glob('**', recursive=True)
+
+
+def test_a_full_disk_loses_rows_and_no_more(tmp_path, monkeypatch, caplog):
+  folder = run_folder.RunFolder(str(tmp_path))
+  told = []
+  logger = metrics.make_logger(
+    folder, 'learner', lambda node, row: told.append(row), period=0.0
+  )
+
+  def refuse(*_):
+    raise OSError(28, 'No space left on device')
+
+  good = metrics.CSV.write
+  monkeypatch.setattr(metrics.CSV, 'write', refuse)
+  logger.write({'frames': 1})
+  monkeypatch.setattr(metrics.CSV, 'write', good)
+  logger.write({'frames': 2})
+  logger.close()
+  assert [row['frames'] for row in told] == [1, 2]
+  assert 'A row of logs/learner.csv is lost' in caplog.text
+  rows = (tmp_path / 'logs' / 'learner.csv').read_text()
+  assert rows.split() == ['frames', '2']

@@ -1,6 +1,7 @@
 """The monitor against parts that are scripted, or gone."""
 
 import dataclasses
+import errno
 import json
 import os
 import threading
@@ -55,10 +56,14 @@ class Node:
   returns: float = 0.5
   state: Any = None
   gone: bool = False
+  hangs: bool = False
   asked: int = 0
+  told: list = dataclasses.field(default_factory=list)
 
   def _answer(self, value):
     self.asked += 1
+    if self.hangs:
+      threading.Event().wait()
     if self.gone:
       raise Gone('no answer')
     return value
@@ -69,6 +74,11 @@ class Node:
     return self._answer(
       {'frames': self.frames, 'learner_updates': 4, 'actor_updates': 10}
     )
+
+  def increment(self, **counts):
+    self.told.append(counts)
+    self.pace = 0  # As actors do when they are told to stop.
+    return self.get_counts()
 
   def evaluate(self):
     return self._answer(_row(self.returns, self.frames, 0.75))
@@ -108,9 +118,23 @@ class Run:
 @pytest.fixture
 def make(tmp_path, monkeypatch):
   """Makes a monitor of scripted parts, with little time between looks."""
-  monkeypatch.setattr(monitor, '_PERIOD', 0.1)
+  for name, seconds in (
+    ('_PERIOD', 0.1),
+    ('_SETTLED', 0.0),
+    ('_HASTE', 0.5),
+    ('_BRIEF', 0.2),
+    ('_FIRST_CHECKPOINT', 0.2),
+  ):
+    monkeypatch.setattr(monitor, name, seconds)
 
-  def make(max_frames=0, target_return=0.0, pace=0, frames=0, **kwargs):
+  def make(
+    max_frames=0,
+    target_return=None,
+    solved_return=None,
+    pace=0,
+    frames=0,
+    **kwargs,
+  ):
     folder = run_folder.RunFolder(str(tmp_path))
     counter = Node(frames=frames, pace=pace)
     evaluator = Node(frames=frames)
@@ -121,6 +145,9 @@ def make(tmp_path, monkeypatch):
       'distiller_0': Node(state={'step': np.int64(19)}),
     }
     ended = []
+    goal = monitor.Goal(
+      max_frames, target_return, solved_return, 5.0, kwargs.pop('limit', 0.0)
+    )
     arguments = {
       'indicators': INDICATORS,
       'checkpoint_period': 1000.0,
@@ -130,7 +157,7 @@ def make(tmp_path, monkeypatch):
     part = monitor.Monitor(
       folder,
       monitor.Sources(counter, savers, evaluator),
-      monitor.Goal(max_frames, target_return, solved_return=0.95),
+      goal,
       on_end=lambda: ended.append(True),
       **arguments,
     )
@@ -143,16 +170,13 @@ def test_stops_at_max_frames(make):
   run = make(max_frames=1000, pace=400)
   run.monitor.run()
   summary = run.summary()
-  # Frames after 1000 were counted as the end was on its way.
-  assert 1200 <= summary['frames'] <= 1600
+  assert summary['frames'] == 1200  # Nobody acts any more.
   assert summary.pop('frames') == run.progress()['frames']
   assert 0 < summary.pop('wall_seconds') < 60
   assert 0 <= summary.pop('frames_per_second') < 10_000
   assert summary == {
     'final_return': 0.49,
     'learner_return': 0.75,
-    'solved_at_frames': None,
-    'solved_at_seconds': None,
     'dprl_configured': 4.0,
     'dprl_measured': 3.8,
     'actor_updates': 19,  # Those that the parts have done by now.
@@ -162,6 +186,7 @@ def test_stops_at_max_frames(make):
   }
   assert run.ended == [True]
   assert run.monitor.wait_for_end(0)
+  assert run.counter.told == [{'stop_acting': 1}]
 
 
 @pytest.mark.parametrize(
@@ -170,7 +195,10 @@ def test_stops_at_max_frames(make):
     (0.8, [0.5, 0.8], 'target_return'),
     (0.8, [0.9, 0.1], 'target_return'),
     (0.8, [0.5, 0.79], 'by hand'),
-    (0.0, [0.5, 1.0], 'by hand'),
+    (None, [0.5, 1.0], 'by hand'),
+    (0.0, [-1.0, 0.0], 'target_return'),
+    (0.0, [-1.0, -0.1], 'by hand'),
+    (-100.0, [-200.0, -90.0], 'target_return'),
   ],
 )
 def test_stops_at_target_return(make, target, returns, reason):
@@ -193,19 +221,20 @@ def test_the_first_reason_counts(make):
 @pytest.mark.parametrize(
   'returns, last, solved_at',
   [
-    ([0.5, 0.9499, 0.95, 0.97], 1.0, 300),
-    ([0.99, 0.1, 0.99], 0.1, 100),
-    ([0.5, 0.9], 0.99, 900),  # The evaluation at the end counts too.
-    ([0.5, 0.9], 0.5, None),
+    ([0.5, 0.9499, 0.95, 0.97, 1.0, 0.1], 1.0, 300),  # The first of three.
+    ([0.99, 0.99, 0.1, 0.99, 0.1, 0.99, 0.99, 1.0], 0.1, 600),  # In a row.
+    ([0.5, 0.99, 0.96], 0.99, 200),  # The evaluation at the end counts too.
+    ([0.5, 0.99], 0.99, None),
     ([], 0.5, None),
   ],
 )
 @pytest.mark.parametrize('earlier', [None, NAN, 50.0])
-def test_solved_at_the_first_evaluation(
+def test_solved_at_the_first_of_three_evaluations(
   make, returns, last, solved_at, earlier
 ):
   run = make(
     frames=900,
+    solved_return=0.95,
     earlier=earlier
     and {
       'solved_at_frames': np.array(earlier),
@@ -269,9 +298,9 @@ def test_a_checkpoint_at_the_end(make):
   assert state['distiller_0']['step'] == 19
 
 
-@pytest.mark.parametrize('period, least, most', [(0.3, 2, 5), (1e9, 1, 1)])
+@pytest.mark.parametrize('period, least, most', [(0.3, 3, 6), (1e9, 2, 2)])
 def test_checkpoints_as_time_goes(make, period, least, most):
-  run = make(checkpoint_period=period, checkpoints_kept=9)
+  run = make(pace=10, checkpoint_period=period, checkpoints_kept=9)
   run.run_until('by hand', seconds=1.4)
   names = os.listdir(run.folder.checkpoints)
   assert least <= len(names) <= most
@@ -289,9 +318,9 @@ def test_the_end_is_written_whoever_is_gone(make, caplog, node):
     for name in nodes if node == 'all of them' else [node]:
       nodes[name].gone = True
 
-  timer = threading.Timer(0.3, end)
+  timer = threading.Timer(0.9, end)
   timer.start()
-  run.run_until(f'node {node} failed', node, seconds=1.0)
+  run.run_until(f'node {node} failed', node, seconds=1.2)
   assert run.summary()['stopped_because'] == f'node {node} failed'
   assert run.summary()['final_return'] == 0.49
   assert run.summary()['frames'] > 0
@@ -299,7 +328,11 @@ def test_the_end_is_written_whoever_is_gone(make, caplog, node):
   assert run.ended == [True]
   assert run.monitor.wait_for_end(0)
   assert not run.evaluator.asked
-  assert ('No checkpoint' in caplog.text) == (node != 'evaluator')
+  # Where a part is gone, what is missing is as it was last saved.
+  assert ('As last saved' in caplog.text) == (
+    node in ('learner', 'all of them')
+  )
+  assert run.checkpoint().state['learner']['updates'] == 5
 
 
 def test_what_is_not_finite_is_not_saved(make, caplog):
@@ -307,7 +340,8 @@ def test_what_is_not_finite_is_not_saved(make, caplog):
   run.learner.state['variables'][1] = np.inf
   run.run_until('by hand')
   assert run.checkpoint() is None
-  assert 'No checkpoint: learner is not finite' in caplog.text
+  assert 'learner is not finite' in caplog.text
+  assert 'No checkpoint' in caplog.text
   assert run.ended == [True]
 
 
@@ -320,6 +354,118 @@ def test_a_part_is_gone_at_an_orderly_end(make, name):
   assert run.summary()['frames'] == 77
   assert run.summary()['stopped_because'] == 'max_frames'
   assert run.ended == [True]
+
+
+@pytest.mark.parametrize('gone', ['learner', 'distiller_0'])
+def test_what_the_living_have_learned_is_saved(make, gone):
+  """A part that is dead is not waited for, and one that hangs not for long."""
+  run = make(pace=10, checkpoint_period=1000.0)
+  savers = run.monitor._sources.savers
+  timer = threading.Timer(1.0, _fail, [run, gone])
+  timer.start()
+  run.monitor.run()
+  state = run.checkpoint().state
+  assert len(os.listdir(run.folder.checkpoints)) == 2  # One was written early.
+  learned = {'learner': 5, 'actor_parameters': 19}
+  for name, before in learned.items():
+    now = before if name == gone else before + 100
+    assert state[name]['updates'] == now
+  assert state['distiller_0']['step'] == (19 if gone == 'distiller_0' else 119)
+  updates = state['actor_parameters']['updates']
+  assert state['counts']['actor_updates'] == updates
+  assert not savers[gone].asked > 1
+
+
+def _fail(run, gone):
+  for name, node in run.monitor._sources.savers.items():
+    node.state = {key: value + 100 for key, value in node.state.items()}
+    node.hangs = name == gone
+  run.monitor.request_stop(f'node {gone} failed', gone)
+
+
+def test_a_part_that_hangs_is_not_waited_for_long(make):
+  run = make(pace=10)
+
+  def fail():
+    run.learner.hangs = True  # It waits for the one that is gone.
+    run.monitor.request_stop('node replay_0 failed', 'replay_0')
+
+  threading.Timer(1.0, fail).start()
+  began = time.monotonic()
+  run.monitor.run()
+  assert time.monotonic() - began < 5
+  assert len(os.listdir(run.folder.checkpoints)) == 2
+  assert run.summary()['stopped_because'] == 'node replay_0 failed'
+
+
+def _disk_is_full(*_, **__):
+  raise OSError(errno.ENOSPC, 'No space left on device')
+
+
+@pytest.mark.parametrize('what', ['progress', 'checkpoint'])
+def test_a_disk_that_is_full_for_a_while(make, monkeypatch, caplog, what):
+  run = make(pace=10, checkpoint_period=0.2)
+  holder, name = {
+    'progress': (files, 'write_json'),
+    'checkpoint': (checkpoints.CheckpointFolder, 'save'),
+  }[what]
+  good = getattr(holder, name)
+  monkeypatch.setattr(holder, name, _disk_is_full)
+  timer = threading.Timer(0.8, setattr, [holder, name, good])
+  timer.start()
+  run.run_until('by hand', seconds=1.6)
+  assert 'No space left on device' in caplog.text
+  assert run.summary()['stopped_because'] == 'by hand'
+  assert run.checkpoint() is not None
+
+
+def test_a_disk_that_stays_full(make, monkeypatch):
+  run = make(pace=10, checkpoint_period=0.2)
+  monkeypatch.setattr(monitor, '_TROUBLE', 0.3)
+  monkeypatch.setattr(checkpoints.CheckpointFolder, 'save', _disk_is_full)
+  run.monitor.run()  # Ends by itself, in order.
+  assert run.summary()['stopped_because'].startswith(
+    'a checkpoint cannot be written'
+  )
+  assert run.ended == [True]
+  assert run.monitor.wait_for_end(0)
+
+
+def test_a_summary_that_cannot_be_written(make, monkeypatch):
+  run = make()
+  monkeypatch.setattr(files, 'write_json', _disk_is_full)
+  run.monitor.request_stop('by hand')
+  with pytest.raises(OSError, match='No space left'):
+    run.monitor.run()
+  assert run.ended == [True]
+  assert run.checkpoint() is not None
+
+
+def test_a_node_that_hangs_is_shown(make):
+  run = make(pace=10)
+  run.monitor.beat('actor_0', 9.0, False, False, 'maze, number 3')
+  run.run_until('by hand', seconds=0.3)
+  stall = run.progress()['stalls']['actor_0']
+  assert stall.startswith('node actor_0 has not moved for 9 s: maze, number 3')
+  assert run.summary()['stopped_because'] == 'by hand'
+
+
+def test_a_node_that_hangs_may_end_the_run(make):
+  run = make(pace=10, limit=5.0)
+  run.monitor.beat('actor_0', 9.0, False, False, 'maze, number 3')
+  run.monitor.run()
+  assert run.summary()['stopped_because'].startswith('node actor_0 has not')
+  assert run.evaluator.asked == 0
+
+
+def test_speed_and_eta_are_those_of_late(make, monkeypatch):
+  run = make(max_frames=10**9, pace=1000)
+  monkeypatch.setattr(monitor, '_RECENT', 1.2)
+  threading.Timer(1.0, setattr, [run.counter, 'pace', 0]).start()
+  run.run_until('by hand', seconds=3.0)
+  assert run.progress()['frames_per_second'] == 0  # Nothing moves any more.
+  assert run.progress()['eta_seconds'] is None
+  assert run.summary()['frames_per_second'] > 1000
 
 
 def test_stopped_from_outside(make):
@@ -377,6 +523,7 @@ def test_progress(make):
     'kl': 0.02,
     'policy_lag': 3.0,
     'eta_seconds': None,
+    'stalls': {},
     'learner_updates': 4,
     'actor_updates': 10,
     'shown': {'DpRL': '2.50', 'KL': '0.0200', 'lag': '3'},
@@ -442,6 +589,6 @@ def test_only_what_the_agent_has_is_shown(make):
   run.run_until('by hand', seconds=0.1)
   summary, progress = run.summary(), run.progress()
   assert summary['seed'] == 3
-  assert summary['solved_at_frames'] == 7
+  assert 'solved_at_frames' not in summary  # Nothing says what solves it.
   assert not [x for x in [*summary, *progress] if 'dprl' in x or 'updates' in x]
   assert progress['shown'] == {}

@@ -26,7 +26,10 @@ COUNTS = [
   'actor_update_period',
   'actors_per_cacher',
   'evaluation_episodes',
+  'evaluation_frames',
+  'evaluation_max_steps',
   'learner_evaluation_episodes',
+  'learner_evaluation_frames',
 ]
 MAY_BE_0 = ['seed', 'max_frames']
 POSITIVE = [
@@ -45,8 +48,10 @@ POSITIVE = [
   'evaluation_period',
   'learner_evaluation_period',
   'checkpoint_period',
+  'stall_warning',
 ]
 COSTS = [
+  'stall_limit',
   'value_cost',
   'entropy_cost',
   'regulariser_cost',
@@ -65,6 +70,18 @@ def _refused(field, value, *words):
     _make(**{field: value})
   for word in (field, repr(value), *words):
     assert word in str(error.value)
+
+
+@pytest.mark.parametrize('name', ['target_return', 'solved_return'])
+def test_any_return_may_be_a_target(name):
+  for value in (None, 0.0, -100.0, 7):
+    assert getattr(_make(**{name: value}).experiment, name) == value
+  _refused(name, 'high', 'float')
+  # To earlier versions 0 was none.
+  fields = _make(**{name: 0.0}).flat()
+  assert settings.read('ald', {'config': fields}).flat()[name] == 0.0
+  del fields['evaluation_frames']
+  assert settings.read('ald', {'config': fields}).flat()[name] is None
 
 
 def test_every_field_is_tested():

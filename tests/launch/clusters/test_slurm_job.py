@@ -189,7 +189,7 @@ def test_resumed_queued_again_and_cancelled(solved, slurm):
     slurm,
     first.workdir,
     '--resume',
-    '--target_return=0',
+    '--target_return=none',
     _FOR_EVER,
     '--num_actors=2',  # The second has a host of its own, n3.
     '--config.checkpoint_period=100000',

@@ -117,7 +117,7 @@ def test_a_run_that_goes_on_is_left_alone(run, finish):
     ({'seed': 4}, 'seed', '4', '3'),
     ({'max_frames': 2_000}, 'max_frames', '2000', '1000'),
     ({'dprl': 4.0}, 'dprl', '4.0', '16.0'),
-    ({'target_return': 0.5}, 'target_return', '0.5', '0.0'),  # The default.
+    ({'target_return': 0.5}, 'target_return', '0.5', 'None'),  # The default.
     ({'loss': 'vmpo'}, 'loss', "'vmpo'", "'vtrace'"),
     (
       {'networks': sizes.NetworkSizes(gtrxl_layers=1)},

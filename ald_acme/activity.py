@@ -1,0 +1,109 @@
+"""What a thread's loop is doing, for another thread that watches it.
+
+Loops say when they have moved, and what they are about to wait for. A node's
+heartbeat reads that; where nobody reads, it costs a microsecond.
+"""
+
+from collections.abc import Callable, Iterator
+import contextlib
+import os
+import sys
+import threading
+import time
+import traceback
+
+_own = threading.local()
+
+
+class Activity:
+  """The activity of one thread; the thread writes, others read."""
+
+  def __init__(self, clock: Callable[[], float] = time.monotonic):
+    """Is that of the calling thread.
+
+    Args:
+      clock: seconds now.
+    """
+    self._clock = clock
+    self._thread = threading.get_ident()
+    self._waits: list[tuple[str | Callable[[], str], bool]] = []
+    self._resting = False
+    self.moved()
+
+  def moved(self):
+    """The loop has done a step."""
+    self._moved_at = self._clock()
+
+  @contextlib.contextmanager
+  def waiting(
+    self, what: str | Callable[[], str], on_others: bool = False
+  ) -> Iterator[None]:
+    """Says what the body waits for; the innermost counts.
+
+    Args:
+      what: for people; a function is called by those who read.
+      on_others: whether the wait is for what other nodes do.
+    """
+    self._waits.append((what, on_others))
+    try:
+      yield
+    finally:
+      self._waits.pop()
+
+  @contextlib.contextmanager
+  def resting(self) -> Iterator[None]:
+    """Says that in the body it is no fault not to move."""
+    self._resting = True
+    try:
+      yield
+    finally:
+      self._resting = False
+      self.moved()
+
+  @property
+  def idle(self) -> float:
+    """Seconds since it moved; 0 where it rests."""
+    return 0.0 if self._resting else self._clock() - self._moved_at
+
+  @property
+  def waits_on_others(self) -> bool:
+    """Whether it waits for what other nodes do."""
+    waits = list(self._waits)
+    return bool(waits) and waits[-1][1]
+
+  def describe(self) -> str:
+    """What it waits for, and where in the code that is."""
+    waits = list(self._waits)
+    what = waits[-1][0] if waits else ''
+    what = what() if callable(what) else what
+    frame = sys._current_frames().get(self._thread)
+    if frame is None:
+      return what
+    stack = traceback.extract_stack(frame)
+    place = stack[-1]
+    where = f'{place.name}, {os.path.basename(place.filename)}:{place.lineno}'
+    return f'{what} (in {where})' if what else f'in {where}'
+
+
+def current() -> Activity:
+  """The activity of the calling thread."""
+  if not hasattr(_own, 'activity'):
+    _own.activity = Activity()
+  return _own.activity
+
+
+def moved():
+  """The calling thread's loop has done a step."""
+  current().moved()
+
+
+def waiting(
+  what: str | Callable[[], str], on_others: bool = False
+) -> contextlib.AbstractContextManager[None]:
+  """As `Activity.waiting`, of the calling thread."""
+  return current().waiting(what, on_others)
+
+
+def resting() -> contextlib.AbstractContextManager[None]:
+  """As `Activity.resting`, of the calling thread."""
+  return current().resting()

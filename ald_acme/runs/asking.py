@@ -1,0 +1,51 @@
+"""Asks several nodes at the same time, with one patience for all."""
+
+from collections.abc import Callable, Mapping
+import threading
+import time
+from typing import Any
+
+_POLL = 0.05  # Seconds between looks at what has come.
+
+
+def ask_all(
+  calls: Mapping[str, Callable[[], Any]],
+  seconds: float,
+  should_stop: Callable[[], bool] = lambda: False,
+) -> tuple[dict[str, Any], dict[str, Exception]]:
+  """Makes calls, each in a thread of its own.
+
+  Args:
+    calls: by name. One that is late is not waited for, and its answer is lost.
+    seconds: to wait for all of them.
+    should_stop: asked while waiting; true ends the wait.
+
+  Returns:
+    The answers that came, and an error for each of the other calls, by name.
+  """
+  answers, errors = {}, {}
+
+  def ask(name, call):
+    try:
+      answers[name] = call()
+    except Exception as error:  # Of a node; it can be any.
+      errors[name] = error
+
+  threads = [
+    threading.Thread(target=ask, args=item, daemon=True)
+    for item in calls.items()
+  ]
+  for thread in threads:
+    thread.start()
+  deadline = time.monotonic() + seconds
+  while any(thread.is_alive() for thread in threads):
+    if time.monotonic() > deadline or should_stop():
+      break
+    threads = [thread for thread in threads if thread.is_alive()]
+    threads[0].join(_POLL)
+  # A late answer changes these no more.
+  answers, errors = dict(answers), dict(errors)
+  for name in calls:
+    if name not in answers and name not in errors:
+      errors[name] = TimeoutError(f'no answer in {seconds:.0f} s')
+  return answers, errors

@@ -1,0 +1,128 @@
+"""Which nodes of a run have stopped moving, as they tell by heartbeats."""
+
+from collections.abc import Callable
+import dataclasses
+import threading
+import time
+from typing import Any
+
+from ald_acme import activity
+
+PERIOD = 5.0  # Seconds between the beats of a node.
+
+
+@dataclasses.dataclass(frozen=True)
+class Beat:
+  """What a node told last.
+
+  Attributes:
+    at: when it arrived.
+    idle: seconds for which the node had not moved by then.
+    on_others: whether it waited for what other nodes do.
+    serves: whether it has no loop of its own that could stop.
+    doing: what it waited for.
+  """
+
+  at: float
+  idle: float
+  on_others: bool
+  serves: bool
+  doing: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Stall:
+  """A node that does not move.
+
+  Attributes:
+    node: its name.
+    seconds: for how long.
+    doing: what it waits for.
+  """
+
+  node: str
+  seconds: float
+  doing: str
+
+  def __str__(self) -> str:
+    return (
+      f'node {self.node} has not moved for {self.seconds:.0f} s: {self.doing}'
+    )
+
+
+class Heartbeats:
+  """The newest beat of each node."""
+
+  def __init__(
+    self, patience: float, clock: Callable[[], float] = time.monotonic
+  ):
+    """Knows of no node.
+
+    Args:
+      patience: seconds without a move after which a node has stalled.
+      clock: seconds now.
+    """
+    self._patience, self._clock = patience, clock
+    self._beats: dict[str, Beat] = {}
+
+  def beat(
+    self, node: str, idle: float, on_others: bool, serves: bool, doing: str
+  ):
+    """Takes a node's beat; arguments as of `Beat`."""
+    self._beats[node] = Beat(self._clock(), idle, on_others, serves, doing)
+
+  def stalls(self) -> list[Stall]:
+    """The nodes at which the program stands still, the longest first.
+
+    A node that waits for others is no cause: it is named only where all nodes
+    wait so, as in a deadlock of rate limiters.
+    """
+    now = self._clock()
+    causes, waits, moves = [], [], False
+    for node, beat in list(self._beats.items()):
+      silence = now - beat.at
+      if silence > self._patience:
+        said = 'its process does not answer'
+        causes.append(Stall(node, silence, f'{said}; last: {beat.doing}'))
+      elif beat.serves:
+        continue
+      elif beat.idle + silence <= self._patience:
+        moves = True
+      else:
+        stall = Stall(node, beat.idle + silence, beat.doing)
+        (waits if beat.on_others else causes).append(stall)
+    found = causes or ([] if moves else waits)
+    return sorted(found, key=lambda stall: -stall.seconds)
+
+
+def start(
+  node: str,
+  beat: Callable[[str, float, bool, bool, str], Any],
+  own: activity.Activity,
+  serves: bool = False,
+  period: float = PERIOD,
+) -> threading.Thread:
+  """Tells of a thread's activity from now on, in a thread of its own.
+
+  Args:
+    node: its name.
+    beat: `Heartbeats.beat`, here or of another process.
+    own: what to tell of.
+    serves: whether the node has no loop of its own that could stop.
+    period: seconds between beats.
+  """
+
+  def run():
+    while True:
+      # Asked before the texts, which may take a call to find out.
+      idle, on_others = own.idle, own.waits_on_others
+      doing = own.describe() if idle > period else ''
+      try:
+        beat(node, idle, on_others, serves, doing)
+      except Exception:  # The monitor starts later, ends earlier or hangs.
+        pass
+      time.sleep(period)
+
+  thread = threading.Thread(target=run, name='heartbeat', daemon=True)
+  thread.start()
+  return thread

@@ -1,0 +1,32 @@
+"""Many calls at once: answers, errors, and one patience for all."""
+
+import threading
+import time
+
+from ald_acme.runs import asking
+
+
+def _refuses():
+  raise KeyError('no')
+
+
+def test_answers_and_errors():
+  answers, errors = asking.ask_all({'a': lambda: 1, 'b': _refuses}, 30.0)
+  assert answers == {'a': 1}
+  assert list(errors) == ['b'] and isinstance(errors['b'], KeyError)
+  assert asking.ask_all({}, 30.0) == ({}, {})
+
+
+def test_those_that_hang_share_one_patience():
+  never = threading.Event()
+  began = time.monotonic()
+  calls = dict.fromkeys('abcd', never.wait)
+  answers, errors = asking.ask_all({**calls, 'e': lambda: 5}, 0.3)
+  assert time.monotonic() - began < 1.0
+  assert answers == {'e': 5}
+  assert errors.keys() == set('abcd')
+  assert all(isinstance(e, TimeoutError) for e in errors.values())
+  began = time.monotonic()
+  asking.ask_all({'a': never.wait}, 30.0, should_stop=lambda: True)
+  assert time.monotonic() - began < 5.0
+  never.set()

@@ -1,0 +1,78 @@
+"""Which nodes are said to have stopped, and which only wait for them."""
+
+import threading
+
+import pytest
+
+from ald_acme import activity
+from ald_acme.runs import heartbeats
+
+
+class Clock:
+  now = 100.0
+
+  def __call__(self):
+    return self.now
+
+
+@pytest.fixture
+def clock():
+  return Clock()
+
+
+@pytest.fixture
+def beats(clock):
+  return heartbeats.Heartbeats(40.0, clock)
+
+
+def _named(beats):
+  return [stall.node for stall in beats.stalls()]
+
+
+def test_a_hanging_environment_is_named(beats):
+  beats.beat('counter', 500.0, False, True, '')
+  beats.beat('actor_0', 1.0, False, False, '')
+  beats.beat('learner', 50.0, True, False, 'a table')
+  assert not beats.stalls()  # An actor moves: the learner waits for it.
+  beats.beat('actor_0', 45.0, False, False, 'maze, number 3')
+  (stall,) = beats.stalls()
+  assert str(stall) == 'node actor_0 has not moved for 45 s: maze, number 3'
+  beats.beat('actor_0', 0.0, False, False, '')
+  assert not beats.stalls()
+
+
+def test_a_deadlock_of_tables_is_named(beats):
+  beats.beat('evaluator', 0.0, False, True, '')
+  beats.beat('actor_0', 50.0, True, False, 'table queue')
+  beats.beat('learner', 60.0, True, False, 'table learner')
+  assert _named(beats) == ['learner', 'actor_0']
+
+
+def test_silence_is_noticed(beats, clock):
+  beats.beat('counter', 0.0, False, True, '')
+  beats.beat('learner', 5.0, False, False, 'in step')
+  clock.now += 30
+  assert not beats.stalls()
+  clock.now += 11
+  beats.beat('counter', 0.0, False, True, '')
+  (stall,) = beats.stalls()
+  assert (stall.node, stall.seconds) == ('learner', 41)
+  assert 'does not answer' in stall.doing
+
+
+def test_a_node_tells_of_itself():
+  own, told, enough = activity.Activity(), [], threading.Event()
+
+  def beat(*arguments):
+    told.append(arguments)
+    if len(told) > 2:
+      enough.set()
+    raise OSError('The monitor is not there.')
+
+  with own.waiting('a table', on_others=True):
+    heartbeats.start('actor_7', beat, own, period=0.01)
+    assert enough.wait(30)
+  node, idle, on_others, serves, doing = told[2]
+  assert (node, on_others, serves) == ('actor_7', True, False)
+  assert 0.0 < idle < 30
+  assert doing.startswith('a table')

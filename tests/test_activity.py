@@ -1,0 +1,61 @@
+"""What a thread is doing, as another thread reads it."""
+
+import threading
+
+import pytest
+
+from ald_acme import activity
+
+
+class Clock:
+  now = 100.0
+
+  def __call__(self):
+    return self.now
+
+
+def test_moves():
+  clock = Clock()
+  own = activity.Activity(clock)
+  clock.now += 7
+  assert own.idle == 7
+  own.moved()
+  assert own.idle == 0
+  clock.now += 9
+  with own.resting():
+    assert own.idle == 0
+  clock.now += 1
+  assert own.idle == 1
+
+
+def test_the_innermost_wait_counts():
+  own = activity.Activity()
+  assert not own.waits_on_others
+  with own.waiting('a table', on_others=True):
+    assert own.waits_on_others
+    with own.waiting(lambda: 'maze, number 3'):
+      assert not own.waits_on_others
+      assert own.describe().startswith('maze, number 3 (in ')
+    assert own.describe().startswith('a table (in ')
+  with pytest.raises(KeyError), own.waiting('x'):
+    raise KeyError
+  assert own.describe().startswith('in ')
+
+
+def test_where_a_thread_hangs():
+  hangs, release, seen = threading.Event(), threading.Event(), []
+
+  def the_simulator_hangs():
+    seen.append(activity.current())
+    activity.moved()
+    hangs.set()
+    release.wait()
+
+  thread = threading.Thread(target=the_simulator_hangs)
+  thread.start()
+  hangs.wait()
+  assert seen[0] is not activity.current()
+  assert 'wait, threading.py:' in seen[0].describe()
+  release.set()
+  thread.join()
+  assert seen[0].describe() == ''
