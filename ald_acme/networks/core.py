@@ -38,6 +38,38 @@ class UnrollableCore(snt.RNNCore, abc.ABC):
       The outputs, float32 `[T, B, output_size]`, and the state after them.
     """
 
+  def acting_state(self, state: State) -> State:
+    """What `act` goes on from: the state, and what is worth keeping beside it.
+
+    A core that computes the same from its state at every step, while the
+    parameters stay what they are, may keep the results. What comes out here
+    holds for the parameters of this moment: after a change of them it must be
+    made anew, from `recurrent_state`.
+    """
+    return state
+
+  def recurrent_state(self, acting_state: State) -> State:
+    """The state within an acting state."""
+    return acting_state
+
+  def act(
+    self, inputs: tf.Tensor, reset: tf.Tensor, acting_state: State
+  ) -> tuple[tf.Tensor, State]:
+    """An unroll of one step, without gradients.
+
+    Args:
+      inputs: float32 `[B, D]`.
+      reset: bool `[B]`.
+      acting_state: of `acting_state`, or of the step before.
+
+    Returns:
+      The outputs, float32 `[B, output_size]`, and the acting state after them.
+    """
+    outputs, state = self.unroll(
+      inputs[tf.newaxis], reset[tf.newaxis], acting_state
+    )
+    return outputs[0], state
+
   @property
   @abc.abstractmethod
   def output_size(self) -> int:

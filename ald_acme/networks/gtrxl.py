@@ -8,11 +8,11 @@ Parisotto et al., 2019, "Stabilizing Transformers for Reinforcement Learning"
 from typing import NamedTuple
 
 import numpy as np
-import sonnet as snt
 import tensorflow as tf
 
 from ald_acme.networks import blocks
 from ald_acme.networks import core
+from ald_acme.networks import gtrxl_layer
 
 
 class GTrXLState(NamedTuple):
@@ -25,6 +25,30 @@ class GTrXLState(NamedTuple):
 
   memory: tf.Tensor
   valid: tf.Tensor
+
+
+class GTrXLActingState(NamedTuple):
+  """A state in rings of M + 1 slots, and what the layers make of it.
+
+  The rings have a slot for the step itself, which takes the place of the
+  oldest: nothing is moved. One leaf a layer, so none is copied to be read.
+
+  Attributes:
+    memory: for each layer `[B, M + 1, width]`, its inputs.
+    key: for each layer `[B, H, M + 1, width / H]`, projected from its inputs.
+    value: the same.
+    position: for each layer `[H, M + 1, width / H]`, the projected distances M
+      to 0.
+    valid: `[B, M + 1]`, 1 where the slot belongs to the current episode.
+    place: int32 scalar, the slot that the next step takes.
+  """
+
+  memory: tuple[tf.Tensor, ...]
+  key: tuple[tf.Tensor, ...]
+  value: tuple[tf.Tensor, ...]
+  position: tuple[tf.Tensor, ...]
+  valid: tf.Tensor
+  place: tf.Tensor
 
 
 class GTrXL(core.UnrollableCore):
@@ -73,7 +97,9 @@ class GTrXL(core.UnrollableCore):
     self._width = width
     self._memory_size = memory_size
     self._layers = [
-      _Layer(width, num_heads, mlp_size, gate_bias, name=f'layer_{i}')
+      gtrxl_layer.Layer(
+        width, num_heads, mlp_size, gate_bias, name=f'layer_{i}'
+      )
       for i in range(num_layers)
     ]
 
@@ -105,7 +131,7 @@ class GTrXL(core.UnrollableCore):
       tf.equal(episode[:, :, tf.newaxis], of_keys[:, tf.newaxis, :]),
     )
     bias = tf.where(seen, 0.0, blocks.MASKED)  # [B, T, M + T]
-    positions = _positions(memory_size, length, self._width)
+    distances = gtrxl_layer.positions(memory_size, length, self._width)
 
     memory = tf.stop_gradient(state.memory)
     rows = blocks.normalise(tf.reshape(memory, [-1, self._width]))
@@ -114,7 +140,7 @@ class GTrXL(core.UnrollableCore):
     streams = []
     for layer, normed in zip(self._layers, tf.unstack(rows, axis=1)):
       streams.append(x)
-      x = layer(x, normed, bias, positions)
+      x = layer(x, normed, bias, distances)
     next_state = GTrXLState(
       memory=tf.stop_gradient(_slide(memory, tf.stack(streams), length)),
       valid=tf.cast(
@@ -123,147 +149,53 @@ class GTrXL(core.UnrollableCore):
     )
     return tf.reshape(x, [length, batch, self._width]), next_state
 
-
-class _Layer(snt.Module):
-  """Relative attention and a position-wise network, each gated."""
-
-  def __init__(self, width, num_heads, mlp_size, gate_bias, name):
-    super().__init__(name=name)
-    self._num_heads = num_heads
-    self._attention_norm = _Norm(width, name='attention_norm')
-    self._query = snt.Linear(width, name='query')
-    self._key_value = snt.Linear(2 * width, name='key_value')
-    self._position = snt.Linear(width, with_bias=False, name='position')
-    self._attended = snt.Linear(width, name='attended')
-    self._attention_gate = _Gate(width, gate_bias, name='attention_gate')
-    self._mlp_norm = _Norm(width, name='mlp_norm')
-    self._mlp = [
-      snt.Linear(mlp_size, name='mlp_0'),
-      snt.Linear(width, name='mlp_1'),
+  def acting_state(self, state: GTrXLState) -> GTrXLActingState:
+    """Projects the whole memory, so that steps need not."""
+    memory = tf.unstack(state.memory, axis=1)
+    projected = [
+      layer.project(x, self._memory_size)
+      for layer, x in zip(self._layers, memory)
     ]
-    self._mlp_gate = _Gate(width, gate_bias, name='mlp_gate')
-
-  @snt.once
-  def _initialize(self, width):
-    shape = [self._num_heads, 1, width // self._num_heads]
-    self._content_bias = tf.Variable(tf.zeros(shape), name='content_bias')
-    self._position_bias = tf.Variable(tf.zeros(shape), name='position_bias')
-    x = tf.zeros([1, width])
-    for linear in (
-      self._query,
-      self._key_value,
-      self._position,
-      self._attended,
-    ):
-      linear(x)
-    self._attention_gate.initialize(x)
-    self._mlp[1](self._mlp[0](x))
-    self._mlp_gate.initialize(x)
-
-  def __call__(self, x, memory, bias, positions):
-    """One layer.
-
-    Args:
-      x: `[T * B, D]`, time-major.
-      memory: `[B, M, D]`, normalised without scale and offset.
-      bias: `[B, T, M + T]`, as `blocks.attend` takes it.
-      positions: `[M + T + 1, D]`, of `_positions`.
-
-    Returns:
-      `[T * B, D]`.
-    """
-    self._initialize(x.shape[-1])
-    length, width = bias.shape[1], x.shape[-1]
-    size = width // self._num_heads
-
-    # Scale and offset are taken into the weights that follow.
-    norm, query, key_value = self._attention_norm, self._query, self._key_value
-    root = 1 / np.sqrt(size)
-    content_bias = tf.reshape(self._content_bias, [width])
-    weights = tf.concat([query.w * root, key_value.w], 1)
-    offsets = tf.concat([(query.b + content_bias) * root, key_value.b], 0)
-    weights, offsets = norm.fold(weights, offsets)
-
-    projected = _linear(blocks.normalise(x), weights, offsets)
-    query, *own = tf.unstack(self._heads(projected, [length, -1, 3]))
-    projected = _linear(
-      tf.reshape(memory, [-1, width]), weights[:, width:], offsets[width:]
+    key, value, position = zip(*projected)
+    one_more = [[0, 0], [0, 1], [0, 0]]
+    return GTrXLActingState(
+      memory=tuple(tf.pad(x, one_more) for x in memory),
+      key=tuple(tf.pad(x, [[0, 0], *one_more]) for x in key),
+      value=tuple(tf.pad(x, [[0, 0], *one_more]) for x in value),
+      position=position,
+      valid=tf.pad(state.valid, one_more[:2]),
+      place=tf.constant(self._memory_size),
     )
-    past = tf.unstack(self._heads(projected, [-1, memory.shape[1], 2], False))
-    key, value = (tf.concat(pair, 2) for pair in zip(past, own))
-    to_distance = (self._position_bias - self._content_bias) * root
-    position = tf.reshape(
-      tf.matmul(positions, self._position.w), [-1, self._num_heads, size]
+
+  def recurrent_state(self, acting_state: GTrXLActingState) -> GTrXLState:
+    """The last M slots of the rings, oldest first."""
+    order = tf.range(1, self._memory_size + 1) + acting_state.place
+    order %= self._memory_size + 1
+    return GTrXLState(
+      memory=tf.stack(
+        [tf.gather(x, order, axis=1) for x in acting_state.memory], axis=1
+      ),
+      valid=tf.gather(acting_state.valid, order, axis=1),
     )
-    heads = blocks.attend(
-      query,
-      query + to_distance[:, tf.newaxis],
-      key,
-      value,
-      tf.transpose(position, [1, 0, 2]),
-      bias,
+
+  def act(self, inputs, reset, acting_state):
+    slots, place = self._memory_size + 1, acting_state.place
+    own = tf.equal(tf.range(slots), place)  # [M + 1]
+    kept = tf.where(reset[:, tf.newaxis], 0.0, acting_state.valid)
+    valid = tf.where(own, 1.0, kept)
+    bias = tf.where(valid > 0, 0.0, blocks.MASKED)[:, tf.newaxis, tf.newaxis]
+    # A slot's distance is place - slot; distances are kept from M to 0.
+    columns = (tf.range(slots) - place - 1) % slots
+
+    x, rings = inputs, []
+    for layer, *ring, position in zip(self._layers, *acting_state[:4]):
+      x, *ring = layer.act(x, *ring, position, bias, own, columns)
+      rings.append(ring)
+    memory, key, value = zip(*rings)
+    following = (place + 1) % slots
+    return x, GTrXLActingState(
+      memory, key, value, acting_state.position, valid, following
     )
-    merged = tf.reshape(tf.transpose(heads, [2, 1, 0, 3]), [-1, width])
-    attended = self._attended
-    y = tf.nn.relu(_linear(merged, attended.w, attended.b))
-    x = self._attention_gate(x, y)
-
-    first, second = self._mlp
-    y = _linear(blocks.normalise(x), *self._mlp_norm.fold(first.w, first.b))
-    y = tf.nn.relu(_linear(tf.nn.relu(y), second.w, second.b))
-    return self._mlp_gate(x, y)
-
-  def _heads(self, rows, shape, time_major=True):
-    """Rows `[T * B, n * D]` or `[B * T, n * D]` to `[n, H, B, T, D / H]`."""
-    size = rows.shape[-1] // shape[-1] // self._num_heads
-    split = tf.reshape(rows, [*shape, self._num_heads, size])
-    return tf.transpose(split, [2, 3, *([1, 0] if time_major else [0, 1]), 4])
-
-
-class _Norm(snt.Module):
-  """Scale and offset of a layer normalisation."""
-
-  def __init__(self, width, name):
-    super().__init__(name=name)
-    self._width = width
-    self.scale = tf.Variable(tf.ones([width]), name='scale')
-    self.offset = tf.Variable(tf.zeros([width]), name='offset')
-
-  def fold(self, weights, bias):
-    """The linear map of what is only normalised that equals one of this.
-
-    Args:
-      weights: `[D, N]`, of the scaled and moved vector.
-      bias: `[N]`.
-    """
-    moved = tf.matmul(self.offset[tf.newaxis], weights)[0]
-    return self.scale[:, tf.newaxis] * weights, bias + moved
-
-
-class _Gate(snt.Module):
-  """GRU-type gating in place of a residual sum (GTrXL paper, sec. 3.2)."""
-
-  def __init__(self, width, bias, name):
-    super().__init__(name=name)
-    self._bias = tf.Variable(tf.fill([width], float(bias)), name='bias')
-    # Products of the same input are made in one go.
-    self._of_y = snt.Linear(3 * width, with_bias=False, name='of_y')
-    self._of_x = snt.Linear(2 * width, with_bias=False, name='of_x')
-    self._of_reset = snt.Linear(width, with_bias=False, name='of_reset')
-
-  def initialize(self, x):
-    """Makes the variables; `x` is any `[N, D]`."""
-    for linear in (self._of_y, self._of_x, self._of_reset):
-      linear(x)
-
-  def __call__(self, x, y):
-    """Gates the stream `x` by the submodule's output `y`, `[N, D]` both."""
-    weights = self._of_y.w, self._of_x.w, self._of_reset.w
-    return blocks.gate(x, y, *weights, self._bias)
-
-
-def _linear(x, weights, bias):
-  return tf.nn.bias_add(tf.matmul(x, weights), bias)
 
 
 def _slide(memory, streams, length: int):
@@ -285,11 +217,3 @@ def _window(length: int, memory_size: int) -> np.ndarray:
   step = np.arange(length)[:, np.newaxis] + memory_size
   key = np.arange(memory_size + length)
   return (key <= step) & (key >= step - memory_size)
-
-
-def _positions(memory_size: int, length: int, width: int) -> np.ndarray:
-  """Embeddings of the distances M to 0, then T rows of zeros; float32."""
-  distance = np.arange(memory_size, -1, -1)[:, np.newaxis]
-  angle = distance / 10_000 ** (np.arange(0, width, 2) / width)
-  embedding = np.concatenate([np.sin(angle), np.cos(angle)], -1)
-  return np.pad(embedding, [[0, length], [0, 0]]).astype(np.float32)

@@ -82,6 +82,23 @@ class PolicyValueNetwork(snt.RNNCore):
       policy = self.distribution.mask(policy, legal)
     return types.Outputs(policy=policy, value=x[..., -1]), state
 
+  def acting_state(self, state: State) -> State:
+    """As of the core: what `act` goes on from."""
+    return self._core.acting_state(state)
+
+  def recurrent_state(self, acting_state: State) -> State:
+    """As of the core: the state within an acting state."""
+    return self._core.recurrent_state(acting_state)
+
+  def act(
+    self, inputs: types.Inputs, acting_state: State
+  ) -> tuple[types.Outputs, State]:
+    """Reads one step, leaves `[B, ...]`, where parameters stay as they are."""
+    features, reset = self._torso(inputs), inputs.start_of_episode
+    x, acting_state = self._core.act(features, reset, acting_state)
+    x = self._head(x)
+    return types.Outputs(policy=x[..., :-1], value=x[..., -1]), acting_state
+
   def __call__(self, inputs: types.Inputs, state: State):
     """Reads one step, leaves `[B, ...]`."""
     # No index: TensorFlow Lite has none for tensors of more than 5 dimensions.

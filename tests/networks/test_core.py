@@ -65,6 +65,18 @@ def test_steps_are_an_unroll(core, state):
   _assert_close((tf.stack(outputs), state), expected)
 
 
+def test_acting_is_an_unroll(core, state):
+  inputs, reset = _sequence()
+  expected, expected_state = core.unroll(inputs, reset, state)
+  acting_state, outputs = core.acting_state(state), []
+  _assert_close(core.recurrent_state(acting_state), state, atol=0)
+  for t in range(LENGTH):
+    output, acting_state = core.act(inputs[t], reset[t], acting_state)
+    outputs.append(output)
+  _assert_close(tf.stack(outputs), expected)
+  _assert_close(core.recurrent_state(acting_state), expected_state)
+
+
 @pytest.mark.parametrize('resets', [False, True])
 @pytest.mark.parametrize('split', [1, 3, 4, 5, 10])
 def test_parts_are_the_whole(core, state, split, resets):

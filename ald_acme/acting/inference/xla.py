@@ -25,38 +25,65 @@ class XLAStep:
       batch_size: E.
     """
     self._variables = variables.Variables(network.trainable_variables)
+    if hasattr(network, 'act'):
+      act, to_acting = network.act, network.acting_state
+      to_recurrent = network.recurrent_state
+    else:
+      act, to_acting, to_recurrent = network, _same, _same
     self._initial_state = network.initial_state(batch_size)
     self._state = tree.map_structure(
-      lambda x: tf.Variable(x, trainable=False), self._initial_state
+      lambda x: tf.Variable(x, trainable=False),
+      to_acting(self._initial_state),
     )
 
+    def read():
+      return tree.map_structure(lambda v: v.read_value(), self._state)
+
+    def write(state, before=None):
+      """Writes leaves that are not as before."""
+      before = before or [None] * len(tree.flatten(state))
+      for variable, old, new in zip(
+        tree.flatten(self._state), before, tree.flatten(state)
+      ):
+        if new is not old:
+          variable.assign(new)
+
     def step(*leaves):
-      inputs = tree.unflatten_as(like, leaves)
-      state = tree.map_structure(lambda v: v.read_value(), self._state)
-      outputs, state = network(inputs, state)
-      tree.map_structure(lambda v, x: v.assign(x), self._state, state)
+      inputs, before = tree.unflatten_as(like, leaves), read()
+      outputs, state = act(inputs, before)
+      write(state, tree.flatten(before))
       return outputs.policy
 
     like = specs.inputs(observation_spec, network.distribution, batch_size)
     self._step = tf.function(
       step, autograph=False, jit_compile=True
     ).get_concrete_function(*tree.flatten(like))
+    self._recall = tf.function(lambda: to_recurrent(read()), autograph=False)
+    self._begin = tf.function(
+      lambda state: write(to_acting(state)), autograph=False
+    )
 
   @property
   def state(self):
     """The recurrent state before the next step, arrays `[E, ...]`."""
-    return tree.map_structure(lambda v: v.numpy(), self._state)
+    return tree.map_structure(lambda x: x.numpy(), self._recall())
 
   def reset(self):
     """Forgets everything."""
-    tree.map_structure(
-      lambda v, x: v.assign(x), self._state, self._initial_state
-    )
+    self._begin(self._initial_state)
 
   def load(self, parameters: Sequence[np.ndarray]):
-    """Replaces the network's trainable variables."""
+    """Replaces the network's trainable variables.
+
+    The memory stays; what the old parameters made of it is made anew.
+    """
     self._variables.assign(parameters)
+    self._begin(self._recall())
 
   def __call__(self, inputs: types.Inputs) -> np.ndarray:
     """Parameters of the policy, float32 `[E, P]`; moves the state on."""
     return self._step(*map(tf.convert_to_tensor, tree.flatten(inputs))).numpy()
+
+
+def _same(state):
+  return state

@@ -102,6 +102,26 @@ def test_loaded_parameters_act(runtime):
   _assert_as_network(step, other, FLAT)
 
 
+@pytest.mark.parametrize('kind', ['lstm', 'gtrxl'])
+def test_the_memory_is_read_with_the_newest_parameters(kind):
+  network, other = _network(kind), _network(kind, seed=1)
+  step = xla.XLAStep(network, FLAT, E)
+  rng = np.random.RandomState(0)
+  for _ in range(9):
+    step(_inputs(FLAT, rng)._replace(start_of_episode=np.zeros(E, bool)))
+  state = step.state
+  step.load([v.numpy() for v in other.trainable_variables])
+  tree.map_structure(np.testing.assert_array_equal, step.state, state)
+  for _ in range(3):
+    inputs = _inputs(FLAT, rng)
+    outputs, state = other(
+      tree.map_structure(tf.convert_to_tensor, inputs), state
+    )
+    np.testing.assert_allclose(
+      step(inputs), outputs.policy, rtol=1e-4, atol=1e-5
+    )
+
+
 def test_lite_leaves_the_network_alone():
   network, other = _network(), _network(seed=1)
   before = [v.numpy() for v in network.trainable_variables]
