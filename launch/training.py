@@ -14,6 +14,7 @@ import typing
 from absl import flags
 
 from agents import catalogue
+from ald_acme.environments import observed
 from ald_acme.environments import registry
 from ald_acme.runs import checkpoints
 from ald_acme.runs import files
@@ -93,7 +94,8 @@ def prepare(local: bool = True, dry_run: bool = False) -> Prepared:
   opts = options.read(saved)
   limits.check(opts.settings, local)
   try:
-    registry.check(opts.environment, opts.environment_arguments)
+    spec = registry.check(opts.environment, opts.environment_arguments)
+    observed.parse(getattr(opts.config, 'actor_observations', ''), spec)
   except ValueError as error:
     raise command_line.UsageError(str(error)) from error
   if saved is not None:

@@ -67,7 +67,9 @@ class AsymmetricBuilder(builder.ActorCriticBuilder):
   ) -> actor_critic_networks.ActorCriticNetworks:
     from agents.actor_critic import networks
 
-    return networks.make_asymmetric(environment_spec, self._config.networks)
+    return networks.make_asymmetric(
+      environment_spec, self._config.networks, self._config.actor_observations
+    )
 
   def tables(self) -> list[tables.Queue | tables.Replay]:
     from agents.actor_critic import learner_runner

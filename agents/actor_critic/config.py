@@ -120,3 +120,8 @@ class AsymmetricConfig(ActorCriticConfig):
   learner_queue_size: int = validation.setting(
     1, "Unrolls in the learner's queue; a small queue is fresh.", at_least=1
   )
+  actor_observations: str = validation.setting(
+    '',
+    'Entries of the observation that the actor sees, by name between commas '
+    '(a/b: an entry within an entry); the learner sees all. Empty: all.',
+  )

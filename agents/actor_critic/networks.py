@@ -1,6 +1,6 @@
 """The networks of actor-critics, made by kind and size."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 import dataclasses
 from typing import Any
 
@@ -10,6 +10,7 @@ import sonnet as snt
 from ald_acme import distributions
 from ald_acme import types
 from ald_acme.environments import masks
+from ald_acme.environments import observed
 from ald_acme.networks import core as cores
 from ald_acme.networks import feedforward
 from ald_acme.networks import gtrxl
@@ -41,7 +42,7 @@ class Asymmetric(snt.RNNCore):
   """The policy of one network and the value of another.
 
   The policy acts alone, so it may be small; the value is only needed to learn
-  (asymmetric actor-critic, Pinto et al., 2017; here both see the same). Its
+  (asymmetric actor-critic, Pinto et al., 2017), and may see more. Its
   state is the pair of both states.
 
   Attributes:
@@ -101,13 +102,22 @@ def make_symmetric(
 
 
 def make_asymmetric(
-  environment_spec: specs.EnvironmentSpec, sizes: Sizes
+  environment_spec: specs.EnvironmentSpec,
+  sizes: Sizes,
+  actor_observations: str = '',
 ) -> ActorCriticNetworks:
-  """Makes an LSTM that acts, and its learner with a GTrXL for the value."""
+  """Makes an LSTM that acts, and its learner with a GTrXL for the value.
+
+  Args:
+    environment_spec: of one environment.
+    sizes: of the networks.
+    actor_observations: as `environments.observed.parse`; the GTrXL sees all.
+  """
+  seen = observed.parse(actor_observations, environment_spec.observations)
   return ActorCriticNetworks(
-    actor=make_lstm(environment_spec, sizes, 'actor'),
+    actor=make_lstm(environment_spec, sizes, 'actor', seen),
     learner=Asymmetric(
-      policy=make_lstm(environment_spec, sizes, 'policy'),
+      policy=make_lstm(environment_spec, sizes, 'policy', seen),
       value=make_gtrxl(environment_spec, sizes, 'value'),
       name='learner',
     ),
@@ -122,11 +132,16 @@ def acting_variables(networks: ActorCriticNetworks) -> list:
 
 
 def make_lstm(
-  environment_spec: specs.EnvironmentSpec, sizes: Sizes, name: str
+  environment_spec: specs.EnvironmentSpec,
+  sizes: Sizes,
+  name: str,
+  observed_entries: Sequence[str] | None = None,
 ) -> policy_value.PolicyValueNetwork:
   """A network with an LSTM for memory, whose variables exist."""
   core = lstm.LSTM(sizes.lstm)
-  return _make(environment_spec, sizes, sizes.torso, core, name)
+  return _make(
+    environment_spec, sizes, sizes.torso, core, name, observed_entries
+  )
 
 
 def make_gtrxl(
@@ -164,6 +179,7 @@ def _make(
   width: int,
   core: cores.UnrollableCore,
   name: str,
+  observed_entries: Sequence[str] | None = None,
 ) -> policy_value.PolicyValueNetwork:
   distribution = distributions.from_spec(environment_spec.actions)
   torso = torsos.Torso(width, distribution, sizes.image_channels)
@@ -172,6 +188,7 @@ def _make(
     core,
     distribution,
     masks.find(environment_spec.observations),
+    observed_entries,
     name,
   )
   policy_value.create_variables(network, environment_spec.observations)

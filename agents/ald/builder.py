@@ -73,8 +73,10 @@ class ALDBuilder(asymmetric.AsymmetricBuilder):
   ) -> ald_networks.ALDNetworks:
     from agents.ald import networks
 
-    sizes = self._config.networks
-    return networks.make_default_networks(environment_spec, sizes)
+    config = self._config
+    return networks.make_default_networks(
+      environment_spec, config.networks, config.actor_observations
+    )
 
   def load_networks(
     self, networks: ald_networks.ALDNetworks, state: dict[str, Any]

@@ -11,6 +11,7 @@ import tree
 from ald_acme import distributions
 from ald_acme import types
 from ald_acme.environments import base
+from ald_acme.environments import observed
 
 _FIRST, _LAST = int(dm_env.StepType.FIRST), int(dm_env.StepType.LAST)
 
@@ -74,7 +75,7 @@ def record(
   timestep = environment.reset()
   while True:
     seen = types.Inputs(
-      observation=timestep.observation,
+      observation=observed.by(network, timestep.observation),
       action=sample,
       reward=timestep.reward,
       start_of_episode=timestep.step_type == _FIRST,

@@ -8,6 +8,7 @@ import tree
 from ald_acme import types
 from ald_acme.environments import dtypes
 from ald_acme.environments import masks
+from ald_acme.environments import observed
 
 # What the tensors beside the observation mean, for people.
 _MEANINGS = {
@@ -57,15 +58,16 @@ class Step:
         'not; take an agent whose actor is an LSTM (ald, lstm, asymmetric).'
       )
     self.network = network
-    self._observation_spec = environment_spec.observations
+    spec = observed.by(network, environment_spec.observations)
+    self._observation_spec = spec
     leaves = {
       _name(path): tf.TensorSpec(
         [1, *leaf.shape], tf.as_dtype(dtypes.taken(leaf.dtype))
       )
-      for path, leaf in tree.flatten_with_path(environment_spec.observations)
+      for path, leaf in tree.flatten_with_path(spec)
     }
     self.observations = list(leaves)
-    self._mask = masks.find(environment_spec.observations)
+    self._mask = masks.find(spec)
     memory = tf.TensorSpec(state.hidden.shape, tf.float32)
     self._distribution = network.distribution
     dtype = tf.as_dtype(self._distribution.dtype)

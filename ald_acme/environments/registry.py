@@ -216,8 +216,11 @@ def _make_single(
   return environment
 
 
-def check(name: str, arguments: dict[str, Any]):
+def check(name: str, arguments: dict[str, Any]) -> Any:
   """Makes one environment and takes a step, to see that it keeps its word.
+
+  Returns:
+    The spec of its observations.
 
   Raises:
     ValueError: if it cannot be made, or its observations do not have the
@@ -243,6 +246,7 @@ def check(name: str, arguments: dict[str, Any]):
       f'environment {name!r} does not do what its specs say '
       f'({type(error).__name__}: {error}).'
     ) from error
+  return spec
 
 
 def _find_factory(

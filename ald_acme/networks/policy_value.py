@@ -1,5 +1,6 @@
 """A whole network: torso, recurrent core, policy and value heads."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import sonnet as snt
@@ -9,6 +10,7 @@ import tree
 from ald_acme import distributions
 from ald_acme import types
 from ald_acme.environments import masks
+from ald_acme.environments import observed
 from ald_acme.networks import core as cores
 
 State = Any
@@ -23,6 +25,7 @@ class PolicyValueNetwork(snt.RNNCore):
 
   Attributes:
     distribution: of the actions; its P parameters are the first outputs.
+    observed: entries of the observation that it reads; None for all.
   """
 
   def __init__(
@@ -31,6 +34,7 @@ class PolicyValueNetwork(snt.RNNCore):
     core: cores.UnrollableCore,
     distribution: distributions.Distribution,
     mask: tuple | None = None,
+    observed_entries: Sequence[str] | None = None,
     name: str | None = None,
   ):
     """Builds the heads.
@@ -41,10 +45,13 @@ class PolicyValueNetwork(snt.RNNCore):
       distribution: of the actions.
       mask: path of the action mask in the observation (`environments.masks`);
         None where all actions are legal.
+      observed_entries: entries of the observation that the network reads
+        (`environments.observed`); None for everything.
       name: name of the module.
     """
     super().__init__(name=name)
     self._mask = mask
+    self.observed = observed_entries
     self.distribution = distribution
     self._torso = torso
     self._core = core
@@ -68,6 +75,9 @@ class PolicyValueNetwork(snt.RNNCore):
     length, batch = inputs.start_of_episode.shape
     batch = batch or tf.shape(inputs.start_of_episode)[1]
 
+    inputs = inputs._replace(
+      observation=observed.select(inputs.observation, self.observed)
+    )
     flat = tree.map_structure(
       lambda x: tf.reshape(x, [length * batch, *x.shape[2:]]), inputs
     )

@@ -87,7 +87,12 @@ def test_any_return_may_be_a_target(name):
 def test_every_field_is_tested():
   tested = {*COUNTS, *MAY_BE_0, *POSITIVE, *COSTS, *CHOICES}
   others = {'networks', 'discount', 'checkpoints_kept'}
-  others |= {'target_return', 'solved_return', 'stagger_episodes'}
+  others |= {
+    'target_return',
+    'solved_return',
+    'stagger_episodes',
+    'actor_observations',
+  }
   assert settings.all_fields().keys() == tested | others
 
 
