@@ -11,5 +11,6 @@ __getattr__, __dir__, __all__ = lazy.attach(
     'EvaluationConfig': 'experiment',
     'ExperimentConfig': 'experiment',
     'Node': 'builders',
+    'ProgramBuilderTestMixin': 'testing',
   },
 )

@@ -2,6 +2,7 @@
 
 import abc
 import inspect
+import pickle
 import threading
 from typing import Any
 
@@ -15,6 +16,10 @@ import reverb
 import tensorflow as tf
 import tree
 
+from agents import builders
+
+# Nodes of every program, and what else a checkpoint holds.
+_TAKEN = {'replay', 'counter', 'evaluator', 'monitor', 'counts', 'run'}
 _PATIENCE = 60.0  # Seconds that a learner may wait for its first batch.
 # Methods and their parameters, in order (Acme 0.4.0, `D4PGBuilder`).
 PROTOCOL = {
@@ -24,6 +29,66 @@ PROTOCOL = {
   'make_actor': ('policy_network', 'adder', 'variable_source'),
   'make_learner': ('networks', 'dataset', 'counter', 'logger', 'checkpoint'),
 }
+
+
+class ProgramBuilderTestMixin(abc.ABC):
+  """Tests that any builder of `agents.program.DistributedAgent` passes.
+
+  They look at what the builder declares; nothing is launched.
+  """
+
+  @abc.abstractmethod
+  def make_object_under_test(self) -> builders.Builder:
+    """The builder."""
+
+  def test_methods_are_those_of_the_protocol(self):
+    builder = self.make_object_under_test()
+    for name, method in vars(builders.Builder).items():
+      if name.startswith('_') or not inspect.isfunction(method):
+        continue
+      wanted = list(inspect.signature(method).parameters)[1:]
+      own = inspect.signature(getattr(builder, name)).parameters.values()
+      # More may follow, with defaults.
+      assert [p.name for p in own][: len(wanted)] == wanted, name
+      for parameter in list(own)[len(wanted) :]:
+        assert parameter.default is not parameter.empty, (name, parameter)
+
+  def test_it_can_be_sent_to_nodes(self):
+    builder = self.make_object_under_test()
+    again = pickle.loads(cloudpickle.dumps(builder))
+    own, theirs = (
+      [node.names() for node in b.nodes()] for b in (builder, again)
+    )
+    assert own == theirs
+
+  def test_nodes_use_those_before_them(self):
+    known, names = {builders.LEARNER}, [builders.LEARNER]
+    for node in self.make_object_under_test().nodes():
+      assert set(node.uses) <= known, node.label
+      known.add(node.label)
+      names += node.names()
+    assert len(names) == len(set(names))
+    assert not set(names) & _TAKEN
+
+  def test_actors_pull_from_a_node_that_serves(self):
+    builder = self.make_object_under_test()
+    serving = {builders.LEARNER} | {
+      node.label for node in builder.nodes() if 'get_variables' in node.serves
+    }
+    assert builder.acting_source in serving
+
+  def test_indicators_are_of_its_parts(self):
+    builder = self.make_object_under_test()
+    indicators, nodes = builder.indicators(), builder.nodes()
+    saved = {builders.LEARNER}
+    for node in nodes:
+      saved.update(node.names() if node.saved else [])
+    assert set(indicators.counts.values()) <= saved
+    names = {builders.LEARNER, *(x for node in nodes for x in node.names())}
+    assert {metric.node for metric in indicators.metrics} <= names
+    if indicators.ratio:
+      ratio = indicators.ratio
+      assert {ratio.numerator, ratio.denominator} <= set(indicators.counts)
 
 
 class BuilderTestMixin(abc.ABC):

@@ -92,3 +92,18 @@ def test_a_state_of_another_size_is_refused():
   state = optimizers.FlatAdam(SIZE, 1e-2).save()
   with pytest.raises(ValueError, match='13'):
     optimizers.FlatAdam(SIZE + 1, 1e-2).restore(state)
+
+
+def test_a_schedule_is_the_rate_of_each_step():
+  schedule = optimizers.linear_decay(0.4, steps=4, last=0.1)
+  rates = [float(schedule(tf.constant(float(i)))) for i in range(1, 8)]
+  np.testing.assert_allclose(
+    rates, [0.4, 0.325, 0.25, 0.175, 0.1, 0.1, 0.1], rtol=1e-6
+  )
+  # Adam's steps are as long as the rate while the gradient stays the same.
+  optimizer = optimizers.FlatAdam(2, schedule, epsilon=0.0)
+  step = tf.function(optimizer.step)
+  for rate in rates:
+    np.testing.assert_allclose(
+      step(tf.constant([1.0, -3.0])), [-rate, rate], rtol=1e-4
+    )

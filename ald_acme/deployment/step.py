@@ -55,7 +55,7 @@ class Step:
     if not isinstance(state, snt.LSTMState):
       raise ValueError(
         'Export is for policies that act with an LSTM, which this one does '
-        'not; take an agent whose actor is an LSTM (ald, lstm, asymmetric).'
+        'not; take an agent whose actor is an LSTM.'
       )
     self.network = network
     spec = observed.by(network, environment_spec.observations)

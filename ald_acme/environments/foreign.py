@@ -34,7 +34,7 @@ def check(made: Any):
   if hasattr(made, 'num_envs') and hasattr(made, 'action_space'):
     raise TypeError(
       f'{kind} is a vector of {made.num_envs} environments, but a factory '
-      'gives one; actors step many of them (--config.envs_per_actor)'
+      'gives one; actors step many of them (envs_per_actor)'
     )
   if hasattr(made, 'action_space'):
     parents = {

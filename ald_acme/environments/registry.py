@@ -369,7 +369,7 @@ def _suggest_adapter(name: str, error: BaseException):
   if environment_id.startswith('MiniGrid-'):
     cure = (
       'ald_acme.environments.minigrid_adapter:make with '
-      f'--environment_kwargs=task={environment_id}'
+      f'the argument task={environment_id}'
     )
   raise ValueError(
     f'environment {name!r} cannot be made: Gymnasium does not know the ID '

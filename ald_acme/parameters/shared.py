@@ -80,7 +80,7 @@ class SharedParameters:
     except OSError as error:
       raise FileNotFoundError(
         f'No shared parameters at {path}: their owner has ended, runs on '
-        'another host, or may not be looked into by this user; distillers must '
+        'another host, or may not be looked into by this user; workers must '
         'run beside the parameters that they update.'
       ) from error
     try:

@@ -10,7 +10,7 @@ from ald_acme.parameters import vectors
 
 
 class ActorParameters:
-  """An Acme variable source over the parameters that distillers update."""
+  """An Acme variable source over parameters that other processes update."""
 
   def __init__(
     self,
@@ -29,7 +29,7 @@ class ActorParameters:
     )
 
   def handle(self) -> list[int | str]:
-    """What a distiller on this host needs to attach."""
+    """What a worker on this host needs to attach."""
     return list(self._shared.handle)
 
   def get_variables(self, names: Sequence[str]) -> list[list[np.ndarray]]:

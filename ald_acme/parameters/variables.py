@@ -12,8 +12,8 @@ from ald_acme.parameters import vectors
 def check_trainable(network):
   """Refuses a network of which a part would not travel.
 
-  Gradients, pulls, distillation, checkpoints and exports take the trainable
-  variables; statistics that a layer keeps beside them would stay behind.
+  Gradients, pulls, checkpoints and exports take the trainable variables;
+  statistics that a layer keeps beside them would stay behind.
 
   Args:
     network: a `snt.Module` whose variables exist.

@@ -89,7 +89,7 @@ class RunFolder:
         self._lock().close()  # Where it is still in use, this says so.
       raise ValueError(
         f'workdir {self.path!r} holds another run; choose a new folder, or '
-        'give --resume to continue that run.'
+        'resume that run.'
       )
     there = os.listdir(self.path) if os.path.isdir(self.path) else []
     # A launch that failed early leaves no more than these.
@@ -126,7 +126,7 @@ class RunFolder:
     if not self.exists():
       raise ValueError(
         f'workdir {self.path!r} holds no run to resume (no config.json); check '
-        'the path, or leave --resume out to begin a new run there.'
+        'the path, or begin a new run there instead of resuming one.'
       )
     lock = self._lock()
     self.remove_leftovers()
@@ -147,19 +147,19 @@ class RunFolder:
     except OSError as error:
       raise ValueError(
         f'workdir {self.path!r} cannot be written ({error.strerror}); choose '
-        'another with --workdir.'
+        'another folder.'
       ) from error
     try:
       fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
       raise ValueError(
         f'workdir {self.path!r} is in use by a run that has not ended; wait '
-        'for it, or choose another with --workdir.'
+        'for it, or choose another folder.'
       ) from error
     except OSError as error:
       raise ValueError(
         f'workdir {self.path!r} cannot be locked ({error.strerror}): its file '
-        'system has no locks; choose another with --workdir.'
+        'system has no locks; choose a folder elsewhere.'
       ) from error
     return lock
 
@@ -217,5 +217,5 @@ def make_default(name: str) -> str:
     except OSError as error:
       raise ValueError(
         f'workdir {path!r} cannot be written ({error.strerror}); choose '
-        'another with --workdir.'
+        'another folder.'
       ) from error

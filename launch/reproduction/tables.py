@@ -38,7 +38,7 @@ def runs(groups: Sequence[results.Group], solvable: bool) -> Rows:
         | {
           'final_return': result.final_return,
           f'area_to_{end}_frames': result.area(end),
-          'actor_updates': result.summary['actor_updates'],
+          'actor_updates': result.summary.get('actor_updates', 0),
           'learner_updates': result.summary['learner_updates'],
           'actor_updates_per_second': result.actor_update_rate,
         }

@@ -1,12 +1,16 @@
 """The contract of builders, kept by ours and by Acme's own."""
 
 import copy
+import os
 
 import acme
 import pytest
 
+import agents
 from agents import catalogue
 from agents import testing
+import agents.actor_critic
+import agents.ald
 from ald_acme.environments import i_maze
 from ald_acme.networks import sizes
 
@@ -60,6 +64,44 @@ class TestLSTM(_Ours):
 
 class TestAsymmetric(_WithRunner):
   agent = 'asymmetric'
+
+
+@pytest.fixture(params=catalogue.NAMES)
+def name(request):
+  return request.param
+
+
+class TestOurPrograms(testing.ProgramBuilderTestMixin):
+  """Agents of this project in a program."""
+
+  @pytest.fixture(autouse=True)
+  def _name(self, name):
+    self.name = name
+
+  def make_object_under_test(self):
+    config = catalogue.config_class(self.name)()
+    return catalogue.make_builder(self.name, config)
+
+
+class TestToysProgram(testing.ProgramBuilderTestMixin):
+  @pytest.fixture(autouse=True)
+  def _import(self, monkeypatch):
+    monkeypatch.syspath_prepend(os.path.dirname(__file__))
+
+  def make_object_under_test(self):
+    import toy_builder
+
+    return toy_builder.ToyBuilder()
+
+
+@pytest.mark.parametrize('package', [agents, agents.ald, agents.actor_critic])
+def test_public_names(package):
+  assert package.__all__
+  for public in package.__all__:
+    assert getattr(package, public).__doc__, public
+  assert dir(package) == package.__all__
+  with pytest.raises(AttributeError, match="no attribute 'Nothing'"):
+    package.Nothing  # noqa: B018
 
 
 class TestD4PG(testing.BuilderTestMixin):

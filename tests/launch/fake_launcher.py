@@ -68,7 +68,7 @@ def finish(path, fields, rows=None, agent='ald', **description):
       'final_return': rows[-1]['actor_return'],
       'solved_at_frames': solved.get('frames'),
       'solved_at_seconds': solved.get('wall_seconds'),
-      'actor_updates': 80,
+      **({'actor_updates': 80} if agent == 'ald' else {}),
       'learner_updates': 20,
       'seed': config.seed,
       'stopped_because': 'max_frames',

@@ -155,7 +155,7 @@ def earlier_run(tmp_path):
 
 def test_another_runs_folder(earlier_run):
   result = run(f'--workdir={earlier_run}')
-  assert_refused(result, 1, str(earlier_run), '--resume')
+  assert_refused(result, 1, str(earlier_run), 'resume that run')
   assert os.listdir(earlier_run) == ['config.json']
 
 

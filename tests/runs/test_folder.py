@@ -30,7 +30,7 @@ def test_create(folder):
 def test_another_run_is_refused(folder):
   folder.create().close()
   files.write_json(folder.config, CONFIG)
-  with pytest.raises(ValueError, match=f'{folder.path}.*--resume'):
+  with pytest.raises(ValueError, match=f'{folder.path}.*resume that run'):
     folder.create()
   assert folder.read_config() == CONFIG
 
@@ -102,7 +102,7 @@ def test_no_run_to_resume(folder, made):
 def test_below_a_file_nothing_can_be_written(tmp_path, below):
   (tmp_path / 'file').write_text('')
   folder = run_folder.RunFolder(str(tmp_path / 'file' / below))
-  with pytest.raises(ValueError, match=r'cannot be written \(.*--workdir'):
+  with pytest.raises(ValueError, match=r'cannot be written \(.*another folder'):
     folder.create()
 
 

@@ -1,6 +1,7 @@
 """The learner on batches that are made up."""
 
 import itertools
+import threading
 
 from acme.utils import counting
 from acme.utils import loggers
@@ -380,3 +381,90 @@ def test_run(make_learner, make_item, batches, steps, done):
   learner, log = make_learner([[make_item()]] * batches)
   learner.run(steps)
   assert len(log) == done
+
+
+class Own(objectives.VTrace):
+  """An auxiliary loss with a variable and a state of its own."""
+
+  def __init__(self, network, config):
+    super().__init__(network, config)
+    self.variables, self.learning_rate = [tf.Variable(3.0)], 0.5
+    self.updates = []
+
+  def loss_of(self, evaluated):
+    loss, metrics = super().loss_of(evaluated)
+    extra = tf.square(self.variables[0])
+    return loss + extra, {**metrics, 'extra': extra}
+
+  def after_update(self, updates):
+    self.updates.append(updates)
+
+  def save(self):
+    return {**super().save(), 'own': self.variables[0].numpy()}
+
+  def restore(self, state):
+    super().restore(state)
+    self.variables[0].assign(state['own'])
+
+
+def _build(network, batches, config, objective):
+  size = sum(v.shape.num_elements() for v in network.trainable_variables)
+  logger = loggers.InMemoryLogger()
+  optimizer = optimizers.FlatAdam(size, config.learner_learning_rate)
+  learner = learning.ActorCriticLearner(
+    network, iter(batches), objective, optimizer, logger=logger
+  )
+  return learner, logger.data
+
+
+def test_an_objective_of_ones_own(make_networks, make_config, make_item):
+  config, network = make_config(), make_networks().actor
+  objective = Own(network, config)
+  learner, log = _build(network, [[make_item()]] * 3, config, objective)
+  learner.run()
+  assert objective.updates == [1, 2, 3]
+  extras = [row['extra'] for row in log]
+  np.testing.assert_allclose(extras, [9.0, 6.25, 4.0], rtol=1e-2)
+  again = Own(network, config)
+  other, log = _build(network, [[make_item()]], config, again)
+  other.restore(learner.save())
+  other.run()
+  assert again.updates == [4]
+  np.testing.assert_allclose(log[0]['extra'], 2.25, rtol=0.05)
+  # The multiplier's optimiser went on as well.
+  assert other.save()['dual_optimizer']['step'] == 4
+
+
+def test_pulls_wait_for_no_gradient(make_networks, make_config, make_item):
+  entered, go_on = threading.Event(), threading.Event()
+
+  class Slow(objectives.VTrace):
+    def loss(self, unroll, state):
+      entered.set()
+      go_on.wait(60)
+      return super().loss(unroll, state)
+
+  config, network = make_config(), make_networks().actor
+  learner, _ = _build(network, [[make_item()]], config, Slow(network, config))
+  before = tree.map_structure(np.array, learner.get_variables(['learner']))
+  pulled = []
+  updating = threading.Thread(target=learner.step, daemon=True)
+  updating.start()
+  assert entered.wait(60)  # In the midst of the first update.
+  pulling = threading.Thread(
+    target=lambda: pulled.append(learner.get_variables(['learner', 'updates'])),
+    daemon=True,
+  )
+  pulling.start()
+  pulling.join(10)
+  go_on.set()
+  updating.join(60)
+  assert pulled, 'the pull waited for the gradient'
+  variables, updates = pulled[0]
+  _assert_same([variables], before, rtol=0, atol=0)
+  assert updates == [0]
+  (after,), newest = learner.get_variables(['updates', 'learner'])
+  assert after == 1
+  assert not np.array_equal(newest[0], variables[0])
+  with pytest.raises(ValueError, match='read-only'):
+    variables[0][...] = 0.0
