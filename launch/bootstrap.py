@@ -1,5 +1,8 @@
 """Makes the process fit for its libraries before anything imports them.
 
+A program of one's own calls `prepare` once, before it imports anything of
+`agents`, `ald_acme`, Acme or TensorFlow.
+
 Python and its children read and write text as UTF-8, whatever the locale is:
 paths and environments' names may be of any script.
 
@@ -25,8 +28,10 @@ def prepare():
   Where Python has another encoding, the program is started again with UTF-8.
   Where libpython is not found by the loader but lies beside the interpreter,
   it is started again with the library path set; where it lies nowhere, the
-  program ends with what to do about it.
+  program ends with what to do about it. TensorFlow is told to log errors alone,
+  unless TF_CPP_MIN_LOG_LEVEL says otherwise.
   """
+  os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
   if not _is_utf8():
     os.environ[_UTF8] = '1'
     # The option too: variables count for nothing with -E or -I.

@@ -61,6 +61,19 @@ def test_gives_up_after_one_try(tmp_path):
   assert '--enable-shared' in result.stderr
 
 
+@pytest.mark.parametrize('given, level', [('', '2'), ('0', '0')])
+def test_tensorflow_is_quiet_unless_told_otherwise(given, level):
+  """Without this an import of TensorFlow prints lines about devices."""
+  result = python(
+    'import os; name = "TF_CPP_MIN_LOG_LEVEL"\n'
+    'os.environ[name] or os.environ.pop(name)\n'
+    'from launch import bootstrap; bootstrap.prepare()\n'
+    'print(os.environ[name])',
+    TF_CPP_MIN_LOG_LEVEL=given,
+  )
+  assert result.stdout.strip() == level
+
+
 def test_children_find_the_packages():
   result = python(
     'from launch import bootstrap; bootstrap.prepare(); import os;'
