@@ -86,11 +86,7 @@ class PolicyValueNetwork(snt.RNNCore):
     x, state = self._core.unroll(features, inputs.start_of_episode, state)
     x = self._head(tf.reshape(x, [length * batch, x.shape[-1]]))
     x = tf.reshape(x, [length, batch, x.shape[-1]])
-    policy = x[..., :-1]
-    if self._mask is not None:
-      legal = masks.read(inputs.observation, self._mask)
-      policy = self.distribution.mask(policy, legal)
-    return types.Outputs(policy=policy, value=x[..., -1]), state
+    return self._outputs(x, inputs.observation), state
 
   def acting_state(self, state: State) -> State:
     """As of the core: what `act` goes on from."""
@@ -106,8 +102,15 @@ class PolicyValueNetwork(snt.RNNCore):
     """Reads one step, leaves `[B, ...]`, where parameters stay as they are."""
     features, reset = self._torso(inputs), inputs.start_of_episode
     x, acting_state = self._core.act(features, reset, acting_state)
-    x = self._head(x)
-    return types.Outputs(policy=x[..., :-1], value=x[..., -1]), acting_state
+    return self._outputs(self._head(x), inputs.observation), acting_state
+
+  def _outputs(self, x: tf.Tensor, observation: types.Nest) -> types.Outputs:
+    """What the head gives, `[..., P + 1]`, with illegal actions masked."""
+    policy = x[..., :-1]
+    if self._mask is not None:
+      legal = masks.read(observation, self._mask)
+      policy = self.distribution.mask(policy, legal)
+    return types.Outputs(policy=policy, value=x[..., -1])
 
   def __call__(self, inputs: types.Inputs, state: State):
     """Reads one step, leaves `[B, ...]`."""

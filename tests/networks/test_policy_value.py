@@ -231,3 +231,28 @@ def test_checkpoint(make_network, network, state, tmp_path):
   other = make_network(seed=1)
   tf.train.Checkpoint(network=other).read(path).assert_consumed()
   _assert_close(other.unroll(_inputs(), state), expected, atol=0)
+
+
+@pytest.mark.parametrize('masked', [False, True])
+def test_acting_is_a_step(make_core, randomise, masked):
+  rng = np.random.RandomState(0)
+  legal = rng.rand(LENGTH, BATCH, ACTIONS) < 0.5
+  legal[..., 1] = True
+  inputs = _inputs()._replace(observation={'legal': tf.constant(legal)})
+  network = policy_value.PolicyValueNetwork(
+    torsos.Torso(WIDTH, POLICY),
+    make_core(),
+    POLICY,
+    ('legal',) if masked else None,
+  )
+  state = network.initial_state(BATCH)
+  network.unroll(inputs, state)
+  randomise(network)
+  acting_state = network.acting_state(state)
+  for t in range(LENGTH):
+    step = _at(inputs, t)
+    expected, state = network(step, state)
+    outputs, acting_state = network.act(step, acting_state)
+    _assert_close(outputs, expected)
+    assert (outputs.policy.numpy()[~legal[t]] < -100).all() == masked
+  _assert_close(network.recurrent_state(acting_state), state)
