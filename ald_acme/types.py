@@ -32,7 +32,8 @@ class Outputs(NamedTuple):
 
   Attributes:
     policy: float32 `[..., P]`, parameters of the distribution of actions.
-    value: float32 `[...]`, the expected discounted return.
+    value: float32 `[...]`, the expected discounted return, in units of the
+      learner's (`losses.popart`).
   """
 
   policy: Array

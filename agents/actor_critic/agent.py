@@ -80,11 +80,12 @@ class ActorCritic(acme.Actor, acme.VariableSource):
     self._replay = local.LocalReplay(
       tables, builder.seed_of(actor_critic_builder.SAMPLING)
     )
-    self._learner = builder.make_learner(
-      networks, builder.make_dataset_iterator(self._replay), counter, logger
-    )
-    self._ready = lambda: self._replay.can_sample(
-      builder.learner_table, config.learner_batch
+    batches = builder.make_dataset_iterator(self._replay)
+    self._learner = builder.make_learner(networks, batches, counter, logger)
+    # A builder of another's may give an iterator that uses a batch once.
+    self._ready = lambda: (
+      getattr(batches, 'due', False)
+      or self._replay.can_sample(builder.learner_table, config.learner_batch)
     )
     self._turns = builder.make_turns(
       networks, self._replay, self._learner, counter

@@ -96,10 +96,8 @@ class AsymmetricBuilder(builder.ActorCriticBuilder):
   def _stores_state(self) -> bool:
     return False
 
-  def make_dataset_iterator(
-    self,
-    replay_client: parts.Replay,
-    should_stop: builders.ShouldStop = builders.never,
+  def _make_batches(
+    self, replay_client: parts.Replay, should_stop: builders.ShouldStop
   ) -> Iterator[Sequence[actor_critic_types.LearnerItem]]:
     batch = self._config.learner_batch
     return parts.reader(replay_client, self.learner_table, batch, should_stop)

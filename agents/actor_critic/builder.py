@@ -41,7 +41,7 @@ if typing.TYPE_CHECKING:
 # import, and neither the launcher nor every node needs it.
 
 # Places that draw random numbers, each with streams of its own.
-ACTING, EVALUATING_ACTOR, EVALUATING_LEARNER, SAMPLING = range(4)
+ACTING, EVALUATING_ACTOR, EVALUATING_LEARNER, SAMPLING, REUSING = range(5)
 
 
 class ActorCriticBuilder:
@@ -182,7 +182,20 @@ class ActorCriticBuilder:
     replay_client: parts.Replay,
     should_stop: builders.ShouldStop = builders.never,
   ) -> Iterator[Sequence[actor_critic_types.LearnerItem]]:
-    """Batches for the learner, each unroll once and in order."""
+    """Batches for the learner: new ones in order, and recent ones again."""
+    from ald_acme.replay import reuse
+
+    return reuse.Reuse(
+      self._make_batches(replay_client, should_stop),
+      self._config.learner_reuse,
+      self._config.learner_replay_size,
+      self.seed_of(REUSING),
+    )
+
+  def _make_batches(
+    self, replay_client: parts.Replay, should_stop: builders.ShouldStop
+  ) -> Iterator[Sequence[actor_critic_types.LearnerItem]]:
+    """New batches, each unroll once and in order."""
     from agents.actor_critic import types
 
     def items(unrolls):

@@ -34,10 +34,18 @@ class ActorCriticConfig:
     'Cut one early episode of each environment, so that they are not in phase.',
   )
   unroll_length: int = validation.setting(
-    40, 'Steps of an unroll (T).', at_least=1
+    20, 'Steps of an unroll (T).', at_least=1
   )
   learner_batch: int = validation.setting(
     1, 'Unroll batches per learner update (b_L).', at_least=1
+  )
+  learner_reuse: float = validation.setting(
+    3.0,
+    'Learner updates for each new batch: 1 uses data once; may be a fraction.',
+    between=(1.0, 64.0),
+  )
+  learner_replay_size: int = validation.setting(
+    8, 'Newest batches that the learner draws from again.', at_least=1
   )
   queue_size: int = validation.setting(
     1, "Unrolls in the actors' queue; a small queue is on-policy.", at_least=1
@@ -46,22 +54,29 @@ class ActorCriticConfig:
     10, "Environment steps between an actor's pulls of parameters.", at_least=1
   )
 
-  # The loss; advantages and values in units of the returns' spread, where that
-  # is more than 1 (`ald_acme/losses/return_scale.py`).
+  # The loss; advantages and values in units of the returns
+  # (`ald_acme/losses/popart.py`).
   loss: str = validation.setting(
     'vtrace', 'Objective of the policy: vtrace or vmpo.', one_of=LOSSES
   )
   discount: float = validation.setting(
     0.99, 'Discount of future rewards, for each step.', between=(0.0, 1.0)
   )
+  trace_decay: float = validation.setting(
+    0.95, "Decay of V-trace's traces (lambda).", between=(0.0, 1.0)
+  )
   value_cost: float = validation.setting(
-    1.0, 'Weight of half the squared error of values.', at_least=0.0
+    0.25, 'Weight of half the squared error of values.', at_least=0.0
   )
   entropy_cost: float = validation.setting(
-    0.01, 'Weight of the entropy bonus (vtrace).', at_least=0.0
+    0.01, 'Weight of the entropy bonus.', at_least=0.0
   )
   regulariser_cost: float = validation.setting(
     0.0, 'Weight of KL(acting policy || learner) (lambda).', at_least=0.0
+  )
+
+  clip_epsilon: float = validation.setting(
+    0.2, 'Change of a probability ratio that still pays (vtrace).', above=0.0
   )
 
   # V-MPO alone.

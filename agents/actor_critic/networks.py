@@ -6,6 +6,7 @@ from typing import Any
 
 from acme import specs
 import sonnet as snt
+import tensorflow as tf
 
 from ald_acme import distributions
 from ald_acme import types
@@ -65,6 +66,10 @@ class Asymmetric(snt.RNNCore):
       network.initial_state(batch_size, **kwargs)
       for network in (self.policy, self.value)
     )
+
+  def rescale_value(self, factor: tf.Tensor, offset: tf.Tensor):
+    """As `PolicyValueNetwork.rescale_value`."""
+    self.value.rescale_value(factor, offset)
 
   def unroll(self, inputs: types.Inputs, state):
     """Reads a sequence, leaves `[T, B, ...]`, from states `[B, ...]`."""

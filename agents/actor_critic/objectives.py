@@ -14,7 +14,8 @@ from agents.actor_critic import config as actor_critic_config
 from ald_acme import types
 from ald_acme.losses import distillation
 from ald_acme.losses import masking
-from ald_acme.losses import return_scale
+from ald_acme.losses import popart
+from ald_acme.losses import surrogate
 from ald_acme.losses import vmpo
 from ald_acme.losses import vtrace
 from ald_acme.parameters import variables as parameters
@@ -89,9 +90,12 @@ class Evaluated(NamedTuple):
     outputs: of the network, `[T + 1, B, ...]`; the last step is a bootstrap.
     policy: float32 `[T, B, P]`, that of the outputs without the bootstrap.
     log_pi: float32 `[T, B]`, log-probabilities of the actions taken.
+    log_ratios: float32 `[T, B]`, those minus the log-probabilities under the
+      policy that acted.
     mask: bool `[T, B]`, the steps that count.
-    targets: of values and advantages.
-    scale: float32 scalar, the spread of returns.
+    targets: float32 `[T, B]`, of the normalised value.
+    advantages: float32 `[T, B]`, in units of the returns' scale; without
+      gradient and without importance weights.
   """
 
   unroll: types.Unroll
@@ -99,22 +103,42 @@ class Evaluated(NamedTuple):
   outputs: types.Outputs
   policy: tf.Tensor
   log_pi: tf.Tensor
+  log_ratios: tf.Tensor
   mask: tf.Tensor
-  targets: vtrace.VTrace
-  scale: tf.Tensor
+  targets: tf.Tensor
+  advantages: tf.Tensor
 
 
 class ActorCriticObjective(Objective):
   """Values by V-trace, a pull towards the acting policy, and a policy's loss.
 
-  The value's loss is in units of the returns' spread. A subclass adds the loss
-  of the policy; overriding `loss_of` adds anything else.
+  The network predicts values in units of the returns (`losses.popart`), so the
+  costs mean the same whatever a task pays. A subclass adds the loss of the
+  policy; overriding `loss_of` adds anything else.
   """
 
   def __init__(self, network, config: actor_critic_config.ActorCriticConfig):
+    """Keeps the network, whose variables exist.
+
+    Args:
+      network: with `rescale_value(factor, offset)`, as `PolicyValueNetwork`.
+      config: of the agent.
+
+    Raises:
+      ValueError: if the network has no `rescale_value`.
+    """
+    if not hasattr(network, 'rescale_value'):
+      raise ValueError(
+        f"the learner's network must have rescale_value(factor, offset), but "
+        f'{type(network).__name__} has not; see '
+        'ald_acme.networks.policy_value.PolicyValueNetwork.'
+      )
     super().__init__(network)
     self.config = config
-    self._scale = return_scale.ReturnScale()
+    self._popart = popart.PopArt()
+    self._commit = tf.function(
+      lambda: self._popart.commit(network.rescale_value), autograph=False
+    )
 
   @abc.abstractmethod
   def policy_loss(self, evaluated: Evaluated) -> Terms:
@@ -130,52 +154,69 @@ class ActorCriticObjective(Objective):
     policy = outputs.policy[:-1]
     mask = tf.logical_not(unroll.is_last)
     log_pi = distribution.log_probability(policy, unroll.action)
-    log_rhos = log_pi - distribution.log_probability(
+    log_ratios = log_pi - distribution.log_probability(
       unroll.behaviour_policy, unroll.action
     )
+    normalisation = self._popart.normalisation
     targets = vtrace.vtrace(
-      values=outputs.value,
+      values=normalisation.denormalise(outputs.value),
       rewards=unroll.reward,
       discounts=self.config.discount * unroll.discount,
-      log_rhos=tf.stop_gradient(log_rhos),
+      log_rhos=tf.stop_gradient(log_ratios),
       mask=mask,
+      trace_decay=self.config.trace_decay,
     )
-    scale = self._scale.update(targets.values, mask)
+    self._popart.observe(targets.values, unroll.reward, mask)
+    # While nothing was paid, advantages are noise of the untrained value.
+    weight = normalisation.informative / normalisation.scale
     return Evaluated(
-      unroll, state, outputs, policy, log_pi, mask, targets, scale
+      unroll=unroll,
+      state=state,
+      outputs=outputs,
+      policy=policy,
+      log_pi=log_pi,
+      log_ratios=log_ratios,
+      mask=mask,
+      targets=normalisation.normalise(targets.values),
+      advantages=weight * targets.errors,
     )
 
   def loss_of(self, evaluated: Evaluated) -> Terms:
     """The whole loss of an unroll that was read."""
-    mask, scale = evaluated.mask, evaluated.scale
-    value_loss = vtrace.value_loss(
-      evaluated.outputs.value[:-1], evaluated.targets.values, mask
-    )
-    value_loss /= tf.square(scale)
+    config, mask = self.config, evaluated.mask
+    values = evaluated.outputs.value[:-1]
+    value_loss = vtrace.value_loss(values, evaluated.targets, mask)
     regulariser = distillation.policy_regulariser(
       self.network.distribution,
       evaluated.policy,
       evaluated.unroll.behaviour_policy,
       mask,
     )
-    loss = self.config.value_cost * value_loss
-    loss += self.config.regulariser_cost * regulariser
+    entropy = masking.masked_mean(
+      self.network.distribution.entropy(evaluated.policy), mask
+    )
     policy_loss, metrics = self.policy_loss(evaluated)
-    return loss + policy_loss, {
+    loss = policy_loss + config.value_cost * value_loss
+    loss += config.regulariser_cost * regulariser
+    loss -= config.entropy_cost * entropy
+    normalisation = self._popart.normalisation
+    return loss, {
       'value_loss': value_loss,
+      'explained_variance': vtrace.explained_variance(
+        values, evaluated.targets, mask
+      ),
       'kl_to_actor': regulariser,
-      'entropy': self.entropy(evaluated),
-      'return_scale': scale,
+      'entropy': entropy,
+      'return_scale': normalisation.scale,
+      'return_mean': normalisation.mean,
       **metrics,
     }
 
-  def entropy(self, evaluated: Evaluated) -> tf.Tensor:
-    """The mean entropy of the policy, a scalar in nats."""
-    entropy = self.network.distribution.entropy(evaluated.policy)
-    return masking.masked_mean(entropy, evaluated.mask)
+  def after_update(self, updates: int):
+    self._commit()
 
   def save(self) -> dict[str, np.ndarray]:
-    return {'return_moments': self._scale.save()}
+    return {'return_moments': self._popart.save()}
 
   def restore(self, state: dict[str, np.ndarray]):
     if ('target' in state) != ('target' in self.save()):
@@ -183,20 +224,36 @@ class ActorCriticObjective(Objective):
         f'The checkpoint was not made with loss={self.config.loss!r}; resume '
         'with the loss that it was made with.'
       )
-    if 'return_moments' in state:  # Older checkpoints have none.
-      self._scale.restore(state['return_moments'])
+    self._popart.restore(state['return_moments'])
 
 
 class VTrace(ActorCriticObjective):
-  """V-trace actor-critic with an entropy bonus (Espeholt et al., 2018)."""
+  """A clipped surrogate on V-trace's advantages (Espeholt et al., 2018).
+
+  Advantages are divided by their running size, so that the policy's loss does
+  not vanish as the value gets better.
+  """
+
+  def __init__(self, network, config: actor_critic_config.ActorCriticConfig):
+    super().__init__(network, config)
+    self._advantages = popart.AdvantageScale()
 
   def policy_loss(self, evaluated: Evaluated) -> Terms:
-    advantages = evaluated.targets.advantages / evaluated.scale
-    loss = vtrace.policy_gradient_loss(
-      evaluated.log_pi, advantages, evaluated.mask
+    scale = self._advantages.update(evaluated.advantages, evaluated.mask)
+    loss = surrogate.clipped_surrogate_loss(
+      evaluated.log_ratios,
+      evaluated.advantages / scale,
+      evaluated.mask,
+      self.config.clip_epsilon,
     )
-    bonus = self.config.entropy_cost * self.entropy(evaluated)
-    return loss - bonus, {'policy_loss': loss}
+    return loss, {'policy_loss': loss, 'advantage_scale': scale}
+
+  def save(self) -> dict[str, np.ndarray]:
+    return {**super().save(), 'advantage_moments': self._advantages.save()}
+
+  def restore(self, state: dict[str, np.ndarray]):
+    super().restore(state)
+    self._advantages.restore(state['advantage_moments'])
 
 
 class VMPO(ActorCriticObjective):
@@ -239,7 +296,7 @@ class VMPO(ActorCriticObjective):
       kls=self.network.distribution.trust_region_kls(
         tf.stop_gradient(outputs.policy[:-1]), evaluated.policy
       ),
-      advantages=evaluated.targets.errors / evaluated.scale,
+      advantages=evaluated.advantages,
       mask=evaluated.mask,
       temperature=temperature,
       alphas=tf.stack(alphas),
@@ -254,6 +311,7 @@ class VMPO(ActorCriticObjective):
     }
 
   def after_update(self, updates: int):
+    super().after_update(updates)
     if updates % self.config.target_update_period == 0:
       self._all_of_target.assign_flat(self._all.read_flat())
 

@@ -27,7 +27,7 @@ class ALDConfig(actor_critic_config.AsymmetricConfig):
     1, 'Distiller processes (N_D) on one set of parameters.', at_least=1
   )
   dprl: float = validation.setting(
-    4.0,
+    1.5,
     'Distillation updates per learner update; may be a fraction.',
     above=0.0,
   )
@@ -72,7 +72,8 @@ class ALDConfig(actor_critic_config.AsymmetricConfig):
       )
     if not 1 / 64 <= self.samples_per_insert <= 1024:
       raise ValueError(
-        f'dprl={self.dprl} with distill_batch={self.distill_batch} and '
+        f'dprl={self.dprl} with learner_reuse={self.learner_reuse}, '
+        f'distill_batch={self.distill_batch} and '
         f'learner_batch={self.learner_batch} asks for '
         f'{self.samples_per_insert:g} samples of each unroll; the limiter '
         'keeps 1/64 to 1024. Outside it one side would stand still for '
@@ -81,5 +82,9 @@ class ALDConfig(actor_critic_config.AsymmetricConfig):
 
   @property
   def samples_per_insert(self) -> float:
-    """What the limiter of `distill` enforces: DpRL * b_D / b_L."""
-    return self.dprl * self.distill_batch / self.learner_batch
+    """What the limiter of `distill` enforces: DpRL * reuse * b_D / b_L.
+
+    The learner does `learner_reuse` updates for each batch of b_L unrolls.
+    """
+    updates = self.dprl * self.learner_reuse
+    return updates * self.distill_batch / self.learner_batch

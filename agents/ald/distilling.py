@@ -14,7 +14,6 @@ from agents.ald import types
 from ald_acme import finite
 from ald_acme import optimizers
 from ald_acme.losses import distillation
-from ald_acme.losses import return_scale
 from ald_acme.parameters import shared as shared_parameters
 from ald_acme.parameters import variables as parameters
 from ald_acme.replay import items as replay_items
@@ -24,9 +23,9 @@ class Distiller:
   """One HOGWILD worker on the shared actor parameters.
 
   Each step copies the shared vector, computes a gradient of
-  `alpha_pi E[KL] + alpha_V E[1/2 (V_L - V_A)^2] / scale^2` there, and adds its
-  update to the shared vector as that is by then. The scale is that of the
-  learner's values; it and Adam's moments are the worker's own.
+  `alpha_pi E[KL] + alpha_V E[1/2 (V_L - V_A)^2]` there, and adds its update to
+  the shared vector as that is by then. Values are normalised, as the learner's
+  network predicts them. Adam's moments are the worker's own.
   """
 
   def __init__(
@@ -67,7 +66,6 @@ class Distiller:
       config.distiller_learning_rate,
       config.distiller_gradient_norm,
     )
-    self._scale = return_scale.ReturnScale()
     self._differentiate = tf.function(self._gradient_at, autograph=False)
     self._step = tf.function(self._optimizer.step, autograph=False)
 
@@ -94,7 +92,6 @@ class Distiller:
       value_loss = distillation.value_distillation_loss(
         outputs.value, targets.value, mask
       )
-      value_loss /= tf.square(self._scale.update(targets.value, mask))
       loss = self._config.policy_cost * kl
       loss += self._config.distill_value_cost * value_loss
     gradients = tape.gradient(loss, variables)
@@ -144,13 +141,11 @@ class Distiller:
       pass
 
   def save(self) -> dict[str, Any]:
-    """The worker's optimiser, and its scale."""
+    """The worker's optimiser."""
     with self._lock:
-      return {**self._optimizer.save(), 'return_moments': self._scale.save()}
+      return self._optimizer.save()
 
   def restore(self, state: dict[str, Any]):
-    """Takes up what `save` gave."""
+    """Takes up what `save` returned."""
     with self._lock:
       self._optimizer.restore(state)
-      if 'return_moments' in state:  # Older checkpoints have none.
-        self._scale.restore(state['return_moments'])

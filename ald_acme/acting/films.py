@@ -219,7 +219,7 @@ def _draw_answers(value, policy, values, odds, places, names):
   """
   steps, rows = odds.shape
   value.plot(values, marker='.')
-  value.set_ylabel('value')
+  value.set_ylabel('value, normalised')
   value.grid(alpha=0.3)
   policy.imshow(
     odds.T,

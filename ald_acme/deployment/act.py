@@ -299,7 +299,8 @@ def _load_numpy(folder, manifest):
     # At the start of an episode there was no action: all zeros.
     previous = _encode(actions, inputs['previous_action'].ravel())
     parts.append(np.where(start, 0.0, previous))
-    parts.append(inputs['previous_reward'])
+    reward = inputs['previous_reward']
+    parts.append(np.sign(reward) * np.log1p(np.abs(reward)))
     x = np.concatenate([part.astype(np.float32) for part in parts])
     x = np.maximum(x @ weights['torso_w'] + weights['torso_b'], 0.0)
 

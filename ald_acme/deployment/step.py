@@ -20,7 +20,7 @@ _MEANINGS = {
   'hidden': "the LSTM's output before the step; zeros to begin with",
   'cell': "the LSTM's cell before the step; zeros to begin with",
   'policy': 'parameters of the distribution of actions, see actions',
-  'value': 'the expected discounted return',
+  'value': 'the expected discounted return, normalised',
   'next_hidden': 'the `hidden` of the next step',
   'next_cell': 'the `cell` of the next step',
 }

@@ -25,7 +25,7 @@ episode and a random one 3.2, means of 200 episodes, seed 0:
   python -m ald_acme.environments.experts
 
 The scripted agent is no bound: it does not plan its tour. What is learned with
-a memory and without one is in `results/meta_fetch.md`.
+a memory and without one is in `results/earlier/meta_fetch.md`.
 """
 
 import dm_env

@@ -17,6 +17,9 @@ class VTrace(NamedTuple):
     values: float32 `[T, B]`, v_s of eq. (1), what the value should be.
     advantages: float32 `[T, B]`, rho_s (r_s + gamma v_{s+1} - V(x_s)).
     errors: float32 `[T, B]`, r_s + gamma v_{s+1} - V(x_s), not weighted.
+
+  With lambda below 1 both bootstrap from lambda v_{s+1} + (1 - lambda)
+  V(x_{s+1}) instead of v_{s+1}.
   """
 
   values: tf.Tensor
@@ -32,6 +35,7 @@ def vtrace(
   mask: tf.Tensor,
   clip_rho: float = 1.0,
   clip_c: float = 1.0,
+  trace_decay: float = 1.0,
 ) -> VTrace:
   """Off-policy corrected targets for an unroll.
 
@@ -45,6 +49,9 @@ def vtrace(
       target, and nothing passes it.
     clip_rho: bound of the weights of the temporal differences.
     clip_c: bound of the weights of the trace.
+    trace_decay: lambda of remark 2 of the paper, 0 to 1: below 1 later
+      temporal differences count less, which trades variance for the bias of
+      the value; advantages bootstrap from the same mixture.
 
   Returns:
     The targets; no gradient flows through them.
@@ -63,10 +70,11 @@ def vtrace(
   rhos = tf.exp(log_rhos)
   clipped_rhos = weight * tf.minimum(clip_rho, rhos)
   deltas = clipped_rhos * (rewards + discounts * values[1:] - values[:-1])
-  decays = weight * discounts * tf.minimum(clip_c, rhos)
+  decays = weight * discounts * trace_decay * tf.minimum(clip_c, rhos)
 
   targets = values[:-1] + _backward_sums(deltas, decays)  # [T, B]
-  next_targets = tf.concat([targets[1:], values[-1:]], axis=0)
+  mixed = trace_decay * targets[1:] + (1.0 - trace_decay) * values[1:-1]
+  next_targets = tf.concat([mixed, values[-1:]], axis=0)
   errors = weight * (rewards + discounts * next_targets - values[:-1])
   return VTrace(
     values=tf.stop_gradient(targets),
@@ -109,3 +117,21 @@ def value_loss(
   """E[1/2 (target - V)^2], a scalar; all `[T, B]`."""
   error = tf.stop_gradient(targets) - values
   return masking.masked_mean(0.5 * tf.square(error), mask)
+
+
+def explained_variance(
+  values: tf.Tensor, targets: tf.Tensor, mask: tf.Tensor
+) -> tf.Tensor:
+  """1 - Var[target - V] / Var[target], a scalar; all `[T, B]`.
+
+  1 is a perfect value, 0 is no better than a constant; 0 also where the targets
+  do not vary.
+  """
+
+  def variance(x):
+    return masking.masked_mean(
+      tf.square(x - masking.masked_mean(x, mask)), mask
+    )
+
+  share = tf.math.divide_no_nan(variance(targets - values), variance(targets))
+  return tf.where(variance(targets) > 0.0, 1.0 - share, 0.0)

@@ -112,6 +112,17 @@ class PolicyValueNetwork(snt.RNNCore):
       policy = self.distribution.mask(policy, legal)
     return types.Outputs(policy=policy, value=x[..., -1])
 
+  def rescale_value(self, factor: tf.Tensor, offset: tf.Tensor):
+    """Changes the last layer so that the value `v` becomes `factor v + offset`.
+
+    Args:
+      factor: a scalar.
+      offset: a scalar.
+    """
+    w, b = self._head.w, self._head.b
+    w.assign(tf.concat([w[:, :-1], factor * w[:, -1:]], axis=1))
+    b.assign(tf.concat([b[:-1], factor * b[-1:] + offset], axis=0))
+
   def __call__(self, inputs: types.Inputs, state: State):
     """Reads one step, leaves `[B, ...]`."""
     # No index: TensorFlow Lite has none for tensors of more than 5 dimensions.

@@ -77,8 +77,17 @@ class Torso(snt.Module):
     action = self._distribution.encode(inputs.action)
     start = inputs.start_of_episode[:, tf.newaxis]
     parts.append(tf.where(start, tf.zeros_like(action), action))
-    parts.append(inputs.reward[:, tf.newaxis])
+    parts.append(_compress(inputs.reward)[:, tf.newaxis])
     return tf.nn.relu(self._linear(tf.concat(parts, axis=-1)))
+
+
+def _compress(reward: tf.Tensor) -> tf.Tensor:
+  """sign(r) log(1 + |r|): near r for small rewards, of few units for large.
+
+  Of operations that TensorFlow Lite has.
+  """
+  size = tf.math.log(1.0 + tf.abs(reward))
+  return tf.where(reward < 0.0, -size, size)
 
 
 class ImageTorso(snt.Module):

@@ -108,10 +108,10 @@ FIGURES: dict[str, figures.Figure] = {
       'dprl',
       'More distillation per learner update: frames to solve the 9x9 I-Maze.',
       'i_maze_9',
-      ['ald_dprl_0.5', 'ald_dprl_1', 'ald', 'ald_dprl_8', 'ald_dprl_16'],
+      ['ald_dprl_0.25', 'ald_dprl_0.5', 'ald', 'ald_dprl_3', 'ald_dprl_6'],
       _dprl,
       panels=2,
-      reading=f'ALD by itself is with DpRL 4. {figures.MEANS}',
+      reading=f'ALD by itself is with DpRL 1.5. {figures.MEANS}',
     ),
     figures.LearningFigure(
       'hogwild',

@@ -45,8 +45,6 @@ class Method:
   fields: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
-# As the default was when these tasks were run.
-_DPRL_8 = {'dprl': 8.0}
 _WITH_MEMORYLESS = ('ald', 'lstm', 'memoryless')
 TASKS = {
   'i_maze_9': Task(
@@ -71,9 +69,8 @@ TASKS = {
     kwargs='',
     small_kwargs='limit=20',
     max_frames=dict.fromkeys(('gtrxl', *_WITH_MEMORYLESS), 1_000_000),
-    # What an act brings shows within a few steps: short looks ahead learn
-    # sooner than long ones, and many small updates sooner than few large ones.
-    fields={'discount': 0.9, 'unroll_length': 20},
+    # What an action brings shows within a few steps.
+    fields={'discount': 0.9},
     solvable=False,
   ),
   'trials': Task(
@@ -81,7 +78,6 @@ TASKS = {
     kwargs='size=5,hidden_rule=True,trial_episodes=5',
     small_kwargs='size=5,limit=9,hidden_rule=True,trial_episodes=2',
     max_frames={'ald': 400_000, 'lstm': 400_000},
-    fields=_DPRL_8,
     solvable=False,
   ),
   'popgym_repeat': Task(
@@ -90,13 +86,8 @@ TASKS = {
     small_kwargs='',
     max_frames=dict.fromkeys(_WITH_MEMORYLESS, 500_000),
     package='popgym',
-    # An answer is paid 1/48 and at once: entropy is dear, the future is noise.
-    fields={
-      'entropy_cost': 0.0003,
-      'discount': 0.9,
-      'regulariser_cost': 0.01,
-      **_DPRL_8,
-    },
+    # An answer is paid at once: what comes later is noise.
+    fields={'discount': 0.9},
   ),
   'bsuite_memory': Task(
     environment='bsuite.experiments.memory_len.memory_len:load',
@@ -104,7 +95,6 @@ TASKS = {
     small_kwargs='memory_length=5',
     max_frames=dict.fromkeys(_WITH_MEMORYLESS, 200_000),
     package='bsuite',
-    fields=_DPRL_8,
   ),
 }
 # Of a run that shows only that all works.
@@ -129,9 +119,9 @@ METHODS = {
   'asymmetric': Method('LSTM, GTrXL critic', _PURPLE, 'asymmetric', _ALONE),
   'memoryless': Method('no memory', _GREY, 'memoryless', _ALONE),
   'ald_dprl_0.5': Method('ALD, DpRL 0.5', _RED, fields={'dprl': 0.5}),
-  'ald_dprl_1': Method('ALD, DpRL 1', _ORANGE, fields={'dprl': 1.0}),
-  'ald_dprl_8': Method('ALD, DpRL 8', _SKY, fields={'dprl': 8.0}),
-  'ald_dprl_16': Method('ALD, DpRL 16', _GREEN, fields={'dprl': 16.0}),
+  'ald_dprl_0.25': Method('ALD, DpRL 0.25', _ORANGE, fields={'dprl': 0.25}),
+  'ald_dprl_3': Method('ALD, DpRL 3', _SKY, fields={'dprl': 3.0}),
+  'ald_dprl_6': Method('ALD, DpRL 6', _GREEN, fields={'dprl': 6.0}),
   'ald_distillers_2': Method(
     'ALD, 2 distillers', _ORANGE, fields={'num_distillers': 2}
   ),

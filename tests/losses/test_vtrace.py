@@ -38,7 +38,16 @@ def _part(steps, start, stop):
   return part | {'values': steps['values'][start : stop + 1]}
 
 
-def _slow(values, rewards, discounts, log_rhos, mask, clip_rho=1, clip_c=1):
+def _slow(
+  values,
+  rewards,
+  discounts,
+  log_rhos,
+  mask,
+  clip_rho=1,
+  clip_c=1,
+  trace_decay=1,
+):
   """v_s as a sum of products, for each step on its own."""
   rhos = np.exp(log_rhos.astype(np.float64))
   targets = values.astype(np.float64)
@@ -50,10 +59,11 @@ def _slow(values, rewards, discounts, log_rhos, mask, clip_rho=1, clip_c=1):
         break
       error = rewards[t, b] + discounts[t, b] * values[t + 1, b] - values[t, b]
       targets[start, b] += trace * min(clip_rho, rhos[t, b]) * error
-      trace *= discounts[t, b] * min(clip_c, rhos[t, b])
+      trace *= trace_decay * discounts[t, b] * min(clip_c, rhos[t, b])
   for t, b in np.argwhere(mask):
-    next_target = discounts[t, b] * targets[t + 1, b]
-    errors[t, b] = rewards[t, b] + next_target - values[t, b]
+    decay = trace_decay if t + 1 < len(mask) else 1
+    mixed = decay * targets[t + 1, b] + (1 - decay) * values[t + 1, b]
+    errors[t, b] = rewards[t, b] + discounts[t, b] * mixed - values[t, b]
     advantages[t, b] = min(clip_rho, rhos[t, b]) * errors[t, b]
   return vtrace.VTrace(targets[:-1], advantages, errors)
 
@@ -88,12 +98,19 @@ def test_as_trfl(clip_rho):
   _assert_close(answer[:2], expected)
 
 
-@pytest.mark.parametrize('clip_rho, clip_c', [(1, 1), (0.5, 2), (3, 0.4)])
+@pytest.mark.parametrize(
+  'clip_rho, clip_c, trace_decay',
+  [(1, 1, 1), (0.5, 2, 1), (3, 0.4, 1), (1, 1, 0.9), (2, 0.5, 0)],
+)
 @pytest.mark.parametrize('length', [1, 2, 9])
 @pytest.mark.parametrize('change', [dict, _masked])
-def test_as_the_definition(change, length, clip_rho, clip_c):
+def test_as_the_definition(change, length, clip_rho, clip_c, trace_decay):
   steps = change(_steps(length))
-  clips = {'clip_rho': clip_rho, 'clip_c': clip_c}
+  clips = {
+    'clip_rho': clip_rho,
+    'clip_c': clip_c,
+    'trace_decay': trace_decay,
+  }
   _assert_close(vtrace.vtrace(**steps, **clips), _slow(**steps, **clips))
 
 

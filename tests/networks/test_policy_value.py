@@ -160,6 +160,15 @@ def test_value_is_not_a_logit(network, state):
   np.testing.assert_array_equal(columns[1], [False] * ACTIONS + [True])
 
 
+def test_the_value_is_rescaled_and_nothing_else(network, state):
+  inputs = _inputs()
+  before, _ = network.unroll(inputs, state)
+  network.rescale_value(tf.constant(3.0), tf.constant(-2.0))
+  after, _ = network.unroll(inputs, state)
+  _assert_close(after.value, 3 * before.value - 2, atol=1e-4)
+  _assert_close(after.policy, before.policy)
+
+
 def test_policy_starts_near_uniform(make_core):
   network = policy_value.PolicyValueNetwork(
     torsos.Torso(WIDTH, POLICY), make_core(), POLICY

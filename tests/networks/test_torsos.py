@@ -49,7 +49,7 @@ def test_features(torso):
   parts = [
     WINDOW.reshape(BATCH, -1),
     np.eye(ACTIONS)[[1] * BATCH],
-    [[0.5]] * BATCH,
+    [[np.log(1.5)]] * BATCH,
   ]
   expected = np.concatenate(parts, 1) @ weights.numpy() + bias.numpy()
   np.testing.assert_allclose(features, np.maximum(expected, 0), rtol=1e-5)
@@ -69,6 +69,15 @@ def test_no_action_is_not_the_first_action(torso):
 def test_reward_is_seen(torso):
   one, other = torso(_inputs(reward=0.0)), torso(_inputs(reward=1.0))
   assert not np.allclose(one, other)
+
+
+def test_large_rewards_are_of_few_units(torso):
+  def change(reward):
+    return np.abs(torso(_inputs(reward=reward)) - torso(_inputs(reward=0.0)))
+
+  # log(1 + 1e6) is 20 log(1 + 1); layers after a ReLU may cut more off.
+  assert change(1e6).max() < 21 * max(change(1.0).max(), change(-1.0).max())
+  assert change(-1e6).max() > change(-1.0).max() > 0
 
 
 @pytest.mark.parametrize(
@@ -228,7 +237,7 @@ def test_each_leaf_by_its_own_rule(randomise):
       rest[1].reshape(BATCH, -1),
       rest[2][:, np.newaxis],
       np.eye(ACTIONS)[[1] * BATCH],
-      [[0.5]] * BATCH,
+      [[np.log(1.5)]] * BATCH,
     ],
     axis=1,
   )

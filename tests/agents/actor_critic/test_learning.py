@@ -73,6 +73,7 @@ def test_losses_fall_on_one_batch(make_learner, make_item, loss):
     itertools.repeat(batch),
     loss=loss,
     discount=0.0,  # The values' targets stand still.
+    value_cost=1.0,
     regulariser_cost=1.0,
   )
   learner.run(80)
@@ -102,6 +103,7 @@ def test_learns_the_rewarded_action(
     regulariser_cost=0.0,
     initial_temperature=0.1,  # Greedy, and with a loose leash.
     initial_alpha=0.1,
+    clip_epsilon=100.0,  # The data stays as it is while the policy moves.
   )
 
   def odds():

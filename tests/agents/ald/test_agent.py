@@ -54,13 +54,20 @@ def test_a_seed_gives_the_same_run_again():
   assert (one != other).any()
 
 
-@pytest.mark.parametrize('dprl, learner_batch', [(0.5, 1), (3.0, 3)])
-def test_parts_take_turns(dprl, learner_batch):
-  _, counts, log = _run(dprl=dprl, learner_batch=learner_batch)
+@pytest.mark.parametrize(
+  'dprl, learner_batch, reuse', [(0.5, 1, 1), (3.0, 3, 1), (0.5, 2, 2.5)]
+)
+def test_parts_take_turns(dprl, learner_batch, reuse):
+  _, counts, log = _run(
+    dprl=dprl, learner_batch=learner_batch, learner_reuse=reuse
+  )
   assert counts['unrolls'] >= 200 // 5
-  assert counts['learner_updates'] == counts['unrolls'] // learner_batch
+  new = counts['unrolls'] // learner_batch
+  assert counts['learner_updates'] == int(reuse * new)
   assert counts['actor_updates'] == int(dprl * counts['learner_updates'])
   assert len(log) == counts['learner_updates']
+  if reuse > 1:
+    return
   # An unroll that the first step of an episode completes is learned from one
   # step later, when the next unroll has begun; any other at once.
   lags = [row['policy_lag'] for row in log]

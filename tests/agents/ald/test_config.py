@@ -17,6 +17,7 @@ COUNTS = [
   'num_distillers',
   'unroll_length',
   'learner_batch',
+  'learner_replay_size',
   'distill_batch',
   'queue_size',
   'learner_queue_size',
@@ -34,6 +35,7 @@ COUNTS = [
 MAY_BE_0 = ['seed', 'max_frames']
 POSITIVE = [
   'dprl',
+  'clip_epsilon',
   'epsilon_temperature',
   'epsilon_alpha',
   'epsilon_mean',
@@ -58,6 +60,7 @@ COSTS = [
   'policy_cost',
   'distill_value_cost',
 ]
+SHARES = ['discount', 'trace_decay']
 CHOICES = ['loss', 'kl_direction']
 
 
@@ -85,8 +88,8 @@ def test_any_return_may_be_a_target(name):
 
 
 def test_every_field_is_tested():
-  tested = {*COUNTS, *MAY_BE_0, *POSITIVE, *COSTS, *CHOICES}
-  others = {'networks', 'discount', 'checkpoints_kept'}
+  tested = {*COUNTS, *MAY_BE_0, *POSITIVE, *COSTS, *SHARES, *CHOICES}
+  others = {'networks', 'learner_reuse', 'checkpoints_kept'}
   others |= {
     'target_return',
     'solved_return',
@@ -149,10 +152,18 @@ def test_costs(field):
 
 
 @pytest.mark.parametrize('value', [-0.1, 1.1])
-def test_discount(value):
+@pytest.mark.parametrize('field', SHARES)
+def test_shares(field, value):
   for good in (0, 0.5, 1):
-    ald_config.ALDConfig(discount=good)
-  _refused('discount', value, 'from 0.0 to 1.0')
+    ald_config.ALDConfig(**{field: good})
+  _refused(field, value, 'from 0.0 to 1.0')
+
+
+@pytest.mark.parametrize('value', [0, 0.9, 65, math.nan, 'twice'])
+def test_reuse(value):
+  for good in (1, 1.5, 64):
+    ald_config.ALDConfig(learner_reuse=good, dprl=0.25)
+  _refused('learner_reuse', value)
 
 
 @pytest.mark.parametrize(
@@ -170,7 +181,7 @@ def test_choices(field, choices):
   'field, value',
   [
     *((field, 1.5) for field in COUNTS + MAY_BE_0),
-    *((field, 'much') for field in POSITIVE + COSTS + ['discount']),
+    *((field, 'much') for field in POSITIVE + COSTS + SHARES),
     *((field, None) for field in CHOICES),
     ('target_return', '1'),
     ('max_frames', True),
@@ -181,7 +192,7 @@ def test_types(field, value):
 
 
 @pytest.mark.parametrize('value', [math.nan, math.inf])
-@pytest.mark.parametrize('field', POSITIVE + COSTS + ['discount'])
+@pytest.mark.parametrize('field', POSITIVE + COSTS + SHARES)
 def test_numbers_are_finite(field, value):
   _refused(field, value, 'must be a finite number')
 
@@ -246,20 +257,26 @@ def test_a_table_that_can_never_be_sampled_is_refused(least, size):
 
 
 @pytest.mark.parametrize(
-  'dprl, distill_batch, learner_batch, expected',
+  'dprl, reuse, distill_batch, learner_batch, expected',
   [
-    (4, 1, 1, 4.0),
-    (0.5, 1, 1, 0.5),
-    (0.1, 3, 2, 0.15),
-    (1.5, 2, 4, 0.75),
-    (2.0, 4, 1, 8.0),
-    (1 / 64, 1, 1, 1 / 64),
-    (1024.0, 1, 1, 1024.0),
+    (4, 1, 1, 1, 4.0),
+    (0.5, 1, 1, 1, 0.5),
+    (0.5, 3, 1, 1, 1.5),
+    (0.1, 1, 3, 2, 0.15),
+    (1.5, 2.5, 2, 4, 1.875),
+    (2.0, 1, 4, 1, 8.0),
+    (1 / 64, 1, 1, 1, 1 / 64),
+    (1024.0, 1, 1, 1, 1024.0),
   ],
 )
-def test_samples_per_insert(dprl, distill_batch, learner_batch, expected):
+def test_samples_per_insert(
+  dprl, reuse, distill_batch, learner_batch, expected
+):
   config = ald_config.ALDConfig(
-    dprl=dprl, distill_batch=distill_batch, learner_batch=learner_batch
+    dprl=dprl,
+    learner_reuse=reuse,
+    distill_batch=distill_batch,
+    learner_batch=learner_batch,
   )
   assert config.samples_per_insert == pytest.approx(expected)
 
@@ -278,10 +295,14 @@ def test_ratios_that_stand_still_are_refused(
 ):
   with pytest.raises(ValueError) as error:
     ald_config.ALDConfig(
-      dprl=dprl, distill_batch=distill_batch, learner_batch=learner_batch
+      dprl=dprl,
+      learner_reuse=1,
+      distill_batch=distill_batch,
+      learner_batch=learner_batch,
     )
   for words in (
     f'dprl={dprl}',
+    'learner_reuse=1',
     f'distill_batch={distill_batch}',
     f'learner_batch={learner_batch}',
     f'asks for {asked} samples',

@@ -1,0 +1,57 @@
+"""Batches that are used more than once, by their only reader."""
+
+import collections
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+Nest = Any
+
+
+class Reuse(Iterator[list[Nest]]):
+  """Yields every new batch once, and recent ones again in between.
+
+  Of `ratio` batches one is new and `ratio - 1` are drawn uniformly from the
+  last `size` new ones, itself among them. They stay in this process: nobody
+  else reads them, so a table would only send them twice.
+
+  The updates that are due for a batch come before the next new one is asked
+  for, so nothing waits for data that is not needed yet.
+  """
+
+  def __init__(
+    self,
+    batches: Iterator[list[Nest]],
+    ratio: float,
+    size: int,
+    seed: Any,
+  ):
+    """Keeps no batch yet.
+
+    Args:
+      batches: new ones; the iteration ends when they do.
+      ratio: batches yielded for each new one, at least 1; may be a fraction.
+      size: new batches kept, oldest out first.
+      seed: of the draws; anything that `np.random.default_rng` takes.
+    """
+    self._batches = batches
+    self._again = ratio - 1.0
+    self._kept = collections.deque(maxlen=size)
+    self._rng = np.random.default_rng(seed)
+    self._due = 0.0
+
+  @property
+  def due(self) -> bool:
+    """Whether the next batch is one that came before, so nothing is awaited."""
+    return self._due >= 1.0
+
+  def __next__(self) -> list[Nest]:
+    """A batch; raises StopIteration when the new ones end."""
+    if self.due:
+      self._due -= 1.0
+      return self._kept[self._rng.integers(len(self._kept))]
+    batch = next(self._batches)
+    self._kept.append(batch)
+    self._due += self._again
+    return batch
