@@ -185,6 +185,7 @@ class UnrollLoop:
           else float('nan'),
           'policy_lag_actor_updates': now[0] - actor_updates,
           'policy_lag_learner_updates': now[1] - learner_updates,
+          **self._environment.metrics(),
         }
       )
     return not self._counts.get(run_counts.STOP_ACTING)

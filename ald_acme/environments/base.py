@@ -261,7 +261,7 @@ def stack(
     first: number of the first within the batch, where this is a share of it.
     remakes: how many environments that raise are made anew, with another seed.
   """
-  made = itertools.count()  # Environments that took the place of others.
+  made = itertools.count(1)  # Environments that took the place of others.
 
   def make(index: int) -> dm_env.Environment:
     return factory(seed_of(seed, first + index, next(made)))

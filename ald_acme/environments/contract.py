@@ -130,12 +130,14 @@ class _Leaf(NamedTuple):
     dtype: as the spec says, in the machine's byte order.
     bounds: the least and the most that it may be, scalars or arrays; None where
       any number of the dtype will do.
+    said: what the spec says of them; floats may be off by rounding.
   """
 
   field: str
   shape: tuple[int, ...]
   dtype: np.dtype
   bounds: tuple[np.ndarray, np.ndarray] | None
+  said: tuple[np.ndarray, np.ndarray] | None
 
   def take(self, value: np.ndarray) -> np.ndarray:
     """The value in the dtype that is taken; raises Breach."""
@@ -153,7 +155,7 @@ class _Leaf(NamedTuple):
       raise Breach(_not_finite(self.field, value))
     if self.bounds is not None:
       cure = 'widen the bounds of its spec, or clip it'
-      _within(self.field, value, self.bounds, cure)
+      _within(self.field, value, self.bounds, cure, self.said)
     return taken
 
 
@@ -170,7 +172,9 @@ def _leaf(name: str, path: tuple, spec: Any) -> _Leaf:
       f'{spec.shape}; leave it out.'
     )
   dtype = spec.dtype.newbyteorder('=')
-  return _Leaf(field, spec.shape, dtype, _bounds(spec))
+  bounds = _bounds(spec)
+  said = bounds and (spec.minimum, spec.maximum)
+  return _Leaf(field, spec.shape, dtype, bounds, said)
 
 
 def _bounds(spec: specs.Array) -> tuple[np.ndarray, np.ndarray] | None:
@@ -190,8 +194,14 @@ def _bounds(spec: specs.Array) -> tuple[np.ndarray, np.ndarray] | None:
   return (low.flat[0], high.flat[0]) if same else (low, high)
 
 
-def _within(field: str, value: np.ndarray, bounds: tuple, cure: str):
-  """Raises Breach if a value is out of its bounds."""
+def _within(
+  field: str,
+  value: np.ndarray,
+  bounds: tuple,
+  cure: str,
+  said: tuple | None = None,
+):
+  """Raises Breach if a value is out of its bounds, told as `said`."""
   low, high = bounds
   if np.ndim(low) == 0:  # And so is the other.
     if value.min() >= low and value.max() <= high:
@@ -199,7 +209,9 @@ def _within(field: str, value: np.ndarray, bounds: tuple, cure: str):
   elif ((value >= low) & (value <= high)).all():
     return
   outside = (value < low) | (value > high)
-  low, high = (np.broadcast_to(x, value.shape)[outside][0] for x in bounds)
+  low, high = (
+    np.broadcast_to(x, value.shape)[outside][0] for x in said or bounds
+  )
   raise Breach(
     f'{field} must be {low:g} to {high:g}, but {outside.sum()} of {value.size} '
     f'numbers are not; the first is {value[outside][0]:g}: {cure}.'

@@ -25,6 +25,7 @@ _SIGNS_OF_THE_OLD_API = (
   'was not a tuple of the form',
   "unexpected keyword argument 'seed'",
   'too many values to unpack (expected 2)',
+  'returned by `env.reset()` was not a dictionary',
 )
 
 

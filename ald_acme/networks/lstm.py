@@ -72,38 +72,57 @@ def _unroll(inputs, keep, hidden, memory, weights, bias):
   Returns:
     The outputs `[T, B, H]` and the cell after them `[B, H]`.
   """
-  size, kept = inputs.shape[-1], tf.unstack(keep)
+  size, length = inputs.shape[-1], inputs.shape[0]
   none = tf.zeros_like(bias[: hidden.shape[-1]])  # There are no peepholes.
   shared = dict.fromkeys(('wci', 'wcf', 'wco'), none)
   shared |= {'w': weights, 'b': bias, 'use_peephole': False}
-  steps = []
-  for x, k in zip(tf.unstack(inputs), kept):
-    read = {'x': x, 'h_prev': k * hidden, 'cs_prev': k * memory}
+
+  def split(x):  # Written out, or for a loop.
+    return tf.unstack(x) if length <= _WRITTEN_OUT else x
+
+  def step(state, x, k):
+    read = (k * state[0], k * state[1])
     answered = tf.raw_ops.LSTMBlockCell(
-      **read, **shared, forget_bias=0.0, cell_clip=-1.0
+      x=x,
+      h_prev=read[0],
+      cs_prev=read[1],
+      **shared,
+      forget_bias=0.0,
+      cell_clip=-1.0,
     )
-    hidden, memory = answered.h, answered.cs
-    steps.append((read, answered))
+    kept = [getattr(answered, name) for name in _KEPT]
+    return (answered.h, answered.cs), (*read, answered.h, *kept)
+
+  of_state = tf.zeros_like(hidden)
+  xs, ks = split(inputs), split(keep)
+  (_, last_memory), (h_prev, cs_prev, outputs, *kept) = _scan(
+    step, (hidden, memory), (xs, ks), (of_state,) * (3 + len(_KEPT))
+  )
 
   def gradient(of_outputs, of_memory):
-    of_hidden, of_gates = tf.zeros_like(of_memory), []
-    for of_output, k, (read, answered) in zip(
-      tf.unstack(of_outputs)[::-1], kept[::-1], steps[::-1]
-    ):
-      step = tf.raw_ops.LSTMBlockCellGrad(
-        **read,
+    def step_back(of_state, x, k, h, cs, of_output, *kept):
+      back = tf.raw_ops.LSTMBlockCellGrad(
+        x=x,
+        h_prev=h,
+        cs_prev=cs,
         **shared,
-        **{name: getattr(answered, name) for name in _KEPT},
-        cs_grad=of_memory,
-        h_grad=of_output + of_hidden,
+        **dict(zip(_KEPT, kept)),
+        cs_grad=of_state[1],
+        h_grad=of_output + of_state[0],
       )
-      of_memory = k * step.cs_prev_grad
-      of_hidden = k * tf.matmul(step.dicfo, weights[size:], transpose_b=True)
-      of_gates.append(step.dicfo)
-    of_gates = tf.stack(of_gates[::-1])
-    seen = tf.concat(
-      [inputs, tf.stack([read['h_prev'] for read, _ in steps])], axis=-1
+      of_hidden = k * tf.matmul(back.dicfo, weights[size:], transpose_b=True)
+      return (of_hidden, k * back.cs_prev_grad), (back.dicfo,)
+
+    of_gates = tf.zeros([tf.shape(hidden)[0], bias.shape[0]])
+    (of_hidden, of_memory), (of_gates,) = _scan(
+      step_back,
+      (tf.zeros_like(of_memory), of_memory),
+      (xs, ks, h_prev, cs_prev, split(of_outputs), *kept),
+      (of_gates,),
+      backwards=True,
     )
+    of_gates = tf.stack(of_gates)
+    seen = tf.concat([inputs, tf.stack(h_prev)], axis=-1)
     return (
       tf.tensordot(of_gates, weights[:size], [[2], [1]]),
       None,
@@ -113,7 +132,39 @@ def _unroll(inputs, keep, hidden, memory, weights, bias):
       tf.reduce_sum(of_gates, axis=[0, 1]),
     )
 
-  return (tf.stack([answered.h for _, answered in steps]), memory), gradient
+  return (tf.stack(outputs), last_memory), gradient
+
+
+def _scan(step, state, sequences, like, backwards: bool = False):
+  """Carries a state along sequences.
+
+  Args:
+    step: takes a state and a tensor of each sequence; gives the next state and
+      a tuple of tensors.
+    state: a tuple of tensors.
+    sequences: each a list of T tensors, for steps that are written out, or a
+      tensor `[T, ...]`, for a loop within the graph.
+    like: zeros of the shapes of the tensors that a step gives.
+    backwards: whether the last step comes first.
+
+  Returns:
+    The state after it, and what the steps gave in the order of the sequences:
+    lists, or tensors `[T, ...]`, as the sequences are.
+  """
+  if isinstance(sequences[0], list):
+    made = list(range(len(sequences[0])))
+    for t in reversed(made) if backwards else made.copy():
+      state, made[t] = step(state, *(x[t] for x in sequences))
+    return state, [list(x) for x in zip(*made)]
+  states, made = tf.scan(
+    lambda carried, xs: step(carried[0], *xs),
+    sequences,
+    (state, like),
+    reverse=backwards,
+  )
+  end = 0 if backwards else -1
+  return tuple(x[end] for x in states), made
 
 
 _KEPT = ('i', 'cs', 'f', 'o', 'ci', 'co')  # What the kernel's gradient reads.
+_WRITTEN_OUT = 128  # Steps; of more the graph would take minutes to make.

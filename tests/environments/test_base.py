@@ -6,9 +6,12 @@ from dm_env import specs
 from dm_env import test_utils
 import numpy as np
 import pytest
+import tree
 
 from ald_acme.environments import base
 from ald_acme.environments import i_maze
+from ald_acme.environments import staggering
+from ald_acme.environments import trials
 
 FIRST, MID, LAST = (int(step_type) for step_type in dm_env.StepType)
 
@@ -184,3 +187,151 @@ def test_single_gives_plain_steps():
   assert last.step_type is dm_env.StepType.LAST
   assert (last.reward, last.discount) == (12, 0)
   np.testing.assert_array_equal(last.observation['left'], [0])
+
+
+class Stuck(Countdown):
+  """Does not begin anew by itself: it returns LAST again."""
+
+  def step(self, action):
+    if not self._left:
+      return dm_env.termination(0.0, self._observation())
+    return super().step(action)
+
+
+def test_environments_that_do_not_begin_anew_are_reset():
+  stuck, sound = (
+    base.Stacked([kind(1), kind(3)]) for kind in (Stuck, Countdown)
+  )
+  step, expected = stuck.reset(), sound.reset()
+  for _ in range(12):
+    for mine, theirs in zip(tree.flatten(step), tree.flatten(expected)):
+      np.testing.assert_array_equal(mine, theirs)
+    step, expected = stuck.step([1, 2]), sound.step([1, 2])
+
+
+def test_some_environments_may_restart():
+  stacked = base.Stacked([Countdown(5), Countdown(5), Countdown(5)])
+  stacked.reset()
+  stacked.step([0, 0, 0])
+  assert stacked.restart(np.array([False, True, False]))
+  step = stacked.step([0, 0, 0])
+  np.testing.assert_array_equal(step.step_type, [MID, FIRST, MID])
+  np.testing.assert_array_equal(step.observation['left'][:, 0], [3, 5, 3])
+
+
+class Fails(Countdown):
+  """Raises in one method, at the last step where that is `step`."""
+
+  def __init__(self, method=None, seed=0):
+    self._method, self._seed = method, seed
+    super().__init__(3)
+
+  def _fail(self, method):
+    if self._method == method:
+      raise IndexError('no such room')
+
+  def reset(self):
+    self._fail('reset')
+    return super().reset()
+
+  def step(self, action):
+    if self._left == 1:
+      self._fail('step')
+    return super().step(action)
+
+  def new_task(self):
+    self._fail('new_task')
+
+  def render(self):
+    self._fail('render')
+
+  def observation_spec(self):
+    self._fail('observation_spec')
+    return super().observation_spec()
+
+  def action_spec(self):
+    self._fail('action_spec')
+    return super().action_spec()
+
+
+@pytest.mark.parametrize(
+  'method, step',
+  [
+    ('reset', 0),
+    ('step', 3),
+    ('new_task', 0),
+    ('render', 1),
+    ('observation_spec', 0),
+    ('action_spec', 0),
+  ],
+)
+def test_environments_that_raise_are_named(method, step):
+  number = 0 if method.endswith('spec') else 1  # Others' specs are not asked.
+  environments = [Fails(), Fails()]
+  environments[number] = Fails(method)
+  message = (
+    f"^environment 'x', number {4 + number}, step {step}: {method} raised "
+    'IndexError: no such room$'
+  )
+  with pytest.raises(base.Failure, match=message):
+    stacked = base.Stacked(environments, "environment 'x'", first=4)
+    stacked.reset()
+    if method == 'render':
+      stacked.render(1)
+    for _ in range(4):
+      stacked.step([0, 0])
+
+
+@pytest.mark.parametrize('method, lost', [('reset', 0), ('step', 1)])
+def test_environments_that_raise_are_made_anew(method, lost):
+  """The first of two raises once; the episodes of the other are as ever."""
+  seeds = []
+
+  def make(seed):
+    seeds.append(seed)
+    return Fails(method if len(seeds) == 1 else None)
+
+  stacked = base.stack(make, 2, seed=3, remakes=1)
+  plain = base.stack(lambda seed: Fails(), 2, seed=3)
+  step, expected = stacked.reset(), plain.reset()
+  counted = 0
+  for t in range(14):
+    for mine, theirs in zip(tree.flatten(step), tree.flatten(expected)):
+      np.testing.assert_array_equal(mine[1], theirs[1])
+    np.testing.assert_array_equal(step.step_type, expected.step_type)
+    if stacked.lost.any():
+      counted += 1
+      assert (t, stacked.lost.tolist()) == (3, [True, False])
+      # It is cut off at what was seen last.
+      assert (step.reward[0], step.discount[0]) == (0, 1)
+      assert step.observation['left'][0, 0] == 1
+    else:
+      np.testing.assert_array_equal(step.discount, expected.discount)
+    step, expected = stacked.step([0, 0]), plain.step([0, 0])
+  assert counted == lost
+  assert stacked.metrics() == {'environments_remade': 1.0}
+  assert len(set(seeds)) == 3
+
+
+def test_environments_are_made_anew_no_more_often_than_is_allowed():
+  stacked = base.stack(lambda seed: Fails('step'), 2, seed=3, remakes=3)
+  stacked.reset()
+  with pytest.raises(base.Failure, match='number 1, step 7: step raised'):
+    for _ in range(9):
+      stacked.step([0, 0])
+  assert stacked.metrics() == {'environments_remade': 3.0}
+
+
+def test_what_is_lost_is_not_reported_and_ends_a_trial():
+  made = iter([Fails('step'), Fails()])
+  stacked = base.stack(lambda seed: next(made), 1, seed=3, remakes=1)
+  run = staggering.Stagger(trials.Trials(stacked, 2), None)
+  run.reset()
+  kinds, reported = [], []
+  for _ in range(14):
+    step = run.step([0])
+    kinds.append(step.step_type[0])
+    reported.append(run.reported[0])
+  # Three steps and a lost one; then a trial of twice three and a reset.
+  assert kinds[:12] == [MID, MID, LAST, FIRST, *[MID] * 6, LAST, FIRST][:12]
+  assert [r for r, k in zip(reported, kinds) if k == LAST] == [False, True]

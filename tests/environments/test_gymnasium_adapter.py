@@ -356,6 +356,63 @@ def test_what_rendering_lacks_is_told(monkeypatch):
     _adapt().render()  # Not even asked: some warn of it at every step.
 
 
+class OldStep(Clock):
+  def step(self, action):
+    return self._look(), 1.0, False, {}
+
+
+class OldReset(Clock):
+  def reset(self):
+    self._time = 0
+    return self._look()
+
+
+class OldPair(Clock):
+  """An observation of two parts, which looks like one and an info."""
+
+  def reset(self, *, seed=None, options=None):
+    self._time = 0
+    return self._look(), self._look()
+
+
+@pytest.mark.parametrize('kind', [OldStep, OldReset, OldPair])
+@pytest.mark.parametrize('registered', [False, True])
+def test_the_old_api_is_told_what_to_do(kind, registered):
+  if registered:  # Gymnasium's own wrappers complain before the adapter can.
+    gymnasium.register('AldOld-v0', entry_point=kind, max_episode_steps=9)
+    environment = gymnasium_adapter.make('AldOld-v0', 0)
+    del gymnasium.registry['AldOld-v0']
+  else:
+    environment = gymnasium_adapter.GymnasiumEnvironment(kind())
+  message = f'(Old|{kind.__name__}).* the old Gym API .*pip install shimmy'
+  with pytest.raises(ValueError, match=message):
+    environment.reset()
+    environment.step(0)
+
+
+@pytest.mark.parametrize(
+  'dtype, seen, message',
+  [
+    (np.int8, np.array([300]), 'int8, -128 to 127, but received 300'),
+    (np.uint8, np.array([-1]), 'uint8, 0 to 255, but received -1'),
+    (np.int32, np.array([2**40]), 'but received 1099511627776'),
+    (np.int8, np.array([0.5]), 'int8, but received float64'),
+    (np.float32, np.array([True]), None),
+    (np.uint8, np.array([255]), None),
+  ],
+)
+def test_integers_that_do_not_fit_are_named(dtype, seen, message):
+  space = spaces.Box(0, 100, (1,), dtype)
+  environment = gymnasium_adapter.GymnasiumEnvironment(Shows(space, seen))
+  if message is None:
+    assert environment.reset().observation.dtype == dtype
+    return
+  with pytest.raises(
+    ValueError, match=f'observation of Shows must be.*{message}'
+  ):
+    environment.reset()
+
+
 # --- What learning makes of the ends.
 
 

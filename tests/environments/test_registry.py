@@ -39,6 +39,34 @@ class Echo(dm_env.Environment):
     return specs.DiscreteArray(2)
 
 
+def batched():
+  return i_maze.BatchedIMaze(2)
+
+
+class Spaces:
+  """An environment of Gym's kind, old or of another package."""
+
+  action_space = observation_space = None
+
+
+class Vector(Spaces):
+  num_envs = 4
+
+
+def gym_like():
+  return Spaces()
+
+
+def vector():
+  return Vector()
+
+
+def gymnasium_env():
+  import gymnasium
+
+  return gymnasium.make('CartPole-v1')
+
+
 def unseeded(size=3):
   return Echo(size)
 
@@ -388,6 +416,21 @@ def test_check(name, arguments):
     (f'{HERE}:borrowed', "'subprocess' is Python's own"),
     (f'{HERE}:bound', "'subprocess' is Python's own"),
     (f'{HERE}:leaves', r'cannot be made .*SystemExit: 3'),
+    (f'{HERE}:batched', 'BatchedIMaze is a BatchedEnvironment.*base.Single'),
+    (f'{HERE}:vector', 'vector of 4 environments.*envs_per_actor'),
+    (f'{HERE}:gym_like', 'Spaces has the old Gym API.*shimmy'),
+    (
+      f'{HERE}:gymnasium_env',
+      r'is a gymnasium.Env; return ald_acme.*GymnasiumEnvironment\(environment',
+    ),
+    (
+      'gymnasium:MiniGrid-MemoryS7-v0',
+      'does not know the ID.*minigrid_adapter:make with .*task=MiniGrid-Mem',
+    ),
+    (
+      'gymnasium:NoSuch-v0',
+      'does not know the ID.*try gymnasium:package:NoSuch-v0',
+    ),
     (f'{HERE}:unknown', r'cannot be made .* is no dm_env.Environment'),
     ('builtins:quit', "'builtins' is Python's own"),
     ('sys:exit', "'sys' is Python's own"),

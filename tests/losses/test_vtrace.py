@@ -267,3 +267,16 @@ def test_graph_is_as_eager():
     (vtrace.value_loss, (logits[..., 0], logits[..., 1], mask)),
   ]:
     np.testing.assert_allclose(tf.function(loss)(*chosen), loss(*chosen), 1e-6)
+
+
+@pytest.mark.parametrize('length', [1, 2, 3, 64, 65, 200])
+def test_any_length(length):
+  steps = _masked(_steps(length))
+  _assert_close(vtrace.vtrace(**steps), _slow(**steps))
+
+
+def test_long_unrolls_make_a_small_graph():
+  steps = _steps(length=3_000)
+  function = tf.function(vtrace.vtrace, autograph=False)
+  graph = function.get_concrete_function(**steps).graph
+  assert len(graph.as_graph_def().node) < 500

@@ -8,6 +8,12 @@ import tensorflow as tf
 from ald_acme.networks import lstm
 
 
+@pytest.fixture(params=[128, 2], ids=['written out', 'loop'], autouse=True)
+def written_out(request, monkeypatch):
+  """Steps that are written out: more than in these tests, or fewer."""
+  monkeypatch.setattr(lstm, '_WRITTEN_OUT', request.param)
+
+
 @pytest.mark.parametrize('input_size, hidden_size', [(5, 7), (4, 4), (1, 3)])
 def test_as_sonnet(randomise, input_size, hidden_size):
   inputs = tf.random.stateless_normal([6, 3, input_size], [0, 1])
@@ -50,3 +56,20 @@ def test_gradients_are_sonnets(randomise):
     gradients.append(tape.gradient(loss, core.trainable_variables))
   for one, other in zip(*gradients):
     np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
+
+
+def test_long_sequences_make_a_small_graph(written_out):
+  core = lstm.LSTM(4)
+  inputs = tf.zeros([2_000, 2, 3])
+  core(inputs[0], core.initial_state(2))
+
+  def differentiate(x):
+    with tf.GradientTape() as tape:
+      reset = tf.zeros([2_000, 2], tf.bool)
+      outputs, _ = core.unroll(x, reset, core.initial_state(2))
+      loss = tf.reduce_sum(outputs)
+    return tape.gradient(loss, core.trainable_variables)
+
+  function = tf.function(differentiate, autograph=False)
+  graph = function.get_concrete_function(inputs).graph
+  assert len(graph.as_graph_def().node) < 500

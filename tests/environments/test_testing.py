@@ -1,0 +1,243 @@
+"""The conformance suite: our environments pass it, faulty ones do not."""
+
+import dm_env
+from dm_env import specs
+import numpy as np
+import pytest
+
+from ald_acme.environments import bandit
+from ald_acme.environments import base
+from ald_acme.environments import i_maze
+from ald_acme.environments import meta_fetch
+from ald_acme.environments import testing
+from ald_acme.environments import trials
+from ald_acme.environments import workers
+from tests.environments import test_base
+
+
+def countdown(seed):
+  return test_base.Countdown(5)
+
+
+class TestIMaze(testing.ConformanceTestMixin):
+  def make_object_under_test(self):
+    return i_maze.BatchedIMaze(3, limit=20, random_goals=True)
+
+
+class TestSingleIMaze(testing.ConformanceTestMixin):
+  def make_object_under_test(self):
+    return i_maze.IMaze(size=5, truncate=True)
+
+
+class TestMetaFetch(testing.ConformanceTestMixin):
+  def make_object_under_test(self):
+    return meta_fetch.BatchedMetaFetch(3, limit=40)
+
+
+class TestBandit(testing.ConformanceTestMixin):
+  def make_object_under_test(self):
+    return bandit.BatchedBandit(3)
+
+
+class TestTrials(testing.ConformanceTestMixin):
+  def make_object_under_test(self):
+    return trials.Trials(bandit.BatchedBandit(3), 4)
+
+
+class TestStacked(testing.ConformanceTestMixin):
+  """What is wrong with an environment, its batch mends where that is safe."""
+
+  def make_object_under_test(self):
+    return base.Stacked([Reuses(), Sleeps(), Doubles()])
+
+
+class TestWorkers(testing.ConformanceTestMixin):
+  steps = 50
+
+  def make_object_under_test(self):
+    made = workers.Workers(countdown, 3, 0, 1)
+    self.made = [*getattr(self, 'made', []), made]
+    return made
+
+  def teardown_method(self):
+    for made in getattr(self, 'made', []):
+      made.close()
+
+
+class TestGymnasium(testing.ConformanceTestMixin):
+  def make_object_under_test(self):
+    import gymnasium
+
+    from ald_acme.environments import gymnasium_adapter
+
+    return gymnasium_adapter.GymnasiumEnvironment(
+      gymnasium.make('CartPole-v1'), seed=0
+    )
+
+
+# --- Faulty ones.
+
+
+class Clock(dm_env.Environment):
+  """Shows the step; an episode has seven."""
+
+  dtype = np.float64
+
+  def __init__(self):
+    self._time = np.zeros(1, self.dtype)
+
+  def reset(self):
+    self._time = np.zeros(1, self.dtype)
+    return dm_env.restart(self._time)
+
+  def step(self, action):
+    if self._time[0] >= 7:
+      return self._after_last()
+    self._time = self._time + 1
+    over = self._time[0] == 7
+    make = dm_env.termination if over else dm_env.transition
+    return make(1.0, self._time)
+
+  def _after_last(self):
+    return self.reset()
+
+  def observation_spec(self):
+    return specs.BoundedArray((1,), np.float64, 0, 7)
+
+  def action_spec(self):
+    return specs.DiscreteArray(2)
+
+
+class Doubles(Clock):
+  """Observes float64, which is no fault of a single environment."""
+
+
+class Reuses(Clock):
+  def reset(self):
+    self._time[:] = 0
+    return dm_env.restart(self._time)
+
+  def step(self, action):
+    if self._time[0] >= 7:
+      return self.reset()
+    self._time += 1
+    over = self._time[0] == 7
+    return (dm_env.termination if over else dm_env.transition)(1.0, self._time)
+
+
+class Sleeps(Clock):
+  """Returns LAST for ever."""
+
+  def _after_last(self):
+    return dm_env.termination(0.0, self._time)
+
+
+class Lies(Clock):
+  dtype = np.float32
+
+
+class Leaves(Clock):
+  """Leaves its bounds at the end."""
+
+  def observation_spec(self):
+    return specs.BoundedArray((1,), np.float64, 0, 6)
+
+
+class Endless(Clock):
+  def step(self, action):
+    return dm_env.transition(0.0, self._time)
+
+
+class Restarts(Clock):
+  """Begins anew without a LAST step."""
+
+  def step(self, action):
+    step = super().step(action)
+    return self.reset() if step.last() else step
+
+
+class Rewards(i_maze.BatchedIMaze):
+  """Rewards a first step."""
+
+  def step(self, action):
+    return (
+      super().step(action)._replace(reward=np.ones(self.batch_size, np.float32))
+    )
+
+
+class Batch(i_maze.BatchedIMaze):
+  """Observes float64."""
+
+  def observation_spec(self):
+    spec = super().observation_spec()
+    return specs.Array(spec.shape, np.float64)
+
+
+TESTS = sorted(
+  name for name in dir(testing.ConformanceTestMixin) if name.startswith('test')
+)
+
+
+@pytest.mark.parametrize(
+  'make, failing',
+  [
+    (Clock, {}),
+    (Doubles, {}),
+    (Reuses, {'what_was_returned_does_not_change': 'return a copy'}),
+    (
+      Sleeps,
+      {'an_episode_begins_after_the_last_step_and_there_alone': 'begin a new'},
+    ),
+    (
+      Lies,
+      {'time_steps_are_what_the_specs_say': 'float64 .* received float32'},
+    ),
+    (Leaves, {'time_steps_are_what_the_specs_say': 'must be 0 to 6'}),
+    (Endless, {'episodes_end': 'give them a time limit'}),
+    (
+      Restarts,
+      {
+        'an_episode_begins_after_the_last_step_and_there_alone': 'no other',
+        'episodes_end': '1 of 1 environments ended none',
+      },
+    ),
+    (
+      lambda: Rewards(2, limit=5),
+      {'an_episode_begins_without_reward': 'a reward of 0'},
+    ),
+    (
+      lambda: Batch(2, limit=5),
+      {
+        'batches_have_the_dtypes_that_are_taken': 'cast it to float32',
+        'time_steps_are_what_the_specs_say': 'float64 .* received float32',
+      },
+    ),
+  ],
+)
+def test_faults_are_found(make, failing):
+  class Suite(testing.ConformanceTestMixin):
+    longest_episode = 500
+
+    def make_object_under_test(self):
+      return make()
+
+  found = {}
+  for name in TESTS:
+    try:
+      getattr(Suite(), name)()
+    except AssertionError as error:
+      found[name.removeprefix('test_')] = str(error)
+  assert found.keys() == failing.keys()
+  for name, message in failing.items():
+    with pytest.raises(AssertionError, match=message):
+      raise AssertionError(found[name])
+
+
+def test_episodes_without_end_may_be_meant():
+  class Suite(testing.ConformanceTestMixin):
+    longest_episode = None
+
+    def make_object_under_test(self):
+      return Endless()
+
+  Suite().test_episodes_end()
