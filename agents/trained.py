@@ -20,7 +20,7 @@ from ald_acme.runs import folder as run_folder
 if typing.TYPE_CHECKING:
   import acme
 
-  from ald_acme.networks import policy_value
+  from ald_acme.networks import protocols
 
 POLICIES = ('actor', 'learner')
 
@@ -81,7 +81,7 @@ class Trained:
   environment_spec: acme.specs.EnvironmentSpec
   networks: Any
 
-  def network(self, policy: str) -> policy_value.PolicyValueNetwork:
+  def network(self, policy: str) -> protocols.Network:
     """The network of a policy.
 
     Args:

@@ -103,12 +103,23 @@ _CONFIG = flags.DEFINE_string(
 
 def _define(flag: str, field: dataclasses.Field, more: str = ''):
   """Defines the flag of a field from its type, range and help."""
-  default = _NO_VALUE if field.default is None else _text(field.default)
-  about = f'{field.metadata["about"]} By default {default}.{more}'
+  about = f'{field.metadata["about"]} By default {_default(field)}.{more}'
   _DEFINE[field.type](flag, None, about)
 
 
+def _default(field: dataclasses.Field) -> str:
+  """The default, and the agents that have another."""
+  text = _text(field.default)
+  for agent in catalogue.NAMES:
+    own = settings.fields_of(agent).get(field.name, field)
+    if own.name in _FIELDS and own.default != field.default:
+      text += f' ({agent}: {_text(own.default)})'
+  return text
+
+
 def _text(value: Any) -> str:
+  if value is None:
+    return _NO_VALUE
   return f'{value:,}' if isinstance(value, int | float) else str(value)
 
 

@@ -15,6 +15,7 @@ from ald_acme import types
 from ald_acme.acting import policies
 from ald_acme.environments import base
 from ald_acme.environments import staggering
+from ald_acme.networks import protocols
 from ald_acme.parameters import pulled
 from ald_acme.replay import adder as unroll_adder
 from ald_acme.runs import counts as run_counts
@@ -31,7 +32,7 @@ class RecurrentActor(acme.Actor):
 
   def __init__(
     self,
-    network,
+    network: protocols.Network,
     seed: Any,
     adder: unroll_adder.UnrollAdder | None = None,
     parameters: pulled.PulledParameters | None = None,
@@ -39,7 +40,7 @@ class RecurrentActor(acme.Actor):
     """Knows nothing of the environments until their first time step.
 
     Args:
-      network: the acting `PolicyValueNetwork`.
+      network: that acts; its variables exist.
       seed: of the actions; anything that `np.random.default_rng` takes.
       adder: takes what happened; None to act only.
       parameters: to act with; None to act with the network's as they are.

@@ -32,7 +32,7 @@ if typing.TYPE_CHECKING:
   from agents.actor_critic import types as actor_critic_types
   from ald_acme import optimizers
   from ald_acme.acting import evaluator
-  from ald_acme.networks import policy_value
+  from ald_acme.networks import protocols
   from ald_acme.replay import adder
   from ald_acme.replay import local
   from ald_acme.replay import tables
@@ -232,7 +232,7 @@ class ActorCriticBuilder:
 
   def make_actor(
     self,
-    policy_network: policy_value.PolicyValueNetwork,
+    policy_network: protocols.Network,
     adder: adder.UnrollAdder | None = None,
     variable_source: acme.VariableSource | None = None,
     seed: Any = None,
@@ -339,7 +339,7 @@ class ActorCriticBuilder:
       directory if checkpoint else None,
     )
 
-  def make_objective(self, network) -> objectives.Objective:
+  def make_objective(self, network: protocols.Network) -> objectives.Objective:
     """What the learner minimises over its network."""
     from agents.actor_critic import objectives
 

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from agents.actor_critic import types as actor_critic_types
 from ald_acme import types
+from ald_acme.networks import protocols
 from ald_acme.parameters import pulled
 from ald_acme.parameters import variables
 from ald_acme.replay import writer as replay_writer
@@ -29,7 +30,7 @@ class LearnerRunner:
 
   def __init__(
     self,
-    network,
+    network: protocols.Network,
     unrolls: Iterator[list[types.Unroll]],
     writer: replay_writer.Writer,
     parameters: pulled.PulledParameters,
@@ -39,7 +40,7 @@ class LearnerRunner:
     """Begins with empty memories.
 
     Args:
-      network: the learner's `PolicyValueNetwork`.
+      network: the learner's.
       unrolls: of the `queue` table, one at a time.
       writer: of the replay server.
       parameters: of the network, from the learner.

@@ -16,6 +16,7 @@ from agents.actor_critic import types as actor_critic_types
 from ald_acme import finite
 from ald_acme import optimizers
 from ald_acme import types
+from ald_acme.networks import protocols
 from ald_acme.parameters import variables as parameters
 from ald_acme.parameters import vectors
 from ald_acme.replay import items as replay_items
@@ -43,7 +44,7 @@ class ActorCriticLearner(acme.Learner):
 
   def __init__(
     self,
-    network,
+    network: protocols.Network,
     batches: Iterator[Sequence[actor_critic_types.LearnerItem]],
     objective: objectives.Objective,
     optimizer: optimizers.Optimizer,
@@ -55,7 +56,7 @@ class ActorCriticLearner(acme.Learner):
     """Publishes the parameters that the network has.
 
     Args:
-      network: a `PolicyValueNetwork` whose variables exist.
+      network: to train; its variables exist.
       batches: items for each update; each is used once.
       objective: of the network.
       optimizer: of as many parameters as the network has.

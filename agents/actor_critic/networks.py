@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 import dataclasses
-from typing import Any
 
 from acme import specs
 import sonnet as snt
@@ -17,6 +16,7 @@ from ald_acme.networks import feedforward
 from ald_acme.networks import gtrxl
 from ald_acme.networks import lstm
 from ald_acme.networks import policy_value
+from ald_acme.networks import protocols
 from ald_acme.networks import sizes as network_sizes
 from ald_acme.networks import torsos
 
@@ -32,8 +32,8 @@ class ActorCriticNetworks:
     learner: learns from unrolls.
   """
 
-  actor: policy_value.PolicyValueNetwork
-  learner: Any  # A `PolicyValueNetwork`, or what has its methods.
+  actor: protocols.Network
+  learner: protocols.LearnerNetwork
 
 
 NetworkFactory = Callable[[specs.EnvironmentSpec], ActorCriticNetworks]

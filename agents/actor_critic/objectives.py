@@ -5,7 +5,7 @@ from __future__ import annotations
 import abc
 from collections.abc import Callable, Sequence
 import copy
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -18,6 +18,7 @@ from ald_acme.losses import popart
 from ald_acme.losses import surrogate
 from ald_acme.losses import vmpo
 from ald_acme.losses import vtrace
+from ald_acme.networks import protocols
 from ald_acme.parameters import variables as parameters
 
 Terms = tuple[tf.Tensor, dict[str, tf.Tensor]]  # A loss, and metrics by name.
@@ -39,7 +40,7 @@ class Objective(abc.ABC):
   variables: Sequence[tf.Variable] = ()
   learning_rate: float = 0.01
 
-  def __init__(self, network):
+  def __init__(self, network: protocols.Network):
     """Keeps the network, whose variables exist."""
     self.network = network
 
@@ -77,7 +78,7 @@ class Objective(abc.ABC):
 
 # Makes the objective of a learner from its network and the agent's config.
 ObjectiveFactory = Callable[
-  [Any, actor_critic_config.ActorCriticConfig], Objective
+  [protocols.Network, actor_critic_config.ActorCriticConfig], Objective
 ]
 
 
@@ -117,7 +118,11 @@ class ActorCriticObjective(Objective):
   policy; overriding `loss_of` adds anything else.
   """
 
-  def __init__(self, network, config: actor_critic_config.ActorCriticConfig):
+  def __init__(
+    self,
+    network: protocols.LearnerNetwork,
+    config: actor_critic_config.ActorCriticConfig,
+  ):
     """Keeps the network, whose variables exist.
 
     Args:
@@ -263,7 +268,11 @@ class VMPO(ActorCriticObjective):
   ago. The multipliers are positive: the softplus of their variables.
   """
 
-  def __init__(self, network, config: actor_critic_config.ActorCriticConfig):
+  def __init__(
+    self,
+    network: protocols.Network,
+    config: actor_critic_config.ActorCriticConfig,
+  ):
     super().__init__(network, config)
     self.learning_rate = config.dual_learning_rate
     self._regions = network.distribution.trust_regions
@@ -329,7 +338,9 @@ class VMPO(ActorCriticObjective):
       variable.assign(value)
 
 
-def make(network, config: actor_critic_config.ActorCriticConfig) -> Objective:
+def make(
+  network: protocols.Network, config: actor_critic_config.ActorCriticConfig
+) -> Objective:
   """The objective that `config.loss` names."""
   return {'vtrace': VTrace, 'vmpo': VMPO}[config.loss](network, config)
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from agents import builders
+from ald_acme.networks import protocols
 
 # A `reverb.Client`, or a `replay.local.LocalReplay` where there is no server.
 Replay = Any
@@ -33,7 +34,7 @@ def writer(client: Replay, should_stop: builders.ShouldStop):
   return writer.Writer(client, should_stop)
 
 
-def load(network, state: dict[str, Any], part: str):
+def load(network: protocols.Network, state: dict[str, Any], part: str):
   """Gives a network the parameters of a checkpoint's part.
 
   Raises:

@@ -14,6 +14,7 @@ from agents.ald import types
 from ald_acme import finite
 from ald_acme import optimizers
 from ald_acme.losses import distillation
+from ald_acme.networks import protocols
 from ald_acme.parameters import shared as shared_parameters
 from ald_acme.parameters import variables as parameters
 from ald_acme.replay import items as replay_items
@@ -30,7 +31,7 @@ class Distiller:
 
   def __init__(
     self,
-    network,
+    network: protocols.Network,
     shared: shared_parameters.SharedParameters,
     batches: Iterator[Sequence[types.DistillItem]],
     config: ald_config.ALDConfig,
@@ -41,7 +42,7 @@ class Distiller:
     """Begins with a fresh optimiser.
 
     Args:
-      network: the actor's `PolicyValueNetwork`; scratch space of this worker.
+      network: the actor's; scratch space of this worker.
       shared: the parameters to improve.
       batches: of the `distill` table.
       config: of the agent.

@@ -9,6 +9,7 @@ import tree
 from agents.actor_critic import networks as own_networks
 from ald_acme import types
 from ald_acme.environments import i_maze
+from ald_acme.networks import protocols
 from ald_acme.networks import sizes
 
 TINY = sizes.PRESETS['tiny']
@@ -48,6 +49,11 @@ def test_the_actor_with_the_learners_variables_is_its_policy(networks):
   ours, _ = actor.unroll(inputs, actor.initial_state(B))
   theirs, _ = learner.unroll(inputs, learner.initial_state(B))
   np.testing.assert_allclose(ours.policy, theirs.policy, atol=1e-5)
+
+
+def test_they_have_what_parts_ask_for(networks):
+  assert isinstance(networks.actor, protocols.Network)
+  assert isinstance(networks.learner, protocols.LearnerNetwork)
 
 
 def test_steps_and_unrolls_agree(networks):

@@ -1,0 +1,62 @@
+"""What actors, learners and distillers ask of a network."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+import typing
+from typing import Protocol
+
+from ald_acme import types
+
+if typing.TYPE_CHECKING:
+  import tensorflow as tf
+
+  from ald_acme import distributions
+
+
+@typing.runtime_checkable
+class Network(Protocol):
+  """A recurrent policy and value, as `policy_value.PolicyValueNetwork`.
+
+  Steps and unrolls give the same numbers. It can be copied with
+  `copy.deepcopy`, and two of one kind have their variables in the same order.
+
+  Attributes:
+    distribution: of the actions, whose P parameters are the outputs' policy.
+  """
+
+  distribution: distributions.Distribution
+
+  @property
+  def trainable_variables(self) -> Sequence[tf.Variable]:
+    """All variables; they exist before the network is handed to a part."""
+
+  def initial_state(self, batch_size: int) -> types.Nest:
+    """The state before the first step of an episode, leaves `[B, ...]`."""
+
+  def unroll(
+    self, inputs: types.Inputs, state: types.Nest
+  ) -> tuple[types.Outputs, types.Nest]:
+    """Reads a sequence.
+
+    Args:
+      inputs: leaves `[T, B, ...]`; where `start_of_episode` is set the state is
+        reset before the step is read.
+      state: leaves `[B, ...]`.
+
+    Returns:
+      Outputs `[T, B, ...]`, and the state after them.
+    """
+
+  def __call__(
+    self, inputs: types.Inputs, state: types.Nest
+  ) -> tuple[types.Outputs, types.Nest]:
+    """Reads one step, leaves `[B, ...]`."""
+
+
+@typing.runtime_checkable
+class LearnerNetwork(Network, Protocol):
+  """A network whose value can be rescaled, as learning of values needs."""
+
+  def rescale_value(self, factor: tf.Tensor, offset: tf.Tensor) -> None:
+    """Changes the value `v` to `factor v + offset`, both scalars, for good."""
