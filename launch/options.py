@@ -109,17 +109,21 @@ def _define(flag: str, field: dataclasses.Field, more: str = ''):
 
 def _default(field: dataclasses.Field) -> str:
   """The default, and the agents that have another."""
-  text = _text(field.default)
-  for agent in catalogue.NAMES:
-    own = settings.fields_of(agent).get(field.name, field)
-    if own.name in _FIELDS and own.default != field.default:
-      text += f' ({agent}: {_text(own.default)})'
-  return text
+  others = {}
+  if _FIELDS.get(field.name) is field:
+    for agent in catalogue.NAMES:
+      own = settings.fields_of(agent).get(field.name, field).default
+      if own != field.default:
+        others.setdefault(_text(own), []).append(agent)
+  more = (f'{value} for {", ".join(names)}' for value, names in others.items())
+  return ' and '.join([_text(field.default), *more])
 
 
 def _text(value: Any) -> str:
   if value is None:
     return _NO_VALUE
+  if isinstance(value, bool):
+    return str(value).lower()
   return f'{value:,}' if isinstance(value, int | float) else str(value)
 
 

@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+from agents import settings
 from ald_acme.runs import folder as run_folder
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(__file__)))
@@ -134,6 +135,11 @@ def test_help_names_the_flags():
   for flag in ('--environment', '--workdir', '--dprl', '--resume', '--config'):
     assert flag in result.stdout
   assert 'By default 600,000.' in result.stdout
+  shown = ' '.join(result.stdout.split())
+  for field in settings.all_fields().values():
+    assert field.name == 'networks' or field.metadata['about'] in shown
+  others = 'lstm, gtrxl, asymmetric, memoryless'
+  assert f'By default 0.1 and 0.0 for {others}.' in shown
 
 
 def test_environments_are_listed(tmp_path):
