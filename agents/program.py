@@ -3,7 +3,6 @@
 from collections.abc import Callable
 import copy
 import dataclasses
-import os
 import time
 from typing import Any
 
@@ -18,6 +17,7 @@ from agents import cuda
 from agents import experiment as experiments
 from agents import lifecycle
 from ald_acme import activity
+from ald_acme import processes
 from ald_acme.parameters import cache
 from ald_acme.runs import checkpoints
 from ald_acme.runs import counts as run_counts
@@ -304,7 +304,7 @@ def local_resources(
   every core in it: two cores thrash. Accelerators belong to the learner and
   to nodes that a builder has marked; any other process would take their memory.
   """
-  half = max(1, (os.cpu_count() or 1) // 2)
+  half = max(1, processes.usable_cores() // 2)
   resources = {}
   for label, nodes in program.groups.items():
     learns = isinstance(nodes[0], _Accelerated | _AcceleratedLoop)

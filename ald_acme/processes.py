@@ -1,7 +1,9 @@
-"""Starting child processes with `multiprocessing`."""
+"""The cores that a process may use, and how it starts others."""
 
 from collections.abc import Iterator
 import contextlib
+import math
+import os
 import sys
 import types
 
@@ -19,3 +21,42 @@ def without_main() -> Iterator[None]:
     yield
   finally:
     sys.modules['__main__'] = main
+
+
+def usable_cores(cgroups: str = '/sys/fs/cgroup') -> int:
+  """Cores that this process may keep busy, at least 1.
+
+  `os.cpu_count()` gives those of the machine. A batch system or `taskset`
+  leaves a process some of them (its affinity), and a container's limit is a
+  share of time (cgroups, version 2 or 1), which is rounded up.
+
+  Args:
+    cgroups: where the container's limits are mounted.
+  """
+  cores = len(os.sched_getaffinity(0))
+  quota = _quota(cgroups)
+  return cores if quota is None else max(1, min(cores, math.ceil(quota)))
+
+
+def _quota(cgroups: str) -> float | None:
+  """Cores' worth of time that the container may take; None for no limit."""
+  try:
+    limit, period = _read(os.path.join(cgroups, 'cpu.max')).split()
+  except (OSError, ValueError):
+    try:
+      limit, period = (
+        _read(os.path.join(cgroups, 'cpu', f'cpu.cfs_{name}_us'))
+        for name in ('quota', 'period')
+      )
+    except OSError:
+      return None
+  try:
+    quota = float(limit) / float(period)  # `max` and -1 are no limits.
+  except (ValueError, ZeroDivisionError):
+    return None
+  return quota if quota > 0 else None
+
+
+def _read(path: str) -> str:
+  with open(path, encoding='ascii') as file:
+    return file.read()

@@ -15,6 +15,7 @@ import time
 _ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, _ROOT)
 
+from ald_acme import processes
 from launch import bootstrap
 
 _ENVIRONMENT = {
@@ -84,7 +85,7 @@ def measure(batch_size: int):
 def main():
   bootstrap.prepare()
   os.environ.update(_ENVIRONMENT)
-  print(f'{os.cpu_count()} cores; microseconds of a step')
+  print(f'{processes.usable_cores()} cores; microseconds of a step')
   print(
     f'{"":8}{"mazes":>5}', *(f'{x:>12}' for x in ('TensorFlow', 'XLA', 'Lite'))
   )

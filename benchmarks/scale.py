@@ -21,6 +21,7 @@ import scale_work
 _ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, _ROOT)
 
+from ald_acme import processes
 from launch import bootstrap
 
 _MOVED = 300e6  # Bytes through a table in a measurement, about.
@@ -298,7 +299,7 @@ def _report(preset: str):
 def main():
   bootstrap.prepare()
   os.environ.update(_ENVIRONMENT)
-  print(f'{os.cpu_count()} cores')
+  print(f'{processes.usable_cores()} cores')
   for preset in sys.argv[1:] or ('small', 'paper'):
     _report(preset)
 

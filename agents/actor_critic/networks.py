@@ -187,7 +187,9 @@ def _make(
   observed_entries: Sequence[str] | None = None,
 ) -> policy_value.PolicyValueNetwork:
   distribution = distributions.from_spec(environment_spec.actions)
-  torso = torsos.Torso(width, distribution, sizes.image_channels)
+  torso = torsos.Torso(
+    width, distribution, sizes.image_channels, sizes.image_torso
+  )
   network = policy_value.PolicyValueNetwork(
     torso,
     core,

@@ -24,8 +24,14 @@ class NetworkSizes:
   gtrxl_heads: int = _size(4, 'Attention heads of each layer.')
   gtrxl_mlp: int = _size(128, 'Hidden units of the position-wise networks.')
   gtrxl_memory: int = _size(64, 'Steps of the past kept per layer.')
+  image_torso: str = validation.setting(
+    'shallow',
+    'What reads images: two convolutions, or the residual ones of the paper '
+    'of IMPALA, of which a CPU learns little an hour.',
+    one_of=('shallow', 'residual'),
+  )
   image_channels: int = _size(
-    8, 'Channels of the first convolutions, where images are observed.'
+    16, 'Channels of the first convolutions, where images are observed.'
   )
 
   def __post_init__(self):
@@ -60,6 +66,7 @@ PRESETS = {
     gtrxl_heads=8,
     gtrxl_mlp=1024,
     gtrxl_memory=512,
+    image_torso='residual',
     image_channels=16,
   ),
 }

@@ -1,5 +1,7 @@
 """From what an agent sees at a step to a feature vector."""
 
+import functools
+
 import sonnet as snt
 import tensorflow as tf
 import tree
@@ -38,7 +40,8 @@ class Torso(snt.Module):
     self,
     size: int,
     distribution: distributions.Distribution,
-    image_channels: int = 8,
+    image_channels: int = 16,
+    image_torso: str = 'shallow',
     name: str | None = None,
   ):
     """Builds the torso.
@@ -46,18 +49,22 @@ class Torso(snt.Module):
     Args:
       size: of the features.
       distribution: of the actions, which it encodes.
-      image_channels: as of `ImageTorso`.
+      image_channels: as of the image's torso.
+      image_torso: 'shallow' for `ShallowImageTorso`, 'residual' for
+        `ResidualImageTorso`.
       name: name of the module.
     """
     super().__init__(name=name)
     self._distribution = distribution
-    self._image_channels = image_channels
+    self._make_image_torso = functools.partial(
+      _IMAGE_TORSOS[image_torso], image_channels
+    )
     self._linear = snt.Linear(size)
 
   @snt.once
   def _initialize(self, leaves):
     self._image_torsos = [
-      ImageTorso(self._image_channels)
+      self._make_image_torso()
       for leaf in leaves
       if is_image(leaf.shape[1:], leaf.dtype)
     ]
@@ -90,7 +97,32 @@ def _compress(reward: tf.Tensor) -> tf.Tensor:
   return tf.where(reward < 0.0, -size, size)
 
 
-class ImageTorso(snt.Module):
+class ShallowImageTorso(snt.Module):
+  """Two convolutions with strides, as in IMPALA's shallow architecture.
+
+  Espeholt et al., 2018 (https://arxiv.org/abs/1802.01561), figure 3, left, up
+  to the fully connected layer.
+  """
+
+  def __init__(self, channels: int, name: str | None = None):
+    """Builds the torso.
+
+    Args:
+      channels: of the first convolution; the second has twice as many. 16 in
+        the paper.
+      name: name of the module.
+    """
+    super().__init__(name=name)
+    self._first = snt.Conv2D(channels, 8, 4, name='first')
+    self._second = snt.Conv2D(2 * channels, 4, 2, name='second')
+
+  def __call__(self, image: tf.Tensor) -> tf.Tensor:
+    """Maps `[N, height, width, C]` to float32 `[N, D]`; bytes to [0, 1]."""
+    x = tf.nn.relu(self._first(_scaled(image)))
+    return snt.flatten(tf.nn.relu(self._second(x)))
+
+
+class ResidualImageTorso(snt.Module):
   """Residual convolutions as in IMPALA's large architecture.
 
   Espeholt et al., 2018 (https://arxiv.org/abs/1802.01561), figure 3, right, up
@@ -113,9 +145,7 @@ class ImageTorso(snt.Module):
 
   def __call__(self, image: tf.Tensor) -> tf.Tensor:
     """Maps `[N, height, width, C]` to float32 `[N, D]`; bytes to [0, 1]."""
-    x = tf.cast(image, tf.float32)
-    if image.dtype == tf.uint8:
-      x /= 255.0
+    x = _scaled(image)
     for section in self._sections:
       x = section(x)
     return snt.flatten(tf.nn.relu(x))
@@ -140,3 +170,14 @@ class _Section(snt.Module):
         y = convolution(tf.nn.relu(y))
       x += y
     return x
+
+
+def _scaled(image: tf.Tensor) -> tf.Tensor:
+  x = tf.cast(image, tf.float32)
+  return x / 255.0 if image.dtype == tf.uint8 else x
+
+
+_IMAGE_TORSOS = {
+  'shallow': ShallowImageTorso,
+  'residual': ResidualImageTorso,
+}

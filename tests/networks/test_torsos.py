@@ -184,7 +184,7 @@ def _slow_image_torso(module, x):
 
 
 def test_images_as_in_the_paper(randomise):
-  module = torsos.ImageTorso(CHANNELS)
+  module = torsos.ResidualImageTorso(CHANNELS)
   module(tf.constant(IMAGE))
   randomise(module)
   features = module(tf.constant(IMAGE))
@@ -195,8 +195,45 @@ def test_images_as_in_the_paper(randomise):
   np.testing.assert_allclose(features, expected, atol=1e-5 * expected.max())
 
 
-def test_bytes_are_scaled_and_floats_are_not():
-  module = torsos.ImageTorso(CHANNELS)
+def _slow_strided(x, weights, bias, stride):
+  """One output pixel at a time; padded so that sides are divided, up."""
+  size = len(weights)
+  sides = [-(-side // stride) for side in x.shape[1:3]]
+  pads = [
+    max((out - 1) * stride + size - side, 0)
+    for out, side in zip(sides, x.shape[1:3])
+  ]
+  padded = np.pad(
+    x, [(0, 0), *((pad // 2, pad - pad // 2) for pad in pads), (0, 0)]
+  )
+  y = np.zeros((len(x), *sides, weights.shape[-1]))
+  for i, j in np.ndindex(*sides):
+    top, left = i * stride, j * stride
+    patch = padded[:, top : top + size, left : left + size]
+    y[:, i, j] = np.tensordot(patch, weights, 3) + bias
+  return y
+
+
+def test_shallow_images_as_in_the_paper(randomise):
+  module = torsos.ShallowImageTorso(CHANNELS)
+  module(tf.constant(IMAGE))
+  randomise(module)
+  p = {v.name.split('/', 1)[1]: v.numpy() for v in module.variables}
+  x = IMAGE / 255
+  for name, stride in (('first', 4), ('second', 2)):
+    x = _slow_strided(x, p[f'{name}/w:0'], p[f'{name}/b:0'], stride)
+    x = np.maximum(x, 0)
+  features = module(tf.constant(IMAGE))
+  assert features.shape == (BATCH, 3 * 3 * 2 * CHANNELS)
+  assert (x > 0).mean() > 0.2
+  np.testing.assert_allclose(features, x.reshape(BATCH, -1), atol=1e-4)
+
+
+@pytest.mark.parametrize(
+  'kind', [torsos.ShallowImageTorso, torsos.ResidualImageTorso]
+)
+def test_bytes_are_scaled_and_floats_are_not(kind):
+  module = kind(CHANNELS)
   by_bytes = module(tf.constant(IMAGE))
   scaled = (IMAGE / np.float32(255)).astype(np.float32)
   np.testing.assert_allclose(module(tf.constant(scaled)), by_bytes, rtol=1e-5)
@@ -219,14 +256,14 @@ def _mixed(rng, *leading):
 
 def test_each_leaf_by_its_own_rule(randomise):
   observation = _mixed(np.random.RandomState(0), BATCH)
-  torso = torsos.Torso(SIZE, POLICY, CHANNELS)
+  torso = torsos.Torso(SIZE, POLICY, CHANNELS, 'residual')
   torso(_inputs(observation))
   randomise(torso)
 
   def parts(kind):
     return [part for part in torso.submodules if isinstance(part, kind)]
 
-  front, depth = parts(torsos.ImageTorso)
+  front, depth = parts(torsos.ResidualImageTorso)
   (layer,) = parts(snt.Linear)
   rest = observation['rest']
   joined = np.concatenate(
@@ -258,7 +295,7 @@ def test_without_images_there_is_one_layer():
 
 
 def test_every_variable_learns(randomise):
-  torso = torsos.Torso(SIZE, POLICY, CHANNELS)
+  torso = torsos.Torso(SIZE, POLICY, CHANNELS, 'residual')
   inputs = _inputs(_mixed(np.random.RandomState(0), BATCH))
   torso(inputs)
   randomise(torso)
@@ -274,7 +311,7 @@ def test_acting_on_images_is_an_unroll(randomise):
   rng = np.random.RandomState(0)
   observations = _mixed(rng, length, BATCH)
   network = policy_value.PolicyValueNetwork(
-    torsos.Torso(SIZE, POLICY, CHANNELS), lstm.LSTM(SIZE), POLICY
+    torsos.Torso(SIZE, POLICY, CHANNELS, 'residual'), lstm.LSTM(SIZE), POLICY
   )
   observation_spec = tree.map_structure(
     lambda x: specs.Array(x.shape[2:], x.dtype), observations
