@@ -2,20 +2,18 @@
 
 import abc
 from collections.abc import Callable, Sequence
-import contextlib
 import itertools
 from typing import Any
 
-from absl import logging
 import dm_env
 from dm_env import specs
 import numpy as np
 import tree
 
-from ald_acme import activity
 from ald_acme.environments import actions
 from ald_acme.environments import contract
 from ald_acme.environments import dtypes
+from ald_acme.environments import members
 
 
 class BatchedEnvironment(abc.ABC):
@@ -254,7 +252,7 @@ def stack(
   """E environments of a factory that takes a seed, stepped in turn.
 
   Args:
-    factory: environment i of the batch is that of `seed_of(seed, i)`.
+    factory: environment i of the batch is that of `members.seed_of(seed, i)`.
     batch_size: E.
     seed: of the batch.
     name: as of `Stacked`.
@@ -264,37 +262,19 @@ def stack(
   made = itertools.count(1)  # Environments that took the place of others.
 
   def make(index: int) -> dm_env.Environment:
-    return factory(seed_of(seed, first + index, next(made)))
+    return factory(members.seed_of(seed, first + index, next(made)))
 
-  environments = [factory(seed_of(seed, first + i)) for i in range(batch_size)]
+  seeds = [members.seed_of(seed, first + i) for i in range(batch_size)]
+  environments = [factory(own) for own in seeds]
   return Stacked(environments, name, first, make, remakes)
-
-
-def seed_of(seed: int, *numbers: int) -> int:
-  """The seed of one environment of a batch, an integer of 31 bits.
-
-  Batches have seeds of their own. To count from those on would give batches
-  whose seeds are near each other the same environments.
-
-  Args:
-    seed: of the batch, at least 0.
-    *numbers: of the environment within it.
-  """
-  state = np.random.SeedSequence([seed, *numbers]).generate_state(1)
-  return int(state[0] >> 1)  # Many environments take no more bits.
-
-
-class Failure(RuntimeError):
-  """An environment raised an error: which, at which step, and what it was."""
 
 
 class Stacked(BatchedEnvironment):
   """Any `dm_env` environments of one kind, stepped in turn.
 
   Every time step is held to the specs, and to finite numbers; observations are
-  cast to the dtypes that are taken (`dtypes.taken`). An environment
-  that has a method `new_task` is told when its next episode is to be of a new
-  task.
+  cast to the dtypes that are taken (`dtypes.taken`). An environment that has a
+  method `new_task` is told when its next episode is to be of a new task.
   """
 
   def __init__(
@@ -318,41 +298,38 @@ class Stacked(BatchedEnvironment):
     Raises:
       ValueError: if there is none, the actions are neither discrete nor
         bounded, or a part of the observations is empty or holds something else
-        than numbers and
-        booleans.
+        than numbers and booleans.
     """
     if not environments:
       raise ValueError('Stacked needs at least one environment, received none.')
-    self._environments = list(environments)
-    self._name = name or type(environments[0]).__name__
-    self._first = first
-    self._steps = 0  # So far, resets included.
-    self._make, self._remakes, self._remade = make, remakes, 0
-    self._lost = np.zeros(len(self._environments), bool)
+    self._members = members.Members(
+      environments, name or type(environments[0]).__name__, first, make, remakes
+    )
+    self._lost = np.zeros(len(environments), bool)
     self._seen: dm_env.TimeStep | None = None  # As it came.
-    observation_spec = self._call(0, 'observation_spec')
-    self._action_spec = self._call(0, 'action_spec')
+    observation_spec = self._members.call(0, 'observation_spec')
+    self._action_spec = self._members.call(0, 'action_spec')
     self._contract = contract.Contract(
-      self._name, observation_spec, self._action_spec
+      self._members.name, observation_spec, self._action_spec
     )
     self._observation_spec = dtypes.cast_spec(observation_spec)
     self._keeps = False  # Whether a task lasts longer than an episode.
-    self._finished = np.ones(len(self._environments), bool)
+    self._finished = np.ones(len(environments), bool)
 
   @property
   def batch_size(self) -> int:
-    return len(self._environments)
+    return len(self._members)
 
   def keep_tasks(self):
     self._keeps = True
 
   def new_tasks(self, which: np.ndarray):
     for index in np.flatnonzero(which):
-      if hasattr(self._environments[index], 'new_task'):
+      if hasattr(self._members[index], 'new_task'):
         try:
-          self._call(index, 'new_task')
-        except Failure as failure:
-          self._remake(index, failure)
+          self._members.call(index, 'new_task')
+        except members.Failure as failure:
+          self._members.remake(index, failure)
           self._finished[index] = True
 
   def restart(self, which: np.ndarray) -> bool:
@@ -365,7 +342,7 @@ class Stacked(BatchedEnvironment):
     Raises:
       ValueError: if a time step is not as the specs say, or not finite; as
         from `step`.
-      Failure: if an environment raises.
+      members.Failure: if an environment raises.
     """
     self._finished[:] = True
     return self.step(self._finished)  # Actions are ignored.
@@ -403,52 +380,18 @@ class Stacked(BatchedEnvironment):
   def _advance(self, index: int, over: bool, action) -> dm_env.TimeStep:
     try:
       if over:
-        return self._call(index, 'reset')
-      return self._call(index, 'step', action)
-    except Failure as failure:
-      self._remake(index, failure)
+        return self._members.call(index, 'reset')
+      return self._members.call(index, 'step', action)
+    except members.Failure as failure:
+      self._members.remake(index, failure)
     if over:
       return self._advance(index, over, action)
     self._lost[index] = True
     last_seen = tree.map_structure(lambda x: x[index], self._seen.observation)
     return dm_env.truncation(0.0, last_seen)
 
-  def _call(self, index: int, method: str, *arguments) -> Any:
-    """Calls a method of one environment; names it if it raises."""
-    number = self._first + index
-    try:
-      with activity.waiting(
-        f'waiting for {method} of {self._name}, number {number}'
-      ):
-        result = getattr(self._environments[index], method)(*arguments)
-      activity.moved()
-      return result
-    except Exception as error:  # Not ours; it may raise anything.
-      raise Failure(
-        f'{self._name}, number {number}, step {self._steps}: '
-        f'{method} raised {type(error).__name__}: {error}'
-      ) from error
-
-  def _remake(self, index: int, failure: Failure):
-    """Puts another environment in the place of one that raised."""
-    if self._remade >= self._remakes or self._make is None:
-      raise failure
-    self._remade += 1
-    logging.warning(
-      '%s. It is made anew (%d of %d times), and its episode is lost.',
-      failure,
-      self._remade,
-      self._remakes,
-    )
-    with contextlib.suppress(Exception):  # It may be beyond closing.
-      self._environments[index].close()
-    self._environments[index] = self._make(index)
-
   def metrics(self) -> dict[str, float]:
-    """How many environments were made anew, where that may happen."""
-    if not self._remakes:
-      return {}
-    return {'environments_remade': float(self._remade)}
+    return self._members.metrics()
 
   def _renew(self):
     """Has tasks drawn where an episode begins, if they are of one."""
@@ -462,7 +405,7 @@ class Stacked(BatchedEnvironment):
     except (TypeError, ValueError):  # A breach, or they do not even stack.
       self._find_breach(steps)
       raise
-    self._steps += 1
+    self._members.steps += 1
     self._finished = timestep.step_type == dm_env.StepType.LAST
     return timestep
 
@@ -473,8 +416,7 @@ class Stacked(BatchedEnvironment):
         self._contract.take(raw_batch([step]))
       except (TypeError, ValueError) as error:
         raise contract.Breach(
-          f'{self._name}, number {self._first + index}, step {self._steps}: '
-          f'{error}'
+          f'{self._members.where(index)}: {error}'
         ) from error
 
   def observation_spec(self):
@@ -484,25 +426,24 @@ class Stacked(BatchedEnvironment):
     return self._action_spec
 
   def action_names(self) -> Sequence[str] | None:
-    return getattr(self._environments[0], 'action_names', None)
+    return getattr(self._members[0], 'action_names', None)
 
   def render(self, index: int = 0) -> np.ndarray:
     """An RGB picture of one environment, uint8 `[height, width, 3]`.
 
     Raises:
       ValueError: if it cannot be drawn.
-      Failure: if drawing it raises anything else.
+      members.Failure: if drawing it raises anything else.
     """
-    environment = self._environments[index]
+    environment = self._members[index]
     if not hasattr(environment, 'render'):
       raise ValueError(f'{type(environment).__name__} cannot render.')
     try:
-      return self._call(index, 'render')
-    except Failure as failure:
+      return self._members.call(index, 'render')
+    except members.Failure as failure:
       if isinstance(failure.__cause__, ValueError):
         raise failure.__cause__ from None
       raise
 
   def close(self):
-    for environment in self._environments:
-      environment.close()
+    self._members.close()

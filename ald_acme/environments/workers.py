@@ -22,6 +22,7 @@ import tree
 from ald_acme import activity
 from ald_acme.environments import base
 from ald_acme.environments import contract
+from ald_acme.environments import members
 
 _GRACE = 5.0  # Seconds that a worker may take to end.
 
@@ -60,7 +61,7 @@ class Workers(base.BatchedEnvironment):
 
     Raises:
       ValueError: if the factory cannot be sent to a worker.
-      base.Failure: if a worker cannot make its environments.
+      members.Failure: if a worker cannot make its environments.
     """
     self._name = name or getattr(factory, '__name__', 'the environment')
     self._batch_size = batch_size
@@ -116,7 +117,7 @@ class Workers(base.BatchedEnvironment):
     """Begins new episodes.
 
     Raises:
-      base.Failure: as from `step`: if an environment raises or a worker is
+      members.Failure: as from `step`: if an environment raises or a worker is
         gone. All workers are ended.
     """
     return _join(self._ask_all('reset'))
@@ -219,7 +220,7 @@ class Workers(base.BatchedEnvironment):
     self.close()
     if outcome == 'failed':
       answer = f'{who} failed: {answer}'
-    raise base.Failure(answer)
+    raise members.Failure(answer)
 
 
 def _serve(pipe: connection.Connection, pickled: bytes):
@@ -264,7 +265,7 @@ def _attempt(function: Callable[..., Any], *arguments) -> tuple[str, Any]:
   """
   try:
     return 'fine', function(*arguments)
-  except (base.Failure, contract.Breach) as error:
+  except (members.Failure, contract.Breach) as error:
     traceback.print_exc()
     return 'named', str(error)
   except Exception as error:  # Not ours; it may raise anything.

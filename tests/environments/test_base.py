@@ -10,6 +10,7 @@ import tree
 
 from ald_acme.environments import base
 from ald_acme.environments import i_maze
+from ald_acme.environments import members
 from ald_acme.environments import staggering
 from ald_acme.environments import trials
 
@@ -273,7 +274,7 @@ def test_environments_that_raise_are_named(method, step):
     f"^environment 'x', number {4 + number}, step {step}: {method} raised "
     'IndexError: no such room$'
   )
-  with pytest.raises(base.Failure, match=message):
+  with pytest.raises(members.Failure, match=message):
     stacked = base.Stacked(environments, "environment 'x'", first=4)
     stacked.reset()
     if method == 'render':
@@ -316,7 +317,7 @@ def test_environments_that_raise_are_made_anew(method, lost):
 def test_environments_are_made_anew_no_more_often_than_is_allowed():
   stacked = base.stack(lambda seed: Fails('step'), 2, seed=3, remakes=3)
   stacked.reset()
-  with pytest.raises(base.Failure, match='number 1, step 7: step raised'):
+  with pytest.raises(members.Failure, match='number 1, step 7: step raised'):
     for _ in range(9):
       stacked.step([0, 0])
   assert stacked.metrics() == {'environments_remade': 3.0}

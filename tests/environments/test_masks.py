@@ -13,6 +13,7 @@ import pytest
 from ald_acme.environments import base
 from ald_acme.environments import gymnasium_adapter
 from ald_acme.environments import masks
+from ald_acme.environments import members
 from ald_acme.environments import registry
 
 HERE = __name__
@@ -114,7 +115,7 @@ def test_legal_actions_alone_are_taken(name, arguments, policy):
 def test_without_the_setting_all_actions_are_legal():
   environment = base.Stacked([Board()])
   assert masks.find(environment.observation_spec()) is None
-  with pytest.raises(base.Failure, match='an illegal action'):
+  with pytest.raises(members.Failure, match='an illegal action'):
     _play(environment, _networks(environment).actor, steps=30)
 
 

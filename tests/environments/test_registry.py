@@ -13,10 +13,11 @@ import tree
 
 from ald_acme.environments import base
 from ald_acme.environments import i_maze
+from ald_acme.environments import members
 from ald_acme.environments import registry
 from ald_acme.environments import trials
 
-SEEDS = [base.seed_of(7, i) for i in range(3)]
+SEEDS = [members.seed_of(7, i) for i in range(3)]
 HERE = __name__  # This module is 'package.module' of the factories below.
 
 
@@ -224,7 +225,7 @@ def test_make_from_a_factory(factory, arguments, expected):
 
 def test_batches_share_no_environments():
   """Not even those of batches whose seeds are near each other."""
-  seeds = {base.seed_of(seed, i) for seed in range(100) for i in range(16)}
+  seeds = {members.seed_of(seed, i) for seed in range(100) for i in range(16)}
   assert len(seeds) == 1600
   assert all(0 <= seed < 2**31 for seed in seeds)
 

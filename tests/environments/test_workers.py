@@ -17,6 +17,7 @@ import tree
 
 from ald_acme.environments import base
 from ald_acme.environments import i_maze
+from ald_acme.environments import members
 from ald_acme.environments import registry
 from ald_acme.environments import trials
 from ald_acme.environments import workers
@@ -90,7 +91,7 @@ def maze(seed, size):
 
 
 def picky(seed):
-  if seed == base.seed_of(1, 3):
+  if seed == members.seed_of(1, 3):
     raise OSError('the fourth is refused')
   return Probe(seed)
 
@@ -110,7 +111,7 @@ def make():
 
 
 def _seeds(seed, number):
-  return np.array([base.seed_of(seed, i) for i in range(number)])
+  return np.array([members.seed_of(seed, i) for i in range(number)])
 
 
 def _actions(*actions):
@@ -203,7 +204,7 @@ def test_an_environment_that_raises_is_named(make):
     environment.step(_actions(0, 0, 0, 0, Probe.RAISE))
   assert str(error.value) == (
     "environment 'x:y', number 4, step 1: step raised KeyError: "
-    f"'no such room in {base.seed_of(7, 4)}'"
+    f"'no such room in {members.seed_of(7, 4)}'"
   )
   assert all(_is_gone(pid) for pid in pids)
 
