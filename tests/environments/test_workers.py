@@ -209,6 +209,22 @@ def test_an_environment_that_raises_is_named(make):
   assert all(_is_gone(pid) for pid in pids)
 
 
+def test_environments_that_raise_are_made_anew(make):
+  environment = make(count=2, remakes=1)
+  before = environment.reset().observation['seed']
+  step = environment.step(_actions(0, 0, 0, 0, Probe.RAISE))
+  np.testing.assert_array_equal(environment.lost, [0, 0, 0, 0, 1])
+  np.testing.assert_array_equal(step.step_type, [1, 1, 1, 1, 2])
+  step = environment.step(_actions(0, 0, 0, 0, 0))
+  assert not environment.lost.any() and step.step_type[4] == 0
+  np.testing.assert_array_equal(
+    step.observation['seed'] == before, [1, 1, 1, 1, 0]
+  )
+  assert environment.metrics() == {'environments_remade': 1.0}
+  with pytest.raises(members.Failure, match='number 3, step 3: step raised'):
+    environment.step(_actions(0, 0, 0, Probe.RAISE, 0))
+
+
 def test_a_breach_of_the_specs_is_named(make):
   environment = make(count=2, name="environment 'x:y'")
   environment.reset()
