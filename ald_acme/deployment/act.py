@@ -8,8 +8,8 @@ takes a few steps on observations of zeros. In a program:
   action = policy.act(observation, start_of_episode=True)
   action = policy.act(observation, reward)  # And so on, a call for each step.
 
-Needs numpy; TensorFlow too for the format saved_model, and for tflite
-TensorFlow or tflite_runtime. What the tensors are is in manifest.json.
+Needs numpy; TensorFlow too for the format saved_model, for tflite TensorFlow or
+tflite_runtime, for onnx onnxruntime. What the tensors are is in manifest.json.
 """
 
 import argparse
@@ -26,6 +26,7 @@ _NEVER = -1e9  # Logit of an illegal action.
 SIGNATURE = 'step'
 # The file of each format; a SavedModel is a folder.
 SAVED_MODEL, TFLITE, NUMPY = 'policy', 'policy.tflite', 'policy.npz'
+ONNX = 'policy.onnx'
 
 # Inputs beside the observation and the state.
 _BESIDE = ('previous_action', 'previous_reward', 'start_of_episode')
@@ -287,6 +288,25 @@ def _load_tflite(folder, manifest):
   return lambda inputs: signature(**inputs)
 
 
+def _load_onnx(folder, manifest):
+  import onnxruntime
+
+  options = onnxruntime.SessionOptions()
+  options.intra_op_num_threads = options.inter_op_num_threads = 1
+  session = onnxruntime.InferenceSession(
+    os.path.join(folder, ONNX), options, providers=['CPUExecutionProvider']
+  )
+  names = [output.name for output in session.get_outputs()]
+  # An input that the policy does not depend on is no input of the file.
+  taken = [wanted.name for wanted in session.get_inputs()]
+
+  def step(inputs):
+    own = {name: inputs[name] for name in taken}
+    return dict(zip(names, session.run(names, own)))
+
+  return step
+
+
 def _load_numpy(folder, manifest):
   with np.load(os.path.join(folder, NUMPY), allow_pickle=False) as file:
     weights = {name: file[name] for name in file.files}
@@ -414,6 +434,7 @@ def _sigmoid(x):
 _FORMATS = {  # What reads each, and the file that it reads.
   'saved_model': (_load_saved_model, SAVED_MODEL),
   'tflite': (_load_tflite, TFLITE),
+  'onnx': (_load_onnx, ONNX),
   'numpy': (_load_numpy, NUMPY),
 }
 FORMATS = tuple(_FORMATS)

@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from ald_acme.deployment import act
 from ald_acme.deployment import numpy_format
+from ald_acme.deployment import onnx_format
 from ald_acme.deployment import saved_model
 from ald_acme.deployment import step as steps
 from ald_acme.deployment import tflite
@@ -22,6 +23,7 @@ from ald_acme.runs import files
 _WRITERS = {
   'saved_model': saved_model.write,
   'tflite': tflite.write,
+  'onnx': onnx_format.write,
   'numpy': numpy_format.write,
 }
 _PRODUCER = 'ald_acme'

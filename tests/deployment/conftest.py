@@ -99,6 +99,9 @@ def export(step, episodes, tmp_path_factory):
   done = {}
 
   def make(form):
+    if form == 'onnx':
+      pytest.importorskip('tf2onnx')
+      pytest.importorskip('onnxruntime')
     if form not in done:
       folder = str(tmp_path_factory.mktemp(form))
       exporting.export(step, form, folder, {'agent': 'toy', 'frames': 5})
