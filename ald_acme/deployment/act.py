@@ -365,8 +365,9 @@ def _choose(actions, parameters, rng):
       sample, raw = np.split(own, 2)
       sample = part['farthest_mean'] * np.tanh(sample / part['farthest_mean'])
       if rng:
-        spread = np.logaddexp(0.0, raw + part['deviation_shift'])
-        spread = (part['least_deviation'] + spread).astype(np.float32)
+        least, most = part['least_deviation'], part['most_deviation']
+        share = _sigmoid(raw + part['deviation_shift'])
+        spread = (least + (most - least) * share).astype(np.float32)
         noise = rng.standard_normal(spread.shape).astype(np.float32)
         sample = sample + spread * noise
       low, high = np.array(part['low']), np.array(part['high'])

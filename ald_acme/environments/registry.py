@@ -35,6 +35,7 @@ _REMAKES = 'remakes'
 _MASK = 'action_mask'
 _OF_OTHERS = (_WORKERS, _REMAKES, _MASK)
 _GYMNASIUM = 'gymnasium'
+_CONTROL = 'dm_control'
 _PACKAGE = __name__.partition('.')[0]
 
 
@@ -57,13 +58,15 @@ def describe() -> str:
       *lines,
       'package.module:factory',
       '  Any factory of a dm_env.Environment.',
+      f'{_CONTROL}:DOMAIN-TASK',
+      '  A task of the DeepMind Control Suite, as cartpole-swingup.',
       f'{_GYMNASIUM}:ID',
       '  Any Gymnasium environment; see gymnasium.make.',
       'every environment that does not come with the package',
       f'    {_WORKERS}=N: each batch is stepped by N processes; 0: in turn',
       f'    {_REMAKES}=N: environments that raise are made anew, N times',
-      f'    {_MASK}=NAME: the entry of the observation (of Gymnasium, or of '
-      'info) that says which actions are legal',
+      f'    {_MASK}=NAME: the entry of the observation, or with Gymnasium of',
+      '      info, that says which actions are legal',
       'every environment',
       f'    {_TRIALS}=N: N episodes of one task make one, with one memory',
     ]
@@ -257,13 +260,16 @@ def _find_factory(
   if not (module and colon and attribute):
     raise ValueError(
       f'environment must be one of {", ".join(names())}, or '
-      f'"package.module:factory" or "{_GYMNASIUM}:ID", but received {name!r}.'
+      f'"package.module:factory", "{_GYMNASIUM}:ID" or '
+      f'"{_CONTROL}:DOMAIN-TASK", but received {name!r}.'
     )
   known = None
   if module == _GYMNASIUM:
     adapter = _gymnasium_adapter()
     factory = functools.partial(adapter.make, attribute)
     known = adapter.arguments(attribute)
+  elif module == _CONTROL:
+    factory = functools.partial(_control_suite().make, attribute)
   else:
     try:
       _refuse_pythons_own(name, module)
@@ -297,6 +303,8 @@ def imports_code(name: str) -> bool:
   module, _, attribute = name.partition(':')
   if module == _GYMNASIUM:  # It imports what stands before another colon.
     return ':' in attribute
+  if module == _CONTROL:
+    return False
   return bool(attribute) and module.partition('.')[0] != _PACKAGE
 
 
@@ -375,6 +383,18 @@ def _suggest_adapter(name: str, error: BaseException):
     f'environment {name!r} cannot be made: Gymnasium does not know the ID '
     f'({error}); try {cure}.'
   ) from error
+
+
+def _control_suite():
+  try:  # An extra; and slow to import.
+    from ald_acme.environments import control_suite
+  except ModuleNotFoundError as error:
+    raise ValueError(
+      f'environment "{_CONTROL}:DOMAIN-TASK" needs a package that is not '
+      f'installed ({error}); install it with: pip install -c requirements.txt '
+      'dm-control==1.0.14 mujoco==2.3.7.'
+    ) from error
+  return control_suite
 
 
 def _gymnasium_adapter():

@@ -75,9 +75,7 @@ class PolicyValueNetwork(snt.RNNCore):
     length, batch = inputs.start_of_episode.shape
     batch = batch or tf.shape(inputs.start_of_episode)[1]
 
-    inputs = inputs._replace(
-      observation=observed.select(inputs.observation, self.observed)
-    )
+    inputs = self._select(inputs)
     flat = tree.map_structure(
       lambda x: tf.reshape(x, [length * batch, *x.shape[2:]]), inputs
     )
@@ -100,9 +98,15 @@ class PolicyValueNetwork(snt.RNNCore):
     self, inputs: types.Inputs, acting_state: State
   ) -> tuple[types.Outputs, State]:
     """Reads one step, leaves `[B, ...]`, where parameters stay as they are."""
+    inputs = self._select(inputs)
     features, reset = self._torso(inputs), inputs.start_of_episode
     x, acting_state = self._core.act(features, reset, acting_state)
     return self._outputs(self._head(x), inputs.observation), acting_state
+
+  def _select(self, inputs: types.Inputs) -> types.Inputs:
+    """Inputs without what the network does not observe."""
+    observation = observed.select(inputs.observation, self.observed)
+    return inputs._replace(observation=observation)
 
   def _outputs(self, x: tf.Tensor, observation: types.Nest) -> types.Outputs:
     """What the head gives, `[..., P + 1]`, with illegal actions masked."""

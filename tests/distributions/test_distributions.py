@@ -27,8 +27,8 @@ def _mean(raw):
 
 def _deviation(raw):
   """As `SquashedGaussian` documents it, with its first value at 0."""
-  shift = np.log(np.expm1(0.69))
-  return 0.01 + tf.nn.softplus(raw + np.float32(shift))
+  shift = np.float32(np.log(0.69 / 0.8))
+  return 0.01 + 1.49 * tf.sigmoid(raw + shift)
 
 
 def _box(parameters):

@@ -5,6 +5,7 @@ import dm_env
 from dm_env import specs
 import numpy as np
 import pytest
+import tensorflow as tf
 import tree
 
 from ald_acme.environments import base
@@ -129,6 +130,14 @@ def test_what_the_actor_does_not_see_changes_nothing(agent, tmp_path):
     assert np.abs(action).max() <= 1
 
   _assert_sees(networks.actor, environment, {('body', 'angle')})
+  seen = tree.map_structure(lambda x: tf.constant(x[0]), episode.inputs)
+  observation = tree.map_structure(tf.constant, environment.reset().observation)
+  everywhere = seen._replace(observation=observation)
+  for inputs in (seen, everywhere):
+    state = networks.actor.initial_state(1)
+    expected, _ = networks.actor(inputs, state)
+    acted, _ = networks.actor.act(inputs, networks.actor.acting_state(state))
+    np.testing.assert_allclose(acted.policy, expected.policy, atol=1e-6)
   if agent == 'ald':
     everything = {path for path, _ in tree.flatten_with_path(SPEC)}
     _assert_sees(networks.learner, environment, everything)

@@ -267,6 +267,7 @@ def test_describe_lists_every_environment_and_argument():
   assert [line for line in lines if not line.startswith(' ')] == [
     *registry.names(),
     'package.module:factory',
+    'dm_control:DOMAIN-TASK',
     'gymnasium:ID',
     'every environment that does not come with the package',
     'every environment',
@@ -318,7 +319,7 @@ def test_registry_imports_nothing_heavy():
     (
       f'{HERE}:unseeded',
       {'sise': 5},
-      "no argument 'sise'; it has size, workers, remakes, trial_episodes",
+      "no argument 'sise'; it has size, workers, .*action_mask, trial_epi",
     ),
     (
       'gymnasium:CartPole-v1',
