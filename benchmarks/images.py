@@ -1,0 +1,93 @@
+"""What learning from images costs a CPU.
+
+  uv run benchmarks/images.py
+
+CPU milliseconds (user and system) of an update of ALD's learner with the
+default config and one thread, after the first ones: with what the 9x9 I-Maze
+shows, and with images of 24x24 and 84x84 pixels through either torso. The
+median of five rounds; frames a second are what one core could learn from if it
+did nothing else.
+"""
+
+import itertools
+import os
+import statistics
+import sys
+import time
+
+_ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+sys.path.insert(0, _ROOT)
+
+from launch import bootstrap
+
+_ENVIRONMENT = {
+  'TF_NUM_INTRAOP_THREADS': '1',
+  'TF_NUM_INTEROP_THREADS': '1',
+  'OMP_NUM_THREADS': '1',
+  'TF_ENABLE_ONEDNN_OPTS': '1',
+  'TF_CPP_MIN_LOG_LEVEL': '3',
+  'CUDA_VISIBLE_DEVICES': '-1',
+}
+_ROUNDS, _SECONDS = 5, 0.5  # The least that a round takes.
+
+
+def measure(shape: tuple[int, ...], dtype, torso: str):
+  """Prints a row for observations of a shape."""
+  from acme import specs
+  import numpy as np
+  import tree
+
+  from agents import ald
+  from agents.actor_critic import learner_runner
+  from ald_acme.networks import sizes
+
+  config = ald.ALDConfig(networks=sizes.NetworkSizes(image_torso=torso))
+  spec = specs.EnvironmentSpec(
+    specs.BoundedArray(shape, dtype, 0, 255),
+    specs.DiscreteArray(4),
+    specs.Array((), np.float32),
+    specs.BoundedArray((), np.float32, 0.0, 1.0),
+  )
+  builder = ald.ALDBuilder(config)
+  (signature,) = (
+    table.info.signature
+    for table in builder.make_replay_tables(spec)
+    if table.name == learner_runner.LEARNER
+  )
+  item = tree.map_structure(
+    lambda s: np.zeros(s.shape, s.dtype.as_numpy_dtype), signature
+  )
+  learner = builder.make_learner(
+    builder.make_networks(spec),
+    itertools.repeat([item] * config.learner_batch),
+  )
+  for _ in range(3):
+    learner.step()
+
+  def timed() -> float:
+    began, updates = time.process_time(), 0
+    while time.process_time() < began + _SECONDS:
+      learner.step()
+      updates += 1
+    return (time.process_time() - began) / updates
+
+  seconds = statistics.median(timed() for _ in range(_ROUNDS))
+  frames = config.unroll_length * config.envs_per_actor * config.learner_batch
+  name = 'x'.join(map(str, shape))
+  print(f'{name:10}{torso:>10}{1e3 * seconds:12.1f}{frames / seconds:12,.0f}')
+
+
+def main():
+  bootstrap.prepare()
+  os.environ.update(_ENVIRONMENT)
+  import numpy as np
+
+  print(f'{"":20}{"ms":>12}{"frames/s":>12}')
+  measure((3, 3, 6), np.float32, 'shallow')  # No image, so it has no torso.
+  for side in (24, 84):
+    for torso in ('shallow', 'residual'):
+      measure((side, side, 3), np.uint8, torso)
+
+
+if __name__ == '__main__':
+  main()
