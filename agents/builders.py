@@ -160,7 +160,8 @@ class Builder(Protocol):
       index: number of the actor.
       restarts: how often this actor began before, in this run; it is to play
         other episodes than it did then.
-      counter: counts `frames` and `episodes`.
+      counter: counts `frames` and `episodes`; acting is over when its answer
+        holds `ald_acme.runs.counts.STOP_ACTING`.
       logger: of the actor.
       should_stop: true once the program is ending.
     """

@@ -18,6 +18,7 @@ import tensorflow as tf
 import agents
 from ald_acme.replay import reader
 from ald_acme.replay import writer
+from ald_acme.runs import counts as run_counts
 from ald_acme.runs import folder as run_folder
 from ald_acme.runs import indicators
 
@@ -68,10 +69,12 @@ class Actor:
       timestep = self._environment.reset()
       while not timestep.last() and not should_stop():
         (mean,), _ = self._source.get_variables(['mean', 'updates'])
-        action = np.full(spec.shape, float(mean[0]), spec.dtype)
+        action = np.full(spec.shape, np.clip(mean[0], -1, 1), spec.dtype)
         timestep = self._environment.step(action)
         self._writer.write(np.float32(timestep.reward), {_TABLE: lambda x: x})
-        self._counter.increment(frames=1)
+        counts = self._counter.increment(frames=1)
+        if counts.get(run_counts.STOP_ACTING):
+          return
       self._counter.increment(episodes=1)
 
 
