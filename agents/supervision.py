@@ -59,6 +59,7 @@ class ForkServer:
     self._tell(self._folder)
     internals.start_fork_server(modules, _STOPS)
     self._descriptor = os.pidfd_open(internals.fork_server_pid())
+    self._status = ''  # How it ended.
 
   def _tell(self, line: object):
     with contextlib.suppress(BrokenPipeError):  # It was killed.
@@ -76,14 +77,16 @@ class ForkServer:
 
   def has_ended(self) -> bool:
     """Whether the server is gone; how nodes end can then not be told."""
-    return _is_ready(self._descriptor)
+    if not self._status and _is_ready(self._descriptor):
+      how = os.WEXITED | os.WNOHANG | os.WNOWAIT
+      ended = os.waitid(os.P_PIDFD, self._descriptor, how)
+      killed = ended.si_code != os.CLD_EXITED
+      self._status = in_words(-ended.si_status if killed else ended.si_status)
+    return bool(self._status)
 
   def status(self) -> str:
-    """How the server ended, in words."""
-    how = os.WEXITED | os.WNOHANG | os.WNOWAIT
-    ended = os.waitid(os.P_PIDFD, self._descriptor, how)
-    killed = ended.si_code != os.CLD_EXITED
-    return in_words(-ended.si_status if killed else ended.si_status)
+    """How the server had ended when `has_ended` was true first, in words."""
+    return self._status
 
   def stop(self):
     """Ends the server."""

@@ -293,11 +293,15 @@ class Monitor:
     if missing:
       earlier = self._checkpoints.latest() if failed else None
       saved = earlier.state if earlier else {}
-      if not missing <= set(saved):
-        logging.warning('No checkpoint: it would lack %s.', sorted(missing))
+      # What has updates is learned; other parts may begin anew.
+      learned = set(self._indicators.counts.values())
+      needed = missing & learned if failed else missing
+      if not needed <= set(saved):
+        logging.warning('No checkpoint: it would lack %s.', sorted(needed))
         return
-      state.update({name: saved[name] for name in missing})
-      logging.warning('As last saved: %s.', sorted(missing))
+      found = missing & set(saved)
+      state.update({name: saved[name] for name in found})
+      logging.warning('As last saved: %s.', sorted(found))
     # Nodes report their counts with delay; their states are exact.
     for count, part in self._indicators.counts.items():
       if 'updates' in state.get(part, {}):

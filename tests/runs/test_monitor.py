@@ -376,6 +376,18 @@ def test_what_the_living_have_learned_is_saved(make, gone):
   assert not savers[gone].asked > 1
 
 
+@pytest.mark.parametrize('gone', ['learner', 'distiller_0'])
+def test_a_part_that_was_never_saved(make, gone):
+  run = make(checkpoint_period=1000.0)
+  run.monitor._sources.savers[gone].gone = True
+  run.run_until(f'node {gone} failed', gone, seconds=0.1)
+  if gone == 'learner':
+    assert run.checkpoint() is None
+  else:  # It can begin anew.
+    assert gone not in run.checkpoint().state
+    assert run.checkpoint().state['learner']['updates'] == 5
+
+
 def _fail(run, gone):
   for name, node in run.monitor._sources.savers.items():
     node.state = {key: value + 100 for key, value in node.state.items()}
