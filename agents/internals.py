@@ -13,6 +13,7 @@ import signal
 from typing import Any
 
 import launchpad as lp
+from launchpad.launch import worker_manager
 from launchpad.launch.run_locally import run_locally
 
 _TERMINAL = 'output_to_files'  # The way to run commands that is replaced.
@@ -40,6 +41,27 @@ def launching_with(
     yield _TERMINAL
   finally:
     ways[_TERMINAL] = own
+
+
+def stop_loops_on_signals():
+  """Has SIGINT and SIGTERM end the `run` of Acme's environment loops.
+
+  Such a loop has Launchpad's dispatcher handle the signals, and waits for its
+  stop handlers to be called, which only a Launchpad program does: outside of
+  one the signals would be lost. The first signal ends the loop, at its next
+  step; the second, or the first without a loop, ends the process.
+  """
+
+  def stop(number, _):
+    # The handler that follows is the default one.
+    signal.signal(number, signal.SIG_DFL)
+    if worker_manager._SIGNAL_HANDLERS[signal.SIGUSR1]:
+      worker_manager._signal_dispatcher(signal.SIGUSR1)
+    else:
+      os.kill(os.getpid(), number)
+
+  for number in (signal.SIGINT, signal.SIGTERM):
+    worker_manager._register_signal_handler(number, stop)
 
 
 def address_of(handle: lp.CourierHandle) -> str:

@@ -49,7 +49,7 @@ NODES = (
   'actor_1',
   'monitor_0',
 )
-_STALL = 10.0  # Seconds without a move after which a run ends here.
+_STALL = 30.0  # Seconds without a move after which a run ends here.
 _START = 300.0  # Seconds that a start may take on a busy machine.
 _END = 240.0  # Seconds that an end may take.
 _SETTLE = 8.0  # Seconds after the end in which leftovers may still go.

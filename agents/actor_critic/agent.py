@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 import dataclasses
+import threading
 from typing import Any
 
 import acme
@@ -12,6 +13,7 @@ import dm_env
 import numpy as np
 
 from agents import builders
+from agents import internals
 from agents.actor_critic import builder as actor_critic_builder
 from agents.actor_critic import config as actor_critic_config
 from agents.actor_critic import networks as actor_critic_networks
@@ -40,7 +42,7 @@ class ActorCritic(acme.Actor, acme.VariableSource):
       [Any], actor_critic_builder.ActorCriticBuilder
     ] = actor_critic_builder.ActorCriticBuilder,
   ):
-    """Makes the parts.
+    """Makes the parts; in a main thread, Ctrl-C ends the loop from now on.
 
     Args:
       environment_spec: of one environment, which the networks are made for.
@@ -58,6 +60,8 @@ class ActorCritic(acme.Actor, acme.VariableSource):
         observation holds something else than numbers and booleans, or the
         networks' actions are others.
     """
+    if threading.current_thread() is threading.main_thread():
+      internals.stop_loops_on_signals()
     self._contract = contract.Contract(
       'environment_spec',
       environment_spec.observations,

@@ -2,6 +2,9 @@
 
 import functools
 import os
+import signal
+import subprocess
+import sys
 
 import acme
 from acme import specs
@@ -240,3 +243,38 @@ def test_a_learner_needs_a_folder_to_save_in(tmp_path):
     )
     learner.run()
   assert len(os.listdir(tmp_path / 'learner')) == 2
+
+
+_INTERRUPTED = """
+import os, signal, sys, threading
+import acme
+from acme.utils import loggers
+from agents import ald
+from ald_acme.environments import i_maze
+from ald_acme.networks import sizes
+
+maze = i_maze.IMaze(size=5)
+spec = acme.make_environment_spec(maze)
+config = ald.ALDConfig(networks=sizes.PRESETS['tiny'])
+networks = ald.ALDBuilder(config).make_networks(spec)
+agent = ald.ALD(spec, networks, config)
+number = getattr(signal, sys.argv[1])
+loop = acme.EnvironmentLoop(maze, agent, logger=loggers.NoOpLogger())
+threading.Timer(1.0, os.kill, [os.getpid(), number]).start()
+loop.run(num_episodes=10**9)
+print('the loop has ended', flush=True)
+os.kill(os.getpid(), number)
+"""
+
+
+@pytest.mark.parametrize('name', ['SIGINT', 'SIGTERM'])
+def test_signals_end_the_loop_and_then_the_process(name):
+  done = subprocess.run(
+    [sys.executable, '-c', _INTERRUPTED, name],
+    capture_output=True,
+    text=True,
+    timeout=100,
+    check=False,
+  )
+  assert done.stdout == 'the loop has ended\n', done.stderr[-2000:]
+  assert done.returncode == -getattr(signal, name)
