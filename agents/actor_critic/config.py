@@ -66,7 +66,7 @@ class ActorCriticConfig:
     0.95, "Decay of V-trace's traces (lambda).", between=(0.0, 1.0)
   )
   value_cost: float = validation.setting(
-    0.25, 'Weight of half the squared error of values.', at_least=0.0
+    1.0, 'Weight of half the squared error of values.', at_least=0.0
   )
   entropy_cost: float = validation.setting(
     0.01, 'Weight of the entropy bonus.', at_least=0.0
