@@ -3,6 +3,8 @@
 import itertools
 import threading
 
+import acme
+from acme import specs
 from acme.utils import counting
 from acme.utils import loggers
 import numpy as np
@@ -11,10 +13,12 @@ import tensorflow as tf
 import tree
 
 from agents.actor_critic import learning
+from agents.actor_critic import networks
 from agents.actor_critic import objectives
 from agents.actor_critic import types as actor_critic_types
 from ald_acme import optimizers
 from ald_acme import types
+from ald_acme.environments import i_maze
 from ald_acme.runs import checkpoints
 
 LOSSES = ['vtrace', 'vmpo']
@@ -115,6 +119,65 @@ def test_learns_the_rewarded_action(
   learner.run(100)
   assert odds() > 0.9
   assert log[-1]['value_loss'] < 0.5 * log[0]['value_loss']
+
+
+@pytest.mark.parametrize('loss', LOSSES)
+def test_learns_the_rewarded_numbers(
+  make_learner, make_unroll, make_config, tensors, loss
+):
+  """Forces near 2 of -1 to 3, and gear 1 of 3, in one nested action."""
+  spec = {
+    'force': specs.BoundedArray((2,), np.float32, -1, 3),
+    'gear': specs.DiscreteArray(3),
+  }
+  maze = acme.make_environment_spec(i_maze.IMaze(size=5))
+  network = networks.make_lstm(
+    maze._replace(actions=spec), make_config().networks, 'actor'
+  )
+  distribution = network.distribution
+
+  def item(seed):
+    unroll = make_unroll(seed)
+    shape = unroll.reward.shape
+    policy = np.zeros((*shape, distribution.num_parameters), np.float32)
+    sample = distribution.sample(policy, np.random.default_rng(seed))
+    action = distribution.to_environment(sample)
+    error = np.abs(action['force'] - 2.0).mean(-1)
+    reward = (action['gear'] == 1) - error
+    unroll = unroll._replace(
+      inputs=unroll.inputs._replace(
+        action=np.concatenate([sample[:1], sample]),
+        start_of_episode=np.zeros_like(unroll.inputs.start_of_episode),
+      ),
+      action=sample,
+      reward=reward.astype(np.float32),
+      discount=np.zeros_like(unroll.discount),
+      is_last=np.zeros_like(unroll.is_last),
+      behaviour_policy=policy,
+    )
+    return tensors(actor_critic_types.LearnerItem(unroll, unroll.actor_state))
+
+  batches = [[item(10 * i + j) for j in range(10)] for i in range(10)]
+  learner, log = make_learner(
+    itertools.cycle(batches),
+    network,
+    loss=loss,
+    regulariser_cost=0.0,
+    initial_temperature=0.1,
+    initial_alpha=0.1,
+    clip_epsilon=100.0,
+  )
+  learner.run(150)
+  first = batches[0][0]
+  outputs, _ = network.unroll(first.unroll.inputs, first.learner_state)
+  action = distribution.to_environment(
+    distribution.mode(outputs.policy.numpy())
+  )
+  assert np.abs(action['force'] - 2.0).mean() < 0.4  # From 1.
+  assert np.mean(action['gear'] == 1) > 0.9
+  regions = {name for name in log[-1] if name.startswith('alpha')}
+  expected = {'alpha', 'alpha_mean', 'alpha_covariance'}
+  assert regions == (expected if loss == 'vmpo' else set())
 
 
 def test_the_regulariser_holds_the_learner_near_the_actor(
