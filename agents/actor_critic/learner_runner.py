@@ -56,7 +56,8 @@ class LearnerRunner:
     self._logger = logger
     self._memories = {}  # Stream to (sequence of the next unroll, state).
 
-    def read(inputs, state):
+    def read(vector, inputs, state):
+      self._variables.assign_in_graph(vector)
       # The last step belongs to the next unroll, which begins with it.
       inputs = tf.nest.map_structure(lambda x: x[:-1], inputs)
       return network.unroll(inputs, state)
@@ -71,9 +72,9 @@ class LearnerRunner:
       return False
     # At once: what the network answers is as old as these parameters.
     self._parameters.pull()
-    self._variables.assign(self._parameters.arrays)
+    vector = self._variables.pack(self._parameters.arrays)
     state = self._recall(unroll)
-    outputs, next_state = self._read(unroll.inputs, state)
+    outputs, next_state = self._read(vector, unroll.inputs, state)
     stamp = unroll.stamp
     self._memories[int(stamp.stream)] = (int(stamp.sequence) + 1, next_state)
     written = self._writer.write(*self._written(unroll, state, outputs))

@@ -98,9 +98,8 @@ class ActorCriticLearner(acme.Learner):
       self._own_optimizer = optimizers.FlatAdam(
         len(objective.variables), objective.learning_rate
       )
-    self._differentiate = tf.function(self._gradients_on, autograph=False)
-    self._step = tf.function(self._apply, autograph=False)
-    self._publish()
+    self._update = tf.function(self._update_on, autograph=False)
+    self._publish(self._all.read_flat())
     self._saver = None
     if checkpoint_directory is not None:
       self._saver = saving.Saver(
@@ -108,8 +107,8 @@ class ActorCriticLearner(acme.Learner):
       )
       self._saver.restore()
 
-  def _gradients_on(self, items: Sequence[actor_critic_types.LearnerItem]):
-    """Gradients, flat: the network's and the objective's; metrics."""
+  def _update_on(self, items: Sequence[actor_critic_types.LearnerItem]):
+    """An update if all is finite; the flat parameters after it, and metrics."""
     item = replay_items.concatenate(items)
     own = list(self._objective.variables)
     with tf.GradientTape() as tape:
@@ -117,19 +116,21 @@ class ActorCriticLearner(acme.Learner):
     gradients = tape.gradient(loss, self._variables + own)
     optimizers.check_gradients(gradients, self._variables + own)
     size = len(self._variables)
-    flat = [optimizers.flatten(gradients[:size])]
-    if own:
-      flat.append(optimizers.flatten(gradients[size:]))
-    return flat, {**metrics, 'loss': loss, 'gradient_norm': tf.norm(flat[0])}
+    gradient = optimizers.flatten(gradients[:size])
+    metrics = {**metrics, 'loss': loss, 'gradient_norm': tf.norm(gradient)}
 
-  def _apply(self, gradient: tf.Tensor, own: tf.Tensor | None = None):
-    """One step of the optimisers."""
-    _add(self._optimizer.step(gradient), self._variables)
-    if own is not None:
-      _add(self._own_optimizer.step(own), self._objective.variables)
+    def step():
+      _add(self._optimizer.step(gradient), self._variables)
+      if own:
+        of_own = optimizers.flatten(gradients[size:])
+        _add(self._own_optimizer.step(of_own), own)
+      return tf.constant(True)
 
-  def _publish(self):
-    vector = np.array(self._all.read_flat())
+    finite.step_if(metrics, step, tf.constant(False))
+    return optimizers.flatten(self._variables), metrics
+
+  def _publish(self, vector: np.ndarray):
+    vector = np.array(vector)
     vector.flags.writeable = False
     self._snapshot = _Snapshot(self._updates, vector)
 
@@ -145,16 +146,14 @@ class ActorCriticLearner(acme.Learner):
     items = next(self._batches)
     began = time.time()
     with self._lock:
-      gradients, metrics = self._differentiate(items)
+      vector, metrics = self._update(items)
       metrics = {name: float(value) for name, value in metrics.items()}
-      # Before anything changes: no such gradient is applied.
-      self._broken = True
+      self._broken = True  # The step was left out; the parameters may be why.
       finite.check(metrics, f'learner update {self._updates + 1}')
       self._broken = False
-      self._step(*gradients)
       self._updates += 1
       self._objective.after_update(self._updates)
-      self._publish()
+      self._publish(vector.numpy())
     counts = self._counter.increment(learner_updates=1)
     if self._saver:
       self._saver.save_if_due()
@@ -238,7 +237,7 @@ class ActorCriticLearner(acme.Learner):
       self._optimizer.restore(state['optimizer'])
       if self._objective.variables:
         self._own_optimizer.restore(state['dual_optimizer'])
-      self._publish()
+      self._publish(self._all.read_flat())
 
 
 def _add(difference: tf.Tensor, variables: Sequence[tf.Variable]):

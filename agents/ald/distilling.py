@@ -55,6 +55,7 @@ class Distiller:
     """
     parameters.check_trainable(network)
     self._network = network
+    self._variables = parameters.Variables(network.trainable_variables)
     self._shared = shared
     self._batches = batches
     self._config = config
@@ -67,18 +68,14 @@ class Distiller:
       config.distiller_learning_rate,
       config.distiller_gradient_norm,
     )
-    self._differentiate = tf.function(self._gradient_at, autograph=False)
-    self._step = tf.function(self._optimizer.step, autograph=False)
+    self._update = tf.function(self._update_at, autograph=False)
 
-  def _gradient_at(self, vector: tf.Tensor, items: Sequence[types.DistillItem]):
-    """The gradient of the loss at `vector`, and metrics."""
+  def _update_at(self, vector: tf.Tensor, items: Sequence[types.DistillItem]):
+    """A step of the optimiser at `vector` if all is finite, and metrics."""
     item = replay_items.concatenate(items)
     unroll, targets = item.unroll, item.targets
     variables = self._network.trainable_variables
-    for variable, value in zip(
-      variables, optimizers.unflatten(vector, variables)
-    ):
-      variable.assign(value)
+    self._variables.assign_in_graph(vector)
     inputs = tf.nest.map_structure(lambda x: x[:-1], unroll.inputs)
     mask = tf.logical_not(unroll.is_last)
     with tf.GradientTape() as tape:
@@ -104,7 +101,12 @@ class Distiller:
       'loss': loss,
       'gradient_norm': tf.norm(gradient),
     }
-    return gradient, metrics
+    difference = finite.step_if(
+      metrics,
+      lambda: self._optimizer.step(gradient),
+      tf.zeros_like(gradient),
+    )
+    return difference, metrics
 
   def step(self):
     """One update of the shared parameters.
@@ -115,11 +117,9 @@ class Distiller:
     """
     items = next(self._batches)
     with self._lock:
-      gradient, metrics = self._differentiate(self._shared.read(), items)
+      difference, metrics = self._update(self._shared.read(), items)
       metrics = {name: float(value) for name, value in metrics.items()}
-      # Before anything changes: no such gradient is shared.
       finite.check(metrics, f'distillation update {self._shared.updates + 1}')
-      difference = self._step(gradient)
     self._shared.add(difference.numpy(), self._worker)
     counts = self._counter.increment(actor_updates=1)
     if self._logger:

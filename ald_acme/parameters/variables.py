@@ -40,17 +40,11 @@ class Variables:
 
   def __init__(self, variables: Sequence[tf.Variable]):
     self._layout = vectors.Layout([v.shape for v in variables])
-
-    def assign(vector):
-      for variable, part in zip(
-        variables, optimizers.unflatten(vector, variables)
-      ):
-        variable.assign(part)
-
+    self._variables = list(variables)
     self._read = tf.function(
       lambda: optimizers.flatten(variables), autograph=False
     )
-    self._assign = tf.function(assign, autograph=False)
+    self._assign = tf.function(self.assign_in_graph, autograph=False)
 
   @property
   def size(self) -> int:
@@ -72,6 +66,20 @@ class Variables:
       ValueError: if the shapes differ.
     """
     self.assign_flat(self._layout.pack(values))
+
+  def pack(self, values: Sequence[np.ndarray]) -> np.ndarray:
+    """The vector that `assign_in_graph` takes; ValueError for other shapes."""
+    return self._layout.pack(values)
+
+  def assign_in_graph(self, vector: tf.Tensor):
+    """Replaces their values; part of a function that does more.
+
+    Args:
+      vector: float32 `[P]`.
+    """
+    parts = optimizers.unflatten(vector, self._variables)
+    for variable, part in zip(self._variables, parts):
+      variable.assign(part)
 
   def assign_flat(self, vector: np.ndarray):
     """Replaces their values by what `read_flat` gave.

@@ -198,7 +198,7 @@ def test_an_update_is_added_to_what_is_there_by_then(
     """The parameters after an update during which something was added."""
     parameters = make_store()
     distiller, _ = make_distiller(parameters, [[item]])
-    update, shared = distiller._differentiate, distiller._shared
+    update, shared = distiller._update, distiller._shared
 
     def slow(*args):
       answer = update(*args)
@@ -206,7 +206,7 @@ def test_an_update_is_added_to_what_is_there_by_then(
         shared.add(np.ones(shared.handle.size, np.float32), 1)
       return answer
 
-    distiller._differentiate = slow
+    distiller._update = slow
     distiller.step()
     return _actor(parameters)
 
