@@ -344,6 +344,7 @@ def main():
   kinds = [kind for kind in faults() if arguments.only in kind]
   if not kinds:
     sys.exit(f'--only={arguments.only} is in none of: {", ".join(faults())}')
+  signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # Cleans up.
   results = []
   folder = tempfile.mkdtemp(prefix='faults-')
   try:

@@ -8,18 +8,16 @@ from multiprocessing import connection
 import os
 import pickle
 import signal
-import sys
 import threading
 import traceback
-import types
 from typing import Any
-from unittest import mock
 
 import dm_env
 import numpy as np
 import tree
 
 from ald_acme import activity
+from ald_acme import processes as children
 from ald_acme.environments import base
 from ald_acme.environments import contract
 from ald_acme.environments import members
@@ -72,7 +70,7 @@ class Workers(base.BatchedEnvironment):
     shares = np.array_split(np.arange(batch_size), min(workers, batch_size))
     self._shares = [range(share[0], share[-1] + 1) for share in shares]
     # To a worker the main module would be another.
-    with mock.patch.dict(sys.modules, __main__=types.ModuleType('__main__')):
+    with children.without_main():
       for share in self._shares:
         self._start(
           functools.partial(
