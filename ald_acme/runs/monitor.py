@@ -153,7 +153,9 @@ class Monitor:
         self._solving.append((row['frames'], row['wall_seconds']))
       else:
         self._solving = []
-      if len(self._solving) == _IN_A_ROW:
+      # A target ends the run early: two, the second of final parameters, do.
+      needed = 2 if self._stop_reason == 'target_return' else _IN_A_ROW
+      if len(self._solving) >= needed:
         self._solved_at = dict(zip(_SOLVED_AT, self._solving[0]))
     if target is not None and actor_return >= target:
       self.request_stop('target_return')

@@ -112,7 +112,9 @@ def test_learns(solved):
   summary = run.summary()
   # Entering goals at random gives 0.5.
   assert summary['stopped_because'] == 'target_return'
-  assert 0 < summary['solved_at_frames'] <= summary['frames'] <= 410_000
+  solved_at = summary['solved_at_frames']  # None if the last was less again.
+  assert solved_at is None or 0 < solved_at <= summary['frames']
+  assert summary['frames'] <= 410_000
   evaluations = curves.read(run.folder, 'evaluator')
   assert evaluations['actor_return'][0] < 0.8
   assert max(evaluations['actor_return']) >= 0.95

@@ -210,6 +210,18 @@ def test_stops_at_target_return(make, target, returns, reason):
   assert run.summary()['stopped_because'] == reason
 
 
+@pytest.mark.parametrize('last, solved_at', [(0.96, 200), (0.9, None)])
+def test_solved_at_the_target(make, last, solved_at):
+  """The run ends at the first; the last evaluation confirms it."""
+  run = make(target_return=0.95, solved_return=0.95, frames=900)
+  for i, actor_return in enumerate([0.5, 0.97]):
+    run.monitor.report('evaluator', _row(actor_return, 100 * (i + 1)))
+  run.evaluator.returns = last
+  run.monitor.run()
+  assert run.summary()['stopped_because'] == 'target_return'
+  assert run.summary()['solved_at_frames'] == solved_at
+
+
 def test_the_first_reason_counts(make):
   run = make(max_frames=1, target_return=0.1, pace=5)
   run.monitor.request_stop('by hand')
