@@ -18,6 +18,7 @@ _CONFIG = functools.partial(
   networks=sizes.PRESETS['tiny'],
   envs_per_actor=E,
   unroll_length=T,
+  learner_reuse=1.0,
 )
 
 
