@@ -49,7 +49,8 @@ def play(
   """Plays one episode in each environment.
 
   Exactly one each: to take whichever episodes end first would favour the
-  short.
+  short. An episode that was lost, as its environment failed and was made anew,
+  is played again.
 
   Args:
     environment: E environments; they are reset.
@@ -74,8 +75,10 @@ def play(
     action = policy.step(policy.inputs(timestep)).action
     timestep = environment.step(action)
     returns += np.where(playing, timestep.reward, 0.0)
-    lengths += playing
-    playing &= timestep.step_type != int(dm_env.StepType.LAST)
+    lengths += playing & (timestep.step_type != int(dm_env.StepType.FIRST))
+    lost = playing & environment.lost
+    returns[lost], lengths[lost] = 0.0, 0
+    playing &= lost | (timestep.step_type != int(dm_env.StepType.LAST))
     if not playing.any():
       break
   return Episodes(returns, lengths, cut=playing)

@@ -30,7 +30,7 @@ class SquashedGaussian(base.Distribution):
   environment's action, and so is the entropy, which is greatest for actions
   spread evenly between the bounds: an entropy bonus does not reward ever larger
   deviations, as it does where actions are clipped. (On Pendulum-v1 clipping
-  learned nothing in 200,000 frames in which this had learned.)
+  had learned nothing by 109,000 frames, where this had learned.)
   """
 
   trust_regions = ('mean', 'covariance')

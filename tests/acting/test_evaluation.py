@@ -130,3 +130,22 @@ def test_playing_stops():
       environment, policy, should_stop=lambda: len(policy.seen) == 7
     )
   assert len(policy.seen) == 7
+
+
+def test_an_episode_that_was_lost_is_played_again():
+  class Losing(base.Stacked):
+    """Loses the first episode of its first environment."""
+
+    steps = 0
+
+    def step(self, action):
+      self.steps += 1
+      return super().step(action)
+
+    @property
+    def lost(self):
+      return np.array([self.steps == 3, False])  # A reset, and two steps.
+
+  episodes = evaluation.play(Losing([Toy(2), Toy(5)]), Policy([0, 0]))
+  assert episodes.lengths.tolist() == [1, 5]
+  assert episodes.returns.tolist() == [1e6, 5.0]

@@ -87,6 +87,9 @@ def test_acting_takes_the_quickest_runtime(learned):
 
 @pytest.mark.parametrize('form', act.FORMATS)
 def test_exports(learned, form, tmp_path):
+  if form == 'onnx':  # An extra.
+    pytest.importorskip('tf2onnx')
+    pytest.importorskip('onnxruntime')
   networks, spec, _ = learned
   step = steps.Step(networks.actor, spec)
   exporting.export(step, form, str(tmp_path), {})
