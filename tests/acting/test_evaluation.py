@@ -147,5 +147,5 @@ def test_an_episode_that_was_lost_is_played_again():
       return np.array([self.steps == 3, False])  # A reset, and two steps.
 
   episodes = evaluation.play(Losing([Toy(2), Toy(5)]), Policy([0, 0]))
-  assert episodes.lengths.tolist() == [1, 5]
-  assert episodes.returns.tolist() == [1e6, 5.0]
+  assert episodes.lengths.tolist() == [2, 5]
+  assert episodes.returns.tolist() == [2e6, 5.0]
