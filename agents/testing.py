@@ -2,7 +2,6 @@
 
 import abc
 import inspect
-import pickle
 import threading
 from typing import Any
 
@@ -55,7 +54,7 @@ class ProgramBuilderTestMixin(abc.ABC):
 
   def test_it_can_be_sent_to_nodes(self):
     builder = self.make_object_under_test()
-    again = pickle.loads(cloudpickle.dumps(builder))
+    again = cloudpickle.loads(cloudpickle.dumps(builder))
     own, theirs = (
       [node.names() for node in b.nodes()] for b in (builder, again)
     )

@@ -41,10 +41,13 @@ program, _ = programs.DistributedAgent(
     Builder(config), functools.partial(registry.make, 'i_maze', {'size': 5}),
     folder, experiment).build()
 lp.launch(program, launch_type='local_mt', serialize_py_nodes=True).wait()
+# All nodes have ended. The interpreter's own end may crash in threads that
+# TensorFlow leaves behind.
+os._exit(0)
 """
 # The same with nodes between; keeps who was asked for parameters that act.
 _CACHED_PROGRAM = """
-import collections, functools, json, sys
+import collections, functools, json, os, sys
 import launchpad as lp
 from absl import flags
 from agents import catalogue
@@ -89,7 +92,8 @@ program, _ = agents_program.DistributedAgent(
     made.experiment).build()
 assert len(program.groups['cacher']) == 2
 lp.launch(program, launch_type='local_mt', serialize_py_nodes=True).wait()
-print(json.dumps({'asked': asked, 'lags': lags}))
+print(json.dumps({'asked': asked, 'lags': lags}), flush=True)
+os._exit(0)
 """
 
 

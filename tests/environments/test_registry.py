@@ -426,8 +426,8 @@ def test_check(name, arguments):
       r'is a gymnasium.Env; return ald_acme.*GymnasiumEnvironment\(environment',
     ),
     (
-      'gymnasium:MiniGrid-MemoryS7-v0',
-      'does not know the ID.*minigrid_adapter:make with .*task=MiniGrid-Mem',
+      'gymnasium:MiniGrid-NoSuch-v0',
+      'does not know the ID.*minigrid_adapter:make with .*task=MiniGrid-NoS',
     ),
     (
       'gymnasium:NoSuch-v0',

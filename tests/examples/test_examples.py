@@ -43,7 +43,8 @@ def test_acme_loop(example):
   assert 0 <= on_their_way <= config.queue_size + 2
   updates = counts['unrolls'] // config.learner_batch
   assert updates >= 1
-  assert abs(counts['learner_updates'] - updates) <= 1
+  reuse = config.learner_reuse
+  assert abs(counts['learner_updates'] - reuse * updates) <= reuse
   due = config.samples_per_insert * counts['unrolls']
   assert abs(counts['actor_updates'] - due) <= 3
 

@@ -79,7 +79,7 @@ def test_what_does_not_act_with_an_lstm(make_run, launch):
   [
     (('--format=numpy',), ('--workdir must be given',)),
     (('--workdir=run-ald',), ('--format must be given',)),
-    (('--workdir=run-ald', '--format=onnx'), ('onnx', 'tflite')),
+    (('--workdir=run-ald', '--format=torch'), ('torch', 'tflite')),
     *(
       (
         ('--workdir=run-ald', '--format=numpy', f'--latency_budget_us={x}'),

@@ -210,7 +210,7 @@ def test_a_run_of_another_configuration(run, tmp_path, fake_run):
   status, _, error = run('hogwild', '--seeds=1')
   assert status == 1
   assert error.startswith('error: ') and len(error.splitlines()) == 1
-  for text in ('i_maze_9/ald/seed_0', 'dprl=5.0', '4.0', 'delete'):
+  for text in ('i_maze_9/ald/seed_0', 'dprl=5.0', '1.5', 'delete'):
     assert text in error
   assert len(_times(tmp_path)) == 1, 'something was run'
 
