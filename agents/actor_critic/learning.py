@@ -124,6 +124,7 @@ class ActorCriticLearner(acme.Learner):
       if own:
         of_own = optimizers.flatten(gradients[size:])
         _add(self._own_optimizer.step(of_own), own)
+      self._objective.after_gradient()
       return tf.constant(True)
 
     finite.step_if(metrics, step, tf.constant(False))

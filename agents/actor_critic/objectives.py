@@ -27,8 +27,9 @@ Terms = tuple[tf.Tensor, dict[str, tf.Tensor]]  # A loss, and metrics by name.
 class Objective(abc.ABC):
   """The loss of one learner's network, and the state that goes with it.
 
-  The learner calls `loss` in a `tf.function`, applies the gradients, and then
-  calls `after_update`. Its checkpoints hold what `save` gives.
+  The learner calls `loss` in a `tf.function`, applies the gradients, calls
+  `after_gradient` in the same, and then `after_update`. Its checkpoints hold
+  what `save` gives.
 
   Attributes:
     network: the learner's.
@@ -55,6 +56,12 @@ class Objective(abc.ABC):
     Returns:
       A float32 scalar, and metrics for the log: float32 scalars by name. A
       metric that is not finite ends training.
+    """
+
+  def after_gradient(self):
+    """Changes variables in the graph of the update, the gradient applied.
+
+    What the network's variables are then is what the learner publishes.
     """
 
   def after_update(self, updates: int):
@@ -141,9 +148,6 @@ class ActorCriticObjective(Objective):
     super().__init__(network)
     self.config = config
     self._popart = popart.PopArt()
-    self._commit = tf.function(
-      lambda: self._popart.commit(network.rescale_value), autograph=False
-    )
 
   @abc.abstractmethod
   def policy_loss(self, evaluated: Evaluated) -> Terms:
@@ -217,8 +221,8 @@ class ActorCriticObjective(Objective):
       **metrics,
     }
 
-  def after_update(self, updates: int):
-    self._commit()
+  def after_gradient(self):
+    self._popart.commit(self.network.rescale_value)
 
   def save(self) -> dict[str, np.ndarray]:
     return {'return_moments': self._popart.save()}
@@ -320,7 +324,6 @@ class VMPO(ActorCriticObjective):
     }
 
   def after_update(self, updates: int):
-    super().after_update(updates)
     if updates % self.config.target_update_period == 0:
       self._all_of_target.assign_flat(self._all.read_flat())
 

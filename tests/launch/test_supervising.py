@@ -64,6 +64,7 @@ def supervise(tmp_path, monkeypatch):
   monkeypatch.setattr(supervising, '_POLL', 0.0)
   monkeypatch.setattr(supervising.curves, 'draw', lambda _: None)
   handlers = {s: signal.getsignal(s) for s in _SIGNALS}
+  signal.signal(signal.SIGHUP, signal.SIG_DFL)  # Under `nohup` it is ignored.
   made = []
 
   def run(happens, **arguments):
