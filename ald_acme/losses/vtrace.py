@@ -98,19 +98,6 @@ def _backward_sums(deltas: tf.Tensor, decays: tf.Tensor) -> tf.Tensor:
   return deltas
 
 
-def policy_gradient_loss(
-  log_pi: tf.Tensor, advantages: tf.Tensor, mask: tf.Tensor
-) -> tf.Tensor:
-  """-E[A log pi(a)], a scalar.
-
-  Args:
-    log_pi: float32 `[T, B]`, log-probabilities of the actions taken.
-    advantages: float32 `[T, B]`; no gradient flows through them.
-    mask: bool `[T, B]`, the steps that count.
-  """
-  return -masking.masked_mean(tf.stop_gradient(advantages) * log_pi, mask)
-
-
 def value_loss(
   values: tf.Tensor, targets: tf.Tensor, mask: tf.Tensor
 ) -> tf.Tensor:

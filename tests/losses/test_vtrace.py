@@ -200,23 +200,17 @@ def _policy(seed=2, shape=(4, 3), num_actions=5):
   return logits, action, pi, rng.rand(*shape) < 0.6, rng.randn(*shape)
 
 
-def test_policy_gradient_loss():
-  logits, action, pi, mask, advantages = _policy()
-  loss, of_logits, of_advantages = _gradient(
-    lambda x, a: vtrace.policy_gradient_loss(
-      ANY.log_probability(x, action), a, mask
-    ),
-    logits,
-    advantages,
-  )
-  chosen = np.eye(5)[action]
-  log_pi = np.log((chosen * pi).sum(-1))
-  weight = (advantages * mask / mask.sum())[..., np.newaxis]
-  np.testing.assert_allclose(
-    loss, -np.mean((advantages * log_pi)[mask]), rtol=1e-5
-  )
-  np.testing.assert_allclose(of_logits, weight * (pi - chosen), atol=1e-6)
-  assert of_advantages is None
+def test_explained_variance():
+  rng = np.random.RandomState(0)
+  values, targets = rng.randn(2, 4, 3).astype(np.float32)
+  mask = rng.rand(4, 3) < 0.6
+  expected = 1 - np.var((targets - values)[mask]) / np.var(targets[mask])
+  answer = vtrace.explained_variance(values, targets, mask)
+  np.testing.assert_allclose(answer, expected, rtol=1e-5)
+  perfect = vtrace.explained_variance(targets + 7, targets, mask)
+  np.testing.assert_allclose(perfect, 1, atol=1e-5)  # But for a constant.
+  for constant in (targets * 0, np.full_like(targets, 3)):
+    assert vtrace.explained_variance(values, constant, mask) == 0
 
 
 def test_value_loss():
@@ -232,25 +226,18 @@ def test_value_loss():
   assert of_targets is None
 
 
-@pytest.mark.parametrize(
-  'loss',
-  [
-    lambda x, a, mask: vtrace.policy_gradient_loss(
-      ANY.log_probability(x, a), x[..., 0], mask
-    ),
-    lambda x, a, mask: vtrace.value_loss(x[..., 0], tf.zeros([4, 3]), mask),
-  ],
-  ids=['policy', 'value'],
-)
-def test_losses_ignore_steps_that_do_not_count(loss):
-  logits, action, _, mask, _ = _policy()
-  answer, gradient = _gradient(lambda x: loss(x, action, mask), logits)
+def test_losses_ignore_steps_that_do_not_count():
+  def loss(x, mask):
+    return vtrace.value_loss(x[..., 0], tf.zeros([4, 3]), mask)
+
+  logits, _, _, mask, _ = _policy()
+  answer, gradient = _gradient(lambda x: loss(x, mask), logits)
   logits[~mask] = 1e15
-  again, gradient_again = _gradient(lambda x: loss(x, action, mask), logits)
+  again, gradient_again = _gradient(lambda x: loss(x, mask), logits)
   np.testing.assert_array_equal(answer, again)
   np.testing.assert_array_equal(gradient, gradient_again)
   np.testing.assert_array_equal(gradient.numpy()[~mask], 0)
-  nothing, zero = _gradient(lambda x: loss(x, action, mask & False), logits)
+  nothing, zero = _gradient(lambda x: loss(x, mask & False), logits)
   np.testing.assert_array_equal(nothing, 0)
   np.testing.assert_array_equal(zero, np.zeros_like(zero))
 
@@ -260,13 +247,12 @@ def test_graph_is_as_eager():
   graph = tf.function(vtrace.vtrace)
   _assert_close(graph(**steps), vtrace.vtrace(**steps))
 
-  logits, _, _, mask, advantages = _policy()
-  arguments = logits[..., 0], advantages.astype(np.float32), mask
-  for loss, chosen in [
-    (vtrace.policy_gradient_loss, arguments),
-    (vtrace.value_loss, (logits[..., 0], logits[..., 1], mask)),
-  ]:
-    np.testing.assert_allclose(tf.function(loss)(*chosen), loss(*chosen), 1e-6)
+  logits, _, _, mask, _ = _policy()
+  arguments = logits[..., 0], logits[..., 1], mask
+  for loss in (vtrace.value_loss, vtrace.explained_variance):
+    np.testing.assert_allclose(
+      tf.function(loss)(*arguments), loss(*arguments), 1e-6
+    )
 
 
 @pytest.mark.parametrize('length', [1, 2, 3, 64, 65, 200])
