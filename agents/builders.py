@@ -1,4 +1,4 @@
-"""What a program asks of a builder, and the nodes that a builder may add.
+"""The interface of builders to a program, and the nodes that a builder may add.
 
 Nothing here imports TensorFlow or Launchpad: builders are made, and refused,
 before either is needed.
@@ -36,7 +36,7 @@ def never() -> bool:
 
 @dataclasses.dataclass
 class Context:
-  """What the program gives a node, in the node's own process.
+  """The inputs of a node, made by the program in the node's own process.
 
   Attributes:
     index: number of the node within its group.
@@ -183,4 +183,4 @@ class Builder(Protocol):
     """The nodes beside replay, learner, actors, evaluator and monitor."""
 
   def indicators(self) -> indicators.Indicators:
-    """What the run's progress and summary show of the agent."""
+    """The agent's values in the progress and the summary of a run."""

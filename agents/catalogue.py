@@ -89,7 +89,7 @@ NAMES = tuple(_AGENTS)
 
 
 def about(name: str) -> str:
-  """What an agent is, in a line."""
+  """A description of an agent in one line."""
   return _AGENTS[name].about
 
 

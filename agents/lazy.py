@@ -11,7 +11,7 @@ from typing import Any
 def attach(
   package: str, modules: Mapping[str, str]
 ) -> tuple[Callable[[str], Any], Callable[[], list[str]], list[str]]:
-  """What a package's `__getattr__`, `__dir__` and `__all__` are.
+  """Returns a package's `__getattr__`, `__dir__` and `__all__`.
 
   Args:
     package: name of the package.

@@ -37,7 +37,7 @@ class LearnerRunner:
     counter: counting.Counter | None = None,
     logger: loggers.Logger | None = None,
   ):
-    """Begins with empty memories.
+    """Starts with an empty memory for each stream.
 
     Args:
       network: the learner's.

@@ -1,4 +1,4 @@
-"""What an actor-critic's learner reads."""
+"""Items that an actor-critic's learner reads."""
 
 from typing import Any, NamedTuple
 
