@@ -28,8 +28,7 @@ def step_if(
 ) -> tf.Tensor:
   """A step that is left out where `check` would raise; in a graph.
 
-  So that gradient and step are one call: TensorFlow 2.8 loses 400 bytes with
-  each call of a function that XLA does not compile.
+  So that gradient and step are one call.
 
   Args:
     terms: scalars by name.

@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from agents.actor_critic import types as actor_critic_types
+from ald_acme import graphs
 from ald_acme import types
 from ald_acme.networks import protocols
 from ald_acme.parameters import pulled
@@ -62,7 +63,7 @@ class LearnerRunner:
       inputs = tf.nest.map_structure(lambda x: x[:-1], inputs)
       return network.unroll(inputs, state)
 
-    self._read = tf.function(read, autograph=False)
+    self._read = graphs.function(read)
 
   def step(self) -> bool:
     """Reads one unroll and passes it on; False if the program stopped."""

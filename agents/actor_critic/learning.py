@@ -14,6 +14,7 @@ import tensorflow as tf
 from agents.actor_critic import objectives
 from agents.actor_critic import types as actor_critic_types
 from ald_acme import finite
+from ald_acme import graphs
 from ald_acme import optimizers
 from ald_acme import types
 from ald_acme.networks import protocols
@@ -98,7 +99,7 @@ class ActorCriticLearner(acme.Learner):
       self._own_optimizer = optimizers.FlatAdam(
         len(objective.variables), objective.learning_rate
       )
-    self._update = tf.function(self._update_on, autograph=False)
+    self._update = graphs.function(self._update_on)
     self._publish(self._all.read_flat())
     self._saver = None
     if checkpoint_directory is not None:

@@ -12,6 +12,7 @@ import tensorflow as tf
 from agents.ald import config as ald_config
 from agents.ald import types
 from ald_acme import finite
+from ald_acme import graphs
 from ald_acme import optimizers
 from ald_acme.losses import distillation
 from ald_acme.networks import protocols
@@ -68,7 +69,7 @@ class Distiller:
       config.distiller_learning_rate,
       config.distiller_gradient_norm,
     )
-    self._update = tf.function(self._update_at, autograph=False)
+    self._update = graphs.function(self._update_at)
 
   def _update_at(self, vector: tf.Tensor, items: Sequence[types.DistillItem]):
     """A step of the optimiser at `vector` if all is finite, and metrics."""

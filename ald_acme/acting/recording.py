@@ -9,6 +9,7 @@ import tensorflow as tf
 import tree
 
 from ald_acme import distributions
+from ald_acme import graphs
 from ald_acme import types
 from ald_acme.environments import base
 from ald_acme.environments import observed
@@ -67,7 +68,7 @@ def record(
       f'{environment.batch_size}; make it with batch_size=1.'
     )
   rng = np.random.default_rng(seed)
-  answer = tf.function(lambda *x: network(*x), autograph=False)
+  answer = graphs.function(lambda *x: network(*x))
   state = network.initial_state(1)
   distribution = network.distribution
   sample = np.zeros((1, *distribution.shape), distribution.dtype)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow as tf
 
+from ald_acme import graphs
 from ald_acme import optimizers
 from ald_acme.parameters import vectors
 
@@ -41,10 +42,8 @@ class Variables:
   def __init__(self, variables: Sequence[tf.Variable]):
     self._layout = vectors.Layout([v.shape for v in variables])
     self._variables = list(variables)
-    self._read = tf.function(
-      lambda: optimizers.flatten(variables), autograph=False
-    )
-    self._assign = tf.function(self.assign_in_graph, autograph=False)
+    self._read = graphs.function(lambda: optimizers.flatten(variables))
+    self._assign = graphs.function(self.assign_in_graph)
 
   @property
   def size(self) -> int:

@@ -6,6 +6,7 @@ import numpy as np
 import tensorflow as tf
 import tree
 
+from ald_acme import graphs
 from ald_acme import types
 from ald_acme.acting.inference import specs
 from ald_acme.parameters import variables
@@ -55,13 +56,11 @@ class XLAStep:
       return outputs.policy
 
     like = specs.inputs(observation_spec, network.distribution, batch_size)
-    self._step = tf.function(
-      step, autograph=False, jit_compile=True
-    ).get_concrete_function(*tree.flatten(like))
-    self._recall = tf.function(lambda: to_recurrent(read()), autograph=False)
-    self._begin = tf.function(
-      lambda state: write(to_acting(state)), autograph=False
+    self._step = graphs.function(step, jit_compile=True).get_concrete_function(
+      *tree.flatten(like)
     )
+    self._recall = graphs.function(lambda: to_recurrent(read()))
+    self._begin = graphs.function(lambda state: write(to_acting(state)))
 
   @property
   def state(self):
