@@ -98,6 +98,10 @@ class ExperimentConfig(CheckpointingConfig, EvaluationConfig):
     at_least=0.0,
   )
 
+  timeline: bool = validation.setting(
+    False, 'Record what each node does when (benchmarks/timeline.py).'
+  )
+
   @property
   def num_cachers(self) -> int:
     """Nodes that pull parameters for the actors; 0 where these are few."""

@@ -14,6 +14,7 @@ import launchpad as lp
 
 from ald_acme import activity
 from ald_acme.runs import heartbeats
+from ald_acme.runs import timelines
 
 _LINGER = 3.0  # Seconds; of the ten that Launchpad waits for threads.
 _GRACE = 1.0  # Seconds to end by itself; Launchpad kills after ten.
@@ -36,15 +37,24 @@ class Lifecycle:
   interrupt.
   """
 
-  def __init__(self, name: str = '', watcher: Any = None, serves: bool = False):
+  def __init__(
+    self,
+    name: str = '',
+    watcher: Any = None,
+    serves: bool = False,
+    timeline: str = '',
+  ):
     """Begins to listen for the end, and to tell how the node moves.
 
     Args:
       name: of the node.
       watcher: a monitor, or a handle of one; None tells nobody.
       serves: whether the node has no loop of its own that could stop.
+      timeline: path of a file for the spans of what it does; '' for none.
     """
     self._stop = lp.stop_event()
+    if timeline:
+      timelines.start(name, timeline)
     if watcher is not None:
       heartbeats.start(name, watcher.beat, activity.current(), serves)
     if threading.current_thread() is threading.main_thread():
@@ -108,6 +118,16 @@ def _is_of_a_call(error: Exception) -> bool:
   return library in _CALLS or (kind is RuntimeError and raised_in in _CALLS)
 
 
+def _named(name: str, method: Callable[..., Any]) -> Callable[..., Any]:
+  """The method, in a span that says that it serves."""
+
+  def serve(*arguments, **options):
+    with activity.doing(f'serve {name}'):
+      return method(*arguments, **options)
+
+  return serve
+
+
 class Service:
   """What a `CourierNode` holds: some methods of a part, and its loop."""
 
@@ -123,7 +143,7 @@ class Service:
     """
     self._run = run
     for method in methods:
-      setattr(self, method, getattr(part, method))
+      setattr(self, method, _named(method, getattr(part, method)))
 
   def run(self):
     self._run()

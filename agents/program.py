@@ -3,6 +3,7 @@
 from collections.abc import Callable
 import copy
 import dataclasses
+import os
 import time
 from typing import Any
 
@@ -75,7 +76,7 @@ class DistributedAgent:
     return self.builder.make_replay_tables(self.environment_spec)
 
   def _counter(self, watcher):
-    life = lifecycle.Lifecycle('counter_0', watcher, serves=True)
+    life = self._life('counter_0', watcher, serves=True)
     counter = run_counts.RunCounter(self.experiment.max_frames)
     counts = self._saved('counts')
     if counts:
@@ -84,14 +85,14 @@ class DistributedAgent:
     return lifecycle.Service(counter, methods, lambda: life.wait(None))
 
   def _cacher(self, index, source, watcher):
-    life = lifecycle.Lifecycle(f'cacher_{index}', watcher, serves=True)
+    life = self._life(f'cacher_{index}', watcher, serves=True)
     return lifecycle.Service(
       cache.ParameterCache(source), ('get_variables',), lambda: life.wait(None)
     )
 
   def _learner(self, replay, counter, watcher):
     cuda.load()
-    life = lifecycle.Lifecycle('learner_0', watcher)
+    life = self._life('learner_0', watcher)
     learner = self.builder.make_learner(
       self._networks(),
       self.builder.make_dataset_iterator(replay, life.should_stop),
@@ -105,7 +106,7 @@ class DistributedAgent:
     return lifecycle.Service(learner, methods, lambda: life.guard(learner.run))
 
   def _actor(self, index, replay, source, counter, watcher):
-    life = lifecycle.Lifecycle(f'actor_{index}', watcher)
+    life = self._life(f'actor_{index}', watcher)
     # An actor that begins again, after a resume or after the loss of its host,
     # plays new episodes.
     begins = f'actor_{index}_begins'
@@ -130,7 +131,7 @@ class DistributedAgent:
     life.guard(run)
 
   def _evaluator(self, source, learner, counter, watcher, earlier):
-    life = lifecycle.Lifecycle('evaluator_0', watcher)
+    life = self._life('evaluator_0', watcher)
     began = self.launched - earlier
     part = self.builder.make_evaluator(
       self._networks(),
@@ -151,7 +152,7 @@ class DistributedAgent:
     if node.accelerated:
       cuda.load()
     name = node.names()[index]
-    life = lifecycle.Lifecycle(f'{node.label}_{index}', watcher)
+    life = self._life(f'{node.label}_{index}', watcher)
     part = node.make(
       builders.Context(
         index,
@@ -180,7 +181,7 @@ class DistributedAgent:
     return lifecycle.Service(part, methods, run)
 
   def _monitor(self, counter, savers, evaluator_):
-    life = lifecycle.Lifecycle()
+    life = self._life('monitor_0', None)
     config = self.experiment
     part = monitor.Monitor(
       folder=self.folder,
@@ -209,6 +210,12 @@ class DistributedAgent:
     return lifecycle.Service(part, methods, lambda: life.guard(run))
 
   # --- What nodes share.
+
+  def _life(self, name, watcher, serves=False) -> lifecycle.Lifecycle:
+    timeline = ''
+    if self.experiment.timeline:
+      timeline = os.path.join(self.folder.timelines, f'{name}.json')
+    return lifecycle.Lifecycle(name, watcher, serves, timeline)
 
   def _networks(self) -> Any:
     make = self.network_factory or self.builder.make_networks

@@ -1,7 +1,8 @@
 """What a thread's loop is doing, for another thread that watches it.
 
 Loops say when they have moved, and what they are about to wait for. A node's
-heartbeat reads that; where nobody reads, it costs a microsecond.
+heartbeat reads that; where nobody reads, it costs a microsecond. Spans of time
+that have a name may be recorded, to be looked at later (`runs.timelines`).
 """
 
 from collections.abc import Callable, Iterator
@@ -11,8 +12,30 @@ import sys
 import threading
 import time
 import traceback
+from typing import NamedTuple
 
 _own = threading.local()
+
+
+class Span(NamedTuple):
+  """What a thread did for some time.
+
+  Attributes:
+    name: of what it did.
+    began: seconds since the epoch.
+    seconds: for which it did so.
+    cpu_seconds: of all threads of the process meanwhile.
+    thread: its identifier.
+  """
+
+  name: str
+  began: float
+  seconds: float
+  cpu_seconds: float
+  thread: int
+
+
+_record: Callable[[Span], None] | None = None
 
 
 class Activity:
@@ -36,17 +59,22 @@ class Activity:
 
   @contextlib.contextmanager
   def waiting(
-    self, what: str | Callable[[], str], on_others: bool = False
+    self,
+    what: str | Callable[[], str],
+    on_others: bool = False,
+    name: str = '',
   ) -> Iterator[None]:
     """Says what the body waits for; the innermost counts.
 
     Args:
       what: for people; a function is called by those who read.
       on_others: whether the wait is for what other nodes do.
+      name: of the span; '' records none.
     """
     self._waits.append((what, on_others))
     try:
-      yield
+      with doing(name) if name else contextlib.nullcontext():
+        yield
     finally:
       self._waits.pop()
 
@@ -98,12 +126,39 @@ def moved():
 
 
 def waiting(
-  what: str | Callable[[], str], on_others: bool = False
+  what: str | Callable[[], str], on_others: bool = False, name: str = ''
 ) -> contextlib.AbstractContextManager[None]:
   """As `Activity.waiting`, of the calling thread."""
-  return current().waiting(what, on_others)
+  return current().waiting(what, on_others, name)
 
 
 def resting() -> contextlib.AbstractContextManager[None]:
   """As `Activity.resting`, of the calling thread."""
   return current().resting()
+
+
+def record(to: Callable[[Span], None] | None):
+  """Has all spans of this process recorded from now on.
+
+  Args:
+    to: takes each when it ends, in its own thread; None records no more.
+  """
+  global _record
+  _record = to
+
+
+@contextlib.contextmanager
+def doing(name: str) -> Iterator[None]:
+  """Names what the body does, for those who record; spans may be nested."""
+  if _record is None:
+    yield
+    return
+  began, at, cpu = time.time(), time.perf_counter(), time.process_time()
+  try:
+    yield
+  finally:
+    to = _record
+    if to is not None:
+      seconds = time.perf_counter() - at
+      used = time.process_time() - cpu
+      to(Span(name, began, seconds, used, threading.get_ident()))

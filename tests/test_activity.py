@@ -59,3 +59,26 @@ def test_where_a_thread_hangs():
   release.set()
   thread.join()
   assert seen[0].describe() == ''
+
+
+def test_spans_are_recorded_while_somebody_records():
+  spans = []
+  with activity.doing('before'):
+    pass
+  activity.record(spans.append)
+  try:
+    with activity.doing('outer'):
+      with activity.waiting('for people', name='inner'):
+        sum(range(100_000))
+      with activity.waiting('no span'):
+        pass
+  finally:
+    activity.record(None)
+  with activity.doing('after'):
+    pass
+  inner, outer = spans
+  assert (inner.name, outer.name) == ('inner', 'outer')
+  assert outer.began <= inner.began
+  assert 0 < inner.seconds <= outer.seconds
+  assert 0 < inner.cpu_seconds <= outer.cpu_seconds
+  assert inner.thread == threading.get_ident()

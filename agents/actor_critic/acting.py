@@ -11,6 +11,7 @@ import dm_env
 import numpy as np
 import tree
 
+from ald_acme import activity
 from ald_acme import types
 from ald_acme.acting import policies
 from ald_acme.environments import base
@@ -172,7 +173,10 @@ class UnrollLoop:
     frames, returns, lengths = self._act()
     if self._adder.unrolls_written == unrolls:
       return False
-    self._counts = self._counter.increment(frames=frames, episodes=len(returns))
+    with activity.doing('count'):
+      self._counts = self._counter.increment(
+        frames=frames, episodes=len(returns)
+      )
     self._actor.update(wait=True)
     if self._logger:
       now = self._ages()
@@ -206,7 +210,8 @@ class UnrollLoop:
       counted = self._timestep.step_type != _LAST
       frames += int(counted.sum())
       action = self._actor.select_action(self._timestep.observation)
-      self._timestep = self._environment.step(action)
+      with activity.doing('environment'):
+        self._timestep = self._environment.step(action)
       self._actor.observe(action, self._timestep)
       self._returns += self._timestep.reward
       self._lengths += counted

@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from agents.actor_critic import types as actor_critic_types
+from ald_acme import activity
 from ald_acme import graphs
 from ald_acme import types
 from ald_acme.networks import protocols
@@ -73,14 +74,16 @@ class LearnerRunner:
       return False
     # At once: what the network answers is as old as these parameters.
     self._parameters.pull()
-    vector = self._variables.pack(self._parameters.arrays)
-    state = self._recall(unroll)
-    outputs, next_state = self._read(vector, unroll.inputs, state)
+    with activity.doing('forward'):
+      vector = self._variables.pack(self._parameters.arrays)
+      state = self._recall(unroll)
+      outputs, next_state = self._read(vector, unroll.inputs, state)
     stamp = unroll.stamp
     self._memories[int(stamp.stream)] = (int(stamp.sequence) + 1, next_state)
     written = self._writer.write(*self._written(unroll, state, outputs))
     if written:
-      counts = self._counter.increment(unrolls=1)
+      with activity.doing('count'):
+        counts = self._counter.increment(unrolls=1)
       if self._logger:
         self._logger.write(
           {

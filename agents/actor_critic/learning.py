@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from agents.actor_critic import objectives
 from agents.actor_critic import types as actor_critic_types
+from ald_acme import activity
 from ald_acme import finite
 from ald_acme import graphs
 from ald_acme import optimizers
@@ -147,7 +148,7 @@ class ActorCriticLearner(acme.Learner):
     """
     items = next(self._batches)
     began = time.time()
-    with self._lock:
+    with self._lock, activity.doing('update'):
       vector, metrics = self._update(items)
       metrics = {name: float(value) for name, value in metrics.items()}
       self._broken = True  # The step was left out; the parameters may be why.
@@ -156,7 +157,8 @@ class ActorCriticLearner(acme.Learner):
       self._updates += 1
       self._objective.after_update(self._updates)
       self._publish(vector.numpy())
-    counts = self._counter.increment(learner_updates=1)
+    with activity.doing('count'):
+      counts = self._counter.increment(learner_updates=1)
     if self._saver:
       self._saver.save_if_due()
     if self._logger:

@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from agents.ald import config as ald_config
 from agents.ald import types
+from ald_acme import activity
 from ald_acme import finite
 from ald_acme import graphs
 from ald_acme import optimizers
@@ -117,12 +118,13 @@ class Distiller:
       FloatingPointError: if a term is not finite; nothing is shared then.
     """
     items = next(self._batches)
-    with self._lock:
+    with self._lock, activity.doing('update'):
       difference, metrics = self._update(self._shared.read(), items)
       metrics = {name: float(value) for name, value in metrics.items()}
       finite.check(metrics, f'distillation update {self._shared.updates + 1}')
     self._shared.add(difference.numpy(), self._worker)
-    counts = self._counter.increment(actor_updates=1)
+    with activity.doing('count'):
+      counts = self._counter.increment(actor_updates=1)
     if self._logger:
       teacher = np.mean([int(i.targets.learner_updates) for i in items])
       self._logger.write(

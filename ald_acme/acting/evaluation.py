@@ -7,6 +7,7 @@ from typing import NamedTuple
 import dm_env
 import numpy as np
 
+from ald_acme import activity
 from ald_acme.acting import policies
 from ald_acme.environments import base
 
@@ -73,7 +74,8 @@ def play(
     if should_stop():
       raise Stopped
     action = policy.step(policy.inputs(timestep)).action
-    timestep = environment.step(action)
+    with activity.doing('environment'):
+      timestep = environment.step(action)
     returns += np.where(playing, timestep.reward, 0.0)
     lengths += playing & (timestep.step_type != int(dm_env.StepType.FIRST))
     lost = playing & environment.lost

@@ -97,7 +97,8 @@ class BatchedPolicy:
     Returns:
       The actions and the parameters of their distribution.
     """
-    parameters = self._step(inputs)
+    with activity.doing('infer'):
+      parameters = self._step(inputs)
     activity.moved()
     if self._deterministic:
       self._sample = self._distribution.mode(parameters)

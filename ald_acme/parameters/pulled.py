@@ -46,7 +46,7 @@ class PulledParameters:
 
   def pull(self):
     """Pulls now."""
-    with activity.waiting('waiting for parameters', on_others=True):
+    with activity.waiting('waiting for parameters', True, 'pull'):
       self._client.update_and_wait()
 
   def update(self, wait: bool = False) -> bool:

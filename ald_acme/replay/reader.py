@@ -46,7 +46,9 @@ class Reader(Iterator[list[Nest]]):
   def __next__(self) -> list[Nest]:
     """A list of `batch_size` items; raises StopIteration when stopped."""
     self._patience.served()
-    with activity.waiting(self._patience.describe, on_others=True):
+    with activity.waiting(
+      self._patience.describe, True, f'sample {self._table}'
+    ):
       while not self._should_stop():
         try:
           if self._dataset is None:

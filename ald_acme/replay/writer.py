@@ -68,7 +68,9 @@ class Writer:
       self._stream.create_item(table, priority=1.0, trajectory=part(last))
       watches.append(waiting.Patience(self._client, table, 'insert'))
     with activity.waiting(
-      lambda: ' '.join(watch.describe() for watch in watches), on_others=True
+      lambda: ' '.join(watch.describe() for watch in watches),
+      on_others=True,
+      name=f'insert {" + ".join(select)}',
     ):
       while not self._should_stop():
         try:

@@ -54,6 +54,11 @@ class RunFolder:
     return self._join('node_logs')
 
   @property
+  def timelines(self) -> str:
+    """What each node did when, where the run records it."""
+    return self._join('timelines')
+
+  @property
   def progress(self) -> str:
     """Where the run stands, written anew twice a second (JSON)."""
     return self._join('progress.json')
