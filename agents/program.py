@@ -1,6 +1,6 @@
 """A distributed agent: every part is a node of a Launchpad program."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 import copy
 import dataclasses
 import os
@@ -12,6 +12,7 @@ from acme.utils import counting
 from acme.utils import loggers
 import launchpad as lp
 from launchpad.nodes.python import local_multi_processing
+import reverb
 
 from agents import builders
 from agents import cuda
@@ -35,6 +36,18 @@ class _Accelerated(lp.CourierNode):
 
 class _AcceleratedLoop(lp.PyNode):
   """The same, without methods for other nodes."""
+
+
+class _Replay(lp.ReverbNode):
+  """A replay server that knows the monitor."""
+
+  def __init__(
+    self,
+    tables: Callable[[Any], Sequence[reverb.Table]],
+    watcher: lp.CourierHandle,
+  ):
+    super().__init__(lambda: tables(watcher.dereference()))
+    self._input_handles.append(watcher)
 
 
 @dataclasses.dataclass
@@ -71,8 +84,8 @@ class DistributedAgent:
 
   # --- The nodes. Each function runs in its node's own process.
 
-  def _replay(self):
-    lifecycle.Lifecycle()
+  def _replay(self, watcher):
+    lifecycle.Lifecycle('replay_0', watcher, serves=True)
     return self.builder.make_replay_tables(self.environment_spec)
 
   def _counter(self, watcher):
@@ -244,10 +257,10 @@ class DistributedAgent:
       with program.group(label):
         return program.add_node(node)
 
-    replay = add('replay', lp.ReverbNode(self._replay))
     # The monitor and the nodes that report to it know each other.
     monitor_node = lp.CourierNode(self._monitor)
     watcher = monitor_node.create_handle()
+    replay = add('replay', _Replay(self._replay, watcher))
     counter = add('counter', lp.CourierNode(self._counter, watcher))
     learner = add(
       builders.LEARNER, _Accelerated(self._learner, replay, counter, watcher)

@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 import traceback
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 _own = threading.local()
 
@@ -38,6 +38,20 @@ class Span(NamedTuple):
 _record: Callable[[Span], None] | None = None
 
 
+class _Wait(NamedTuple):
+  """What a thread waits for.
+
+  Attributes:
+    what: for people.
+    on_others: whether other nodes can end the wait.
+    compiles: whether it is for something to be compiled.
+  """
+
+  what: str | Callable[[], str]
+  on_others: bool
+  compiles: bool
+
+
 class Activity:
   """The activity of one thread; the thread writes, others read."""
 
@@ -49,7 +63,8 @@ class Activity:
     """
     self._clock = clock
     self._thread = threading.get_ident()
-    self._waits: list[tuple[str | Callable[[], str], bool]] = []
+    self._waits: list[_Wait] = []
+    self._mirror: Callable[[str], None] | None = None
     self._resting = False
     self.moved()
 
@@ -57,13 +72,20 @@ class Activity:
     """The loop has done a step."""
     self._moved_at = self._clock()
 
-  @contextlib.contextmanager
+  def mirror(self, write: Callable[[str], None]):
+    """Writes what is waited for, as it begins, for another process to read.
+
+    Args:
+      write: takes the text, '' where nothing is waited for.
+    """
+    self._mirror = write
+
   def waiting(
     self,
     what: str | Callable[[], str],
     on_others: bool = False,
     name: str = '',
-  ) -> Iterator[None]:
+  ) -> contextlib.AbstractContextManager[None]:
     """Says what the body waits for; the innermost counts.
 
     Args:
@@ -71,12 +93,31 @@ class Activity:
       on_others: whether the wait is for what other nodes do.
       name: of the span; '' records none.
     """
-    self._waits.append((what, on_others))
+    return self._within(_Wait(what, on_others, False), name)
+
+  @contextlib.contextmanager
+  def compiling(self, what: str) -> Iterator[None]:
+    """Says that the body compiles, which takes as long as it takes.
+
+    Args:
+      what: is compiled, for people.
+    """
+    with self._within(_Wait(f'compiling {what}', False, True), 'compile'):
+      yield
+    self.moved()
+
+  @contextlib.contextmanager
+  def _within(self, wait: _Wait, name: str) -> Iterator[None]:
+    self._waits.append(wait)
+    if self._mirror and isinstance(wait.what, str):
+      self._mirror(wait.what)
     try:
       with doing(name) if name else contextlib.nullcontext():
         yield
     finally:
       self._waits.pop()
+      if self._mirror:
+        self._mirror('')
 
   @contextlib.contextmanager
   def resting(self) -> Iterator[None]:
@@ -94,15 +135,24 @@ class Activity:
     return 0.0 if self._resting else self._clock() - self._moved_at
 
   @property
+  def _wait(self) -> _Wait:
+    """The innermost wait."""
+    waits = list(self._waits)
+    return waits[-1] if waits else _Wait('', False, False)
+
+  @property
   def waits_on_others(self) -> bool:
     """Whether it waits for what other nodes do."""
-    waits = list(self._waits)
-    return bool(waits) and waits[-1][1]
+    return self._wait.on_others
+
+  @property
+  def compiles(self) -> bool:
+    """Whether it compiles something."""
+    return self._wait.compiles
 
   def describe(self) -> str:
     """What it waits for, and where in the code that is."""
-    waits = list(self._waits)
-    what = waits[-1][0] if waits else ''
+    what = self._wait.what
     what = what() if callable(what) else what
     frame = sys._current_frames().get(self._thread)
     if frame is None:
@@ -135,6 +185,33 @@ def waiting(
 def resting() -> contextlib.AbstractContextManager[None]:
   """As `Activity.resting`, of the calling thread."""
   return current().resting()
+
+
+def compiling(what: str) -> contextlib.AbstractContextManager[None]:
+  """As `Activity.compiling`, of the calling thread."""
+  return current().compiling(what)
+
+
+class Compiled:
+  """A function that compiles itself when it is called first."""
+
+  def __init__(self, function: Callable[..., Any], what: str):
+    """Wraps the function.
+
+    Args:
+      function: a `tf.function`, called with tensors of the same shapes always.
+      what: it is, for people.
+    """
+    self._function, self._what = function, what
+    self._is_compiled = False
+
+  def __call__(self, *arguments: Any) -> Any:
+    if self._is_compiled:
+      return self._function(*arguments)
+    with compiling(self._what):
+      result = self._function(*arguments)
+    self._is_compiled = True
+    return result
 
 
 def record(to: Callable[[Span], None] | None):

@@ -4,10 +4,13 @@
 
 runs the tiny preset (the more updates, the more is to be seen), and prints the
 slope of each node's memory after a warm-up, in MB an hour and in bytes for each
-of its updates, with the standard error of the fit.
+of its updates (of the learner's, where a node makes none), with the standard
+error of the fit. The table is printed each minute, and at the end, at Ctrl-C,
+at SIGTERM and where the run ends by itself: what was measured is not lost.
 """
 
 import argparse
+from collections.abc import Iterator
 import os
 import signal
 import subprocess
@@ -30,12 +33,7 @@ from ald_acme.runs import folder as run_folder
 _LOCAL = os.path.join(bootstrap.ROOT, 'launch', 'local.py')
 _START = 300  # Seconds that the start may take.
 _LEAST = 8  # Samples of a fit.
-# Which count of a node's own says how much it did.
-_UPDATES = {
-  'learner': 'learner_updates',
-  'learner_runner': 'learner_updates',
-  'distiller': 'actor_updates',
-}
+_REPORT = 60  # Seconds between tables.
 
 
 def main():
@@ -45,44 +43,60 @@ def main():
   parser.add_argument('--period', type=float, default=5.0, help='seconds')
   parser.add_argument('flags', nargs='*', help='of launch/local.py, after --')
   arguments = parser.parse_args()
+  signal.signal(signal.SIGTERM, signal.default_int_handler)
   with tempfile.TemporaryDirectory() as scratch:
     folder = run_folder.RunFolder(os.path.join(scratch, 'run'))
     command = [sys.executable, _LOCAL, f'--workdir={folder.path}']
     command += ['--preset=tiny', '--max_frames=0', '--num_actors=2']
     command += ['--num_distillers=2', *arguments.flags]
-    run = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    run = subprocess.Popen(
+      command, stdout=subprocess.DEVNULL, start_new_session=True
+    )
+    rows, reported = [], 0.0
     try:
-      rows = _watch(run, folder, arguments)
+      for row in _watch(run, folder, arguments):
+        rows.append(row)
+        if row['seconds'] - reported > _REPORT:
+          reported = row['seconds']
+          _report(rows, arguments.warm_up * 60)
+    except KeyboardInterrupt:
+      print('Interrupted.')
     finally:
       run.send_signal(signal.SIGINT)
       run.wait()
   _report(rows, arguments.warm_up * 60)
 
 
-def _watch(run, folder, arguments) -> list[dict]:
+def _watch(run, folder, arguments) -> Iterator[dict]:
   """Samples until the time is over: seconds, counts, disk and nodes."""
   began = time.monotonic()
   while not _progress(folder).get('frames'):
     if run.poll() is not None or time.monotonic() - began > _START:
       sys.exit('error: the run did not start; try the same with local.py')
     time.sleep(1.0)
+  began = time.monotonic()
+  while time.monotonic() - began < 60 * (arguments.minutes + arguments.warm_up):
+    time.sleep(arguments.period)
+    try:
+      yield {
+        'seconds': time.monotonic() - began,
+        'progress': _progress(folder),
+        'disk': _size(folder.path),
+        'nodes': {name: _sample(node) for name, node in _nodes(run).items()},
+      }
+    except (psutil.Error, OSError) as error:  # A node is gone.
+      print(f'The run has ended: {error}.')
+      return
+
+
+def _nodes(run) -> dict[str, psutil.Process]:
+  """The nodes' processes by their names."""
   nodes = {}
   for process in psutil.Process(run.pid).children(recursive=True):
     log = os.readlink(f'/proc/{process.pid}/fd/1')
     if log.endswith('.log'):
       nodes[os.path.basename(log).removesuffix('.log')] = process
-  rows, began = [], time.monotonic()
-  while time.monotonic() - began < 60 * (arguments.minutes + arguments.warm_up):
-    time.sleep(arguments.period)
-    rows.append(
-      {
-        'seconds': time.monotonic() - began,
-        'progress': _progress(folder),
-        'disk': _size(folder.path),
-        'nodes': {name: _sample(node) for name, node in nodes.items()},
-      }
-    )
-  return rows
+  return nodes
 
 
 def _progress(folder) -> dict:
@@ -109,44 +123,58 @@ def _size(path: str) -> int:
 
 
 def _report(rows: list[dict], warm_up: float):
-  rows = [row for row in rows if row['seconds'] > warm_up]
-  if len(rows) < _LEAST:
-    sys.exit(f'error: only {len(rows)} samples; give more --minutes')
-  hours = np.array([row['seconds'] for row in rows]) / 3_600
-  print(
-    f'{"node":22}{"MB now":>8}{"MB/hour":>10}{"+-":>7}{"bytes/update":>14}'
-    f'{"descriptors":>13}{"threads":>9}'
-  )
-  for name in rows[0]['nodes']:
-    memory, descriptors, threads = np.transpose(
-      [row['nodes'][name] for row in rows]
-    )
-    slope, error = _fit(hours, memory)
-    done = _done(rows, name)
-    updates = '-' if not done else f'{slope * np.ptp(hours) / done:,.0f}'
-    now, slope, error = memory[-1] / 1e6, slope / 1e6, error / 1e6
+  kept = [row for row in rows if row['seconds'] > warm_up]
+  seconds = rows[-1]['seconds'] if rows else 0.0
+  if len(kept) < _LEAST:
     print(
-      f'{name:22}{now:8,.0f}{slope:10,.1f}{error:7,.1f}{updates:>14}'
-      f'{_change(descriptors):>13}{_change(threads):>9}'
+      f'{seconds:.0f} s: {len(kept)} samples after {warm_up:.0f} s of warm-up; '
+      f'a slope needs {_LEAST}.',
+      flush=True,
     )
-  slope, error = _fit(hours, np.array([row['disk'] for row in rows]))
-  print(f'disk: {slope / 1e6:,.1f} +- {error / 1e6:,.1f} MB/hour')
+    return
+  hours = np.array([row['seconds'] for row in kept]) / 3_600
+  print(
+    f'\n{seconds:.0f} s\n'
+    f'{"node":22}{"MB now":>8}{"MB/hour":>10}{"+-":>7}{"bytes/update":>14}'
+    f'{"+-":>7}{"descriptors":>13}{"threads":>9}'
+  )
+  for name in kept[0]['nodes']:
+    memory, descriptors, threads = np.transpose(
+      [row['nodes'][name] for row in kept]
+    )
+    fit = np.array(_fit(hours, memory))
+    (slope, error), now = fit / 1e6, memory[-1] / 1e6
+    done = _done(kept, name)
+    each = fit * np.ptp(hours) / done if done else fit * np.nan
+    print(
+      f'{name:22}{now:8,.0f}{slope:10,.1f}{error:7,.1f}{each[0]:14,.0f}'
+      f'{each[1]:7,.0f}{_change(descriptors):>13}{_change(threads):>9}'
+    )
+  slope, error = _fit(hours, np.array([row['disk'] for row in kept]))
+  print(f'disk: {slope / 1e6:,.1f} +- {error / 1e6:,.1f} MB/hour', flush=True)
 
 
 def _done(rows: list[dict], name: str) -> float:
   """Updates of a node between the first row and the last."""
-  count = _UPDATES.get(name.rstrip('_0123456789'))
-  if count is None:
-    return 0.0
+  kind = name.rstrip('_0123456789')
+  count = 'actor_updates' if kind == 'distiller' else 'learner_updates'
   done = rows[-1]['progress'].get(count, 0) - rows[0]['progress'].get(count, 0)
   alike = sum(n.startswith('distiller') for n in rows[0]['nodes'])
-  return done / alike if count == 'actor_updates' else done
+  return done / alike if kind == 'distiller' else done
 
 
 def _fit(x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
-  """Slope of a line, and its standard error."""
-  (slope, _), covariance = np.polyfit(x, y, 1, cov=True)
-  return slope, float(np.sqrt(covariance[0, 0]))
+  """Slope of a line, and its standard error.
+
+  Memory moves in steps that last, so samples near each other say the same: the
+  error is that of as many independent ones as their correlation leaves.
+  """
+  (slope, offset), covariance = np.polyfit(x, y, 1, cov=True)
+  residuals = y - slope * x - offset
+  square = np.sum(residuals**2)
+  alike = np.sum(residuals[1:] * residuals[:-1]) / square if square else 0.0
+  alike = np.clip(alike, 0.0, 0.99)
+  return slope, float(np.sqrt(covariance[0, 0] * (1 + alike) / (1 - alike)))
 
 
 def _change(values: np.ndarray) -> str:

@@ -42,6 +42,33 @@ def test_the_innermost_wait_counts():
   assert own.describe().startswith('in ')
 
 
+def test_a_first_call_compiles():
+  own, clock = activity.current(), Clock()
+  saw = []
+
+  def function(x):
+    saw.append((own.compiles, own.describe()))
+    return 2 * x
+
+  compiled = activity.Compiled(function, 'its update')
+  assert [compiled(3), compiled(4)] == [6, 8]
+  assert [compiles for compiles, _ in saw] == [True, False]
+  assert saw[0][1].startswith('compiling its update (in ')
+  own = activity.Activity(clock)
+  with own.compiling('a step'):
+    clock.now += 70
+    assert own.idle == 70
+  assert own.idle == 0
+
+
+def test_another_process_reads_what_is_waited_for():
+  own, told = activity.Activity(), []
+  own.mirror(told.append)
+  with own.waiting('maze, number 3'):
+    assert told == ['maze, number 3']
+  assert told == ['maze, number 3', '']
+
+
 def test_where_a_thread_hangs():
   hangs, release, seen = threading.Event(), threading.Event(), []
 

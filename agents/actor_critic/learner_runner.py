@@ -64,7 +64,7 @@ class LearnerRunner:
       inputs = tf.nest.map_structure(lambda x: x[:-1], inputs)
       return network.unroll(inputs, state)
 
-    self._read = graphs.function(read)
+    self._read = activity.Compiled(graphs.function(read), 'what it reads with')
 
   def step(self) -> bool:
     """Reads one unroll and passes it on; False if the program stopped."""

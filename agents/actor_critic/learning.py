@@ -100,7 +100,9 @@ class ActorCriticLearner(acme.Learner):
       self._own_optimizer = optimizers.FlatAdam(
         len(objective.variables), objective.learning_rate
       )
-    self._update = graphs.function(self._update_on)
+    self._update = activity.Compiled(
+      graphs.function(self._update_on), 'its update'
+    )
     self._publish(self._all.read_flat())
     self._saver = None
     if checkpoint_directory is not None:

@@ -70,7 +70,9 @@ class Distiller:
       config.distiller_learning_rate,
       config.distiller_gradient_norm,
     )
-    self._update = graphs.function(self._update_at)
+    self._update = activity.Compiled(
+      graphs.function(self._update_at), 'its update'
+    )
 
   def _update_at(self, vector: tf.Tensor, items: Sequence[types.DistillItem]):
     """A step of the optimiser at `vector` if all is finite, and metrics."""

@@ -51,7 +51,8 @@ class BatchedPolicy:
     self._deterministic = deterministic
     self._rng = np.random.default_rng(seed)
     self._distribution = network.distribution
-    self._step = _compile(network, observation_spec, batch_size)
+    with activity.compiling('its step'):
+      self._step = _compile(network, observation_spec, batch_size)
     self._sample = np.zeros(
       (batch_size, *self._distribution.shape), self._distribution.dtype
     )

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 import contextlib
+import ctypes
 import functools
 import multiprocessing
 from multiprocessing import connection
@@ -23,6 +24,7 @@ from ald_acme.environments import contract
 from ald_acme.environments import members
 
 _GRACE = 5.0  # Seconds that a worker may take to end.
+_TEXT = 300  # Bytes of what a worker says it waits for.
 
 
 class Workers(base.BatchedEnvironment):
@@ -67,6 +69,7 @@ class Workers(base.BatchedEnvironment):
     self._lost = np.zeros(batch_size, bool)
     self._processes: list[multiprocessing.Process] = []
     self._pipes: list[connection.Connection] = []
+    self._doing: list[ctypes.Array] = []  # What each waits for, as it says.
     shares = np.array_split(np.arange(batch_size), min(workers, batch_size))
     self._shares = [range(share[0], share[-1] + 1) for share in shares]
     # To a worker the main module would be another.
@@ -96,9 +99,10 @@ class Workers(base.BatchedEnvironment):
       ) from error
     context = multiprocessing.get_context('spawn')
     ours, theirs = context.Pipe()
+    doing = context.RawArray('c', _TEXT)
     process = context.Process(
       target=_serve,
-      args=(theirs, pickled),
+      args=(theirs, doing, pickled),
       name=f'worker_{len(self._processes)}',
       daemon=True,
     )
@@ -106,6 +110,7 @@ class Workers(base.BatchedEnvironment):
     theirs.close()  # Or the pipe would not end with the worker.
     self._processes.append(process)
     self._pipes.append(ours)
+    self._doing.append(doing)
 
   @property
   def batch_size(self) -> int:
@@ -205,7 +210,7 @@ class Workers(base.BatchedEnvironment):
       f'{share[-1]})'
     )
     try:
-      with activity.waiting(f'waiting for {who}'):
+      with activity.waiting(lambda: self._describe(worker, who)):
         outcome, answer = self._pipes[worker].recv()
     except (EOFError, OSError):
       process = self._processes[worker]
@@ -220,11 +225,21 @@ class Workers(base.BatchedEnvironment):
       answer = f'{who} failed: {answer}'
     raise members.Failure(answer)
 
+  def _describe(self, worker: int, who: str) -> str:
+    """What a worker waits for, even if it holds Python's lock for ever."""
+    doing = self._doing[worker].value.decode(errors='replace')
+    return f'{who}: {doing}' if doing else f'waiting for {who}'
 
-def _serve(pipe: connection.Connection, pickled: bytes):
+
+def _serve(pipe: connection.Connection, doing: ctypes.Array, pickled: bytes):
   """Makes environments and does with them what it is told, in a worker."""
-  signal.signal(signal.SIGINT, signal.SIG_IGN)  # Who started it sees to that.
+  signal.signal(signal.SIGINT, signal.SIG_IGN)  # The parent sees to that.
   threading.Thread(target=_end_with_parent, daemon=True).start()
+
+  def tell(what: str):
+    doing.value = what.encode()[: _TEXT - 1]
+
+  activity.current().mirror(tell)
   outcome, made = _attempt(lambda: pickle.loads(pickled)())
   with contextlib.suppress(EOFError, OSError):  # The other end is closed.
     if outcome != 'fine':

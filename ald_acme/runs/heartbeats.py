@@ -9,6 +9,7 @@ from typing import Any
 from ald_acme import activity
 
 PERIOD = 5.0  # Seconds between the beats of a node.
+COMPILING = 600.0  # Seconds that it may take to compile something.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,6 +21,7 @@ class Beat:
     idle: seconds for which the node had not moved by then.
     on_others: whether it waited for what other nodes do.
     serves: whether it has no loop of its own that could stop.
+    compiles: whether it compiled something.
     doing: what it waited for.
   """
 
@@ -27,6 +29,7 @@ class Beat:
   idle: float
   on_others: bool
   serves: bool
+  compiles: bool
   doing: str
 
 
@@ -38,11 +41,13 @@ class Stall:
     node: its name.
     seconds: for how long.
     doing: what it waits for.
+    silent: whether its process does not answer.
   """
 
   node: str
   seconds: float
   doing: str
+  silent: bool = False
 
   def __str__(self) -> str:
     return (
@@ -66,38 +71,60 @@ class Heartbeats:
     self._beats: dict[str, Beat] = {}
 
   def beat(
-    self, node: str, idle: float, on_others: bool, serves: bool, doing: str
+    self,
+    node: str,
+    idle: float,
+    on_others: bool,
+    serves: bool,
+    compiles: bool,
+    doing: str,
   ):
     """Takes a node's beat; arguments as of `Beat`."""
-    self._beats[node] = Beat(self._clock(), idle, on_others, serves, doing)
+    self._beats[node] = Beat(
+      self._clock(), idle, on_others, serves, compiles, doing
+    )
 
   def stalls(self) -> list[Stall]:
     """The nodes at which the program stands still, the longest first.
 
-    A node that waits for others is no cause: it is named only where all nodes
-    wait so, as in a deadlock of rate limiters.
+    Processes that do not answer come before nodes that do: these may wait for
+    them. A node that says so is no cause, and is named only where all nodes
+    wait, as in a deadlock of rate limiters. Neither is one that compiles, for
+    `COMPILING` seconds.
     """
     now = self._clock()
-    causes, waits, moves = [], [], False
+    silent, idle, waits, moves = [], [], [], False
     for node, beat in list(self._beats.items()):
       silence = now - beat.at
+      patience = self._patience
+      if beat.compiles:
+        patience = max(patience, COMPILING)
       if silence > self._patience:
         said = 'its process does not answer'
-        causes.append(Stall(node, silence, f'{said}; last: {beat.doing}'))
+        last = f'; last: {beat.doing}' if beat.doing else ''
+        silent.append(Stall(node, silence, f'{said}{last}', True))
       elif beat.serves:
         continue
-      elif beat.idle + silence <= self._patience:
+      elif beat.idle + silence <= patience:
         moves = True
       else:
         stall = Stall(node, beat.idle + silence, beat.doing)
-        (waits if beat.on_others else causes).append(stall)
-    found = causes or ([] if moves else waits)
-    return sorted(found, key=lambda stall: -stall.seconds)
+        (waits if beat.on_others else idle).append(stall)
+    causes = _longest_first(silent) + _longest_first(idle)
+    return causes or ([] if moves else _longest_first(waits))
+
+  def compiling(self) -> list[str]:
+    """The nodes that compile something."""
+    return [node for node, beat in list(self._beats.items()) if beat.compiles]
+
+
+def _longest_first(stalls: list[Stall]) -> list[Stall]:
+  return sorted(stalls, key=lambda stall: -stall.seconds)
 
 
 def start(
   node: str,
-  beat: Callable[[str, float, bool, bool, str], Any],
+  beat: Callable[[str, float, bool, bool, bool, str], Any],
   own: activity.Activity,
   serves: bool = False,
   period: float = PERIOD,
@@ -115,10 +142,10 @@ def start(
   def run():
     while True:
       # Asked before the texts, which may take a call to find out.
-      idle, on_others = own.idle, own.waits_on_others
+      idle, on_others, compiles = own.idle, own.waits_on_others, own.compiles
       doing = own.describe() if idle > period else ''
       try:
-        beat(node, idle, on_others, serves, doing)
+        beat(node, idle, on_others, serves, compiles, doing)
       except Exception:  # The monitor starts later, ends earlier or hangs.
         pass
       time.sleep(period)

@@ -23,7 +23,8 @@ from ald_acme.runs import indicators as run_indicators
 _PERIOD = 0.5  # Seconds between looks at the counts.
 _ANSWER = 20.0  # Seconds that parts have to give their states.
 _HASTE = 6.0  # The same when a node is gone: others may hang with it.
-_BRIEF = 2.0  # Seconds that the counter has to answer.
+_COUNTING = 5.0  # Seconds that the counter has to answer.
+_BRIEF = 2.0  # The same at the end.
 _SETTLED = 1.5  # Seconds without an update after which parameters are final.
 _SETTLING = 15.0  # Seconds that this may take.
 _LAST_EVALUATION = 60.0  # Seconds, and more where evaluations take long.
@@ -121,7 +122,9 @@ class Monitor:
     self._launched = launched or time.time()
     self._first_frames: tuple[float, int] | None = None  # (time, frames)
     self._recent_frames = collections.deque()  # The same, of late.
-    self._heartbeats = heartbeats.Heartbeats(goal.stall_warning)
+    self._heartbeats = heartbeats.Heartbeats(
+      min(goal.stall_warning, goal.stall_limit or math.inf)
+    )
     self._solving: list[tuple[float, float]] = []  # (frames, seconds)
     self._trouble_since: dict[str, float] = {}  # With writing what.
     self._longest_evaluation = 0.0  # Seconds.
@@ -130,6 +133,7 @@ class Monitor:
     self._earlier_counts = dict(earlier_counts or {})
     self._stop_reason: str | None = None
     self._failed = ''
+    self._stalled = False
     self._stop_requested = threading.Event()
     self._ended = threading.Event()
 
@@ -160,11 +164,9 @@ class Monitor:
     if target is not None and actor_return >= target:
       self.request_stop('target_return')
 
-  def beat(
-    self, node: str, idle: float, on_others: bool, serves: bool, doing: str
-  ):
-    """Takes a node's heartbeat; arguments as of `heartbeats.Beat`."""
-    self._heartbeats.beat(node, idle, on_others, serves, doing)
+  def beat(self, node: str, *told: Any):
+    """Takes a node's heartbeat; arguments as of `Heartbeats.beat`."""
+    self._heartbeats.beat(node, *told)
 
   def request_stop(self, reason: str, failed: str = ''):
     """Ends the run; the first reason counts, and any node that fails.
@@ -218,7 +220,7 @@ class Monitor:
     ending = self._stop_reason is not None
     answers, errors = asking.ask_all(
       {'counts': self._sources.counter.get_counts},
-      _BRIEF if ending else _ANSWER,
+      _BRIEF if ending else _COUNTING,
       lambda: not ending and self._stop_requested.is_set(),
     )
     if errors:  # The launcher will see that it is gone.
@@ -234,11 +236,15 @@ class Monitor:
     while self._recent_frames[0][0] < now - _RECENT:
       self._recent_frames.popleft()
 
-  def _look_for_stalls(self):
+  def _look_for_stalls(self) -> bool:
+    """Whether the run is to end, and has it end where a node has stalled."""
     limit = self._goal.stall_limit
     for stall in self._heartbeats.stalls():
       if limit and stall.seconds > limit:
-        self.request_stop(str(stall), stall.node)
+        self._stalled = True
+        # What answers is asked for its state.
+        self.request_stop(str(stall), stall.node if stall.silent else '')
+    return self._stop_requested.is_set()
 
   def _try(self, write: Callable[[], Any], what: str):
     """Writes; where that fails for long the run is to end."""
@@ -268,7 +274,7 @@ class Monitor:
       OSError: if it cannot be written.
     """
     ending = self._stop_reason is not None
-    failed = bool(self._failed)
+    failed = bool(self._failed) or self._stalled
     calls = {
       name: saver.save
       for name, saver in self._sources.savers.items()
@@ -280,7 +286,7 @@ class Monitor:
       calls,
       _HASTE if failed else _ANSWER,
       # A stop that is asked for meanwhile begins again, with less patience.
-      lambda: not ending and self._stop_requested.is_set(),
+      lambda: not ending and self._look_for_stalls(),
     )
     counts = dict(state.pop('counts', self._counts))
     counts.pop(run_counts.STOP_ACTING, None)
@@ -413,6 +419,7 @@ class Monitor:
       'learner_return': self._newest('evaluator', 'learner_return'),
       'eta_seconds': eta,
       'stalls': {s.node: str(s) for s in self._heartbeats.stalls()},
+      'compiling': self._heartbeats.compiling(),
       'wall_seconds': round(self._wall_seconds(), 1),
       **self._indicators.progress(
         self._counts, self._earlier_counts, self._reports

@@ -140,6 +140,7 @@ def _fields(progress: dict[str, Any]) -> list[tuple[str, str]]:
     ('actor return', number('actor_return', '.3f')),
     ('learner return', number('learner_return', '.3f')),
     *progress.get('shown', {}).items(),
+    ('compiling', ', '.join(progress.get('compiling', []))),
     ('ETA', '' if eta is None else duration(eta)),
   ]
 

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 
 import dm_env
@@ -15,6 +16,7 @@ import numpy as np
 import pytest
 import tree
 
+from ald_acme import activity
 from ald_acme.environments import base
 from ald_acme.environments import i_maze
 from ald_acme.environments import members
@@ -232,6 +234,24 @@ def test_a_breach_of_the_specs_is_named(make):
   message = "'x:y', number 4, step 2: reward must be finite"
   with pytest.raises(RuntimeError, match=message):
     environment.step(_actions(0, 0, 0, 0, Probe.NAN))
+
+
+def test_an_environment_that_hangs_is_named(make):
+  environment = make(count=2, name="environment 'x:y'")
+  environment.reset()
+  own = []
+
+  def step():
+    own.append(activity.current())
+    environment.step(_actions(0, 0, 0, Probe.HANG, 0))
+
+  thread = threading.Thread(target=step, daemon=True)
+  thread.start()
+  said = "worker 1 of environment 'x:y' (environments 3 to 4): waiting for step"
+  said += " of environment 'x:y', number 3 (in "
+  _wait_until(lambda: own and own[0].describe().startswith(said))
+  environment._processes[1].kill()
+  thread.join()
 
 
 def test_a_worker_that_dies_is_named(make):

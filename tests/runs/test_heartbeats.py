@@ -30,34 +30,57 @@ def _named(beats):
 
 
 def test_a_hanging_environment_is_named(beats):
-  beats.beat('counter', 500.0, False, True, '')
-  beats.beat('actor_0', 1.0, False, False, '')
-  beats.beat('learner', 50.0, True, False, 'a table')
+  beats.beat('counter', 500.0, False, True, False, '')
+  beats.beat('actor_0', 1.0, False, False, False, '')
+  beats.beat('learner', 50.0, True, False, False, 'a table')
   assert not beats.stalls()  # An actor moves: the learner waits for it.
-  beats.beat('actor_0', 45.0, False, False, 'maze, number 3')
+  beats.beat('actor_0', 45.0, False, False, False, 'maze, number 3')
   (stall,) = beats.stalls()
   assert str(stall) == 'node actor_0 has not moved for 45 s: maze, number 3'
-  beats.beat('actor_0', 0.0, False, False, '')
+  beats.beat('actor_0', 0.0, False, False, False, '')
   assert not beats.stalls()
 
 
 def test_a_deadlock_of_tables_is_named(beats):
-  beats.beat('evaluator', 0.0, False, True, '')
-  beats.beat('actor_0', 50.0, True, False, 'table queue')
-  beats.beat('learner', 60.0, True, False, 'table learner')
+  beats.beat('evaluator', 0.0, False, True, False, '')
+  beats.beat('actor_0', 50.0, True, False, False, 'table queue')
+  beats.beat('learner', 60.0, True, False, False, 'table learner')
   assert _named(beats) == ['learner', 'actor_0']
 
 
 def test_silence_is_noticed(beats, clock):
-  beats.beat('counter', 0.0, False, True, '')
-  beats.beat('learner', 5.0, False, False, 'in step')
+  beats.beat('counter', 0.0, False, True, False, '')
+  beats.beat('learner', 5.0, False, False, False, 'in step')
   clock.now += 30
   assert not beats.stalls()
   clock.now += 11
-  beats.beat('counter', 0.0, False, True, '')
+  beats.beat('counter', 0.0, False, True, False, '')
   (stall,) = beats.stalls()
   assert (stall.node, stall.seconds) == ('learner', 41)
   assert 'does not answer' in stall.doing
+
+
+def test_a_node_that_compiles_is_not_named(beats, clock):
+  beats.beat('learner_0', 100.0, False, False, True, 'compiling its update')
+  beats.beat('actor_0', 100.0, True, False, False, 'table queue')
+  assert not beats.stalls()  # The actor waits for what is compiled.
+  assert beats.compiling() == ['learner_0']
+  clock.now += 41  # Both are suspended: they tell nothing.
+  assert _named(beats) == ['learner_0', 'actor_0']
+  beats.beat('learner_0', 601.0, False, False, True, 'compiling its update')
+  beats.beat('actor_0', 0.0, False, False, False, '')
+  (stall,) = beats.stalls()
+  assert stall.doing == 'compiling its update'
+  beats.beat('learner_0', 0.0, False, False, False, '')
+  assert not beats.stalls() and not beats.compiling()
+
+
+def test_what_waits_for_a_suspended_node_is_named_after_it(beats, clock):
+  beats.beat('counter_0', 0.0, False, True, False, '')
+  clock.now += 41
+  beats.beat('actor_0', 60.0, False, False, False, '')
+  assert _named(beats) == ['counter_0', 'actor_0']
+  assert [stall.silent for stall in beats.stalls()] == [True, False]
 
 
 def test_a_node_tells_of_itself():
@@ -72,7 +95,8 @@ def test_a_node_tells_of_itself():
   with own.waiting('a table', on_others=True):
     heartbeats.start('actor_7', beat, own, period=0.01)
     assert enough.wait(30)
-  node, idle, on_others, serves, doing = told[2]
+  node, idle, on_others, serves, compiles, doing = told[2]
   assert (node, on_others, serves) == ('actor_7', True, False)
+  assert not compiles
   assert 0.0 < idle < 30
   assert doing.startswith('a table')

@@ -465,9 +465,13 @@ def test_a_summary_that_cannot_be_written(make, monkeypatch):
   assert run.checkpoint() is not None
 
 
+_HANGS = (9.0, False, False, False, 'maze, number 3')
+_COMPILES = (9.0, False, False, True, 'compiling its update')
+
+
 def test_a_node_that_hangs_is_shown(make):
   run = make(pace=10)
-  run.monitor.beat('actor_0', 9.0, False, False, 'maze, number 3')
+  run.monitor.beat('actor_0', *_HANGS)
   run.run_until('by hand', seconds=0.3)
   stall = run.progress()['stalls']['actor_0']
   assert stall.startswith('node actor_0 has not moved for 9 s: maze, number 3')
@@ -476,10 +480,35 @@ def test_a_node_that_hangs_is_shown(make):
 
 def test_a_node_that_hangs_may_end_the_run(make):
   run = make(pace=10, limit=5.0)
-  run.monitor.beat('actor_0', 9.0, False, False, 'maze, number 3')
+  run.monitor.beat('actor_0', *_HANGS)
   run.monitor.run()
   assert run.summary()['stopped_because'].startswith('node actor_0 has not')
   assert run.evaluator.asked == 0
+
+
+def test_a_limit_below_the_warning_counts(make):
+  run = make(pace=10, limit=2.0)  # The warning comes after 5 s.
+  run.monitor.beat('learner_0', *_COMPILES)
+  run.monitor.beat('actor_0', 3.0, *_HANGS[1:])
+  run.monitor.run()
+  assert run.summary()['stopped_because'].startswith('node actor_0 has not')
+
+
+def test_a_node_that_compiles_does_not_end_the_run(make):
+  run = make(pace=10, limit=5.0)
+  run.monitor.beat('learner_0', *_COMPILES)
+  run.run_until('by hand', seconds=0.3)
+  assert run.progress()['compiling'] == ['learner_0']
+  assert run.summary()['stopped_because'] == 'by hand'
+
+
+def test_a_node_that_stalls_but_answers_is_saved(make):
+  run = make(pace=10, limit=5.0)
+  run.monitor.beat('learner_0', 9.0, True, False, False, 'table queue')
+  run.monitor.run()
+  assert 'learner_0' in run.summary()['stopped_because']
+  assert run.learner.asked == 1
+  assert run.checkpoint().state['learner']['updates'] == 5
 
 
 def test_speed_and_eta_are_those_of_late(make, monkeypatch):
@@ -548,6 +577,7 @@ def test_progress(make):
     'policy_lag': 3.0,
     'eta_seconds': None,
     'stalls': {},
+    'compiling': [],
     'learner_updates': 4,
     'actor_updates': 10,
     'shown': {'DpRL': '2.50', 'KL': '0.0200', 'lag': '3'},

@@ -6,6 +6,7 @@ import numpy as np
 import tensorflow as tf
 import tree
 
+from ald_acme import activity
 from ald_acme import graphs
 from ald_acme import types
 from ald_acme.acting.inference import specs
@@ -56,8 +57,11 @@ class XLAStep:
       return outputs.policy
 
     like = specs.inputs(observation_spec, network.distribution, batch_size)
-    self._step = graphs.function(step, jit_compile=True).get_concrete_function(
-      *tree.flatten(like)
+    self._step = activity.Compiled(
+      graphs.function(step, jit_compile=True).get_concrete_function(
+        *tree.flatten(like)
+      ),
+      'its step',
     )
     self._recall = graphs.function(lambda: to_recurrent(read()))
     self._begin = graphs.function(lambda state: write(to_acting(state)))
