@@ -16,8 +16,9 @@ Nest = Any
 class Reader(Iterator[list[Nest]]):
   """Iterates over batches of a table's items.
 
-  One worker with one sample in flight: a queue stays in order, and a rate
-  limiter is never more than two samples ahead of what was used.
+  An item is asked of the server when it is wanted, and none ahead of that: a
+  queue stays in order, its items are no older than they must be, and a rate
+  limiter counts what was used.
   """
 
   def __init__(
@@ -78,7 +79,10 @@ class Reader(Iterator[list[Nest]]):
       max_in_flight_samples_per_worker=1,
       num_workers_per_iterator=1,
       rate_limiter_timeout_ms=waiting.POLL_MS,
-    )
+      # A worker has the next sample sent while one is used; one that may send
+      # a single sample does not, and `repeat` makes another when it is time.
+      max_samples=1,
+    ).repeat()
     # An autotuning iterator may take a minute to be destroyed (a wake-up is
     # lost in TensorFlow 2.8), and one is destroyed at every time-out.
     options = tf.data.Options()

@@ -170,6 +170,16 @@ def test_batches(serve, batch_size):
   assert batches == np.arange(6).reshape(-1, batch_size).tolist()
 
 
+def test_nothing_is_read_ahead(serve):
+  client = serve([_queue(size=4)])
+  _write(replay_writer.Writer(client), *range(4))
+  reader = replay_reader.Reader(client, 'queue')
+  for number in range(3):
+    assert _numbers(next(reader)) == [number]
+    time.sleep(0.2)  # A worker that reads ahead would have done so by now.
+    assert client.server_info()['queue'].current_size == 3 - number
+
+
 def test_a_partial_batch_outlives_time_outs(serve, stop_after):
   client = serve([_queue(size=3)])
   writer = replay_writer.Writer(client)
