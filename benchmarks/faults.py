@@ -1,11 +1,13 @@
 """What becomes of a run when something breaks: a campaign of faults.
 
 Each trial starts a small run, breaks something at a random time after the first
-frames, and notes how the run ends: the seconds that takes, whether the launcher
-names what broke, the frames that no checkpoint holds, and what is left behind.
+frames, and notes how the run ends: the seconds that takes, whether the
+launcher's last line names what broke, the frames that no checkpoint holds, and
+what is left behind. Each trial is a line of a file; a campaign that was stopped
+goes on from there.
 
 Example:
-  python benchmarks/faults.py --trials=100 --seed=1 --output=docs/faults.md
+  python benchmarks/faults.py --trials=100 --results=faults.jsonl
 """
 
 import argparse
@@ -49,7 +51,14 @@ NODES = (
   'actor_1',
   'monitor_0',
 )
-_STALL = 30.0  # Seconds without a move after which a run ends here.
+# Processes of the launcher that are no nodes, and what their commands hold.
+_HELPERS = {
+  'fork_server': 'multiprocessing.forkserver',
+  'guardian': 'guardian.py',
+  'resource_tracker': 'multiprocessing.resource_tracker',
+}
+_STALL = 12.0  # Seconds without a move after which a run ends here.
+_WAIT = 8.0  # Seconds after the first frames, at most, to a fault.
 _START = 300.0  # Seconds that a start may take on a busy machine.
 _END = 240.0  # Seconds that an end may take.
 _SETTLE = 8.0  # Seconds after the end in which leftovers may still go.
@@ -60,16 +69,22 @@ class Result:
   """What became of a run.
 
   Attributes:
+    number: of the trial.
     kind: of the fault.
+    wait: seconds from the first frames to the fault.
     seconds: from the fault to the launcher's end.
-    named: whether the launcher said what broke.
+    status: of the launcher, or minus its signal; None where it did not end.
+    named: whether the launcher's last line said what broke.
     lost: frames that no checkpoint holds.
     left: processes and files that are left.
     said: the launcher's last line.
   """
 
+  number: int
   kind: str
+  wait: float
   seconds: float
+  status: int | None
   named: bool
   lost: int
   left: list[str]
@@ -135,14 +150,14 @@ class Run:
     self.processes = [launcher, *launcher.children(recursive=True)]
 
   def pid(self, node: str) -> int:
-    """The process of a node, or of the fork server."""
+    """The process of a node, or of one of the launcher's helpers."""
     log = f'{node}.log'
     for process in self.processes:
       with contextlib.suppress(psutil.Error, OSError):
         command = ' '.join(process.cmdline())
-        if node == 'fork_server':
+        if node in _HELPERS:
           parent = process.ppid() == self.process.pid
-          if parent and 'forkserver' in command:
+          if parent and _HELPERS[node] in command:
             return process.pid
         elif os.readlink(f'/proc/{process.pid}/fd/1').endswith(f'/{log}'):
           return process.pid
@@ -192,116 +207,175 @@ def _is_running(process: psutil.Process) -> bool:
 # --- The faults. Each breaks something and gives the words that name it.
 
 
-def _kill(node: str) -> Callable[[Run], Sequence[str]]:
-  def break_it(run: Run) -> Sequence[str]:
+def _kill(node: str) -> Callable[[Run], str]:
+  def break_it(run: Run) -> str:
     os.kill(run.pid(node), signal.SIGKILL)
-    return (f'node {node} failed (signal 9)',)
+    return f'node {node} failed (signal 9)'
 
   return break_it
 
 
-def _hang(node: str) -> Callable[[Run], Sequence[str]]:
-  def break_it(run: Run) -> Sequence[str]:
+def _hang(node: str) -> Callable[[Run], str]:
+  def break_it(run: Run) -> str:
     os.kill(run.pid(node), signal.SIGSTOP)
-    # The replay server is named by what waits for it.
-    return ('replay',) if node == 'replay_0' else (f'node {node}',)
+    return f'node {node} '
 
   return break_it
 
 
-def _interrupt(times: int) -> Callable[[Run], Sequence[str]]:
-  def break_it(run: Run) -> Sequence[str]:
+def _harmless(helper: str, number: int) -> Callable[[Run], str]:
+  """The run is to go on without the helper, and to end at Ctrl-C."""
+
+  def break_it(run: Run) -> str:
+    os.kill(run.pid(helper), number)
+    time.sleep(3.0)
+    if run.process.poll() is None:
+      os.killpg(run.process.pid, signal.SIGINT)
+    return 'interrupted'
+
+  return break_it
+
+
+def _interrupt(times: int) -> Callable[[Run], str]:
+  def break_it(run: Run) -> str:
     for _ in range(times):
       os.killpg(run.process.pid, signal.SIGINT)
       time.sleep(0.5)
-    return ('Stopping',)
+    return 'Stopping' if times > 1 else 'interrupted'
 
   return break_it
 
 
-def _close_terminal(run: Run) -> Sequence[str]:
+def _close_terminal(run: Run) -> str:
   run.close_terminal()
-  return ('Stopping',)
+  return 'interrupted'
 
 
-def _fill_disk(run: Run) -> Sequence[str]:
-  """The monitor can write nothing any more."""
-  _, hard = resource.prlimit(run.pid('monitor_0'), resource.RLIMIT_FSIZE)
-  resource.prlimit(run.pid('monitor_0'), resource.RLIMIT_FSIZE, (0, hard))
-  return ('cannot be written', 'monitor_0')
+def _limit_files(run: Run, size: int):
+  """How large the files may be that the nodes write from now on."""
+  for process in run.processes[1:]:
+    with contextlib.suppress(ProcessLookupError):
+      _, hard = resource.prlimit(process.pid, resource.RLIMIT_FSIZE)
+      resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (size, hard))
 
 
-def _fill_disk_for_a_while(run: Run) -> Sequence[str]:
-  """The same, and then it can; the run is to go on until Ctrl-C."""
-  monitor = run.pid('monitor_0')
-  limits = resource.prlimit(monitor, resource.RLIMIT_FSIZE)
-  resource.prlimit(monitor, resource.RLIMIT_FSIZE, (0, limits[1]))
+def _fill_disk(run: Run) -> str:
+  """No node can write anything any more."""
+  _limit_files(run, 0)
+  return 'cannot be written'
+
+
+def _fill_disk_for_a_while(run: Run) -> str:
+  """The same, and then they can; the run is to go on until Ctrl-C."""
+  _limit_files(run, 0)
   time.sleep(8.0)
-  resource.prlimit(monitor, resource.RLIMIT_FSIZE, limits)
+  _limit_files(run, resource.RLIM_INFINITY)
   time.sleep(2.0)
   if run.process.poll() is None:
     os.killpg(run.process.pid, signal.SIGINT)
-  return ('interrupted',)
+  return 'interrupted'
 
 
-def _kill_launcher(run: Run) -> Sequence[str]:
+def _kill_launcher(run: Run) -> str:
   run.process.kill()
-  return ('',)  # Nobody is left to say anything.
+  return ''  # It can say nothing.
 
 
-def faults() -> dict[str, Callable[[Run], Sequence[str]]]:
-  """All kinds of faults by name."""
-  nodes = (*NODES, 'fork_server')
-  return {
-    **{f'kill {node}': _kill(node) for node in nodes},
-    **{f'hang {node}': _hang(node) for node in NODES},
-    'Ctrl-C': _interrupt(1),
-    'Ctrl-C twice': _interrupt(2),
-    'terminal closed': _close_terminal,
-    'disk full': _fill_disk,
-    'disk full for 8 s': _fill_disk_for_a_while,
-    'kill launcher': _kill_launcher,
-  }
+_KILLS = {f'kill {name}': _kill(name) for name in (*NODES, 'fork_server')}
+_OTHERS = {
+  **{f'hang {node}': _hang(node) for node in NODES},
+  'hang fork_server, Ctrl-C': _harmless('fork_server', signal.SIGSTOP),
+  'kill guardian, Ctrl-C': _harmless('guardian', signal.SIGKILL),
+  'kill resource_tracker, Ctrl-C': _harmless(
+    'resource_tracker', signal.SIGKILL
+  ),
+  'Ctrl-C': _interrupt(1),
+  'Ctrl-C twice': _interrupt(2),
+  'terminal closed': _close_terminal,
+  'disk full': _fill_disk,
+  'disk full for 8 s, Ctrl-C': _fill_disk_for_a_while,
+  'kill launcher': _kill_launcher,
+}
+FAULTS = {**_KILLS, **_OTHERS}
 
 
-def trial(kind: str, wait: float, folder: str) -> Result:
+def plan(number: int, seed: int, only: str = '') -> list[tuple[str, float]]:
+  """The kinds of trials, kills twice as often as others, and their waits.
+
+  Args:
+    number: of trials.
+    seed: another gives another order.
+    only: the names of the kinds hold this text.
+
+  Raises:
+    ValueError: if the name of no kind does.
+  """
+  rng = random.Random(seed)
+  kinds = [kind for kind in (*_KILLS, *FAULTS) if only in kind]
+  if not kinds:
+    raise ValueError(f'--only={only} is in none of: {", ".join(FAULTS)}')
+  trials, deck = [], []
+  for _ in range(number):
+    deck = deck or rng.sample(kinds, len(kinds))
+    trials.append((deck.pop(), rng.uniform(0.0, _WAIT)))
+  return trials
+
+
+def trial(number: int, kind: str, wait: float, folder: str) -> Result:
   """Breaks one run.
 
   Args:
+    number: of the trial.
     kind: of the fault.
     wait: seconds after the first frames.
     folder: for the run; it must not exist.
   """
-  hangs = kind.startswith('hang')
+  limit = _STALL if kind.startswith('hang') else 0.0
   run = Run(
     folder,
-    f'--config.stall_warning={_STALL / 2 if hangs else 40.0}',
-    f'--config.stall_limit={_STALL if hangs else 0.0}',
+    f'--config.stall_warning={limit / 2 or 40.0}',
+    f'--config.stall_limit={limit}',
   )
   try:
     run.wait_for_frames()
     time.sleep(wait)
     frames = run.progress()['frames']
     began = time.monotonic()
-    words = faults()[kind](run)
+    words = FAULTS[kind](run)
     with contextlib.suppress(subprocess.TimeoutExpired):
       run.process.wait(_END)
     seconds = time.monotonic() - began
     left = run.left()
-    said = run.said()
+    said = [line for line in run.said().splitlines() if line.strip()]
+    summary = _summary(run)
     saved = checkpoints.CheckpointFolder(run.folder.checkpoints).latest()
     kept = int(saved.state['counts']['frames']) if saved else 0
-    lines = [line for line in said.splitlines() if line.strip()]
+    # A terminal that was closed shows nothing: its line is in the summary.
+    last = said[-1] if said else ''
+    told = (
+      summary if words == 'interrupted' else f'{last} {" ".join(said[-3:])}'
+    )
     return Result(
+      number,
       kind,
-      seconds,
-      any(word in said for word in words),
+      round(wait, 1),
+      round(seconds, 1),
+      run.process.poll(),
+      words in told,
       max(0, frames - kept),
       left,
-      lines[-1] if lines else '',
+      last,
     )
   finally:
     run.clean_up()
+
+
+def _summary(run: Run) -> str:
+  """Why the run was stopped, as its summary says; '' without one."""
+  with contextlib.suppress(FileNotFoundError, ValueError):
+    with open(run.folder.summary, encoding='utf-8') as file:
+      return json.load(file)['stopped_because']
+  return ''
 
 
 def table(results: Sequence[Result]) -> str:
@@ -310,9 +384,14 @@ def table(results: Sequence[Result]) -> str:
   for result in results:
     by_kind[result.kind].append(result)
   rows = dict(sorted(by_kind.items()))
-  kills = [r for r in results if r.kind.startswith('kill ')]
-  if kills:
-    rows['**all kills**'] = kills
+  for name, kinds in (
+    ('**all kills of nodes**', _KILLS),
+    ('**all hangs**', [kind for kind in FAULTS if kind.startswith('hang ')]),
+    ('**all**', FAULTS),
+  ):
+    found = [result for result in results if result.kind in kinds]
+    if found:
+      rows[name] = found
   lines = [
     '| fault | trials | seconds to the end: median, worst | named '
     '| frames lost: median, worst | left behind |',
@@ -334,34 +413,55 @@ def _arguments() -> argparse.Namespace:
   parser.add_argument('--trials', type=int, default=20)
   parser.add_argument('--seed', type=int, default=0)
   parser.add_argument('--only', default='', help='Kinds that hold this text.')
-  parser.add_argument('--output', help='Markdown file for the table.')
+  parser.add_argument(
+    '--results',
+    help='File to which each trial is added; its trials are not made again.',
+  )
+  parser.add_argument('--table', help='Markdown file for the table.')
   return parser.parse_args()
 
 
 def main():
   arguments = _arguments()
-  rng = random.Random(arguments.seed)
-  kinds = [kind for kind in faults() if arguments.only in kind]
-  if not kinds:
-    sys.exit(f'--only={arguments.only} is in none of: {", ".join(faults())}')
   signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # Cleans up.
-  results = []
+  trials = plan(arguments.trials, arguments.seed, arguments.only)
+  results = _read(arguments.results)
+  done = {result.number for result in results}
+  began, made = time.monotonic(), 0
   folder = tempfile.mkdtemp(prefix='faults-')
   try:
-    deck: list[str] = []
-    for number in range(arguments.trials):
-      deck = deck or rng.sample(kinds, len(kinds))
-      result = trial(
-        deck.pop(), rng.uniform(0.0, 12.0), os.path.join(folder, str(number))
-      )
+    for number, (kind, wait) in enumerate(trials):
+      if number in done:
+        continue
+      result = trial(number, kind, wait, os.path.join(folder, str(number)))
       results.append(result)
-      print(json.dumps(dataclasses.asdict(result)), flush=True)
+      made += 1
+      each = (time.monotonic() - began) / made
+      left = each * (len(trials) - len(results)) / 60
+      print(
+        f'{number + 1}/{len(trials)} {kind}: {result.seconds:.1f} s, '
+        f'{"" if result.named else "not "}named, {result.lost:,} frames lost, '
+        f'left: {result.left or "nothing"}; {each:.0f} s a trial, '
+        f'{left:.0f} min to go\n    {result.said}',
+        flush=True,
+      )
+      if arguments.results:
+        with open(arguments.results, 'a', encoding='utf-8') as file:
+          file.write(json.dumps(dataclasses.asdict(result)) + '\n')
+      if arguments.table:
+        with open(arguments.table, 'w', encoding='utf-8') as file:
+          file.write(table(results) + '\n')
   finally:
     shutil.rmtree(folder, ignore_errors=True)
   print(table(results))
-  if arguments.output:
-    with open(arguments.output, 'w', encoding='utf-8') as file:
-      file.write(table(results) + '\n')
+
+
+def _read(path: str | None) -> list[Result]:
+  """The trials that a file holds; none if there is no such file."""
+  if not path or not os.path.exists(path):
+    return []
+  with open(path, encoding='utf-8') as file:
+    return [Result(**json.loads(line)) for line in file]
 
 
 if __name__ == '__main__':

@@ -181,7 +181,7 @@ def supervise(
     reason = files.read_json(folder.summary)['stopped_because']
     if reason not in _GOALS:
       command_line.fail(
-        f'the run had to end: {reason}. The last good checkpoint is '
+        f'the run failed: {reason}. The last good checkpoint is '
         f'{newest or "none"}.',
         status=1,
       )

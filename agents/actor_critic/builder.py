@@ -445,8 +445,15 @@ class ActorCriticBuilder:
 
   def indicators(self) -> indicators.Indicators:
     """What the run's progress and summary show of the agent."""
+    config = self._config
+    frames = config.unroll_length * config.envs_per_actor * config.learner_batch
     return indicators.Indicators(
-      seed=self._config.seed,
+      seed=config.seed,
+      first_update=(
+        f'{frames:,}: unroll_length={config.unroll_length} x '
+        f'envs_per_actor={config.envs_per_actor} x '
+        f'learner_batch={config.learner_batch}'
+      ),
       counts={'learner_updates': builders.LEARNER},
       metrics=(
         indicators.Metric(

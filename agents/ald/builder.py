@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 import copy
+import dataclasses
 import typing
 from typing import Any
 
@@ -222,15 +223,16 @@ class ALDBuilder(asymmetric.AsymmetricBuilder):
     )
 
   def indicators(self) -> indicators.Indicators:
-    return indicators.Indicators(
-      seed=self._config.seed,
+    own = super().indicators()
+    return dataclasses.replace(
+      own,
       counts={
         'learner_updates': builders.LEARNER,
         'actor_updates': _PARAMETERS,
       },
       metrics=(
         indicators.Metric('kl', 'KL', '.4f', 'distiller_0', 'kl'),
-        *super().indicators().metrics,
+        *own.metrics,
       ),
       ratio=indicators.Ratio(
         'dprl', 'DpRL', 'actor_updates', 'learner_updates', self._config.dprl

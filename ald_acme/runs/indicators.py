@@ -63,12 +63,16 @@ class Indicators:
       exact number, as nodes report their counts with delay.
     metrics: of nodes' logs.
     ratio: of counts, if the program enforces one.
+    first_update: frames that the learner needs for its first update, as people
+      read them, with the fields that they follow from. A run that has all its
+      frames without an update fails, and says this; '' where it may.
   """
 
   seed: int
   counts: Mapping[str, str] = dataclasses.field(default_factory=dict)
   metrics: tuple[Metric, ...] = ()
   ratio: Ratio | None = None
+  first_update: str = ''
 
   def progress(
     self,

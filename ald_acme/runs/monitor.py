@@ -27,6 +27,7 @@ _COUNTING = 5.0  # Seconds that the counter has to answer.
 _BRIEF = 2.0  # The same at the end.
 _SETTLED = 1.5  # Seconds without an update after which parameters are final.
 _SETTLING = 15.0  # Seconds that this may take.
+_UNSETTLED = 10.0  # Seconds in which a node says that it still compiles.
 _LAST_EVALUATION = 60.0  # Seconds, and more where evaluations take long.
 _FIRST_CHECKPOINT = 5.0  # Seconds after the first frames, at most.
 _TROUBLE = 60.0  # Seconds for which the folder may not be writable.
@@ -343,22 +344,47 @@ class Monitor:
       self._evaluate()
     self._try(self._save, 'a checkpoint')
     try:
-      self._write_end(self._stop_reason)
+      self._write_end(self._outcome())
     finally:
       self._ended.set()
       self._on_end()
 
   def _settle(self):
-    """Waits until what was acted is learned: updates do not go on."""
-    deadline = time.monotonic() + _SETTLING
-    counts, since = None, time.monotonic()
-    while time.monotonic() < min(deadline, since + _SETTLED):
+    """Waits until what was acted is learned: updates do not go on.
+
+    Where there was none the first may still be compiled.
+    """
+    counts, began = None, time.monotonic()
+    while not self._failed:
       self._count()
-      if counts != self._counts:
-        counts, since = self._counts, time.monotonic()
-      if self._failed:
+      learned, now = self._has_learned(), time.monotonic()
+      waits = not learned and self._heartbeats.compiling()
+      if counts != self._counts or waits:
+        counts, since = self._counts, now
+      longest = _SETTLING if learned else heartbeats.COMPILING
+      if now >= min(
+        began + longest, since + (_SETTLED if learned else _UNSETTLED)
+      ):
         return
       time.sleep(_PERIOD)
+
+  def _has_learned(self) -> bool:
+    """Whether the learner did an update in this launch, or needs none."""
+    done, before = (
+      counts.get('learner_updates', 0)
+      for counts in (self._counts, self._earlier_counts)
+    )
+    return done > before or not self._indicators.first_update
+
+  def _outcome(self) -> str:
+    """Why the run has ended, for the summary."""
+    if self._stop_reason == 'max_frames' and not self._has_learned():
+      return (
+        f'no learner update was made in {self._frames:,} frames; the first '
+        f'needs {self._indicators.first_update}. Lower one of these, or give '
+        'more max_frames'
+      )
+    return self._stop_reason
 
   def _evaluate(self):
     patience = max(

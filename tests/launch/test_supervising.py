@@ -174,7 +174,7 @@ def test_the_run_had_to_end(supervise, capsys):
     supervise(ends)
   assert exit_.value.code == 1
   error = capsys.readouterr().err
-  assert 'had to end: a checkpoint cannot be written (disk full)' in error
+  assert 'the run failed: a checkpoint cannot be written (disk full)' in error
 
 
 @pytest.mark.parametrize('limit', [0.0, 2.0])

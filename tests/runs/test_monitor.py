@@ -53,6 +53,7 @@ class Node:
 
   frames: int = 0
   pace: int = 0  # Frames between two looks at the counter.
+  updates: int = 4  # Of the learner, as it has reported.
   returns: float = 0.5
   state: Any = None
   gone: bool = False
@@ -72,7 +73,11 @@ class Node:
     self.frames += self.pace
     # What nodes reported so far, which is less than they have done.
     return self._answer(
-      {'frames': self.frames, 'learner_updates': 4, 'actor_updates': 10}
+      {
+        'frames': self.frames,
+        'learner_updates': self.updates,
+        'actor_updates': 10,
+      }
     )
 
   def increment(self, **counts):
@@ -124,6 +129,7 @@ def make(tmp_path, monkeypatch):
     ('_HASTE', 0.5),
     ('_BRIEF', 0.2),
     ('_FIRST_CHECKPOINT', 0.2),
+    ('_UNSETTLED', 0.2),
   ):
     monkeypatch.setattr(monitor, name, seconds)
 
@@ -220,6 +226,43 @@ def test_solved_at_the_target(make, last, solved_at):
   run.monitor.run()
   assert run.summary()['stopped_because'] == 'target_return'
   assert run.summary()['solved_at_frames'] == solved_at
+
+
+@pytest.mark.parametrize('earlier, compiles', [(3, 0), (4, 0), (4, 3)])
+def test_a_run_without_an_update_is_no_success(make, earlier, compiles):
+  """It has 4 updates, made in an earlier launch, and may still compile."""
+  needs = '96,000: unroll_length=3000 x envs_per_actor=32'
+  run = make(
+    max_frames=70,
+    pace=10,
+    indicators=dataclasses.replace(INDICATORS, first_update=needs),
+    earlier_counts={'frames': 0, 'learner_updates': earlier},
+  )
+  run.learner.state['updates'] = np.int64(4)
+  answer, looks = run.counter.get_counts, []
+
+  def compile_for_a_while():
+    if not run.counter.pace:  # Acting is over.
+      looks.append(1)
+    if len(looks) < compiles:
+      run.monitor.beat('learner_0', *_COMPILES)
+    else:
+      run.monitor.beat('learner_0', 0.0, False, False, False, '')
+      run.learner.state['updates'] = np.int64(5)
+      run.counter.updates = 5
+    return answer()
+
+  if compiles:
+    run.counter.get_counts = compile_for_a_while
+  run.monitor.run()
+  reason = run.summary()['stopped_because']
+  if earlier == 3 or compiles:
+    assert reason == 'max_frames'
+  else:
+    assert reason == (
+      f'no learner update was made in 70 frames; the first needs {needs}. '
+      'Lower one of these, or give more max_frames'
+    )
 
 
 def test_the_first_reason_counts(make):
