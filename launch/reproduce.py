@@ -44,10 +44,15 @@ def main(argv: Sequence[str] | None = None) -> int:
   chosen = _choose(arguments.figures, console)
   try:
     command_line.prepare_folder(order.folder, 'folder')
-    pool = jobs.Pool(
-      [job for figure in chosen for job in figure.needs(order)],
-      arguments.workers,
-    )
+    if arguments.check:
+      return _check(chosen, order, console)
+    needed = [
+      job
+      for figure in chosen
+      for job in figure.needs(order)
+      if arguments.only in job.label
+    ]
+    pool = jobs.Pool(needed, arguments.workers)
     if not _run(pool, console):
       return command_line.INTERRUPTED
     for figure in chosen:
@@ -103,6 +108,19 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     help='where figures go; their runs go to runs/ in it (default: results)',
   )
   parser.add_argument(
+    '--only',
+    metavar='TEXT',
+    default='',
+    help='make only those missing runs whose name, TASK/METHOD/seed_N, holds '
+    'this text; figures are made of what is there',
+  )
+  parser.add_argument(
+    '--check',
+    action='store_true',
+    help='run nothing; say where the finished runs miss what a figure asks of '
+    'them, with exit code 1 if they do',
+  )
+  parser.add_argument(
     '--smoke',
     action='store_true',
     help='tiny runs that show that everything works, in smoke/ in the folder',
@@ -152,6 +170,22 @@ def _choose(
     else:
       chosen.append(figure)
   return chosen
+
+
+def _check(
+  chosen: Sequence[figures.Figure],
+  order: figures.Order,
+  console: rich_console.Console,
+) -> int:
+  """Prints which bars are missed; the exit code."""
+  missed = 0
+  for figure in chosen:
+    short = figure.shortfalls(order)
+    missed += len(short)
+    console.print(f'{figure.name}: {len(short)} below the bar')
+    for line in short:
+      console.print(f'  {line}', markup=False)
+  return 1 if missed else 0
 
 
 def _run(pool: jobs.Pool, console: rich_console.Console) -> bool:

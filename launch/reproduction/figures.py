@@ -67,6 +67,10 @@ class Figure(abc.ABC):
   def make(self, order: Order) -> bool:
     """Writes its files from what was done; False if that is nothing."""
 
+  def shortfalls(self, order: Order) -> list[str]:
+    """A line for each bar that the finished runs miss; most have no bars."""
+    return []
+
 
 @dataclasses.dataclass(frozen=True)
 class LearningFigure(Figure):

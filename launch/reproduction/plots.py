@@ -34,7 +34,9 @@ _RETURN = 'evaluation return of the acting policy'
 
 
 @contextlib.contextmanager
-def drawing(panels: int, title: str, caption: str, path: str):
+def drawing(
+  panels: int, title: str, caption: str, path: str, height: float = _HEIGHT
+):
   """A row of axes to draw on, saved as PNG and SVG.
 
   Args:
@@ -42,6 +44,7 @@ def drawing(panels: int, title: str, caption: str, path: str):
     title: for above them.
     caption: for below them.
     path: of the files, without their endings.
+    height: of the figure in inches.
 
   Yields:
     A list of matplotlib axes.
@@ -54,7 +57,7 @@ def drawing(panels: int, title: str, caption: str, path: str):
   with matplotlib.rc_context(_STYLE):
     width = _WIDTH if panels == 1 else 5.2 * panels
     figure, axes = pyplot.subplots(
-      1, panels, figsize=(width, _HEIGHT), squeeze=False
+      1, panels, figsize=(width, height), squeeze=False
     )
     try:
       yield list(axes[0])
@@ -198,6 +201,38 @@ def bars(
   axes.set_ylabel(label)
   axes.margins(y=0.12)
   axes.set_ylim(bottom=0)
+
+
+def scores(
+  axes,
+  tasks: Sequence[str],
+  methods: dict[str, np.ndarray],
+  colours: dict[str, str],
+):
+  """A line for each task with a point for each method.
+
+  Args:
+    axes: to draw on.
+    tasks: their titles, top to bottom.
+    methods: float `[tasks]` by title, normalised to [0, 1]; nan is no point.
+    colours: of the methods.
+  """
+  places = np.arange(len(tasks))[::-1]
+  shifts = np.linspace(0.25, -0.25, len(methods))
+  for shift, (title, values) in zip(shifts, methods.items()):
+    axes.plot(
+      values, places + shift, 'o', color=colours[title], label=title, ms=5
+    )
+  axes.axvline(1.0, color='0.3', linestyle='--', linewidth=1)
+  axes.set_yticks(places, tasks)
+  axes.set_xlim(-0.03, 1.03)
+  axes.set_xlabel('normalised return: 0 random, 1 the bar')
+  axes.legend(
+    loc='upper center',
+    bbox_to_anchor=(0.4, -1.0 / (len(tasks) + 2)),
+    ncols=3,
+    fontsize=8,
+  )
 
 
 def latency(axes, rows: Sequence[dict[str, Any]], colours: dict[str, str]):

@@ -1,0 +1,108 @@
+"""Runs of other projects' agents, each in a Python environment of its own."""
+
+import csv
+import dataclasses
+import os
+import sys
+
+from launch import bootstrap
+
+_FOLDER = os.path.join(bootstrap.ROOT, 'benchmarks', 'peers')
+
+
+@dataclasses.dataclass(frozen=True)
+class Peer:
+  """An agent of another project.
+
+  Attributes:
+    title: for people.
+    colour: in figures.
+    script: in `benchmarks/peers`, with its requirements beside it.
+  """
+
+  title: str
+  colour: str
+  script: str
+
+
+PEERS = {
+  'sample_factory': Peer(
+    'Sample Factory (LSTM)', '#000000', 'sample_factory_lstm'
+  ),
+  'recurrent_ppo': Peer('RecurrentPPO', '#F0C000', 'recurrent_ppo'),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class PeerRun:
+  """A run of a peer with its documented defaults: one CSV file.
+
+  Attributes:
+    label: its task, peer and seed.
+    path: without the ending.
+    peer: a key of `PEERS`.
+    environment: as the launcher's --environment.
+    environment_kwargs: as its --environment_kwargs.
+    frames: of the run.
+    seed: of the run.
+  """
+
+  label: str
+  path: str
+  peer: str
+  environment: str
+  environment_kwargs: str
+  frames: int
+  seed: int
+
+  @property
+  def kind(self) -> str:
+    return os.path.dirname(self.label)
+
+  @property
+  def log(self) -> str:
+    return f'{self.path}.log'
+
+  @property
+  def curve(self) -> str:
+    """The file that the run leaves."""
+    return f'{self.path}.csv'
+
+  def command(self) -> list[str]:
+    script = os.path.join(_FOLDER, PEERS[self.peer].script)
+    return [
+      'uv',
+      'run',
+      '--isolated',
+      '--no-project',
+      f'--python={sys.version_info.major}.{sys.version_info.minor}',
+      f'--with-requirements={script}.txt',
+      f'{script}.py',
+      self.environment,
+      self.environment_kwargs,
+      str(self.frames),
+      str(self.seed),
+      self.curve,
+    ]
+
+  def is_done(self) -> bool:
+    return os.path.exists(self.curve)
+
+  def prepare(self):
+    pass
+
+  def seconds(self) -> float | None:
+    """How long the finished run took, without its start."""
+    return self._last()['wall_seconds']
+
+  def progress(self) -> None:
+    return None
+
+  def final_return(self) -> float:
+    """Mean over the last 100 training episodes."""
+    return self._last()['return']
+
+  def _last(self) -> dict[str, float]:
+    with open(self.curve, encoding='utf-8', newline='') as file:
+      *_, last = csv.DictReader(file)
+    return {name: float(value) for name, value in last.items()}

@@ -1,0 +1,326 @@
+"""The scoreboard: one default configuration on every task, beside the peers."""
+
+from collections.abc import Sequence
+import dataclasses
+import importlib.util
+import json
+import os
+import sys
+
+import numpy as np
+
+from ald_acme.runs import statistics
+from launch import provenance
+from launch.reproduction import experiments
+from launch.reproduction import figures
+from launch.reproduction import jobs
+from launch.reproduction import peers
+from launch.reproduction import plots
+from launch.reproduction import results
+from launch.reproduction import runs
+from launch.reproduction import tables
+
+_RANDOM_POLICY = os.path.join(
+  os.path.dirname(os.path.abspath(__file__)), 'random_policy.py'
+)
+_SMALL_FRAMES = 2_000
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+  """A task, and what is asked of ALD's acting policy on it.
+
+  Attributes:
+    name: of its folder of runs.
+    title: for people.
+    environment: as the launcher's --environment.
+    kwargs: as its --environment_kwargs.
+    frames: of every run.
+    bar: mean return that ALD is to reach by then, actions sampled.
+    published: what others report, and where; empty for nothing.
+    package: that has to be installed for it.
+  """
+
+  name: str
+  title: str
+  environment: str
+  kwargs: str
+  frames: int
+  bar: float
+  published: str = ''
+  package: str | None = None
+
+  @property
+  def can_be_made(self) -> bool:
+    """Whether its package is installed."""
+    return not self.package or bool(importlib.util.find_spec(self.package))
+
+
+@dataclasses.dataclass(frozen=True)
+class Chance:
+  """The job of `random_policy.py`: what uniformly random actions earn.
+
+  Attributes:
+    row: the task.
+    path: of the JSON file that it writes.
+  """
+
+  row: Row
+  path: str
+  episodes: int = 200
+
+  @property
+  def label(self) -> str:
+    return f'scoreboard/{self.row.name}/random'
+
+  @property
+  def kind(self) -> str:
+    return 'random'
+
+  @property
+  def log(self) -> str:
+    return f'{self.path}.log'
+
+  def command(self) -> list[str]:
+    return [
+      sys.executable,
+      _RANDOM_POLICY,
+      self.path,
+      self.row.environment,
+      self.row.kwargs,
+      str(self.episodes),
+    ]
+
+  def is_done(self) -> bool:
+    return os.path.exists(self.path)
+
+  def prepare(self):
+    pass
+
+  def seconds(self) -> None:
+    return None
+
+  def progress(self) -> None:
+    return None
+
+  def read(self) -> float:
+    """The mean return; nan before the job is done."""
+    if not self.is_done():
+      return float('nan')
+    with open(self.path, encoding='utf-8') as file:
+      return float(json.load(file)['return'])
+
+
+@dataclasses.dataclass(frozen=True)
+class Cell:
+  """What a method earned on a task.
+
+  Attributes:
+    returns: float64 `[seeds]`, at the end of the finished runs.
+    asked: how many runs were asked for.
+  """
+
+  returns: np.ndarray
+  asked: int
+
+  @property
+  def mean(self) -> float:
+    return float(np.mean(self.returns)) if len(self.returns) else float('nan')
+
+  def text(self) -> str:
+    """'480 [470, 490]', with the number of runs where some are missing."""
+    if not len(self.returns):
+      return '-'
+    mean, low, high = statistics.estimate(self.returns)
+    text = f'{mean:.3g}'
+    if np.isfinite(low):
+      text += f' [{low:.3g}, {high:.3g}]'
+    if len(self.returns) < self.asked:
+      text += f' ({len(self.returns)} of {self.asked})'
+    return text
+
+
+@dataclasses.dataclass(frozen=True)
+class Scoreboard(figures.Figure):
+  """A table with a row for each task and a column for each method.
+
+  Attributes:
+    rows: the tasks.
+    methods: keys of `experiments.METHODS`; the first is held to the bars.
+    peers: keys of `peers.PEERS`.
+  """
+
+  name: str
+  about: str
+  rows: Sequence[Row]
+  methods: Sequence[str]
+  peers: Sequence[str]
+
+  def run(
+    self, row: Row, method: str, seed: int, order: figures.Order
+  ) -> runs.Run | peers.PeerRun:
+    """The run of a method on a task."""
+    label = f'scoreboard/{row.name}/{method}/seed_{seed}'
+    path = order.path('runs', label)
+    frames = _SMALL_FRAMES if order.small else row.frames
+    if method in peers.PEERS:
+      return peers.PeerRun(
+        label, path, method, row.environment, row.kwargs, frames, seed
+      )
+    chosen = experiments.METHODS[method]
+    fields = {'seed': seed, **chosen.fields}
+    if order.small:
+      fields |= experiments.SMALL_FIELDS
+    fields['max_frames'] = frames
+    return runs.Run(
+      label, path, chosen.agent, row.environment, row.kwargs, fields
+    )
+
+  def chance(self, row: Row, order: figures.Order) -> Chance:
+    """What random actions earn on a task."""
+    path = order.path('runs', 'scoreboard', row.name, 'random.json')
+    return Chance(row, path, 4 if order.small else 200)
+
+  def needs(self, order: figures.Order) -> list[jobs.Job]:
+    """The first method on all tasks first; small runs are of it alone.
+
+    Tasks whose package is not installed are left out: their rows stay empty.
+    """
+    rows = [row for row in self.rows if row.can_be_made]
+    methods = [*self.methods, *self.peers]
+    if order.small:  # Each run is ten processes, or an installation.
+      rows, methods = rows[:1], methods[:1]
+    return [self.chance(row, order) for row in rows] + [
+      self.run(row, method, seed, order)
+      for method in methods
+      for seed in range(order.seeds)
+      for row in rows
+    ]
+
+  def cell(self, row: Row, method: str, order: figures.Order) -> Cell:
+    """What the finished runs of a method earned on a task."""
+    returns = []
+    for seed in range(order.seeds):
+      run = self.run(row, method, seed, order)
+      if run.is_done():
+        returns.append(
+          run.final_return()
+          if isinstance(run, peers.PeerRun)
+          else results.read(run.path).final_return
+        )
+    return Cell(np.array(returns, np.float64), order.seeds)
+
+  def shortfalls(self, order: figures.Order) -> list[str]:
+    """A line for each task on which the first method misses its bar."""
+    found = []
+    for row in self.rows:
+      cell = self.cell(row, self.methods[0], order)
+      if not cell.mean >= row.bar:  # Nothing finished counts as well.
+        found.append(
+          f'{row.title}: {cell.text()} by {row.frames:,} frames, the bar is '
+          f'{row.bar:g}'
+        )
+    return found
+
+  def make(self, order: figures.Order) -> bool:
+    columns = {
+      name: experiments.METHODS[name].title for name in self.methods
+    } | {name: peers.PEERS[name].title for name in self.peers}
+    cells = {
+      row.name: {name: self.cell(row, name, order) for name in columns}
+      for row in self.rows
+    }
+    if not any(
+      len(cell.returns) for row in cells.values() for cell in row.values()
+    ):
+      return False
+    chances = {row.name: self.chance(row, order).read() for row in self.rows}
+    scores = {
+      name: np.array(
+        [
+          _normalised(cells[row.name][name].mean, chances[row.name], row.bar)
+          for row in self.rows
+        ]
+      )
+      for name in columns
+    }
+    table = [
+      {
+        'task': row.title,
+        'frames': f'{row.frames:,}',
+        'bar': f'{row.bar:g}',
+        'random': _number(chances[row.name]),
+        **{columns[name]: cells[row.name][name].text() for name in columns},
+        'published': row.published or '-',
+      }
+      for row in self.rows
+    ]
+    table.append(
+      {
+        'task': 'mean, normalised',
+        'frames': '',
+        'bar': '1',
+        'random': '0',
+        **{columns[name]: _summary(scores[name]) for name in columns},
+        'published': '',
+      }
+    )
+    path = order.path(self.name)
+    caption = (
+      'Mean return at the end of the runs, normalised: 0 is a random policy, 1 '
+      'the bar. One default configuration for all tasks.'
+    )
+    colours = {
+      title: experiments.METHODS[name].colour
+      if name in experiments.METHODS
+      else peers.PEERS[name].colour
+      for name, title in columns.items()
+    }
+    with plots.drawing(
+      1, self.about, caption, path, height=1.5 + 0.4 * len(self.rows)
+    ) as (axes,):
+      plots.scores(
+        axes,
+        [row.title for row in self.rows],
+        {columns[name]: values for name, values in scores.items()},
+        colours,
+      )
+    tables.write_csv(
+      f'{path}.csv',
+      [
+        {'task': row.name, 'method': columns[name], 'seed': seed, 'return': x}
+        for row in self.rows
+        for name in columns
+        for seed, x in enumerate(cells[row.name][name].returns)
+      ],
+    )
+    short = self.shortfalls(order)
+    tables.write_markdown(
+      f'{path}.md',
+      self.name,
+      table,
+      [
+        self.about,
+        f'{caption} The normalised scores are clipped to [0, 1]; their mean is '
+        'over the tasks that a method has runs of (their number in brackets). '
+        'Ours: mean of the last evaluation of 100 episodes. Peers: mean of the '
+        'last 100 training episodes. All actions are sampled. Brackets: range '
+        'over seeds.',
+        f'Below the bar: {len(short)} of {len(self.rows)}.',
+        f'Made by commit {(provenance.commit() or "unknown")[:10]}.',
+      ],
+    )
+    return True
+
+
+def _normalised(mean: float, chance: float, bar: float) -> float:
+  return float(np.clip((mean - chance) / (bar - chance), 0.0, 1.0))
+
+
+def _summary(scores: np.ndarray) -> str:
+  known = scores[np.isfinite(scores)]
+  return f'{known.mean():.2f} ({len(known)})' if len(known) else '-'
+
+
+def _number(value: float) -> str:
+  return '-' if np.isnan(value) else f'{value:.3g}'
