@@ -18,6 +18,7 @@ from agents import experiment
 from agents.actor_critic import config as actor_critic_config
 from agents.actor_critic import parts
 from ald_acme.environments import base
+from ald_acme.environments import checked
 from ald_acme.runs import indicators
 
 if typing.TYPE_CHECKING:
@@ -470,8 +471,13 @@ class ActorCriticBuilder:
     batch_size: int,
     seed: np.random.SeedSequence,
   ) -> base.BatchedEnvironment:
-    """Environments whose episodes come from a stream of `seed_of`."""
-    return environment_factory(batch_size, int(seed.generate_state(1)[0] >> 1))
+    """Environments whose episodes come from a stream of `seed_of`.
+
+    Those with an action mask are held to their specs (`checked.masked`).
+    """
+    return checked.masked(
+      environment_factory(batch_size, int(seed.generate_state(1)[0] >> 1))
+    )
 
   def seed_of(self, *path: int) -> np.random.SeedSequence:
     """A stream of its own for each place that draws random numbers."""

@@ -2,6 +2,7 @@
 
 import abc
 from collections.abc import Callable, Sequence
+import functools
 import itertools
 from typing import Any
 
@@ -403,21 +404,12 @@ class Stacked(BatchedEnvironment):
       self._seen = raw_batch(steps)
       timestep = self._contract.take(self._seen)
     except (TypeError, ValueError):  # A breach, or they do not even stack.
-      self._find_breach(steps)
+      alone = [functools.partial(raw_batch, [step]) for step in steps]
+      contract.name_breach(self._contract, alone, self._members.where)
       raise
     self._members.steps += 1
     self._finished = timestep.step_type == dm_env.StepType.LAST
     return timestep
-
-  def _find_breach(self, steps: list[dm_env.TimeStep]):
-    """Raises the first breach, with the number of its environment."""
-    for index, step in enumerate(steps):
-      try:
-        self._contract.take(raw_batch([step]))
-      except (TypeError, ValueError) as error:
-        raise contract.Breach(
-          f'{self._members.where(index)}: {error}'
-        ) from error
 
   def observation_spec(self):
     return self._observation_spec

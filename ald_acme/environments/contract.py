@@ -4,6 +4,7 @@ A breach that is not seen at once ends far from its cause: as a loss that is not
 finite, or as an item that a table refuses.
 """
 
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 import dm_env
@@ -121,6 +122,25 @@ class Contract:
         )
 
 
+def name_breach(
+  kept: Contract,
+  makers: Iterable[Callable[[], dm_env.TimeStep]],
+  where: Callable[[int], str],
+):
+  """Raises the first breach, with the environment that it is of.
+
+  Args:
+    kept: the contract.
+    makers: each makes the time step of one environment, as a batch of one.
+    where: names environment i and the step.
+  """
+  for index, make in enumerate(makers):
+    try:
+      kept.take(make())
+    except (TypeError, ValueError) as error:
+      raise Breach(f'{where(index)}: {error}') from error
+
+
 class _Leaf(NamedTuple):
   """A part of the observation.
 
@@ -182,8 +202,9 @@ def _bounds(spec: specs.Array) -> tuple[np.ndarray, np.ndarray] | None:
     return None
   low, high = np.broadcast_arrays(spec.minimum, spec.maximum)
   if spec.dtype.kind == 'f':
-    low = low - _TOLERANCE * np.maximum(1.0, np.abs(low))
-    high = high + _TOLERANCE * np.maximum(1.0, np.abs(high))
+    with np.errstate(over='ignore'):  # A bound may be the largest number.
+      low = low - _TOLERANCE * np.maximum(1.0, np.abs(low))
+      high = high + _TOLERANCE * np.maximum(1.0, np.abs(high))
     least, most = -np.inf, np.inf
   else:
     least, most = np.iinfo(spec.dtype).min, np.iinfo(spec.dtype).max

@@ -1,13 +1,11 @@
 """Any Gymnasium environment as a `dm_env`."""
 
-from collections.abc import Callable
 import enum
 import importlib
 import inspect
 from typing import Any
 
 import dm_env
-from dm_env import specs
 import gymnasium
 from gymnasium import spaces
 from gymnasium.envs import registration
@@ -15,8 +13,8 @@ import numpy as np
 import tree
 
 from ald_acme.environments import actions
-from ald_acme.environments import dtypes
 from ald_acme.environments import foreign
+from ald_acme.environments import gymnasium_spaces
 from ald_acme.environments import masks
 
 # What Gymnasium's wrappers say of an environment with the old API.
@@ -148,8 +146,7 @@ class _MaskObservation(gymnasium.Wrapper):
 class GymnasiumEnvironment(dm_env.Environment):
   """The `dm_env` face of a `gymnasium.Env`.
 
-  Boxes and MultiBinaries are passed on; Discretes and MultiDiscretes become
-  one-hot vectors; Dicts and Tuples stay what they are. An episode that was
+  Spaces become specs as `gymnasium_spaces` has it. An episode that was
   terminated ends with a discount of 0, one that was truncated with 1: what
   would have followed still counts.
   """
@@ -170,10 +167,12 @@ class GymnasiumEnvironment(dm_env.Environment):
     self._name = inner.spec.id if inner.spec else type(inner).__name__
     self._seed = seed
     self._over = True  # The next step begins an episode.
-    self._action_spec, self._to_space = self._action(environment.action_space)
+    self._action_spec, self._to_space = gymnasium_spaces.action(
+      environment.action_space, self._name
+    )
     actions.parts(self._action_spec, self._name)  # Refuses infinite bounds.
-    self._observation_spec, self._encode = self._convert(
-      environment.observation_space, 'observation'
+    self._observation_spec, self._encode = gymnasium_spaces.observation(
+      environment.observation_space, self._name
     )
     self.action_names = _action_names(environment)
 
@@ -238,127 +237,6 @@ class GymnasiumEnvironment(dm_env.Environment):
 
   def close(self):
     self._environment.close()
-
-  def _action(
-    self, space: gymnasium.Space, field: str = 'action'
-  ) -> tuple[Any, Callable[[Any], Any]]:
-    """The spec of an action space, and what makes its actions of the spec's."""
-    if isinstance(space, spaces.Dict):
-      parts = {
-        key: self._action(part, f'{field}[{key!r}]')
-        for key, part in space.spaces.items()
-      }
-      return (
-        {key: spec for key, (spec, _) in parts.items()},
-        lambda x: {key: make(x[key]) for key, (_, make) in parts.items()},
-      )
-    if isinstance(space, spaces.Tuple):
-      parts = [
-        self._action(part, f'{field}[{i}]')
-        for i, part in enumerate(space.spaces)
-      ]
-      return (
-        tuple(spec for spec, _ in parts),
-        lambda x: tuple(make(y) for y, (_, make) in zip(x, parts, strict=True)),
-      )
-    if isinstance(space, spaces.Discrete):
-      first = int(space.start)
-      spec = specs.DiscreteArray(int(space.n), dtype=np.int32, name=field)
-      return spec, lambda x: int(x) + first
-    if isinstance(space, spaces.Box):
-      low, high = space.low, space.high
-    elif isinstance(space, spaces.MultiDiscrete):
-      low = np.asarray(
-        getattr(space, 'start', 0)
-      )  # Newer than some Gymnasiums.
-      high = low + space.nvec - 1
-    elif isinstance(space, spaces.MultiBinary):
-      low, high = 0, 1
-    else:
-      raise ValueError(
-        f'{field} of {self._name} is {space}, but must be Box, Discrete, '
-        'MultiDiscrete, MultiBinary, or Dict or Tuple of them; make it one '
-        'with gymnasium.wrappers.TransformAction.'
-      )
-    spec = specs.BoundedArray(space.shape, space.dtype, low, high, name=field)
-    return spec, lambda x: np.asarray(x, space.dtype)
-
-  def _convert(
-    self, space: gymnasium.Space, field: str
-  ) -> tuple[Any, Callable[[Any], Any]]:
-    """The specs of a space, and a function that encodes what is in it."""
-    if isinstance(space, spaces.Dict):
-      parts = {
-        key: self._convert(part, f'{field}[{key!r}]')
-        for key, part in space.spaces.items()
-      }
-      return (
-        {key: spec for key, (spec, _) in parts.items()},
-        lambda x: {key: encode(x[key]) for key, (_, encode) in parts.items()},
-      )
-    if isinstance(space, spaces.Tuple):
-      parts = [
-        self._convert(part, f'{field}[{i}]')
-        for i, part in enumerate(space.spaces)
-      ]
-      return (
-        tuple(spec for spec, _ in parts),
-        lambda x: tuple(
-          encode(y) for y, (_, encode) in zip(x, parts, strict=True)
-        ),
-      )
-    if isinstance(space, spaces.Box):
-      spec = specs.BoundedArray(
-        space.shape, space.dtype, space.low, space.high, name=field
-      )
-      return spec, lambda x: self._cast(x, space.dtype, field)
-    if isinstance(space, spaces.MultiBinary):
-      spec = specs.BoundedArray(space.shape, space.dtype, 0, 1, name=field)
-      return spec, lambda x: self._cast(x, space.dtype, field)
-    if isinstance(space, spaces.Discrete):
-      return self._one_hot([space.n], space.start, field)
-    if isinstance(space, spaces.MultiDiscrete):
-      start = getattr(space, 'start', 0)  # Newer than some Gymnasiums.
-      return self._one_hot(space.nvec, start, field)
-    raise ValueError(
-      f'{field} of {self._name} is {space}, but what can be observed is Box, '
-      'Discrete, MultiDiscrete, MultiBinary, and Dict and Tuple of them; leave '
-      'it out with gymnasium.wrappers.FilterObservation, or encode it with '
-      'gymnasium.wrappers.TransformObservation.'
-    )
-
-  def _one_hot(self, sizes, start, field: str):
-    """As `_convert`, for integers that each count from a start on."""
-    sizes = np.ravel(sizes).astype(np.int64)
-    start = np.ravel(start).astype(np.int64)
-    offsets = np.cumsum(sizes) - sizes
-    length = int(sizes.sum())
-
-    def encode(x):
-      index = np.ravel(x) - start
-      if (
-        index.dtype.kind != 'i'
-        or index.shape != sizes.shape
-        or ((index < 0) | (index >= sizes)).any()
-      ):
-        raise ValueError(
-          f'{field} of {self._name} must be in its space, but received {x!r}.'
-        )
-      vector = np.zeros(length, np.float32)
-      vector[offsets + index] = 1.0
-      return vector
-
-    spec = specs.BoundedArray((length,), np.float32, 0.0, 1.0, name=field)
-    return spec, encode
-
-  def _cast(self, x, dtype: np.dtype, field: str) -> np.ndarray:
-    """As an array of the dtype, where that loses no more than precision."""
-    try:
-      return dtypes.cast(x, dtype)
-    except ValueError as error:
-      raise ValueError(
-        f'{field} of {self._name} {error} (its space is of {dtype}).'
-      ) from error
 
 
 def _action_names(environment: gymnasium.Env) -> list[str] | None:

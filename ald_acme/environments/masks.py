@@ -96,46 +96,72 @@ def lowest(
   return tree.unflatten_as(action_spec, leaves)
 
 
+def declare(spec: Nest, key: str, action_spec: Nest, name: str) -> dict:
+  """The spec of an observation, one entry of which is the action mask.
+
+  Args:
+    spec: of one environment's observation.
+    key: of the mask: flags (booleans or integers), or a nest of them in the
+      order of the actions, as Gymnasium has it for several integers.
+    action_spec: of one environment.
+    name: of the environment, for errors.
+
+  Raises:
+    ValueError: if there is no such entry, or its length or dtype is not that
+      of a mask of the actions.
+  """
+  if not isinstance(spec, dict) or key not in spec:
+    has = ', '.join(map(str, spec)) if isinstance(spec, dict) else 'no names'
+    raise ValueError(
+      f'action_mask={key!r} must name an entry of the observation of {name}, '
+      f'which has {has}.'
+    )
+  leaves = tree.flatten(spec[key])
+  wanted = size(action_spec)
+  found = sum(int(np.prod(leaf.shape)) for leaf in leaves)
+  kinds = {leaf.dtype.kind for leaf in leaves}
+  if not wanted:
+    raise ValueError(
+      f'action_mask={key!r} of {name} must be of discrete actions, but its '
+      f'actions are {action_spec!r}; leave it out.'
+    )
+  if found != wanted or not kinds <= set('biu'):
+    raise ValueError(
+      f'observation[{key!r}] of {name} must be {wanted} booleans or '
+      'integers, a flag for each value of each integer of the action, but '
+      f'its spec is {spec[key]!r}.'
+    )
+  return {**spec, key: MaskSpec(wanted, key)}
+
+
+def flat(flags: Nest, leading: int) -> np.ndarray:
+  """The flags of a nest in one array `[..., N]`.
+
+  Args:
+    flags: a nest of arrays.
+    leading: how many leading dimensions to keep: 0, or 1 for a batch.
+  """
+  arrays = [np.asarray(x) for x in tree.flatten(flags)]
+  return np.concatenate(
+    [x.reshape(*x.shape[:leading], -1) for x in arrays], axis=-1
+  )
+
+
+def join(observation: dict, key: str, leading: int) -> dict:
+  """An observation with its mask as `declare` says, bool `[..., N]`."""
+  mask = flat(observation[key], leading).astype(bool)
+  return {**observation, key: mask}
+
+
 class Masked(dm_env.Environment):
   """Declares an entry of an environment's observation to be its action mask."""
 
   def __init__(self, environment: dm_env.Environment, key: str, name: str):
-    """Takes the environment over.
-
-    Args:
-      environment: whose observation is a dictionary.
-      key: of the mask: flags (booleans or integers), or a nest of them in the
-        order of the actions, as Gymnasium has it for several integers.
-      name: of the environment, for errors.
-
-    Raises:
-      ValueError: if there is no such entry, or its length or dtype is not that
-        of a mask of the environment's actions.
-    """
+    """Takes the environment over; arguments and errors as of `declare`."""
     self._environment, self._key = environment, key
-    spec = environment.observation_spec()
-    if not isinstance(spec, dict) or key not in spec:
-      has = ', '.join(map(str, spec)) if isinstance(spec, dict) else 'no names'
-      raise ValueError(
-        f'action_mask={key!r} must name an entry of the observation of {name}, '
-        f'which has {has}.'
-      )
-    leaves = tree.flatten(spec[key])
-    wanted = size(environment.action_spec())
-    found = sum(int(np.prod(leaf.shape)) for leaf in leaves)
-    kinds = {leaf.dtype.kind for leaf in leaves}
-    if not wanted:
-      raise ValueError(
-        f'action_mask={key!r} of {name} must be of discrete actions, but its '
-        f'actions are {environment.action_spec()!r}; leave it out.'
-      )
-    if found != wanted or not kinds <= set('biu'):
-      raise ValueError(
-        f'observation[{key!r}] of {name} must be {wanted} booleans or '
-        'integers, a flag for each value of each integer of the action, but '
-        f'its spec is {spec[key]!r}.'
-      )
-    self._spec = {**spec, key: MaskSpec(wanted, key)}
+    self._spec = declare(
+      environment.observation_spec(), key, environment.action_spec(), name
+    )
 
   def reset(self) -> dm_env.TimeStep:
     return self._convert(self._environment.reset())
@@ -144,9 +170,7 @@ class Masked(dm_env.Environment):
     return self._convert(self._environment.step(action))
 
   def _convert(self, timestep: dm_env.TimeStep) -> dm_env.TimeStep:
-    flags = tree.flatten(timestep.observation[self._key])
-    mask = np.concatenate([np.ravel(x) for x in flags]).astype(bool)
-    observation = {**timestep.observation, self._key: mask}
+    observation = join(timestep.observation, self._key, leading=0)
     return timestep._replace(observation=observation)
 
   def observation_spec(self):

@@ -3,17 +3,16 @@
 import ast
 from collections.abc import Callable, Mapping
 import functools
-import importlib
 import inspect
-import sys
-import typing
 from typing import Any
 
 import dm_env
 
 from ald_acme.environments import bandit
 from ald_acme.environments import base
+from ald_acme.environments import checked
 from ald_acme.environments import checks
+from ald_acme.environments import factories
 from ald_acme.environments import foreign
 from ald_acme.environments import i_maze
 from ald_acme.environments import masks
@@ -28,15 +27,7 @@ _BATCHED = {
   'meta_fetch': meta_fetch.BatchedMetaFetch,
 }
 _OWN_FLAGS = ('batch_size', 'seed')
-_TRIALS = 'trial_episodes'  # An argument of every environment.
-# Arguments of every environment that is not ours.
-_WORKERS = 'workers'
-_REMAKES = 'remakes'
-_MASK = 'action_mask'
-_OF_OTHERS = (_WORKERS, _REMAKES, _MASK)
-_GYMNASIUM = 'gymnasium'
-_CONTROL = 'dm_control'
-_PACKAGE = __name__.partition('.')[0]
+imports_code = factories.imports_code
 
 
 def names() -> list[str]:
@@ -57,18 +48,28 @@ def describe() -> str:
     [
       *lines,
       'package.module:factory',
-      '  Any factory of a dm_env.Environment.',
-      f'{_CONTROL}:DOMAIN-TASK',
+      '  Any factory of a dm_env.Environment; with a parameter batch_size, of',
+      '  a BatchedEnvironment.',
+      f'{factories.CONTROL}:DOMAIN-TASK',
       '  A task of the DeepMind Control Suite, as cartpole-swingup.',
-      f'{_GYMNASIUM}:ID',
+      f'{factories.GYMNASIUM}:ID',
       '  Any Gymnasium environment; see gymnasium.make.',
-      'every environment that does not come with the package',
-      f'    {_WORKERS}=N: each batch is stepped by N processes; 0: in turn',
-      f'    {_REMAKES}=N: environments that raise are made anew, N times',
-      f'    {_MASK}=NAME: the entry of the observation, or with Gymnasium of',
+      f'{factories.GYMNASIUM_VEC}:ID',
+      '  The same, a batch that steps itself; see gymnasium.make_vec.',
+      f'{factories.ENVPOOL}:ID',
+      '  Any environment of envpool, a batch that steps itself.',
+      'every environment of another package that is made one by one',
+      f'    {factories.WORKERS}=N: each batch is stepped by N processes; 0: in '
+      'turn',
+      f'    {factories.REMAKES}=N: environments that raise are made anew, N '
+      'times',
+      'every environment of another package',
+      f'    {factories.MASK}=NAME: the entry of the observation, or with '
+      'Gymnasium of',
       '      info, that says which actions are legal',
       'every environment',
-      f'    {_TRIALS}=N: N episodes of one task make one, with one memory',
+      f'    {factories.TRIALS}=N: N episodes of one task make one, with one '
+      'memory',
     ]
   )
 
@@ -130,8 +131,10 @@ def make(
   Args:
     name: one of `names()`, or 'package.module:factory' where the factory takes
       the arguments (and `seed`, if it has such a parameter) and gives a
-      `dm_env.Environment`, or 'gymnasium:ID' where `gymnasium.make` takes the
-      ID and the arguments.
+      `dm_env.Environment`, or with a parameter `batch_size` a
+      `BatchedEnvironment` of so many; or 'gymnasium:ID' where `gymnasium.make`
+      takes the ID and the arguments, 'gymnasium_vec:ID' where
+      `gymnasium.make_vec` does, 'envpool:ID', or 'dm_control:DOMAIN-TASK'.
     arguments: keyword arguments of the environment; `trial_episodes=N`, which
       every environment takes, makes `Trials` of N episodes of it; `workers=N`,
       for those that are not ours, has a batch stepped by N processes, where it
@@ -149,19 +152,22 @@ def make(
     ValueError: if the name or an argument is unknown or out of range.
   """
   arguments = dict(arguments)
-  if _TRIALS in arguments:
-    episodes = arguments.pop(_TRIALS)
-    checks.integer(_TRIALS, episodes, 1)
+  if factories.TRIALS in arguments:
+    episodes = arguments.pop(factories.TRIALS)
+    checks.integer(factories.TRIALS, episodes, 1)
     return trials.Trials(make(name, arguments, batch_size, seed), episodes)
   if name in _BATCHED:
-    _check_arguments(name, _BATCHED[name], arguments, _OWN_FLAGS)
+    factories.check_arguments(name, _BATCHED[name], arguments)
     return _BATCHED[name](batch_size=batch_size, seed=seed, **arguments)
-  workers, remakes = (arguments.pop(key, 0) for key in (_WORKERS, _REMAKES))
-  checks.integer(_WORKERS, workers, 0)
-  checks.integer(_REMAKES, remakes, 0)
-  _find_factory(name, arguments)  # Refuses before a process starts.
-  factory = functools.partial(_make_single, name, arguments)
   title = f'environment {name!r}'
+  if _find_factory(name, arguments).batched:  # Refuses before anything starts.
+    return _make_batch(name, arguments, batch_size, seed, title)
+  workers, remakes = (
+    arguments.pop(key, 0) for key in (factories.WORKERS, factories.REMAKES)
+  )
+  checks.integer(factories.WORKERS, workers, 0)
+  checks.integer(factories.REMAKES, remakes, 0)
+  factory = functools.partial(_make_single, name, arguments)
   if workers and batch_size > 1:
     try:
       return processes.Workers(
@@ -184,12 +190,13 @@ def solved_return(name: str, arguments: Mapping[str, Any]) -> float | None:
     arguments: as of `make`.
   """
   rewards = [key for key in arguments if 'reward' in key]
-  if _TRIALS in arguments or rewards:
+  if factories.TRIALS in arguments or rewards:
     return None
   module, _, attribute = name.partition(':')
-  if module == _GYMNASIUM:
-    return _gymnasium_adapter().reward_threshold(attribute)
-  made = _BATCHED.get(name) or _find_factory(name, dict(arguments))[0]
+  if module in (factories.GYMNASIUM, factories.GYMNASIUM_VEC):
+    adapter = factories.adapter(factories.GYMNASIUM)
+    return adapter.reward_threshold(attribute)
+  made = _BATCHED.get(name) or _find_factory(name, dict(arguments)).make
   return getattr(made, 'solved_return', None)
 
 
@@ -197,26 +204,52 @@ def _make_single(
   name: str, arguments: dict[str, Any], seed: int
 ) -> dm_env.Environment:
   """Makes one environment that is not ours."""
-  factory, seeded = _find_factory(name, arguments)
-  own = {**arguments, 'seed': seed} if seeded else arguments
+  factory = _find_factory(name, arguments)
+  own = {**arguments, 'seed': seed} if factory.seeded else dict(arguments)
   mask = None
-  if not name.startswith(f'{_GYMNASIUM}:'):  # Its adapter looks in info too.
-    mask = arguments.get(_MASK)
-    own = {key: value for key, value in own.items() if key != _MASK}
-  try:
-    environment = factory(**own)
+  # Gymnasium's adapter looks in info too.
+  if not name.startswith(f'{factories.GYMNASIUM}:'):
+    mask = own.pop(factories.MASK, None)
+
+  def make():
+    environment = factory.make(**own)
     foreign.check(environment)
     environment.action_spec()
     if mask is not None:
       environment = masks.Masked(environment, mask, name)
+    return environment
+
+  return _attempt(make, name, own)
+
+
+def _make_batch(
+  name: str, arguments: dict[str, Any], batch_size: int, seed: int, title: str
+) -> base.BatchedEnvironment:
+  """Makes environments that are not ours and step all at once."""
+  factory = _find_factory(name, arguments)
+  own = {**arguments, 'batch_size': batch_size}
+  if factory.seeded:
+    own['seed'] = seed
+
+  def make():
+    environment = factory.make(**own)
+    foreign.check_batch(environment, batch_size)
+    return checked.Checked(environment, title)
+
+  return _attempt(make, name, own)
+
+
+def _attempt(make: Callable[[], Any], name: str, own: dict[str, Any]) -> Any:
+  """What a factory makes; raises ValueError where it raises anything."""
+  try:
+    return make()
   except (Exception, SystemExit) as error:  # Not ours; it may raise anything.
-    _missing_package(name, error)
-    _suggest_adapter(name, error)
+    factories.missing_package(name, error)
+    factories.suggest_adapter(name, error)
     raise ValueError(
       f'environment {name!r} cannot be made with {own} '
       f'({type(error).__name__}: {error}).'
     ) from error
-  return environment
 
 
 def check(name: str, arguments: dict[str, Any]) -> Any:
@@ -252,184 +285,13 @@ def check(name: str, arguments: dict[str, Any]) -> Any:
   return spec
 
 
-def _find_factory(
-  name: str, arguments: dict[str, Any]
-) -> tuple[Callable[..., dm_env.Environment], bool]:
-  """The factory that a name means, and whether it takes a seed."""
+def _find_factory(name: str, arguments: dict[str, Any]) -> factories.Factory:
   module, colon, attribute = name.partition(':')
   if not (module and colon and attribute):
     raise ValueError(
       f'environment must be one of {", ".join(names())}, or '
-      f'"package.module:factory", "{_GYMNASIUM}:ID" or '
-      f'"{_CONTROL}:DOMAIN-TASK", but received {name!r}.'
+      f'"package.module:factory", "{factories.GYMNASIUM}:ID", '
+      f'"{factories.GYMNASIUM_VEC}:ID", "{factories.ENVPOOL}:ID" or '
+      f'"{factories.CONTROL}:DOMAIN-TASK", but received {name!r}.'
     )
-  known = None
-  if module == _GYMNASIUM:
-    adapter = _gymnasium_adapter()
-    factory = functools.partial(adapter.make, attribute)
-    known = adapter.arguments(attribute)
-  elif module == _CONTROL:
-    factory = functools.partial(_control_suite().make, attribute)
-  else:
-    try:
-      _refuse_pythons_own(name, module)
-      factory = getattr(importlib.import_module(module), attribute)
-    except _NotAnEnvironment:
-      raise
-    # A module not ours may raise anything.
-    except (Exception, SystemExit) as error:
-      _missing_package(name, error)
-      raise ValueError(
-        f'environment {name!r} cannot be imported '
-        f'({type(error).__name__}: {error}); is its folder in PYTHONPATH?'
-      ) from error
-    _refuse_other_factories(name, factory)
-  seeded = _check_arguments(name, factory, arguments, ('seed',), _OF_OTHERS)
-  if known is not None:
-    _refuse_unknown(name, arguments, [*known, *_OF_OTHERS])
-  return factory, seeded
-
-
-class _NotAnEnvironment(ValueError):
-  """A name that cannot be an environment's; nothing of it is called."""
-
-
-def imports_code(name: str) -> bool:
-  """Whether a name has a module imported that is not of this package.
-
-  Args:
-    name: as of `make`.
-  """
-  module, _, attribute = name.partition(':')
-  if module == _GYMNASIUM:  # It imports what stands before another colon.
-    return ':' in attribute
-  if module == _CONTROL:
-    return False
-  return bool(attribute) and module.partition('.')[0] != _PACKAGE
-
-
-def _refuse_pythons_own(name: str, module: str | None):
-  """Refuses modules of Python's standard library, and the running program."""
-  top = (module or '').partition('.')[0]
-  if top in sys.stdlib_module_names or top == '__main__':
-    raise _NotAnEnvironment(
-      f"environment {name!r} cannot be used: {top!r} is Python's own and has "
-      'no environments; give the module of a factory of a dm_env.Environment.'
-    )
-
-
-def _refuse_other_factories(name: str, factory: Any):
-  """Refuses what can be known to make no environment before it is called."""
-  while isinstance(factory, functools.partial):
-    factory = factory.func
-  if not callable(factory):
-    raise _NotAnEnvironment(
-      f'environment {name!r} must name a function or a class, but it is '
-      f'{type(factory).__name__} {str(factory)[:60]!r}; give a factory of a '
-      'dm_env.Environment.'
-    )
-  _refuse_pythons_own(name, getattr(factory, '__module__', None))
-  made = factory
-  if not inspect.isclass(factory):
-    try:
-      made = typing.get_type_hints(factory).get('return', dm_env.Environment)
-    except Exception:  # Of others' names; they may be for type checkers alone.
-      return
-  faces = ('action_spec', 'action_space')  # The second are told what to do.
-  if made is type(None) or (
-    inspect.isclass(made)
-    and made is not object
-    and not any(hasattr(made, face) for face in faces)
-  ):
-    raise _NotAnEnvironment(
-      f'environment {name!r} makes {made.__name__}, which is no '
-      'dm_env.Environment; give a factory of one.'
-    )
-
-
-def _missing_package(name: str, error: BaseException | None):
-  """Refuses an environment that needs a package, if that is the error."""
-  if not isinstance(error, ModuleNotFoundError):
-    return
-  module = error.name
-  if module is None:  # Gymnasium raises another in its place.
-    return _missing_package(name, error.__cause__)
-  if '.' in module:  # Its package is there.
-    return
-  package = module.replace('_', '-')
-  raise ValueError(
-    f'environment {name!r} needs {module!r}, which cannot be found; if it is a '
-    f'public package: pip install -c requirements.txt {package}; if it is '
-    'yours, put its folder in PYTHONPATH.'
-  ) from error
-
-
-def _suggest_adapter(name: str, error: BaseException):
-  """Refuses an ID that Gymnasium does not know, with where it may be from."""
-  environment_id = name.removeprefix(f'{_GYMNASIUM}:')
-  if not name.startswith(_GYMNASIUM) or type(error).__name__ not in (
-    'NameNotFound',
-    'NamespaceNotFound',
-    'VersionNotFound',
-  ):
-    return
-  cure = f'{_GYMNASIUM}:package:{environment_id}, with the package that has it'
-  if environment_id.startswith('MiniGrid-'):
-    cure = (
-      'ald_acme.environments.minigrid_adapter:make with '
-      f'the argument task={environment_id}'
-    )
-  raise ValueError(
-    f'environment {name!r} cannot be made: Gymnasium does not know the ID '
-    f'({error}); try {cure}.'
-  ) from error
-
-
-def _control_suite():
-  try:  # An extra; and slow to import.
-    from ald_acme.environments import control_suite
-  except ModuleNotFoundError as error:
-    raise ValueError(
-      f'environment "{_CONTROL}:DOMAIN-TASK" needs a package that is not '
-      f'installed ({error}); install it with: pip install -c requirements.txt '
-      'dm-control==1.0.14 mujoco==2.3.7.'
-    ) from error
-  return control_suite
-
-
-def _gymnasium_adapter():
-  try:  # An extra; and slow to import.
-    from ald_acme.environments import gymnasium_adapter
-  except ModuleNotFoundError as error:
-    raise ValueError(
-      f'environment "{_GYMNASIUM}:ID" needs a package that is not installed '
-      f'({error}); install it with: pip install "gymnasium>=0.29".'
-    ) from error
-  return gymnasium_adapter
-
-
-def _check_arguments(name, factory, arguments, reserved, common=()) -> bool:
-  """Refuses unknown arguments; tells whether the factory takes a seed."""
-  try:
-    parameters = inspect.signature(factory).parameters
-  except (TypeError, ValueError):  # Not to be inspected: let it decide.
-    return False
-  kinds = {parameter.kind for parameter in parameters.values()}
-  known = [p for p in parameters if p not in reserved]
-  for argument in arguments:
-    if argument in reserved:
-      raise ValueError(
-        f'environment_kwargs must not set {argument}: use its own flag.'
-      )
-  if inspect.Parameter.VAR_KEYWORD not in kinds:
-    _refuse_unknown(name, arguments, [*known, *common])
-  return 'seed' in parameters
-
-
-def _refuse_unknown(name: str, arguments: dict[str, Any], known: list[str]):
-  for argument in arguments:
-    if argument not in known:
-      raise ValueError(
-        f'{name} has no argument {argument!r}; it has '
-        f'{", ".join([*known, _TRIALS])}.'
-      )
+  return factories.find(name, arguments)

@@ -269,7 +269,10 @@ def test_describe_lists_every_environment_and_argument():
     'package.module:factory',
     'dm_control:DOMAIN-TASK',
     'gymnasium:ID',
-    'every environment that does not come with the package',
+    'gymnasium_vec:ID',
+    'envpool:ID',
+    'every environment of another package that is made one by one',
+    'every environment of another package',
     'every environment',
   ]
   assert all(len(line) <= 80 for line in lines)

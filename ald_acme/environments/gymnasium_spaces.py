@@ -1,0 +1,173 @@
+"""Gymnasium's spaces as `dm_env` specs, of one environment or of a batch.
+
+The functions that convert values take those of a single environment, or with
+`batched=True` the arrays `[E, ...]` of a batch.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from dm_env import specs
+import gymnasium
+from gymnasium import spaces
+import numpy as np
+
+from ald_acme.environments import dtypes
+
+Convert = Callable[[Any], Any]
+
+
+def action(
+  space: gymnasium.Space, name: str, field: str = 'action'
+) -> tuple[Any, Convert]:
+  """The spec of an action space, and what makes the space's actions of it.
+
+  Args:
+    space: of one environment.
+    name: of the environment, for errors.
+    field: name of the part, for errors.
+
+  Raises:
+    ValueError: if the space is not supported.
+  """
+  if isinstance(space, spaces.Dict):
+    parts = {
+      key: action(part, name, f'{field}[{key!r}]')
+      for key, part in space.spaces.items()
+    }
+    return (
+      {key: spec for key, (spec, _) in parts.items()},
+      lambda x: {key: make(x[key]) for key, (_, make) in parts.items()},
+    )
+  if isinstance(space, spaces.Tuple):
+    parts = [
+      action(part, name, f'{field}[{i}]') for i, part in enumerate(space.spaces)
+    ]
+    return (
+      tuple(spec for spec, _ in parts),
+      lambda x: tuple(make(y) for y, (_, make) in zip(x, parts, strict=True)),
+    )
+  if isinstance(space, spaces.Discrete):
+    first = int(space.start)
+    spec = specs.DiscreteArray(int(space.n), dtype=np.int32, name=field)
+    return (
+      spec,
+      lambda x: np.asarray(x) + first if np.ndim(x) else int(x) + first,
+    )
+  if isinstance(space, spaces.Box):
+    low, high = space.low, space.high
+  elif isinstance(space, spaces.MultiDiscrete):
+    low = np.asarray(getattr(space, 'start', 0))  # Newer than some Gymnasiums.
+    high = low + space.nvec - 1
+  elif isinstance(space, spaces.MultiBinary):
+    low, high = 0, 1
+  else:
+    raise ValueError(
+      f'{field} of {name} is {space}, but must be Box, Discrete, '
+      'MultiDiscrete, MultiBinary, or Dict or Tuple of them; make it one with '
+      'gymnasium.wrappers.TransformAction.'
+    )
+  spec = specs.BoundedArray(space.shape, space.dtype, low, high, name=field)
+  return spec, lambda x: np.asarray(x, space.dtype)
+
+
+def observation(
+  space: gymnasium.Space,
+  name: str,
+  field: str = 'observation',
+  batched: bool = False,
+) -> tuple[Any, Convert]:
+  """The spec of an observation space, and what encodes observations as it says.
+
+  Boxes and MultiBinaries are passed on; Discretes and MultiDiscretes become
+  one-hot vectors; Dicts and Tuples stay what they are.
+
+  Args:
+    space: of one environment.
+    name: of the environment, for errors.
+    field: name of the part, for errors.
+    batched: whether observations are those of a batch, leaves `[E, ...]`.
+
+  Raises:
+    ValueError: if the space is not supported.
+  """
+  if isinstance(space, spaces.Dict):
+    parts = {
+      key: observation(part, name, f'{field}[{key!r}]', batched)
+      for key, part in space.spaces.items()
+    }
+    return (
+      {key: spec for key, (spec, _) in parts.items()},
+      lambda x: {key: encode(x[key]) for key, (_, encode) in parts.items()},
+    )
+  if isinstance(space, spaces.Tuple):
+    parts = [
+      observation(part, name, f'{field}[{i}]', batched)
+      for i, part in enumerate(space.spaces)
+    ]
+    return (
+      tuple(spec for spec, _ in parts),
+      lambda x: tuple(
+        encode(y) for y, (_, encode) in zip(x, parts, strict=True)
+      ),
+    )
+  if isinstance(space, (spaces.Discrete, spaces.MultiDiscrete)):
+    return _one_hot(space, name, field, batched)
+  if isinstance(space, spaces.Box):
+    low, high = space.low, space.high
+  elif isinstance(space, spaces.MultiBinary):
+    low, high = 0, 1
+  else:
+    raise ValueError(
+      f'{field} of {name} is {space}, but what can be observed is Box, '
+      'Discrete, MultiDiscrete, MultiBinary, and Dict and Tuple of them; leave '
+      'it out with gymnasium.wrappers.FilterObservation, or encode it with '
+      'gymnasium.wrappers.TransformObservation.'
+    )
+
+  def cast(x):
+    """As an array of the dtype, where that loses no more than precision."""
+    try:
+      return dtypes.cast(x, space.dtype)
+    except ValueError as error:
+      raise ValueError(
+        f'{field} of {name} {error} (its space is of {space.dtype}).'
+      ) from error
+
+  spec = specs.BoundedArray(space.shape, space.dtype, low, high, name=field)
+  return spec, cast
+
+
+def _one_hot(
+  space: spaces.Discrete | spaces.MultiDiscrete,
+  name: str,
+  field: str,
+  batched: bool,
+) -> tuple[Any, Convert]:
+  """As `observation`, for integers that each count from a start on."""
+  sizes = np.ravel(getattr(space, 'nvec', getattr(space, 'n', None)))
+  sizes = sizes.astype(np.int64)
+  start = np.ravel(getattr(space, 'start', 0)).astype(np.int64)
+  offsets = np.cumsum(sizes) - sizes
+  length = int(sizes.sum())
+
+  def encode(x):
+    values = np.asarray(x)
+    leading = values.shape[: int(batched)]
+    proper = values.dtype.kind in 'biu' and (
+      values.shape[len(leading) :] == space.shape
+    )
+    if proper:
+      index = values.reshape(-1, len(sizes)).astype(np.int64) - start
+      outside = ((index < 0) | (index >= sizes)).any(axis=-1)
+      x = values.reshape(-1, *space.shape)[outside][:1] if leading else x
+    if not proper or outside.any():
+      raise ValueError(
+        f'{field} of {name} must be in its space, but received {x!r}.'
+      )
+    vectors = np.zeros((len(index), length), np.float32)
+    vectors[np.arange(len(index))[:, np.newaxis], offsets + index] = 1.0
+    return vectors.reshape(*leading, length)
+
+  spec = specs.BoundedArray((length,), np.float32, 0.0, 1.0, name=field)
+  return spec, encode
