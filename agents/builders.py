@@ -105,6 +105,26 @@ class Evaluator(Protocol):
     """Evaluates until `wait`, which waits that many seconds, gives true."""
 
 
+class EvaluatorFactory(Protocol):
+  """Makes an evaluator beside that of the builder; it can be pickled."""
+
+  def __call__(
+    self,
+    networks: Any,
+    variable_source: acme.VariableSource,
+    counter: counting.Counter,
+    logger: loggers.Logger,
+  ) -> Evaluator:
+    """An evaluator, whose `run` the program calls.
+
+    Args:
+      networks: of the agent, made for this evaluator alone.
+      variable_source: the node from which actors pull.
+      counter: of the whole program.
+      logger: of the evaluator: `logs/evaluator_1.csv` for the first factory.
+    """
+
+
 class Builder(Protocol):
   """Makes the parts of an agent for a program; it can be pickled.
 

@@ -7,7 +7,7 @@ import typing
 from typing import Any, NamedTuple
 
 if typing.TYPE_CHECKING:
-  from agents import builders
+  from agents.actor_critic import builder
 
 ALD = 'ald'
 
@@ -18,12 +18,13 @@ class Agent(NamedTuple):
   Attributes:
     about: one line of help.
     config: gives the class of its configuration.
-    builder: makes its builder from a configuration.
+    builder: makes its builder from a configuration and a network factory, or
+      None for the agent's own networks.
   """
 
   about: str
   config: Callable[[], type]
-  builder: Callable[[Any], builders.Builder]
+  builder: Callable[[Any, Any], builder.ActorCriticBuilder]
 
 
 # Functions import what they need, so that names cost no import.
@@ -33,10 +34,10 @@ def _ald_config() -> type:
   return config.ALDConfig
 
 
-def _ald(config) -> builders.Builder:
+def _ald(config: Any, network_factory: Any) -> builder.ActorCriticBuilder:
   from agents.ald import builder
 
-  return builder.ALDBuilder(config)
+  return builder.ALDBuilder(config, network_factory)
 
 
 def _config() -> type:
@@ -51,17 +52,21 @@ def _asymmetric_config() -> type:
   return config.AsymmetricConfig
 
 
-def _asymmetric(config) -> builders.Builder:
+def _asymmetric(
+  config: Any, network_factory: Any
+) -> builder.ActorCriticBuilder:
   from agents.actor_critic import asymmetric
 
-  return asymmetric.AsymmetricBuilder(config)
+  return asymmetric.AsymmetricBuilder(config, network_factory)
 
 
-def _actor_critic(kind: str) -> Callable[[Any], builders.Builder]:
-  def make(config) -> builders.Builder:
+def _actor_critic(
+  kind: str,
+) -> Callable[[Any, Any], builder.ActorCriticBuilder]:
+  def make(config: Any, network_factory: Any) -> builder.ActorCriticBuilder:
     from agents.actor_critic import builder
 
-    return builder.ActorCriticBuilder(config, kind)
+    return builder.ActorCriticBuilder(config, kind, network_factory)
 
   return make
 
@@ -106,12 +111,17 @@ def config_class(name: str) -> type:
   return _AGENTS[name].config()
 
 
-def make_builder(name: str, config: Any) -> builders.Builder:
+def make_builder(
+  name: str, config: Any, network_factory: str | None = None
+) -> builder.ActorCriticBuilder:
   """The builder of an agent's parts.
 
   Args:
     name: one of `NAMES`.
     config: of the agent, a `config_class(name)`.
+    network_factory: import path of a function that makes the networks from an
+      `acme.EnvironmentSpec`, 'package.module:function'; None for the agent's
+      own networks. It is imported when networks are made.
 
   Raises:
     ValueError: if there is no such agent.
@@ -123,4 +133,9 @@ def make_builder(name: str, config: Any) -> builders.Builder:
       f'the config of agent {name!r} must be of class {wanted.__name__}, but '
       f'received one of {type(config).__name__}.'
     )
-  return _AGENTS[name].builder(config)
+  factory = None
+  if network_factory is not None:
+    from agents import imported
+
+    factory = imported.ImportedNetworks(network_factory)
+  return _AGENTS[name].builder(config, factory)

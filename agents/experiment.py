@@ -32,10 +32,10 @@ class EvaluationConfig:
     30.0, 'Seconds between evaluations of the learner, at least.', above=0.0
   )
 
-  def __post_init__(self):
+  def __post_init__(self) -> None:
     self.validate()
 
-  def validate(self):
+  def validate(self) -> None:
     """Raises ValueError if a field is out of range."""
     validation.check(self)
 
@@ -51,10 +51,10 @@ class CheckpointingConfig:
     3, 'Checkpoints kept; at least 2, as one may be damaged.', at_least=2
   )
 
-  def __post_init__(self):
+  def __post_init__(self) -> None:
     self.validate()
 
-  def validate(self):
+  def validate(self) -> None:
     """Raises ValueError if a field is out of range."""
     validation.check(self)
 

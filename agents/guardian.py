@@ -15,7 +15,7 @@ import sys
 _GRACE_MS = 5000  # Nodes notice too that the launcher is gone, and end.
 
 
-def main():
+def main() -> None:
   folder = sys.stdin.readline().rstrip('\n')
   nodes = {}
   for line in sys.stdin:

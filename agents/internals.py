@@ -43,7 +43,7 @@ def launching_with(
     ways[_TERMINAL] = own
 
 
-def stop_loops_on_signals():
+def stop_loops_on_signals() -> None:
   """Has SIGINT and SIGTERM end the `run` of Acme's environment loops.
 
   Such a loop has Launchpad's dispatcher handle the signals, and waits for its
@@ -52,7 +52,7 @@ def stop_loops_on_signals():
   step; the second, or the first without a loop, ends the process.
   """
 
-  def stop(number, _):
+  def stop(number: int, _: Any) -> None:
     # The handler that follows is the default one.
     signal.signal(number, signal.SIG_DFL)
     if worker_manager._SIGNAL_HANDLERS[signal.SIGUSR1]:
@@ -69,12 +69,12 @@ def address_of(handle: lp.CourierHandle) -> str:
   return handle._address.resolve()
 
 
-def initialize_for_vertex_ai(node: Any):
+def initialize_for_vertex_ai(node: Any) -> None:
   """Prepares a node for `bind_addresses`, as Launchpad's own launcher does."""
   node._initialize_context(lp.LaunchType.VERTEX_AI, None)
 
 
-def start_fork_server(modules: Sequence[str], blocked: Sequence[int]):
+def start_fork_server(modules: Sequence[str], blocked: Sequence[int]) -> None:
   """Starts `multiprocessing`'s fork server.
 
   Args:
@@ -97,7 +97,7 @@ def fork_server_pid() -> int | None:
   return forkserver._forkserver._forkserver_pid
 
 
-def stop_fork_server():
+def stop_fork_server() -> None:
   """Ends the fork server now, even while it imports."""
   server = forkserver._forkserver
   if server._forkserver_pid is not None:

@@ -43,7 +43,7 @@ class Lifecycle:
     watcher: Any = None,
     serves: bool = False,
     timeline: str = '',
-  ):
+  ) -> None:
     """Begins to listen for the end, and to tell how the node moves.
 
     Args:
@@ -71,7 +71,7 @@ class Lifecycle:
           target=self._await_end_of, args=(launcher,), daemon=True
         ).start()
 
-  def _await_signal(self):
+  def _await_signal(self) -> None:
     while signal.SIGTERM not in os.read(self._woken, 1):
       pass
     self._stop.set()
@@ -80,7 +80,7 @@ class Lifecycle:
     logging.flush()
     os._exit(0)
 
-  def _await_end_of(self, launcher):
+  def _await_end_of(self, launcher: Any) -> None:
     launcher.join()
     os.kill(os.getpid(), signal.SIGTERM)
 
@@ -88,11 +88,11 @@ class Lifecycle:
     """Whether the program is ending."""
     return self._stop.is_set()
 
-  def wait(self, seconds: float) -> bool:
-    """Waits; true if the program is ending."""
+  def wait(self, seconds: float | None) -> bool:
+    """Waits, with None until the end; true if the program is ending."""
     return self._stop.wait(seconds)
 
-  def guard(self, run: Callable[[], None]):
+  def guard(self, run: Callable[[], None]) -> None:
     """Runs a node's loop.
 
     Calls to nodes that have ended first fail at the program's end. Such an
@@ -121,7 +121,7 @@ def _is_of_a_call(error: Exception) -> bool:
 def _named(name: str, method: Callable[..., Any]) -> Callable[..., Any]:
   """The method, in a span that says that it serves."""
 
-  def serve(*arguments, **options):
+  def serve(*arguments: Any, **options: Any) -> Any:
     with activity.doing(f'serve {name}'):
       return method(*arguments, **options)
 
@@ -132,8 +132,8 @@ class Service:
   """What a `CourierNode` holds: some methods of a part, and its loop."""
 
   def __init__(
-    self, part: Any, methods: Sequence[str], run: Callable[[], None]
-  ):
+    self, part: Any, methods: Sequence[str], run: Callable[[], object]
+  ) -> None:
     """Wraps a part.
 
     Args:
@@ -145,7 +145,7 @@ class Service:
     for method in methods:
       setattr(self, method, _named(method, getattr(part, method)))
 
-  def run(self):
+  def run(self) -> None:
     self._run()
     if threading.current_thread() is not threading.main_thread():
       # Nodes are threads here, and a call to one that is gone never ends:

@@ -27,6 +27,7 @@ from ald_acme.runs import folder as run_folder
 from ald_acme.runs import metrics
 from ald_acme.runs import monitor
 
+_Handle = Any  # A client of another node, with its methods.
 _PATIENCE = 20.0  # Seconds that the monitor waits for a node's answer.
 
 
@@ -68,6 +69,10 @@ class DistributedAgent:
     environment_spec: of one environment; by default that of one which `build`
       makes. Nodes get it as plain data.
     checkpoint: path of the checkpoint to resume from, None for a new run.
+    logger_factory: makes one more logger of each node, from its label, the name
+      of the column that counts steps and its number; rows go there beside the
+      run's own files.
+    evaluator_factories: each makes one more evaluator, in a node of its own.
     launched: when the user gave the command, seconds since the epoch.
   """
 
@@ -80,15 +85,17 @@ class DistributedAgent:
   network_factory: Callable[[acme.specs.EnvironmentSpec], Any] | None = None
   environment_spec: acme.specs.EnvironmentSpec | None = None
   checkpoint: str | None = None
+  logger_factory: metrics.LoggerFactory | None = None
+  evaluator_factories: Sequence[builders.EvaluatorFactory] = ()
   launched: float = dataclasses.field(default_factory=time.time)
 
   # --- The nodes. Each function runs in its node's own process.
 
-  def _replay(self, watcher):
+  def _replay(self, watcher: _Handle) -> list[reverb.Table]:
     lifecycle.Lifecycle('replay_0', watcher, serves=True)
     return self.builder.make_replay_tables(self.environment_spec)
 
-  def _counter(self, watcher):
+  def _counter(self, watcher: _Handle) -> lifecycle.Service:
     life = self._life('counter_0', watcher, serves=True)
     counter = run_counts.RunCounter(self.experiment.max_frames)
     counts = self._saved('counts')
@@ -97,13 +104,17 @@ class DistributedAgent:
     methods = ('increment', 'get_counts')
     return lifecycle.Service(counter, methods, lambda: life.wait(None))
 
-  def _cacher(self, index, source, watcher):
+  def _cacher(
+    self, index: int, source: _Handle, watcher: _Handle
+  ) -> lifecycle.Service:
     life = self._life(f'cacher_{index}', watcher, serves=True)
     return lifecycle.Service(
       cache.ParameterCache(source), ('get_variables',), lambda: life.wait(None)
     )
 
-  def _learner(self, replay, counter, watcher):
+  def _learner(
+    self, replay: reverb.Client, counter: _Handle, watcher: _Handle
+  ) -> lifecycle.Service:
     cuda.load()
     life = self._life('learner_0', watcher)
     learner = self.builder.make_learner(
@@ -118,7 +129,14 @@ class DistributedAgent:
     methods = ('get_variables', 'save')
     return lifecycle.Service(learner, methods, lambda: life.guard(learner.run))
 
-  def _actor(self, index, replay, source, counter, watcher):
+  def _actor(
+    self,
+    index: int,
+    replay: reverb.Client,
+    source: _Handle,
+    counter: _Handle,
+    watcher: _Handle,
+  ) -> None:
     life = self._life(f'actor_{index}', watcher)
     # An actor that begins again, after a resume or after the loss of its host,
     # plays new episodes.
@@ -136,14 +154,21 @@ class DistributedAgent:
       life.should_stop,
     )
 
-    def run():
+    def run() -> None:
       loop.run(life.should_stop)
       with activity.resting():  # Acting may be over before the program is.
         life.wait(None)
 
     life.guard(run)
 
-  def _evaluator(self, source, learner, counter, watcher, earlier):
+  def _evaluator(
+    self,
+    source: _Handle,
+    learner: _Handle | None,
+    counter: _Handle,
+    watcher: _Handle,
+    earlier: float,
+  ) -> lifecycle.Service:
     life = self._life('evaluator_0', watcher)
     began = self.launched - earlier
     part = self.builder.make_evaluator(
@@ -160,7 +185,33 @@ class DistributedAgent:
       part, ('evaluate',), lambda: life.guard(lambda: part.run(life.wait))
     )
 
-  def _extra(self, node: builders.Node, index, replay, nodes, counter, watcher):
+  def _further_evaluator(
+    self,
+    index: int,
+    factory: builders.EvaluatorFactory,
+    source: _Handle,
+    counter: _Handle,
+    watcher: _Handle,
+  ) -> None:
+    name = f'evaluator_{index}'
+    life = self._life(name, watcher)
+    part = factory(
+      self._networks(),
+      source,
+      counting.Counter(counter, time_delta=0.0),
+      self._logger(name, watcher, period=0.0),
+    )
+    life.guard(lambda: part.run(life.wait))
+
+  def _extra(
+    self,
+    node: builders.Node,
+    index: int,
+    replay: reverb.Client,
+    nodes: dict[str, _Handle],
+    counter: _Handle,
+    watcher: _Handle,
+  ) -> lifecycle.Service | None:
     """A node that the builder adds."""
     if node.accelerated:
       cuda.load()
@@ -181,7 +232,7 @@ class DistributedAgent:
     if state:
       part.restore(state)
 
-    def run():
+    def run() -> None:
       if hasattr(part, 'run'):
         life.guard(lambda: part.run(life.should_stop))
       else:
@@ -190,10 +241,13 @@ class DistributedAgent:
 
     methods = [*node.serves, *(['save'] if node.saved else [])]
     if not methods:
-      return run()
+      run()
+      return None
     return lifecycle.Service(part, methods, run)
 
-  def _monitor(self, counter, savers, evaluator_):
+  def _monitor(
+    self, counter: _Handle, savers: dict[str, _Handle], evaluator_: _Handle
+  ) -> lifecycle.Service:
     life = self._life('monitor_0', None)
     config = self.experiment
     part = monitor.Monitor(
@@ -216,7 +270,7 @@ class DistributedAgent:
     )
     methods = ('report', 'beat', 'request_stop', 'wait_for_end')
 
-    def run():
+    def run() -> None:
       part.run(life.should_stop)
       life.wait(None)
 
@@ -224,7 +278,9 @@ class DistributedAgent:
 
   # --- What nodes share.
 
-  def _life(self, name, watcher, serves=False) -> lifecycle.Lifecycle:
+  def _life(
+    self, name: str, watcher: _Handle | None, serves: bool = False
+  ) -> lifecycle.Lifecycle:
     timeline = ''
     if self.experiment.timeline:
       timeline = os.path.join(self.folder.timelines, f'{name}.json')
@@ -234,8 +290,12 @@ class DistributedAgent:
     make = self.network_factory or self.builder.make_networks
     return make(self.environment_spec)
 
-  def _logger(self, node, watcher, period: float = 1.0) -> loggers.Logger:
-    return metrics.make_logger(self.folder, node, watcher.report, period)
+  def _logger(
+    self, node: str, watcher: _Handle, period: float = 1.0
+  ) -> loggers.Logger:
+    return metrics.make_logger(
+      self.folder, node, watcher.report, period, self.logger_factory
+    )
 
   def _saved(self, part: str) -> dict[str, Any] | None:
     """A part's state in the checkpoint that the run resumes from."""
@@ -253,7 +313,7 @@ class DistributedAgent:
       environment.close()
     program = lp.Program(name)
 
-    def add(label, node):
+    def add(label: str, node: lp.PyNode) -> _Handle:
       with program.group(label):
         return program.add_node(node)
 
@@ -285,6 +345,9 @@ class DistributedAgent:
       'evaluator',
       lp.CourierNode(self._evaluator, source, other, counter, watcher, earlier),
     )
+    for i, factory in enumerate(self.evaluator_factories, start=1):
+      further = self._further_evaluator
+      add('evaluator', lp.PyNode(further, i, factory, source, counter, watcher))
     sources = [
       add('cacher', lp.CourierNode(self._cacher, i, source, watcher))
       for i in range(self.experiment.num_cachers)

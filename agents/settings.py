@@ -25,7 +25,7 @@ class Settings(NamedTuple):
   config: Any
   experiment: experiments.ExperimentConfig
 
-  def validate(self):
+  def validate(self) -> None:
     """Raises ValueError if a field is out of range or fields do not fit."""
     self.config.validate()
     self.experiment.validate()
@@ -73,6 +73,29 @@ def make(agent: str, fields: Mapping[str, Any]) -> Settings:
     catalogue.config_class(agent)(**fields),
     experiments.ExperimentConfig(**experiment),
   )
+
+
+def flatten(fields: Mapping[str, Any], prefix: str = '') -> dict[str, Any]:
+  """Fields of fields by one name, 'networks.lstm'."""
+  flat: dict[str, Any] = {}
+  for name, value in fields.items():
+    if isinstance(value, Mapping):
+      flat |= flatten(value, f'{prefix}{name}.')
+    else:
+      flat[prefix + name] = value
+  return flat
+
+
+def nest(fields: Mapping[str, Any]) -> dict[str, Any]:
+  """The reverse of `flatten`."""
+  nested: dict[str, Any] = {}
+  for path, value in fields.items():
+    *folders, name = path.split('.')
+    holder = nested
+    for folder in folders:
+      holder = holder.setdefault(folder, {})
+    holder[name] = value
+  return nested
 
 
 def read(agent: str, saved: Mapping[str, Any]) -> Settings:

@@ -39,7 +39,7 @@ class ForkServer:
   that comes.
   """
 
-  def __init__(self, modules: Sequence[str] = ('agents.preload',)):
+  def __init__(self, modules: Sequence[str] = ('agents.preload',)) -> None:
     """Starts importing, in the background.
 
     Args:
@@ -61,7 +61,7 @@ class ForkServer:
     self._descriptor = os.pidfd_open(internals.fork_server_pid())
     self._status = ''  # How it ended.
 
-  def _tell(self, line: object):
+  def _tell(self, line: object) -> None:
     with contextlib.suppress(BrokenPipeError):  # It was killed.
       self._guardian.stdin.write(f'{line}\n')
       self._guardian.stdin.flush()
@@ -88,7 +88,7 @@ class ForkServer:
     """How the server had ended when `has_ended` was true first, in words."""
     return self._status
 
-  def stop(self):
+  def stop(self) -> None:
     """Ends the server."""
     internals.stop_fork_server()
     os.close(self._descriptor)
@@ -107,7 +107,7 @@ class Node:
     pid: its process ID, and that of the group that it leads.
   """
 
-  def __init__(self, process: multiprocessing.Process):
+  def __init__(self, process: multiprocessing.Process) -> None:
     self._process = process
     self.pid = process.pid
     try:
@@ -124,13 +124,13 @@ class Node:
     """Whether it runs, whatever has become of the fork server."""
     return self._descriptor is not None and not _is_ready(self._descriptor)
 
-  def send(self, number: int):
+  def send(self, number: int) -> None:
     """Sends a signal, unless it has ended."""
     if self._descriptor is not None:
       with contextlib.suppress(ProcessLookupError):
         signal.pidfd_send_signal(self._descriptor, number)
 
-  def kill_group(self):
+  def kill_group(self) -> None:
     """Kills it and the processes that it has started."""
     self.send(signal.SIGKILL)
     with contextlib.suppress(ProcessLookupError):
@@ -190,7 +190,7 @@ class Supervisor:
     watcher: lp.CourierHandle,
     logs: str,
     server: ForkServer,
-  ):
+  ) -> None:
     """Takes a program that was not launched yet.
 
     Args:
@@ -206,7 +206,7 @@ class Supervisor:
     self._server = server
     self._nodes: dict[str, Node] = {}
 
-  def launch(self):
+  def launch(self) -> None:
     """Starts the processes; what they print goes to files."""
     if not flags.FLAGS.is_parsed():
       flags.FLAGS.mark_as_parsed()
@@ -218,7 +218,7 @@ class Supervisor:
         local_resources=self._resources,
       )
 
-  def _start(self, commands: Sequence[run_locally.CommandToLaunch]):
+  def _start(self, commands: Sequence[run_locally.CommandToLaunch]) -> None:
     for command in commands:
       name = command.title.replace('/', '_')
       self._nodes[name] = self._server.start(
@@ -259,7 +259,7 @@ class Supervisor:
       return False
     return ask_to_end(self._watcher, reason, failed)
 
-  def stop(self, urgent: Callable[[], bool] = lambda: False):
+  def stop(self, urgent: Callable[[], bool] = lambda: False) -> None:
     """Ends every process and waits for them.
 
     Args:
@@ -281,7 +281,9 @@ class Supervisor:
     self._server.stop()
 
 
-def _enter(arguments: Sequence[str], environment: dict[str, str], log: str):
+def _enter(
+  arguments: Sequence[str], environment: dict[str, str], log: str
+) -> None:
   """Runs Launchpad's entry of a node in a fresh fork."""
   os.setpgrp()  # Signals to the launcher's group stop short of the nodes.
   for number in (signal.SIGINT, signal.SIGHUP):  # One may have come before.

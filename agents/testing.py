@@ -1,12 +1,14 @@
 """The contract of builders, as tests to inherit."""
 
 import abc
+from collections.abc import Callable
 import inspect
 import threading
 from typing import Any
 
 import acme
 from acme import adders
+from acme import specs
 from acme.utils import loggers
 import cloudpickle
 import dm_env
@@ -40,7 +42,7 @@ class ProgramBuilderTestMixin(abc.ABC):
   def make_object_under_test(self) -> builders.Builder:
     """The builder."""
 
-  def test_methods_are_those_of_the_protocol(self):
+  def test_methods_are_those_of_the_protocol(self) -> None:
     builder = self.make_object_under_test()
     for name, method in vars(builders.Builder).items():
       if name.startswith('_') or not inspect.isfunction(method):
@@ -52,7 +54,7 @@ class ProgramBuilderTestMixin(abc.ABC):
       for parameter in list(own)[len(wanted) :]:
         assert parameter.default is not parameter.empty, (name, parameter)
 
-  def test_it_can_be_sent_to_nodes(self):
+  def test_it_can_be_sent_to_nodes(self) -> None:
     builder = self.make_object_under_test()
     again = cloudpickle.loads(cloudpickle.dumps(builder))
     own, theirs = (
@@ -60,7 +62,7 @@ class ProgramBuilderTestMixin(abc.ABC):
     )
     assert own == theirs
 
-  def test_nodes_use_those_before_them(self):
+  def test_nodes_use_those_before_them(self) -> None:
     known, names = {builders.LEARNER}, [builders.LEARNER]
     for node in self.make_object_under_test().nodes():
       assert set(node.uses) <= known, node.label
@@ -69,14 +71,14 @@ class ProgramBuilderTestMixin(abc.ABC):
     assert len(names) == len(set(names))
     assert not set(names) & _TAKEN
 
-  def test_actors_pull_from_a_node_that_serves(self):
+  def test_actors_pull_from_a_node_that_serves(self) -> None:
     builder = self.make_object_under_test()
     serving = {builders.LEARNER} | {
       node.label for node in builder.nodes() if 'get_variables' in node.serves
     }
     assert builder.acting_source in serving
 
-  def test_indicators_are_of_its_parts(self):
+  def test_indicators_are_of_its_parts(self) -> None:
     builder = self.make_object_under_test()
     indicators, nodes = builder.indicators(), builder.nodes()
     saved = {builders.LEARNER}
@@ -109,10 +111,12 @@ class BuilderTestMixin(abc.ABC):
     """One environment that the builder's agent can act in."""
 
   @abc.abstractmethod
-  def make_networks(self, builder, environment_spec) -> Any:
+  def make_networks(
+    self, builder: Any, environment_spec: specs.EnvironmentSpec
+  ) -> Any:
     """Networks as the builder's `make_learner` takes them."""
 
-  def policy_network(self, networks) -> Any:
+  def policy_network(self, networks: Any) -> Any:
     """The part of the networks that acts, as `make_actor` takes it."""
     return networks.actor
 
@@ -120,25 +124,38 @@ class BuilderTestMixin(abc.ABC):
     """What actors ask the learner for."""
     return ['learner']
 
-  def serve_actor(self, builder, networks, learner) -> acme.VariableSource:
+  def serve_actor(
+    self, builder: Any, networks: Any, learner: acme.Learner
+  ) -> acme.VariableSource:
     """Where actors pull from."""
     return learner
 
-  def make_adder(self, builder, client, should_stop) -> adders.Adder:
+  def make_adder(
+    self,
+    builder: Any,
+    client: reverb.Client,
+    should_stop: Callable[[], bool],
+  ) -> adders.Adder:
     """An adder; if it may block, it must end when told to stop."""
     return builder.make_adder(client)
 
-  def relay(self, builder, client, learner, should_stop):
+  def relay(
+    self,
+    builder: Any,
+    client: reverb.Client,
+    learner: acme.Learner,
+    should_stop: Callable[[], bool],
+  ) -> None:
     """What runs between the adder and the dataset, where there is any."""
 
-  def test_methods_have_the_protocols_parameters(self):
+  def test_methods_have_the_protocols_parameters(self) -> None:
     builder = self.make_object_under_test()
     for method, names in PROTOCOL.items():
       parameters = list(inspect.signature(getattr(builder, method)).parameters)
       # The first is passed by position: its name is the builder's own.
       assert tuple(parameters[1 : len(names)]) == names[1:], method
 
-  def test_pickles_and_holds_no_tensorflow(self):
+  def test_pickles_and_holds_no_tensorflow(self) -> None:
     builder = self.make_object_under_test()
     spec = acme.make_environment_spec(self.make_environment())
     self.make_networks(builder, spec)
@@ -149,7 +166,7 @@ class BuilderTestMixin(abc.ABC):
     assert type(again).__name__ == type(builder).__name__
     again.make_replay_tables(spec)
 
-  def test_acts_without_adder_or_source(self):
+  def test_acts_without_adder_or_source(self) -> None:
     builder, environment = (
       self.make_object_under_test(),
       self.make_environment(),
@@ -161,7 +178,7 @@ class BuilderTestMixin(abc.ABC):
     loop = acme.EnvironmentLoop(environment, actor, logger=loggers.NoOpLogger())
     assert loop.run_episode()['episode_length'] > 0
 
-  def test_learns_from_what_the_actor_adds(self):
+  def test_learns_from_what_the_actor_adds(self) -> None:
     builder, environment = (
       self.make_object_under_test(),
       self.make_environment(),
@@ -187,8 +204,8 @@ class BuilderTestMixin(abc.ABC):
     loop = acme.EnvironmentLoop(environment, actor, logger=loggers.NoOpLogger())
     errors = []
 
-    def start(run, *arguments):
-      def attempt():
+    def start(run: Callable[..., None], *arguments: Any) -> threading.Thread:
+      def attempt() -> None:
         try:
           run(*arguments)
         except Exception as error:  # Shown by the test's own thread.
@@ -198,11 +215,11 @@ class BuilderTestMixin(abc.ABC):
       thread.start()
       return thread
 
-    def act():
+    def act() -> None:
       for _ in range(self.episodes):  # `run` is for a main thread alone.
         loop.run_episode()
 
-    def learn():
+    def learn() -> None:
       for _ in range(self.updates):
         learner.step()
 

@@ -36,6 +36,8 @@ class Run:
     environment_kwargs: its arguments, as they were given.
     config: of the agent.
     experiment: of the run.
+    network_factory: import path of what makes the networks; None for the
+      agent's own.
     commit: of the program that began the run, None if not known.
   """
 
@@ -45,6 +47,7 @@ class Run:
   environment_kwargs: str
   config: Any
   experiment: experiments.ExperimentConfig
+  network_factory: str | None
   commit: str | None
 
   @property
@@ -127,6 +130,7 @@ def read(workdir: str) -> Run:
     environment_kwargs=saved['environment_kwargs'],
     config=found.config,
     experiment=found.experiment,
+    network_factory=saved.get('network_factory'),
     commit=saved.get('git_commit'),
   )
 
@@ -147,7 +151,7 @@ def load(run: Run) -> Trained:
   environment = run.make_environment(batch_size=1, seed=0)
   spec = acme.make_environment_spec(environment)
   environment.close()
-  builder = catalogue.make_builder(run.agent, run.config)
+  builder = catalogue.make_builder(run.agent, run.config, run.network_factory)
   networks = builder.make_networks(spec)
   try:
     builder.load_networks(networks, checkpoint.state)

@@ -22,7 +22,7 @@ def unflatten(
 
 def check_gradients(
   gradients: Sequence[tf.Tensor | None], variables: Sequence[tf.Variable]
-):
+) -> None:
   """Refuses variables on which the loss does not depend.
 
   Raises:
@@ -46,7 +46,7 @@ class Optimizer(Protocol):
   def save(self) -> dict[str, np.ndarray]:
     """The state, as arrays by name."""
 
-  def restore(self, state: dict[str, np.ndarray]):
+  def restore(self, state: dict[str, np.ndarray]) -> None:
     """Takes up what `save` gave."""
 
 
@@ -85,7 +85,7 @@ class FlatAdam:
     beta_1: float = 0.9,
     beta_2: float = 0.999,
     epsilon: float = 1e-5,
-  ):
+  ) -> None:
     """Begins with moments of zero.
 
     Args:
@@ -136,7 +136,7 @@ class FlatAdam:
       'second': self._second.numpy(),
     }
 
-  def restore(self, state: dict[str, np.ndarray]):
+  def restore(self, state: dict[str, np.ndarray]) -> None:
     """Takes up what `save` gave; ValueError if the size is another."""
     self._step.assign(state['step'])
     self._first.assign(state['first'])

@@ -45,7 +45,7 @@ def setting(
   )
 
 
-def check(config: Any, where: str = ''):
+def check(config: Any, where: str = '') -> None:
   """Checks the types and ranges that a dataclass's fields declare.
 
   Args:
@@ -61,7 +61,7 @@ def check(config: Any, where: str = ''):
       _CHECKS[name](config, field.name, bound, where)
 
 
-def check_types(config: Any, where: str = ''):
+def check_types(config: Any, where: str = '') -> None:
   """Checks that a dataclass's plain fields hold what their types say.
 
   Integers are taken for floats; a field of `float | None` may be None. Other
@@ -96,7 +96,7 @@ def check_types(config: Any, where: str = ''):
       )
 
 
-def _at_least(config: Any, name: str, least: float, where: str):
+def _at_least(config: Any, name: str, least: float, where: str) -> None:
   """Raises ValueError if the field is below `least`."""
   value = getattr(config, name)
   if value < least:
@@ -105,7 +105,7 @@ def _at_least(config: Any, name: str, least: float, where: str):
     )
 
 
-def _above(config: Any, name: str, bound: float, where: str):
+def _above(config: Any, name: str, bound: float, where: str) -> None:
   """Raises ValueError if the field is not above `bound`."""
   value = getattr(config, name)
   if not value > bound:
@@ -114,7 +114,9 @@ def _above(config: Any, name: str, bound: float, where: str):
     )
 
 
-def _between(config: Any, name: str, ends: tuple[float, float], where: str):
+def _between(
+  config: Any, name: str, ends: tuple[float, float], where: str
+) -> None:
   """Raises ValueError if the field is outside [low, high]."""
   low, high = ends
   value = getattr(config, name)
@@ -125,7 +127,7 @@ def _between(config: Any, name: str, ends: tuple[float, float], where: str):
     )
 
 
-def _one_of(config: Any, name: str, choices: Sequence[str], where: str):
+def _one_of(config: Any, name: str, choices: Sequence[str], where: str) -> None:
   """Raises ValueError if the field is none of the choices."""
   value = getattr(config, name)
   if value not in choices:

@@ -18,16 +18,8 @@ import time
 _ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, _ROOT)
 
-from launch import bootstrap
+from benchmarks import one_thread
 
-_ENVIRONMENT = {
-  'TF_NUM_INTRAOP_THREADS': '1',
-  'TF_NUM_INTEROP_THREADS': '1',
-  'OMP_NUM_THREADS': '1',
-  'TF_ENABLE_ONEDNN_OPTS': '1',
-  'TF_CPP_MIN_LOG_LEVEL': '3',
-  'CUDA_VISIBLE_DEVICES': '-1',
-}
 _ROUNDS, _SECONDS = 5, 0.5  # The least that a round takes.
 
 
@@ -78,8 +70,7 @@ def measure(shape: tuple[int, ...], dtype, torso: str):
 
 
 def main():
-  bootstrap.prepare()
-  os.environ.update(_ENVIRONMENT)
+  one_thread.prepare()
   import numpy as np
 
   print(f'{"":20}{"ms":>12}{"frames/s":>12}')

@@ -16,15 +16,8 @@ _ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, _ROOT)
 
 from ald_acme import processes
-from launch import bootstrap
+from benchmarks import one_thread
 
-_ENVIRONMENT = {
-  'TF_NUM_INTRAOP_THREADS': '1',
-  'TF_NUM_INTEROP_THREADS': '1',
-  'OMP_NUM_THREADS': '1',
-  'TF_CPP_MIN_LOG_LEVEL': '3',
-  'CUDA_VISIBLE_DEVICES': '-1',
-}
 _ROUNDS, _STEPS = 5, 200
 
 
@@ -83,8 +76,7 @@ def measure(batch_size: int):
 
 
 def main():
-  bootstrap.prepare()
-  os.environ.update(_ENVIRONMENT)
+  one_thread.prepare()
   print(f'{processes.usable_cores()} cores; microseconds of a step')
   print(
     f'{"":8}{"mazes":>5}', *(f'{x:>12}' for x in ('TensorFlow', 'XLA', 'Lite'))

@@ -22,20 +22,11 @@ _ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, _ROOT)
 
 from ald_acme import processes
-from launch import bootstrap
+from benchmarks import one_thread
 
 _MOVED = 300e6  # Bytes through a table in a measurement, about.
 _CALLS = 104  # Of a service in a measurement.
 _FASTER = (0.1, 0.03, 0.01, 0.003)  # Seconds of a learner, to plan for.
-_ENVIRONMENT = {
-  'TF_NUM_INTRAOP_THREADS': '1',
-  'TF_NUM_INTEROP_THREADS': '1',
-  'OMP_NUM_THREADS': '1',
-  'OPENBLAS_NUM_THREADS': '1',
-  'TF_CPP_MIN_LOG_LEVEL': '3',
-  'TF_ENABLE_ONEDNN_OPTS': '1',
-  'CUDA_VISIBLE_DEVICES': '-1',
-}
 
 
 class Node(NamedTuple):
@@ -297,8 +288,7 @@ def _report(preset: str):
 
 
 def main():
-  bootstrap.prepare()
-  os.environ.update(_ENVIRONMENT)
+  one_thread.prepare()
   print(f'{processes.usable_cores()} cores')
   for preset in sys.argv[1:] or ('small', 'paper'):
     _report(preset)

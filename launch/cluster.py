@@ -66,7 +66,7 @@ def _slurm(launched: float, console: rich_console.Console):
   except BaseException:  # The same command may be given again.
     if not run.options.resume:
       slurm.remove(run.folder)
-    run.take_back()
+    run.rollback()
     raise
 
 
@@ -122,7 +122,7 @@ def _vertex(launched: float, console: rich_console.Console):
       vertex.launch(program, pools, path)
   except BaseException:  # The same command may be given again.
     vertex.remove(run.folder)
-    run.take_back()
+    run.rollback()
     raise
 
 

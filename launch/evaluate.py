@@ -33,7 +33,7 @@ from launch import trust
 flags.adopt_module_key_flags(trust)
 
 _WORKDIR = flags.DEFINE_string('workdir', None, "The run's folder.")
-_ENVIRONMENT = trust.define_environment()
+trust.define_code()
 _EPISODES = flags.DEFINE_integer(
   'episodes', 100, 'Episodes to play.', lower_bound=1
 )
@@ -85,7 +85,7 @@ _BATCH = 100  # Episodes that are played at a time.
 
 def main():
   run = trained.read(command_line.require(_WORKDIR))
-  trust.require(run.environment, _ENVIRONMENT.value)
+  trust.require(vars(run))
   kwargs = _ENVIRONMENT_KWARGS.value
   if kwargs is not None:
     run = dataclasses.replace(run, environment_kwargs=kwargs)

@@ -41,7 +41,7 @@ from launch import trust
 flags.adopt_module_key_flags(trust)
 
 _WORKDIR = flags.DEFINE_string('workdir', None, "The run's folder.")
-_ENVIRONMENT = trust.define_environment()
+trust.define_code()
 _FORMAT = flags.DEFINE_enum(
   'format', None, act.FORMATS, 'What to write; docs/deploy.md tells them apart.'
 )
@@ -67,7 +67,7 @@ def main():
       f'--latency_budget_us must be above 0, but received {budget}.'
     )
   run = trained.read(command_line.require(_WORKDIR))
-  trust.require(run.environment, _ENVIRONMENT.value)
+  trust.require(vars(run))
   output = os.path.abspath(
     _OUTPUT.value or os.path.join(run.folder.path, 'export', form)
   )

@@ -81,6 +81,20 @@ class Isolation:
       )
     return _OPEN.format(self.refused) if self.refused else None
 
+  def check_wandb(self, project: str | None):
+    """Raises ValueError if a run cannot reach the server that it logs to.
+
+    Args:
+      project: of Weights & Biases, None for none.
+    """
+    mode = os.environ.get('WANDB_MODE', 'online')
+    if project is not None and self.is_on and mode == 'online':
+      raise ValueError(
+        f'--wandb_project={project} needs the network, and the run has one of '
+        f'its own; give --{_NAME}={_OFF} (SECURITY.md), or set '
+        'WANDB_MODE=offline and upload with "wandb sync" later.'
+      )
+
   def hint(self, error: Exception) -> str:
     """What to add to an error for want of a network, '' for others."""
     if self.is_on and _NO_NETWORK.search(str(error)):

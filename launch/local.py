@@ -53,6 +53,7 @@ def main():
     raise command_line.UsageError(f'{error}{more}') from error
   opts, folder = run.options, run.folder
   with run.lock:
+    _check_network(run)
     if warning:
       console.print(warning)
     console.print(
@@ -82,6 +83,15 @@ def main():
         opts.experiment.stall_limit,
       )
     )
+
+
+def _check_network(run: training.Prepared):
+  """Refuses to log to a server from a network that has no way there."""
+  try:
+    _isolation.check_wandb(run.options.wandb_project)
+  except ValueError as error:
+    run.rollback()
+    raise command_line.UsageError(str(error)) from error
 
 
 if __name__ == '__main__':

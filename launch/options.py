@@ -12,6 +12,7 @@ from agents import settings
 from ald_acme.environments import registry
 from ald_acme.networks import sizes
 from launch import command_line
+from launch import config_file
 from launch import trust
 
 flags.adopt_module_key_flags(trust)
@@ -35,6 +36,24 @@ _ENVIRONMENT_KWARGS = flags.DEFINE_string(
   'environment_kwargs',
   None,
   'Arguments of the environment, such as size=15,limit=250.',
+)
+_NETWORK_FACTORY = flags.DEFINE_string(
+  'network_factory',
+  None,
+  'package.module:function that makes the networks from an '
+  "acme.specs.EnvironmentSpec, instead of the agent's own.",
+)
+_CONFIG_FILE = flags.DEFINE_string(
+  'config_file',
+  None,
+  'Settings from a file: the config.json of a run, or JSON or YAML with fields '
+  'of --config by name. Flags override it.',
+)
+_WANDB_PROJECT = flags.DEFINE_string(
+  'wandb_project',
+  None,
+  'Also log to this project of Weights & Biases (extra wandb); needs '
+  '--isolate=off, or WANDB_MODE=offline.',
 )
 _WORKDIR = flags.DEFINE_string(
   'workdir',
@@ -137,6 +156,33 @@ def _define_config() -> list[str]:
   return list(paths)
 
 
+def _parse_bool(text: str) -> bool:
+  return flags.BooleanParser().parse(text)
+
+
+_PARSE = {
+  float | None: lambda text: None if text == _NO_VALUE else float(text),
+  bool: _parse_bool,
+}
+
+
+def field_of(path: str) -> dataclasses.Field:
+  """The field of a path, such as 'discount' or 'networks.lstm'."""
+  within, _, name = path.rpartition('.')
+  if within:
+    return {f.name: f for f in dataclasses.fields(sizes.NetworkSizes)}[name]
+  return _FIELDS[name]
+
+
+def parse_value(field: dataclasses.Field, text: str) -> Any:
+  """A value of a field, from text.
+
+  Raises:
+    ValueError: if it is not of the field's type.
+  """
+  return _PARSE.get(field.type, field.type)(text)
+
+
 _PATHS = _define_config()
 for _name in _SHORTHANDS:
   _define(_name, _FIELDS[_name], f' Same as --config.{_name}.')
@@ -155,6 +201,10 @@ class Options:
     resume: whether to continue the run in `workdir`.
     config: of the agent.
     experiment: of the run.
+    network_factory: import path of what makes the networks; None for the
+      agent's own.
+    wandb_project: project of Weights & Biases; None for none.
+    specs: of the environment; None until one was made.
   """
 
   agent: str
@@ -165,6 +215,9 @@ class Options:
   resume: bool
   config: Any
   experiment: experiments.ExperimentConfig
+  network_factory: str | None
+  wandb_project: str | None
+  specs: registry.Specs | None = None
 
   @property
   def settings(self) -> settings.Settings:
@@ -182,11 +235,14 @@ def read(saved: dict[str, Any] | None = None) -> Options:
   Raises:
     UsageError: if a field is out of range, or may not change when resuming.
   """
-  agent = _agent(saved)
-  given = _given(agent)
   try:
+    chosen = _read_file(saved)
+    agent = _agent(saved, chosen)
+    given = _given(agent)
     if saved is not None:
       fields = settings.read(agent, saved).flat()
+    elif chosen:
+      fields = config_file.fields(chosen, agent, _CONFIG_FILE.value)
     else:
       fields = settings.make(agent, {}).flat()
     if _PRESET.value:
@@ -205,11 +261,8 @@ def read(saved: dict[str, Any] | None = None) -> Options:
       "--workdir must name a folder, but received ''; leave it out for a new "
       'folder under runs/.'
     )
-  environment, kwargs = _ENVIRONMENT.value, _ENVIRONMENT_KWARGS.value
-  if saved is not None:
-    _check_same(saved, environment, kwargs, made)
-    trust.require(saved['environment'], environment)
-    environment, kwargs = saved['environment'], saved['environment_kwargs']
+  named = _named(saved, chosen, made)
+  environment, kwargs = named['environment'], named['environment_kwargs']
   try:
     arguments = registry.parse_arguments(kwargs or '')
   except ValueError as error:
@@ -223,7 +276,48 @@ def read(saved: dict[str, Any] | None = None) -> Options:
     resume=_RESUME.value,
     config=made.config,
     experiment=made.experiment,
+    network_factory=named['network_factory'],
+    wandb_project=named['wandb_project'],
   )
+
+
+def _read_file(saved: dict[str, Any] | None) -> dict[str, Any]:
+  """What --config_file sets; nothing without it."""
+  if _CONFIG_FILE.value is None:
+    return {}
+  if saved is not None:
+    raise command_line.UsageError(
+      f'--config_file={_CONFIG_FILE.value} is not for --resume, which reads '
+      "the run's own config.json; leave it out."
+    )
+  return config_file.read(_CONFIG_FILE.value)
+
+
+def _named(
+  saved: dict[str, Any] | None,
+  chosen: dict[str, Any],
+  made: settings.Settings,
+) -> dict[str, Any]:
+  """What `config_file.NAMES` are, but the agent: flags before files.
+
+  Raises:
+    UsageError: if a run would be resumed with something else, or code that a
+      file names is not trusted.
+  """
+  given = {name: flags.FLAGS[name].value for name in config_file.NAMES[1:]}
+  if saved is not None:
+    _check_same(saved, given, made)
+    trust.require(saved)
+    source = saved
+  else:
+    own = {'environment', 'environment_kwargs'} & chosen.keys()
+    if given['environment'] not in (None, chosen.get('environment')):
+      chosen = {k: v for k, v in chosen.items() if k not in own}
+    source = chosen
+    trust.require(
+      {k: v for k, v in source.items() if given.get(k, True) is None}
+    )
+  return {k: source.get(k) if v is None else v for k, v in given.items()}
 
 
 def _given(agent: str) -> dict[str, Any]:
@@ -269,7 +363,7 @@ def _given(agent: str) -> dict[str, Any]:
   return given
 
 
-def _agent(saved: dict[str, Any] | None) -> str:
+def _agent(saved: dict[str, Any] | None, chosen: dict[str, Any]) -> str:
   name, begun_with = _AGENT.value, (saved or {}).get('agent')
   if name and begun_with and name != begun_with:
     raise command_line.UsageError(
@@ -281,24 +375,18 @@ def _agent(saved: dict[str, Any] | None) -> str:
       f'config.json is not of this version of ald_acme: agent must be one of '
       f'{", ".join(catalogue.NAMES)}, but received {begun_with!r}.'
     )
-  return begun_with or name or catalogue.ALD
+  return begun_with or name or chosen.get('agent') or catalogue.ALD
 
 
 def _check_same(
-  saved: dict[str, Any],
-  environment: str | None,
-  kwargs: str | None,
-  made: settings.Settings,
+  saved: dict[str, Any], given: dict[str, Any], made: settings.Settings
 ):
   """Refuses to resume with what a checkpoint does not fit."""
-  for name, value in (
-    ('environment', environment),
-    ('environment_kwargs', kwargs),
-  ):
-    if value is not None and value != saved[name]:
+  for name in ('environment', 'environment_kwargs', 'network_factory'):
+    if given[name] is not None and given[name] != saved.get(name):
       raise command_line.UsageError(
-        f'--{name}={value} is not what the run was begun with '
-        f'({saved[name]!r}); leave it out, or begin a new run.'
+        f'--{name}={given[name]} is not what the run was begun with '
+        f'({saved.get(name)!r}); leave it out, or begin a new run.'
       )
   now, then = made.flat(), settings.read(made.agent, saved).flat()
   for name in (_NETWORKS, 'loss', 'seed'):

@@ -3,9 +3,7 @@
 import argparse
 from collections.abc import Sequence
 import os
-import signal
 import sys
-import time
 
 if __package__ in (None, ''):  # Run as a script: the package is one folder up.
   sys.path.insert(
@@ -16,20 +14,18 @@ from launch import bootstrap
 
 bootstrap.prepare()
 
-import numpy as np
 from rich import console as rich_console
-from rich import text as rich_text
 
 from ald_acme.runs import progress
 from launch import command_line
 from launch.reproduction import catalogue
 from launch.reproduction import figures
 from launch.reproduction import jobs
+from launch.reproduction import running
 
 _ALL = 'all'
 _SEEDS, _SMALL_SEEDS = 5, 1
 _MOST = 1_000  # Runs of a method, or at a time.
-_POLL = 0.25  # Seconds between looks at the processes.
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -53,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
       if arguments.only in job.label
     ]
     pool = jobs.Pool(needed, arguments.workers)
-    if not _run(pool, console):
+    if not running.run(pool, console):
       return command_line.INTERRUPTED
     for figure in chosen:
       made = figure.make(order)
@@ -186,93 +182,6 @@ def _check(
     for line in short:
       console.print(f'  {line}', markup=False)
   return 1 if missed else 0
-
-
-def _run(pool: jobs.Pool, console: rich_console.Console) -> bool:
-  """Runs a pool to its end and shows it; False if it was interrupted."""
-  interrupted = False
-
-  def interrupt(*_):
-    nonlocal interrupted
-    interrupted = True
-
-  earlier = {
-    number: signal.signal(number, interrupt)
-    for number in (signal.SIGINT, signal.SIGTERM)
-  }
-  try:
-    with _Display(console) as display:
-      while not interrupted and pool.step():
-        display.show(pool)
-        time.sleep(_POLL)
-      display.show_failures(pool)
-    if interrupted:
-      console.print('Stopping: the runs save a checkpoint.')
-  finally:  # Whatever happens here, no process is left.
-    pool.stop()
-    for number, handler in earlier.items():
-      signal.signal(number, handler)
-  return not interrupted
-
-
-class _Display:
-  """Shows where a pool stands, and its failures as they come."""
-
-  def __init__(self, console: rich_console.Console):
-    self._console = console
-    self._screen = progress.Screen(console)
-    self._failures_shown = 0
-
-  def __enter__(self) -> '_Display':
-    self._screen.__enter__()
-    return self
-
-  def __exit__(self, *exception):
-    self._screen.__exit__(*exception)
-
-  def show(self, pool: jobs.Pool):
-    self.show_failures(pool)
-    state = _state(pool)
-    self._screen.show(rich_text.Text('\n  '.join(state)), '  '.join(state))
-
-  def show_failures(self, pool: jobs.Pool):
-    """Prints those that are new."""
-    for job, why in pool.failed[self._failures_shown :]:
-      self._console.print(f'{job.label} failed: {why}')
-    self._failures_shown = len(pool.failed)
-
-
-def _state(pool: jobs.Pool) -> list[str]:
-  """Where a pool stands, then where each of its running jobs does."""
-  parts = (pool.done, pool.failed, pool.running, pool.waiting)
-  first = f'{len(pool.done)} of {sum(map(len, parts))} done'
-  if pool.failed:
-    first += f', {len(pool.failed)} failed'
-  left = _seconds_left(pool)
-  if left is not None:
-    first += f', ETA {progress.duration(left)}'
-  lines = [first]
-  for job, _ in pool.running:
-    at = job.progress() or {}
-    line = job.label
-    if at.get('max_frames'):
-      share = at['frames'] / at['max_frames']
-      line += f' {at["frames"]:,} of {at["max_frames"]:,} ({share:.0%})'
-    lines.append(line)
-  return lines
-
-
-def _seconds_left(pool: jobs.Pool) -> float | None:
-  """An estimate from the time that other seeds took; None without any."""
-  if not pool.took:
-    return None
-  expected = {kind: np.mean(seconds) for kind, seconds in pool.took.items()}
-  usual = np.mean(list(expected.values()))
-  left = sum(expected.get(job.kind, usual) for job in pool.waiting)
-  for job, _ in pool.running:
-    eta = (job.progress() or {}).get('eta_seconds')
-    left += expected.get(job.kind, usual) if eta is None else eta
-  return left / max(1, len(pool.running))
 
 
 if __name__ == '__main__':

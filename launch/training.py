@@ -57,7 +57,7 @@ class Prepared(typing.NamedTuple):
   checkpoint: str | None
   saved: dict[str, typing.Any] | None
 
-  def take_back(self):
+  def rollback(self):
     """Leaves the folder as it was: the run does not begin."""
     if self.saved is not None:
       files.write_json(self.folder.config, self.saved)
@@ -94,8 +94,10 @@ def prepare(local: bool = True, dry_run: bool = False) -> Prepared:
   opts = options.read(saved)
   limits.check(opts.settings, local)
   try:
-    spec = registry.check(opts.environment, opts.environment_arguments)
-    observed.parse(getattr(opts.config, 'actor_observations', ''), spec)
+    opts.specs = registry.check(opts.environment, opts.environment_arguments)
+    seen = getattr(opts.config, 'actor_observations', '')
+    observed.parse(seen, opts.specs.observations)
+    _check_extensions(opts)
   except ValueError as error:
     raise command_line.UsageError(str(error)) from error
   if saved is not None:
@@ -110,6 +112,25 @@ def prepare(local: bool = True, dry_run: bool = False) -> Prepared:
     description['dry_run'] = True
   files.write_json(folder.config, description)
   return Prepared(opts, folder, lock, checkpoint, saved)
+
+
+def _check_extensions(opts: options.Options):
+  """Checks networks of one's own and Weights & Biases, where a run has them.
+
+  Raises:
+    ValueError: if the networks cannot be made, or the package is missing.
+  """
+  if opts.network_factory is not None:
+    from acme import specs  # Takes seconds, and its networks TensorFlow.
+
+    builder = catalogue.make_builder(
+      opts.agent, opts.config, opts.network_factory
+    )
+    builder.make_networks(specs.EnvironmentSpec(*opts.specs))
+  if opts.wandb_project is not None:
+    from ald_acme.runs import weights_and_biases
+
+    weights_and_biases.check()
 
 
 def newest_checkpoint(
@@ -149,6 +170,8 @@ def _description(opts: options.Options, saved: dict | None) -> dict:
     'agent': opts.agent,
     'environment': opts.environment,
     'environment_kwargs': opts.environment_kwargs,
+    'network_factory': opts.network_factory,
+    'wandb_project': opts.wandb_project,
     'seed': opts.config.seed,
     'config': opts.settings.flat(),
     'versions': versions,
@@ -173,6 +196,8 @@ def make_program(
     launched: when the run began, seconds since the epoch.
   """
   # Acme and Launchpad take seconds; bad input is refused before.
+  import acme
+
   from agents import program
 
   experiment = opts.experiment
@@ -182,12 +207,28 @@ def make_program(
     )
     experiment = dataclasses.replace(experiment, solved_return=solved)
   return program.DistributedAgent(
-    catalogue.make_builder(opts.agent, opts.config),
+    catalogue.make_builder(opts.agent, opts.config, opts.network_factory),
     functools.partial(
       registry.make, opts.environment, opts.environment_arguments
     ),
     folder,
     experiment,
+    environment_spec=opts.specs and acme.specs.EnvironmentSpec(*opts.specs),
     checkpoint=checkpoint,
+    logger_factory=_logger_factory(opts, folder),
     launched=launched,
   ).build(opts.agent)
+
+
+def _logger_factory(opts: options.Options, folder: run_folder.RunFolder):
+  """What logs to Weights & Biases, None if nothing does."""
+  if opts.wandb_project is None:
+    return None
+  from ald_acme.runs import weights_and_biases
+
+  return weights_and_biases.WandbLoggerFactory(
+    opts.wandb_project,
+    os.path.basename(folder.path),
+    folder.path,
+    {'agent': opts.agent, **opts.settings.flat()},
+  )

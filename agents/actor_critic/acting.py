@@ -13,6 +13,7 @@ import tree
 
 from ald_acme import activity
 from ald_acme import types
+from ald_acme.acting import observing
 from ald_acme.acting import policies
 from ald_acme.environments import base
 from ald_acme.environments import staggering
@@ -37,7 +38,7 @@ class RecurrentActor(acme.Actor):
     seed: Any,
     adder: unroll_adder.UnrollAdder | None = None,
     parameters: pulled.PulledParameters | None = None,
-  ):
+  ) -> None:
     """Knows nothing of the environments until their first time step.
 
     Args:
@@ -51,9 +52,10 @@ class RecurrentActor(acme.Actor):
     self._adder = adder
     self._parameters = parameters
     self._single = False
+    # Set by the first time step, and by the first action.
     self._policy: policies.BatchedPolicy | None = None
-    self._timestep: dm_env.TimeStep | None = None
-    self._decision: policies.Decision | None = None
+    self._timestep: Any = None
+    self._decision: Any = None
     self._state = None  # Before the decision, where the adder wants it.
 
   @property
@@ -61,7 +63,7 @@ class RecurrentActor(acme.Actor):
     """Updates that the parameters which act have seen."""
     return 0 if self._parameters is None else self._parameters.age
 
-  def observe_first(self, timestep: dm_env.TimeStep):
+  def observe_first(self, timestep: dm_env.TimeStep) -> None:
     self._single = np.ndim(timestep.step_type) == 0
     self._timestep = base.as_batch(timestep)
     if self._policy is None:
@@ -81,12 +83,13 @@ class RecurrentActor(acme.Actor):
       policy.load(self._parameters.arrays)
     return policy
 
-  def select_action(self, observation) -> types.Nest:
+  def select_action(self, observation: types.Nest) -> types.Nest:
     """As the action spec has it: leaves `[E, ...]`, or a single one's.
 
     What it sees is the time step that it observed last, rewards included.
     """
     policy = self._policy
+    assert policy, 'observe_first comes before select_action'
     inputs = policy.inputs(self._timestep)
     wants_state = self._adder and self._adder.wants_state
     self._state = policy.state if wants_state else None
@@ -96,7 +99,7 @@ class RecurrentActor(acme.Actor):
       action = tree.map_structure(lambda x: x[0], action)
     return action
 
-  def observe(self, action: types.Nest, next_timestep: dm_env.TimeStep):
+  def observe(self, action: types.Nest, next_timestep: dm_env.TimeStep) -> None:
     """Takes what followed the action that was selected last.
 
     Unrolls hold that one in the form that the policy sampled it in.
@@ -107,7 +110,7 @@ class RecurrentActor(acme.Actor):
       extras = unroll_adder.Extras(decision.policy, self._state)
       self._adder.add(decision.sample, self._timestep, extras)
 
-  def update(self, wait: bool = False):
+  def update(self, wait: bool = False) -> None:
     """Pulls parameters when it is time, and always before an unroll."""
     if self._parameters is None:
       return
@@ -135,7 +138,8 @@ class UnrollLoop:
     counter: counting.Counter | None = None,
     logger: loggers.Logger | None = None,
     stagger: Any = None,
-  ):
+    observer_factory: observing.ObserverFactory | None = None,
+  ) -> None:
     """Begins an episode in every environment.
 
     Args:
@@ -149,6 +153,8 @@ class UnrollLoop:
       stagger: seed of the cuts that spread the environments over the phases of
         an episode (`staggering.Stagger`); None for no cuts. Cut episodes count
         neither as `episodes` nor in `return` and `episode_length`.
+      observer_factory: makes Acme's observers of one environment; the row has
+        the means of their metrics over the episodes that ended.
     """
     self._environment = staggering.Stagger(environment, stagger)
     self._actor, self._adder = actor, adder
@@ -159,8 +165,10 @@ class UnrollLoop:
     size = environment.batch_size
     self._returns = np.zeros(size)
     self._lengths = np.zeros(size, np.int64)
+    self._observers = observing.Observers(environment, observer_factory)
     self._timestep = self._environment.reset()
     actor.observe_first(self._timestep)
+    self._observers.observe(self._timestep)
 
   def step(self) -> bool:
     """Acts for T steps; False if acting is over.
@@ -191,6 +199,7 @@ class UnrollLoop:
           'policy_lag_actor_updates': now[0] - actor_updates,
           'policy_lag_learner_updates': now[1] - learner_updates,
           **self._environment.metrics(),
+          **self._observers.metrics(),
         }
       )
     return not self._counts.get(run_counts.STOP_ACTING)
@@ -213,18 +222,19 @@ class UnrollLoop:
       with activity.doing('environment'):
         self._timestep = self._environment.step(action)
       self._actor.observe(action, self._timestep)
+      reported = self._environment.reported
+      self._observers.observe(self._timestep, action, reported)
       self._returns += self._timestep.reward
       self._lengths += counted
       ended = self._timestep.step_type == _LAST
       if ended.any():
-        reported = ended & self._environment.reported
-        returns.extend(self._returns[reported].tolist())
-        lengths.extend(self._lengths[reported].tolist())
+        returns.extend(self._returns[ended & reported].tolist())
+        lengths.extend(self._lengths[ended & reported].tolist())
         self._returns[ended] = 0.0
         self._lengths[ended] = 0
     return frames, returns, lengths
 
-  def run(self, should_stop: Callable[[], bool] = lambda: False):
+  def run(self, should_stop: Callable[[], bool] = lambda: False) -> None:
     """Acts until told to stop."""
     while not should_stop() and self.step():
       pass

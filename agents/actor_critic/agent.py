@@ -17,7 +17,7 @@ from agents import internals
 from agents.actor_critic import builder as actor_critic_builder
 from agents.actor_critic import config as actor_critic_config
 from agents.actor_critic import networks as actor_critic_networks
-from ald_acme import distributions
+from ald_acme import types
 from ald_acme.environments import base
 from ald_acme.environments import contract
 from ald_acme.replay import local
@@ -41,7 +41,7 @@ class ActorCritic(acme.Actor, acme.VariableSource):
     make_builder: Callable[
       [Any], actor_critic_builder.ActorCriticBuilder
     ] = actor_critic_builder.ActorCriticBuilder,
-  ):
+  ) -> None:
     """Makes the parts; in a main thread, Ctrl-C ends the loop from now on.
 
     Args:
@@ -68,13 +68,7 @@ class ActorCritic(acme.Actor, acme.VariableSource):
       environment_spec.actions,
     )
     self._seen = 0  # Time steps so far.
-    theirs = distributions.from_spec(environment_spec.actions).describe()
-    ours = networks.actor.distribution.describe()
-    if ours != theirs:
-      raise ValueError(
-        f'networks.actor has the actions {ours}, but the environment has '
-        f'{theirs}; make the networks for this environment_spec.'
-      )
+    actor_critic_networks.check(networks, environment_spec)
     config = dataclasses.replace(
       config or actor_critic_config.ActorCriticConfig(), envs_per_actor=1
     )
@@ -86,9 +80,8 @@ class ActorCritic(acme.Actor, acme.VariableSource):
     )
     batches = builder.make_dataset_iterator(self._replay)
     self._learner = builder.make_learner(networks, batches, counter, logger)
-    # A builder of another's may give an iterator that uses a batch once.
     self._ready = lambda: (
-      getattr(batches, 'due', False)
+      batches.due
       or self._replay.can_sample(builder.learner_table, config.learner_batch)
     )
     self._turns = builder.make_turns(
@@ -100,15 +93,15 @@ class ActorCritic(acme.Actor, acme.VariableSource):
       networks.actor, self._adder, self._turns.source
     )
 
-  def observe_first(self, timestep: dm_env.TimeStep):
+  def observe_first(self, timestep: dm_env.TimeStep) -> None:
     """Begins an episode; as `observe`."""
     self._check(timestep)
     self._actor.observe_first(timestep)
 
-  def select_action(self, observation) -> np.ndarray:
+  def select_action(self, observation: types.Nest) -> types.Nest:
     return self._actor.select_action(observation)
 
-  def observe(self, action: np.ndarray, next_timestep: dm_env.TimeStep):
+  def observe(self, action: np.ndarray, next_timestep: dm_env.TimeStep) -> None:
     """Takes a step.
 
     Raises:
@@ -117,14 +110,14 @@ class ActorCritic(acme.Actor, acme.VariableSource):
     self._check(next_timestep)
     self._actor.observe(action, next_timestep)
 
-  def _check(self, timestep: dm_env.TimeStep):
+  def _check(self, timestep: dm_env.TimeStep) -> None:
     try:
       self._contract.take(base.raw_batch([timestep]))
     except (TypeError, ValueError) as error:
       raise ValueError(f'environment, step {self._seen}: {error}') from error
     self._seen += 1
 
-  def update(self, wait: bool = False):
+  def update(self, wait: bool = False) -> None:
     """Has every part do what there is to do."""
     self._turns.before_learning()
     updates = 0
@@ -135,7 +128,7 @@ class ActorCritic(acme.Actor, acme.VariableSource):
     self._stamp()
     self._actor.update(wait=True)
 
-  def _stamp(self):
+  def _stamp(self) -> None:
     """Has the next unroll say how old the learner is."""
     ((updates,),) = self._learner.get_variables(['updates'])
     self._adder.learner_updates = int(updates)

@@ -25,6 +25,7 @@ if typing.TYPE_CHECKING:
   from agents.actor_critic import turns
   from agents.actor_critic import types as actor_critic_types
   from ald_acme import optimizers
+  from ald_acme.acting import observing
   from ald_acme.replay import local
   from ald_acme.replay import tables
 
@@ -45,7 +46,8 @@ class AsymmetricBuilder(builder.ActorCriticBuilder):
     network_factory: actor_critic_networks.NetworkFactory | None = None,
     objective_factory: objectives.ObjectiveFactory | None = None,
     optimizer_factory: Callable[[int], optimizers.Optimizer] | None = None,
-  ):
+    observer_factory: observing.ObserverFactory | None = None,
+  ) -> None:
     """Keeps what the parts are made from.
 
     Args:
@@ -54,12 +56,14 @@ class AsymmetricBuilder(builder.ActorCriticBuilder):
         default an LSTM that acts, and a learner that has a GTrXL for its value.
       objective_factory: as `ActorCriticBuilder`.
       optimizer_factory: the same.
+      observer_factory: the same.
     """
     super().__init__(
       config,
       network_factory=network_factory,
       objective_factory=objective_factory,
       optimizer_factory=optimizer_factory,
+      observer_factory=observer_factory,
     )
 
   def _make_networks(
@@ -67,8 +71,9 @@ class AsymmetricBuilder(builder.ActorCriticBuilder):
   ) -> actor_critic_networks.ActorCriticNetworks:
     from agents.actor_critic import networks
 
+    config = self._config
     return networks.make_asymmetric(
-      environment_spec, self._config.networks, self._config.actor_observations
+      environment_spec, config.networks, config.actor_observations, config.seed
     )
 
   def tables(self) -> list[tables.Queue | tables.Replay]:

@@ -33,9 +33,11 @@ if typing.TYPE_CHECKING:
   from agents.actor_critic import types as actor_critic_types
   from ald_acme import optimizers
   from ald_acme.acting import evaluator
+  from ald_acme.acting import observing
   from ald_acme.networks import protocols
   from ald_acme.replay import adder
   from ald_acme.replay import local
+  from ald_acme.replay import reuse
   from ald_acme.replay import tables
 
 # Each method imports what its part is made of: TensorFlow takes seconds to
@@ -64,7 +66,8 @@ class ActorCriticBuilder:
     network_factory: actor_critic_networks.NetworkFactory | None = None,
     objective_factory: objectives.ObjectiveFactory | None = None,
     optimizer_factory: Callable[[int], optimizers.Optimizer] | None = None,
-  ):
+    observer_factory: observing.ObserverFactory | None = None,
+  ) -> None:
     """Keeps what the parts are made from.
 
     Args:
@@ -76,6 +79,8 @@ class ActorCriticBuilder:
         `config`; by default the one that `config.loss` names.
       optimizer_factory: makes the learner's optimiser from the number of
         parameters; by default Adam of the config's rate.
+      observer_factory: makes Acme's observers of one environment, for actors in
+        batches of environments; by default there are none.
     """
     config.validate()
     self._config = config
@@ -83,6 +88,7 @@ class ActorCriticBuilder:
     self._network_factory = network_factory
     self._objective_factory = objective_factory
     self._optimizer_factory = optimizer_factory
+    self._observer_factory = observer_factory
 
   @property
   def config(self) -> actor_critic_config.ActorCriticConfig:
@@ -94,13 +100,21 @@ class ActorCriticBuilder:
   def make_networks(
     self, environment_spec: specs.EnvironmentSpec
   ) -> actor_critic_networks.ActorCriticNetworks:
-    """Both networks, with the first parameters that the seed gives."""
+    """Both networks, with the first parameters that the seed gives.
+
+    Raises:
+      ValueError: if the network factory makes something else.
+    """
+    if self._network_factory is None:
+      return self._make_networks(environment_spec)
     import tensorflow as tf
 
+    from agents.actor_critic import networks
+
     tf.random.set_seed(self._config.seed)
-    if self._network_factory:
-      return self._network_factory(environment_spec)
-    return self._make_networks(environment_spec)
+    made = self._network_factory(environment_spec)
+    networks.check(made, environment_spec)
+    return made
 
   def _make_networks(
     self, environment_spec: specs.EnvironmentSpec
@@ -108,14 +122,16 @@ class ActorCriticBuilder:
     """The agent's own networks, of the config's sizes."""
     from agents.actor_critic import networks
 
-    sizes = self._config.networks
-    return networks.make_symmetric(self._kind, environment_spec, sizes)
+    config = self._config
+    return networks.make_symmetric(
+      self._kind, environment_spec, config.networks, config.seed
+    )
 
   def load_networks(
     self,
     networks: actor_critic_networks.ActorCriticNetworks,
     state: dict[str, Any],
-  ):
+  ) -> None:
     """Gives the networks the parameters that a checkpoint holds.
 
     Args:
@@ -182,7 +198,7 @@ class ActorCriticBuilder:
     self,
     replay_client: parts.Replay,
     should_stop: builders.ShouldStop = builders.never,
-  ) -> Iterator[Sequence[actor_critic_types.LearnerItem]]:
+  ) -> reuse.Reuse:
     """Batches for the learner: new ones in order, and recent ones again."""
     from ald_acme.replay import reuse
 
@@ -199,7 +215,9 @@ class ActorCriticBuilder:
     """New batches, each unroll once and in order."""
     from agents.actor_critic import types
 
-    def items(unrolls):
+    def items(
+      unrolls: Sequence[Any],
+    ) -> list[types.LearnerItem]:
       return [types.LearnerItem(u, u.actor_state) for u in unrolls]
 
     batch = self._config.learner_batch
@@ -290,6 +308,7 @@ class ActorCriticBuilder:
       counter,
       logger,
       seed.spawn(1)[0] if self._config.stagger_episodes else None,
+      self._observer_factory,
     )
 
   # --- Learning.
@@ -340,7 +359,9 @@ class ActorCriticBuilder:
       directory if checkpoint else None,
     )
 
-  def make_objective(self, network: protocols.Network) -> objectives.Objective:
+  def make_objective(
+    self, network: protocols.LearnerNetwork
+  ) -> objectives.Objective:
     """What the learner minimises over its network."""
     from agents.actor_critic import objectives
 
@@ -381,7 +402,14 @@ class ActorCriticBuilder:
     from ald_acme.acting import policies
     from ald_acme.parameters import pulled
 
-    def subject(name, network, source, episodes, schedule, place):
+    def subject(
+      name: str,
+      network: protocols.Network,
+      source: acme.VariableSource,
+      episodes: int,
+      schedule: evaluator.Schedule,
+      place: int,
+    ) -> evaluator.Subject:
       seed = self.seed_of(place)
       environment = self.make_environment(environment_factory, episodes, seed)
       spec = environment.observation_spec()

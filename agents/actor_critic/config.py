@@ -115,10 +115,10 @@ class ActorCriticConfig:
     1.0, "Norm that the learner's gradients are clipped to.", above=0.0
   )
 
-  def __post_init__(self):
+  def __post_init__(self) -> None:
     self.validate()
 
-  def validate(self):
+  def validate(self) -> None:
     """Raises ValueError if a field is out of range or fields do not fit."""
     validation.check(self)
     if not isinstance(self.networks, sizes.NetworkSizes):

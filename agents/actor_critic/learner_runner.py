@@ -38,7 +38,7 @@ class LearnerRunner:
     parameters: pulled.PulledParameters,
     counter: counting.Counter | None = None,
     logger: loggers.Logger | None = None,
-  ):
+  ) -> None:
     """Starts with an empty memory for each stream.
 
     Args:
@@ -56,9 +56,12 @@ class LearnerRunner:
     self._variables = variables.Variables(network.trainable_variables)
     self._counter = counter or counting.Counter()
     self._logger = logger
-    self._memories = {}  # Stream to (sequence of the next unroll, state).
+    # Stream to (sequence of the next unroll, state).
+    self._memories: dict[int, tuple[int, types.Nest]] = {}
 
-    def read(vector, inputs, state):
+    def read(
+      vector: tf.Tensor, inputs: types.Inputs, state: types.Nest
+    ) -> tuple[types.Outputs, types.Nest]:
       self._variables.assign_in_graph(vector)
       # The last step belongs to the next unroll, which begins with it.
       inputs = tf.nest.map_structure(lambda x: x[:-1], inputs)
@@ -116,14 +119,14 @@ class LearnerRunner:
     """Updates of the parameters that read."""
     return np.int64(self._parameters.age)
 
-  def _recall(self, unroll: types.Unroll):
+  def _recall(self, unroll: types.Unroll) -> types.Nest:
     """The learner's memory before the unroll, empty for a new stream."""
     sequence, state = self._memories.get(int(unroll.stamp.stream), (None, None))
     if sequence != int(unroll.stamp.sequence):  # New, or begun again.
       state = self._network.initial_state(unroll.action.shape[1])
     return state
 
-  def run(self, should_stop: Callable[[], bool] = lambda: False):
+  def run(self, should_stop: Callable[[], bool] = lambda: False) -> None:
     """Reads until told to stop."""
     while not should_stop() and self.step():
       pass

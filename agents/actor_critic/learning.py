@@ -54,7 +54,7 @@ class ActorCriticLearner(acme.Learner):
     logger: loggers.Logger | None = None,
     acting_variables: Sequence[tf.Variable] = (),
     checkpoint_directory: str | None = None,
-  ):
+  ) -> None:
     """Publishes the parameters that the network has.
 
     Args:
@@ -111,7 +111,9 @@ class ActorCriticLearner(acme.Learner):
       )
       self._saver.restore()
 
-  def _update_on(self, items: Sequence[actor_critic_types.LearnerItem]):
+  def _update_on(
+    self, items: Sequence[actor_critic_types.LearnerItem]
+  ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
     """An update if all is finite; the flat parameters after it, and metrics."""
     item = replay_items.concatenate(items)
     own = list(self._objective.variables)
@@ -123,7 +125,7 @@ class ActorCriticLearner(acme.Learner):
     gradient = optimizers.flatten(gradients[:size])
     metrics = {**metrics, 'loss': loss, 'gradient_norm': tf.norm(gradient)}
 
-    def step():
+    def step() -> tf.Tensor:
       _add(self._optimizer.step(gradient), self._variables)
       if own:
         of_own = optimizers.flatten(gradients[size:])
@@ -134,14 +136,14 @@ class ActorCriticLearner(acme.Learner):
     finite.step_if(metrics, step, tf.constant(False))
     return optimizers.flatten(self._variables), metrics
 
-  def _publish(self, vector: np.ndarray):
+  def _publish(self, vector: np.ndarray) -> None:
     vector = np.array(vector)
     vector.flags.writeable = False
     self._snapshot = _Snapshot(self._updates, vector)
 
   # --- acme.Learner.
 
-  def step(self):
+  def step(self) -> None:
     """One update.
 
     Raises:
@@ -176,7 +178,7 @@ class ActorCriticLearner(acme.Learner):
         }
       )
 
-  def run(self, num_steps: int | None = None):
+  def run(self, num_steps: int | None = None) -> None:
     """Learns until the data ends, or for a number of updates."""
     try:
       while num_steps is None or num_steps > 0:
@@ -199,7 +201,7 @@ class ActorCriticLearner(acme.Learner):
     """
     snapshot = self._snapshot
     return [
-      [np.int64(snapshot.updates)]
+      [np.asarray(snapshot.updates, np.int64)]
       if name == 'updates'
       else self._served[name](snapshot.vector)
       for name in names
@@ -227,7 +229,7 @@ class ActorCriticLearner(acme.Learner):
         state['dual_optimizer'] = self._own_optimizer.save()
     return state
 
-  def restore(self, state: dict[str, Any]):
+  def restore(self, state: dict[str, Any]) -> None:
     """Takes up a state that `save` gave.
 
     Raises:
@@ -246,7 +248,7 @@ class ActorCriticLearner(acme.Learner):
       self._publish(self._all.read_flat())
 
 
-def _add(difference: tf.Tensor, variables: Sequence[tf.Variable]):
+def _add(difference: tf.Tensor, variables: Sequence[tf.Variable]) -> None:
   parts = optimizers.unflatten(difference, variables)
   for variable, part in zip(variables, parts):
     variable.assign_add(part)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 import dataclasses
+from typing import Any
 
 from acme import specs
 import sonnet as snt
@@ -36,6 +37,44 @@ class ActorCriticNetworks:
   learner: protocols.LearnerNetwork
 
 
+class LazyNetworks(ActorCriticNetworks):
+  """Networks of which each is made when it is first asked for.
+
+  A node of a program makes only those that it uses.
+  """
+
+  def __init__(
+    self,
+    make_actor: Callable[[], protocols.Network],
+    make_learner: Callable[[], protocols.LearnerNetwork],
+    seed: int | None = None,
+  ) -> None:
+    """Makes nothing yet.
+
+    Args:
+      make_actor: makes the actor with its variables.
+      make_learner: the same for the learner.
+      seed: of TensorFlow's random numbers, set before each network is made: its
+        first parameters do not depend on which others were made before. None
+        leaves the generator as it is.
+    """
+    self._makers = {'actor': make_actor, 'learner': make_learner}
+    self._seed = seed
+
+  def __getattr__(self, name: str) -> Any:
+    """Called for an attribute that is not there yet."""
+    makers = self.__dict__.get('_makers', {})
+    if name not in makers:
+      raise AttributeError(
+        f'{type(self).__name__!r} object has no attribute {name!r}'
+      )
+    if self._seed is not None:
+      tf.random.set_seed(self._seed)
+    network = makers[name]()
+    setattr(self, name, network)
+    return network
+
+
 NetworkFactory = Callable[[specs.EnvironmentSpec], ActorCriticNetworks]
 
 
@@ -56,30 +95,36 @@ class Asymmetric(snt.RNNCore):
     policy: policy_value.PolicyValueNetwork,
     value: policy_value.PolicyValueNetwork,
     name: str | None = None,
-  ):
+  ) -> None:
     super().__init__(name=name)
     self.policy, self.value = policy, value
     self.distribution = policy.distribution
 
-  def initial_state(self, batch_size, **kwargs):
+  def initial_state(self, batch_size: int, **kwargs: Any) -> types.Nest:
     return tuple(
       network.initial_state(batch_size, **kwargs)
       for network in (self.policy, self.value)
     )
 
-  def rescale_value(self, factor: tf.Tensor, offset: tf.Tensor):
+  def rescale_value(self, factor: tf.Tensor, offset: tf.Tensor) -> None:
     """As `PolicyValueNetwork.rescale_value`."""
     self.value.rescale_value(factor, offset)
 
-  def unroll(self, inputs: types.Inputs, state):
+  def unroll(
+    self, inputs: types.Inputs, state: types.Nest
+  ) -> tuple[types.Outputs, types.Nest]:
     """Reads a sequence, leaves `[T, B, ...]`, from states `[B, ...]`."""
     return self._join('unroll', inputs, state)
 
-  def __call__(self, inputs: types.Inputs, state):
+  def __call__(
+    self, inputs: types.Inputs, state: types.Nest
+  ) -> tuple[types.Outputs, types.Nest]:
     """Reads one step, leaves `[B, ...]`."""
     return self._join('__call__', inputs, state)
 
-  def _join(self, method: str, inputs: types.Inputs, state):
+  def _join(
+    self, method: str, inputs: types.Inputs, state: types.Nest
+  ) -> tuple[types.Outputs, types.Nest]:
     answer, policy_state = getattr(self.policy, method)(inputs, state[0])
     judgement, value_state = getattr(self.value, method)(inputs, state[1])
     outputs = types.Outputs(answer.policy, judgement.value)
@@ -87,7 +132,10 @@ class Asymmetric(snt.RNNCore):
 
 
 def make_symmetric(
-  kind: str, environment_spec: specs.EnvironmentSpec, sizes: Sizes
+  kind: str,
+  environment_spec: specs.EnvironmentSpec,
+  sizes: Sizes,
+  seed: int | None = None,
 ) -> ActorCriticNetworks:
   """Makes two networks of one kind: one acts with what the other learns.
 
@@ -95,14 +143,16 @@ def make_symmetric(
     kind: one of `KINDS`.
     environment_spec: of one environment.
     sizes: of the networks.
+    seed: as `LazyNetworks`.
 
   Returns:
-    Networks whose variables exist, in the same order.
+    Networks with their variables in the same order.
   """
   make = KINDS[kind]
-  return ActorCriticNetworks(
-    actor=make(environment_spec, sizes, 'actor'),
-    learner=make(environment_spec, sizes, 'learner'),
+  return LazyNetworks(
+    lambda: make(environment_spec, sizes, 'actor'),
+    lambda: make(environment_spec, sizes, 'learner'),
+    seed,
   )
 
 
@@ -110,6 +160,7 @@ def make_asymmetric(
   environment_spec: specs.EnvironmentSpec,
   sizes: Sizes,
   actor_observations: str = '',
+  seed: int | None = None,
 ) -> ActorCriticNetworks:
   """Makes an LSTM that acts, and its learner with a GTrXL for the value.
 
@@ -117,16 +168,51 @@ def make_asymmetric(
     environment_spec: of one environment.
     sizes: of the networks.
     actor_observations: as `environments.observed.parse`; the GTrXL sees all.
+    seed: as `LazyNetworks`.
   """
   seen = observed.parse(actor_observations, environment_spec.observations)
-  return ActorCriticNetworks(
-    actor=make_lstm(environment_spec, sizes, 'actor', seen),
-    learner=Asymmetric(
+  return LazyNetworks(
+    lambda: make_lstm(environment_spec, sizes, 'actor', seen),
+    lambda: Asymmetric(
       policy=make_lstm(environment_spec, sizes, 'policy', seen),
       value=make_gtrxl(environment_spec, sizes, 'value'),
       name='learner',
     ),
+    seed,
   )
+
+
+def check(networks: Any, environment_spec: specs.EnvironmentSpec) -> None:
+  """Checks what a network factory has made.
+
+  Args:
+    networks: that should have `actor` and `learner`.
+    environment_spec: of the environment.
+
+  Raises:
+    ValueError: if a network is missing, lacks a method, or is for other
+      actions than the environment's.
+  """
+  wanted = {
+    'actor': protocols.Network,
+    'learner': protocols.LearnerNetwork,
+  }
+  actions = distributions.from_spec(environment_spec.actions).describe()
+  for name, protocol in wanted.items():
+    network = getattr(networks, name, None)
+    if not isinstance(network, protocol):
+      raise ValueError(
+        f'networks.{name} must have the methods of '
+        f'ald_acme.networks.protocols.{protocol.__name__}, but received '
+        f'{type(network).__name__} of {type(networks).__name__}; have the '
+        'network factory return ActorCriticNetworks(actor, learner).'
+      )
+    found = network.distribution.describe()
+    if found != actions:
+      raise ValueError(
+        f'networks.{name} has the actions {found}, but the environment has '
+        f'{actions}; make the networks for this environment_spec.'
+      )
 
 
 def acting_variables(networks: ActorCriticNetworks) -> list:

@@ -41,7 +41,7 @@ class Objective(abc.ABC):
   variables: Sequence[tf.Variable] = ()
   learning_rate: float = 0.01
 
-  def __init__(self, network: protocols.Network):
+  def __init__(self, network: protocols.LearnerNetwork) -> None:
     """Keeps the network, whose variables exist."""
     self.network = network
 
@@ -58,13 +58,13 @@ class Objective(abc.ABC):
       metric that is not finite ends training.
     """
 
-  def after_gradient(self):
+  def after_gradient(self) -> None:
     """Changes variables in the graph of the update, the gradient applied.
 
     What the network's variables are then is what the learner publishes.
     """
 
-  def after_update(self, updates: int):
+  def after_update(self, updates: int) -> None:
     """Called after each update.
 
     Args:
@@ -75,7 +75,7 @@ class Objective(abc.ABC):
     """The state beside the network's variables, by name."""
     return {}
 
-  def restore(self, state: dict[str, np.ndarray]):
+  def restore(self, state: dict[str, np.ndarray]) -> None:
     """Takes up what `save` gave.
 
     Raises:
@@ -129,7 +129,7 @@ class ActorCriticObjective(Objective):
     self,
     network: protocols.LearnerNetwork,
     config: actor_critic_config.ActorCriticConfig,
-  ):
+  ) -> None:
     """Keeps the network, whose variables exist.
 
     Args:
@@ -221,13 +221,13 @@ class ActorCriticObjective(Objective):
       **metrics,
     }
 
-  def after_gradient(self):
+  def after_gradient(self) -> None:
     self._popart.commit(self.network.rescale_value)
 
   def save(self) -> dict[str, np.ndarray]:
     return {'return_moments': self._popart.save()}
 
-  def restore(self, state: dict[str, np.ndarray]):
+  def restore(self, state: dict[str, np.ndarray]) -> None:
     if ('target' in state) != ('target' in self.save()):
       raise ValueError(
         f'The checkpoint was not made with loss={self.config.loss!r}; resume '
@@ -243,7 +243,11 @@ class VTrace(ActorCriticObjective):
   not vanish as the value gets better.
   """
 
-  def __init__(self, network, config: actor_critic_config.ActorCriticConfig):
+  def __init__(
+    self,
+    network: protocols.LearnerNetwork,
+    config: actor_critic_config.ActorCriticConfig,
+  ) -> None:
     super().__init__(network, config)
     self._advantages = popart.AdvantageScale()
 
@@ -260,7 +264,7 @@ class VTrace(ActorCriticObjective):
   def save(self) -> dict[str, np.ndarray]:
     return {**super().save(), 'advantage_moments': self._advantages.save()}
 
-  def restore(self, state: dict[str, np.ndarray]):
+  def restore(self, state: dict[str, np.ndarray]) -> None:
     super().restore(state)
     self._advantages.restore(state['advantage_moments'])
 
@@ -274,9 +278,9 @@ class VMPO(ActorCriticObjective):
 
   def __init__(
     self,
-    network: protocols.Network,
+    network: protocols.LearnerNetwork,
     config: actor_critic_config.ActorCriticConfig,
-  ):
+  ) -> None:
     super().__init__(network, config)
     self.learning_rate = config.dual_learning_rate
     self._regions = network.distribution.trust_regions
@@ -323,7 +327,7 @@ class VMPO(ActorCriticObjective):
       **{_alpha_of(region): x for region, x in zip(self._regions, alphas)},
     }
 
-  def after_update(self, updates: int):
+  def after_update(self, updates: int) -> None:
     if updates % self.config.target_update_period == 0:
       self._all_of_target.assign_flat(self._all.read_flat())
 
@@ -334,7 +338,7 @@ class VMPO(ActorCriticObjective):
       'duals': np.array([v.numpy() for v in self.variables]),
     }
 
-  def restore(self, state: dict[str, np.ndarray]):
+  def restore(self, state: dict[str, np.ndarray]) -> None:
     super().restore(state)
     self._all_of_target.assign_flat(state['target'])
     for variable, value in zip(self.variables, state['duals'], strict=True):
@@ -342,7 +346,8 @@ class VMPO(ActorCriticObjective):
 
 
 def make(
-  network: protocols.Network, config: actor_critic_config.ActorCriticConfig
+  network: protocols.LearnerNetwork,
+  config: actor_critic_config.ActorCriticConfig,
 ) -> Objective:
   """The objective that `config.loss` names."""
   return {'vtrace': VTrace, 'vmpo': VMPO}[config.loss](network, config)

@@ -24,7 +24,7 @@ def reader(
   return reader.Reader(client, table, batch_size, should_stop)
 
 
-def writer(client: Replay, should_stop: builders.ShouldStop):
+def writer(client: Replay, should_stop: builders.ShouldStop) -> Any:
   """What writes items, to a server or within this process."""
   from ald_acme.replay import local
   from ald_acme.replay import writer
@@ -34,7 +34,7 @@ def writer(client: Replay, should_stop: builders.ShouldStop):
   return writer.Writer(client, should_stop)
 
 
-def load(network: protocols.Network, state: dict[str, Any], part: str):
+def load(network: protocols.Network, state: dict[str, Any], part: str) -> None:
   """Gives a network the parameters of a checkpoint's part.
 
   Raises:

@@ -15,17 +15,17 @@ class Turns:
     source: from which the actor pulls.
   """
 
-  def __init__(self, source: acme.VariableSource):
+  def __init__(self, source: acme.VariableSource) -> None:
     self.source = source
 
   def saved(self) -> dict[str, saving.Saveable]:
     """The parts that are saved beside the learner, by name."""
     return {}
 
-  def before_learning(self):
+  def before_learning(self) -> None:
     """Called before the learner takes what is in its table."""
 
-  def after_learning(self, updates: int):
+  def after_learning(self, updates: int) -> None:
     """Called after the learner's turn.
 
     Args:
@@ -41,10 +41,10 @@ class RunnerTurns(Turns):
     source: acme.VariableSource,
     replay: local.LocalReplay,
     runner: learner_runner.LearnerRunner,
-  ):
+  ) -> None:
     super().__init__(source)
     self._replay, self._runner = replay, runner
 
-  def before_learning(self):
+  def before_learning(self) -> None:
     while self._replay.size(tables.QUEUE):
       self._runner.step()

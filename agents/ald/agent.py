@@ -25,7 +25,7 @@ class ALD(agent.ActorCritic):
     make_builder: Callable[
       [ald_config.ALDConfig], ald_builder.ALDBuilder
     ] = ald_builder.ALDBuilder,
-  ):
+  ) -> None:
     """Makes the parts; as `agents.actor_critic.ActorCritic`."""
     super().__init__(
       environment_spec,

@@ -28,6 +28,7 @@ if typing.TYPE_CHECKING:
   from agents.ald import networks as ald_networks
   from agents.ald import turns
   from ald_acme import optimizers
+  from ald_acme.acting import observing
   from ald_acme.parameters import shared as shared_parameters
   from ald_acme.parameters import store
   from ald_acme.replay import local
@@ -53,7 +54,8 @@ class ALDBuilder(asymmetric.AsymmetricBuilder):
     network_factory: ald_networks.NetworkFactory | None = None,
     objective_factory: objectives.ObjectiveFactory | None = None,
     optimizer_factory: Callable[[int], optimizers.Optimizer] | None = None,
-  ):
+    observer_factory: observing.ObserverFactory | None = None,
+  ) -> None:
     """Keeps what the parts are made from.
 
     Args:
@@ -64,9 +66,14 @@ class ALDBuilder(asymmetric.AsymmetricBuilder):
         `config`; by default the one that `config.loss` names.
       optimizer_factory: makes the learner's optimiser from the number of
         parameters; by default Adam of the config's rate.
+      observer_factory: as `ActorCriticBuilder`.
     """
     super().__init__(
-      config, network_factory, objective_factory, optimizer_factory
+      config,
+      network_factory,
+      objective_factory,
+      optimizer_factory,
+      observer_factory,
     )
 
   def _make_networks(
@@ -76,12 +83,15 @@ class ALDBuilder(asymmetric.AsymmetricBuilder):
 
     config = self._config
     return networks.make_default_networks(
-      environment_spec, config.networks, config.actor_observations
+      environment_spec,
+      config.networks,
+      config.actor_observations,
+      config.seed,
     )
 
   def load_networks(
     self, networks: ald_networks.ALDNetworks, state: dict[str, Any]
-  ):
+  ) -> None:
     parts.load(networks.learner, state, builders.LEARNER)
     parts.load(networks.actor, state, _PARAMETERS)
 

@@ -60,7 +60,7 @@ class ALDConfig(actor_critic_config.AsymmetricConfig):
     1.0, "Norm that the distillers' gradients are clipped to.", above=0.0
   )
 
-  def validate(self):
+  def validate(self) -> None:
     """Raises ValueError if a field is out of range or fields do not fit."""
     super().validate()
     if self.distill_min_size > self.distill_table_size:

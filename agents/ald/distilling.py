@@ -40,7 +40,7 @@ class Distiller:
     worker: int = 0,
     counter: counting.Counter | None = None,
     logger: loggers.Logger | None = None,
-  ):
+  ) -> None:
     """Begins with a fresh optimiser.
 
     Args:
@@ -74,7 +74,9 @@ class Distiller:
       graphs.function(self._update_at), 'its update'
     )
 
-  def _update_at(self, vector: tf.Tensor, items: Sequence[types.DistillItem]):
+  def _update_at(
+    self, vector: tf.Tensor, items: Sequence[types.DistillItem]
+  ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
     """A step of the optimiser at `vector` if all is finite, and metrics."""
     item = replay_items.concatenate(items)
     unroll, targets = item.unroll, item.targets
@@ -112,7 +114,7 @@ class Distiller:
     )
     return difference, metrics
 
-  def step(self):
+  def step(self) -> None:
     """One update of the shared parameters.
 
     Raises:
@@ -138,7 +140,7 @@ class Distiller:
         }
       )
 
-  def run(self, should_stop: Callable[[], bool] = lambda: False):
+  def run(self, should_stop: Callable[[], bool] = lambda: False) -> None:
     """Distils until the data ends or told to stop."""
     try:
       while not should_stop():
@@ -151,7 +153,7 @@ class Distiller:
     with self._lock:
       return self._optimizer.save()
 
-  def restore(self, state: dict[str, Any]):
+  def restore(self, state: dict[str, Any]) -> None:
     """Takes up what `save` returned."""
     with self._lock:
       self._optimizer.restore(state)

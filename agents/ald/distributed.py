@@ -1,12 +1,16 @@
 """The distributed ALD agent: the generic program with ALD's builder."""
 
+from collections.abc import Sequence
+
 from agents import builders
 from agents import experiment as experiments
 from agents import program
 from agents.ald import builder as ald_builder
 from agents.ald import config as ald_config
 from agents.ald import networks as ald_networks
+from ald_acme.acting import observing
 from ald_acme.runs import folder as run_folder
+from ald_acme.runs import metrics
 
 
 class DistributedALD(program.DistributedAgent):
@@ -20,7 +24,10 @@ class DistributedALD(program.DistributedAgent):
     experiment: experiments.ExperimentConfig | None = None,
     network_factory: ald_networks.NetworkFactory | None = None,
     checkpoint: str | None = None,
-  ):
+    logger_factory: metrics.LoggerFactory | None = None,
+    evaluator_factories: Sequence[builders.EvaluatorFactory] = (),
+    observer_factory: observing.ObserverFactory | None = None,
+  ) -> None:
     """Makes the builder; nothing starts before the program is launched.
 
     Args:
@@ -32,11 +39,20 @@ class DistributedALD(program.DistributedAgent):
       network_factory: makes `ALDNetworks` from an `acme.EnvironmentSpec`; by
         default an LSTM and a GTrXL of the config's sizes.
       checkpoint: path of a checkpoint to resume from.
+      logger_factory: as `DistributedAgent`.
+      evaluator_factories: as `DistributedAgent`.
+      observer_factory: as `ALDBuilder`.
     """
     super().__init__(
-      ald_builder.ALDBuilder(config or ald_config.ALDConfig(), network_factory),
+      ald_builder.ALDBuilder(
+        config or ald_config.ALDConfig(),
+        network_factory,
+        observer_factory=observer_factory,
+      ),
       environment_factory,
       run_folder.RunFolder(workdir),
       experiment or experiments.ExperimentConfig(),
       checkpoint=checkpoint,
+      logger_factory=logger_factory,
+      evaluator_factories=evaluator_factories,
     )

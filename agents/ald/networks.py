@@ -14,6 +14,7 @@ def make_default_networks(
   environment_spec: specs.EnvironmentSpec,
   sizes: Sizes | None = None,
   actor_observations: str = '',
+  seed: int | None = None,
 ) -> ALDNetworks:
   """Makes an LSTM actor and a GTrXL learner for an environment.
 
@@ -22,19 +23,14 @@ def make_default_networks(
     sizes: of both networks; by default the `small` preset.
     actor_observations: entries of the observation that the actor sees, as
       `environments.observed.parse`; the learner sees all.
-
-  Returns:
-    Networks whose variables exist.
+    seed: as `agents.actor_critic.networks.LazyNetworks`.
   """
-  sizes = sizes or Sizes()
-  return ALDNetworks(
-    actor=actor_critic_networks.make_lstm(
-      environment_spec,
-      sizes,
-      'actor',
-      observed.parse(actor_observations, environment_spec.observations),
-    ),
-    learner=actor_critic_networks.make_gtrxl(
-      environment_spec, sizes, 'learner'
-    ),
+  own = sizes or Sizes()
+  seen = observed.parse(actor_observations, environment_spec.observations)
+  make_lstm = actor_critic_networks.make_lstm
+  make_gtrxl = actor_critic_networks.make_gtrxl
+  return actor_critic_networks.LazyNetworks(
+    lambda: make_lstm(environment_spec, own, 'actor', seen),
+    lambda: make_gtrxl(environment_spec, own, 'learner'),
+    seed,
   )

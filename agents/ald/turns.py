@@ -22,7 +22,7 @@ class DistillingTurns(turns.RunnerTurns):
     runner: learner_runner.LearnerRunner,
     distillers: Sequence[distilling.Distiller],
     dprl: float,
-  ):
+  ) -> None:
     super().__init__(source, replay, runner)
     self._saved = {f'distiller_{i}': d for i, d in enumerate(distillers)}
     self._distillers, self._dprl = list(distillers), dprl
@@ -31,7 +31,7 @@ class DistillingTurns(turns.RunnerTurns):
   def saved(self) -> dict[str, saving.Saveable]:
     return {'actor_parameters': self.source, **self._saved}
 
-  def after_learning(self, updates: int):
+  def after_learning(self, updates: int) -> None:
     self._due += self._dprl * updates
     if self._replay.can_sample(ald_learner_runner.DISTILL, 1):
       while self._due >= 1.0:

@@ -1,5 +1,7 @@
 """Discrete actions: one number, or several independent ones."""
 
+from typing import Any
+
 import numpy as np
 import tensorflow as tf
 
@@ -19,44 +21,50 @@ class Categorical(base.Distribution):
   dtype = np.int32
   shape = ()
 
-  def __init__(self, part: actions.Discrete):
+  def __init__(self, part: actions.Discrete) -> None:
     (self._size,), (self._first,) = part.sizes.tolist(), part.first.tolist()
     self._spec = part.spec
     self.num_parameters = self.num_features = self._size
 
-  def sample(self, parameters, rng):
+  def sample(
+    self, parameters: np.ndarray, rng: np.random.Generator
+  ) -> np.ndarray:
     return _argmax(parameters + _gumbel(parameters.shape, rng))
 
-  def mode(self, parameters):
+  def mode(self, parameters: np.ndarray) -> np.ndarray:
     return _argmax(parameters)
 
-  def to_environment(self, sample):
+  def to_environment(self, sample: np.ndarray) -> base.Nest:
     action = (sample + self._first).astype(self._spec.dtype)
     return action.reshape(*sample.shape, *self._spec.shape)
 
-  def log_probability(self, parameters, sample):
+  def log_probability(
+    self, parameters: tf.Tensor, sample: tf.Tensor
+  ) -> tf.Tensor:
     return -tf.nn.sparse_softmax_cross_entropy_with_logits(sample, parameters)
 
-  def entropy(self, parameters):
+  def entropy(self, parameters: tf.Tensor) -> tf.Tensor:
     return _entropy(parameters)
 
-  def kl(self, p, q):
+  def kl(self, p: tf.Tensor, q: tf.Tensor) -> tf.Tensor:
     return _kl(p, q)
 
-  def encode(self, sample):
+  def encode(self, sample: tf.Tensor) -> tf.Tensor:
     return tf.one_hot(sample, self._size)
 
   @property
-  def mask_size(self):
+  def mask_size(self) -> int:
     return self._size
 
-  def mask(self, parameters, legal):
+  def mask(self, parameters: tf.Tensor, legal: tf.Tensor) -> tf.Tensor:
     return tf.where(legal, parameters, _NEVER)
 
-  def describe(self):
+  def describe(self) -> dict[str, Any]:
     return {'kind': 'categorical', 'sizes': [self._size], **_form(self)}
 
-  def odds(self, parameters, sample):
+  def odds(
+    self, parameters: np.ndarray, sample: np.ndarray
+  ) -> tuple[np.ndarray, np.ndarray]:
     return _softmax(parameters), sample[..., np.newaxis]
 
 
@@ -69,7 +77,7 @@ class Categoricals(base.Distribution):
   trust_regions = ('policy',)
   dtype = np.int32
 
-  def __init__(self, part: actions.Discrete):
+  def __init__(self, part: actions.Discrete) -> None:
     sizes = part.sizes
     self._sizes, self._first, self._spec = sizes, part.first, part.spec
     self.num_parameters = self.num_features = int(sizes.sum())
@@ -81,30 +89,34 @@ class Categoricals(base.Distribution):
     begins = (np.cumsum(sizes) - sizes)[:, np.newaxis]
     self._where = np.where(self._exists, begins + columns, 0)
 
-  def sample(self, parameters, rng):
+  def sample(
+    self, parameters: np.ndarray, rng: np.random.Generator
+  ) -> np.ndarray:
     return self.mode(parameters + _gumbel(parameters.shape, rng))
 
-  def mode(self, parameters):
+  def mode(self, parameters: np.ndarray) -> np.ndarray:
     logits = np.where(self._exists, parameters[..., self._where], -np.inf)
     return _argmax(logits)
 
-  def to_environment(self, sample):
+  def to_environment(self, sample: np.ndarray) -> base.Nest:
     action = (sample + self._first).astype(self._spec.dtype)
     return action.reshape(*sample.shape[:-1], *self._spec.shape)
 
-  def log_probability(self, parameters, sample):
+  def log_probability(
+    self, parameters: tf.Tensor, sample: tf.Tensor
+  ) -> tf.Tensor:
     log_pi = -tf.nn.sparse_softmax_cross_entropy_with_logits(
       sample, self._split(parameters)
     )
     return tf.reduce_sum(log_pi, axis=-1)
 
-  def entropy(self, parameters):
+  def entropy(self, parameters: tf.Tensor) -> tf.Tensor:
     return tf.reduce_sum(_entropy(self._split(parameters)), axis=-1)
 
-  def kl(self, p, q):
+  def kl(self, p: tf.Tensor, q: tf.Tensor) -> tf.Tensor:
     return tf.reduce_sum(_kl(self._split(p), self._split(q)), axis=-1)
 
-  def encode(self, sample):
+  def encode(self, sample: tf.Tensor) -> tf.Tensor:
     flags = tf.one_hot(sample, self._most)
     if self._exists.all():
       return tf.reshape(
@@ -124,27 +136,29 @@ class Categoricals(base.Distribution):
     return tf.where(self._exists, logits, _NEVER)
 
   @property
-  def mask_size(self):
+  def mask_size(self) -> int:
     return self.num_parameters
 
-  def mask(self, parameters, legal):
+  def mask(self, parameters: tf.Tensor, legal: tf.Tensor) -> tf.Tensor:
     return tf.where(legal, parameters, _NEVER)
 
-  def describe(self):
+  def describe(self) -> dict[str, Any]:
     return {
       'kind': 'categorical',
       'sizes': self._sizes.tolist(),
       **_form(self),
     }
 
-  def odds(self, parameters, sample):
+  def odds(
+    self, parameters: np.ndarray, sample: np.ndarray
+  ) -> tuple[np.ndarray, np.ndarray]:
     ends = np.cumsum(self._sizes)
     parts = np.split(parameters, ends[:-1], axis=-1)
     odds = np.concatenate([_softmax(part) for part in parts], axis=-1)
     return odds, sample + ends - self._sizes
 
 
-def _form(distribution) -> dict:
+def _form(distribution: Categorical | Categoricals) -> dict[str, Any]:
   """How samples become the environment's actions, for JSON."""
   spec = distribution._spec
   return {
@@ -154,7 +168,7 @@ def _form(distribution) -> dict:
   }
 
 
-def _gumbel(shape, rng: np.random.Generator) -> np.ndarray:
+def _gumbel(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
   """Noise of the Gumbel-max trick."""
   return rng.gumbel(size=shape).astype(np.float32)
 

@@ -1,6 +1,7 @@
 """Bounded continuous actions: a Gaussian squashed by tanh."""
 
 import math
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -36,7 +37,7 @@ class SquashedGaussian(base.Distribution):
   trust_regions = ('mean', 'covariance')
   dtype = np.float32
 
-  def __init__(self, part: actions.Continuous):
+  def __init__(self, part: actions.Continuous) -> None:
     self._low, self._high = part.low, part.high
     self._spec = part.spec
     size = len(part.low)
@@ -44,17 +45,19 @@ class SquashedGaussian(base.Distribution):
     self.num_parameters, self.num_features = 2 * size, size
     self._log_scale = float(np.log((part.high - part.low) / 2).sum())
 
-  def sample(self, parameters, rng):
+  def sample(
+    self, parameters: np.ndarray, rng: np.random.Generator
+  ) -> np.ndarray:
     mean, deviation = _moments(parameters)
     noise = rng.standard_normal(mean.shape).astype(np.float32)
     return mean + deviation * noise
 
-  def mode(self, parameters):
+  def mode(self, parameters: np.ndarray) -> np.ndarray:
     """The median, which is the squashed mean."""
     mean, _ = _moments(parameters)
     return mean
 
-  def to_environment(self, sample):
+  def to_environment(self, sample: np.ndarray) -> base.Nest:
     middle, half = (self._high + self._low) / 2, (self._high - self._low) / 2
     action = middle + half * np.tanh(sample.astype(np.float64))
     spec = self._spec
@@ -62,14 +65,16 @@ class SquashedGaussian(base.Distribution):
     # Rounding may have passed a bound.
     return np.clip(shaped, spec.minimum, spec.maximum).astype(spec.dtype)
 
-  def log_probability(self, parameters, sample):
+  def log_probability(
+    self, parameters: tf.Tensor, sample: tf.Tensor
+  ) -> tf.Tensor:
     mean, deviation = self._split(parameters)
     z = (sample - mean) / deviation
     log_density = -0.5 * tf.square(z) - tf.math.log(deviation) - _HALF_LOG_TAU
     log_density -= _log_slope(sample)
     return tf.reduce_sum(log_density, axis=-1) - self._log_scale
 
-  def entropy(self, parameters):
+  def entropy(self, parameters: tf.Tensor) -> tf.Tensor:
     mean, deviation = self._split(parameters)
     points = mean[..., tf.newaxis] + deviation[..., tf.newaxis] * tf.constant(
       _NODES, tf.float32
@@ -79,13 +84,13 @@ class SquashedGaussian(base.Distribution):
     entropies = 0.5 + _HALF_LOG_TAU + tf.math.log(deviation) + squashing
     return tf.reduce_sum(entropies, axis=-1) + self._log_scale
 
-  def kl(self, p, q):
+  def kl(self, p: tf.Tensor, q: tf.Tensor) -> tf.Tensor:
     mean_p, deviation_p = self._split(p)
     mean_q, deviation_q = self._split(q)
     of_means = _kl_of_means(mean_p, mean_q, deviation_q)
     return of_means + _kl_of_deviations(deviation_p, deviation_q)
 
-  def trust_region_kls(self, p, q):
+  def trust_region_kls(self, p: tf.Tensor, q: tf.Tensor) -> list[tf.Tensor]:
     """The KL if only the mean were to move, and if only the covariance were.
 
     Song et al., 2020, appendix; both are relative to p, the old policy.
@@ -97,14 +102,16 @@ class SquashedGaussian(base.Distribution):
       _kl_of_deviations(deviation_p, deviation_q),
     ]
 
-  def encode(self, sample):
+  def encode(self, sample: tf.Tensor) -> tf.Tensor:
     return tf.tanh(sample)
 
-  def mask(self, parameters, legal):
+  def mask(self, parameters: tf.Tensor, legal: tf.Tensor) -> tf.Tensor:
     del legal  # Of no numbers.
     return parameters
 
-  def odds(self, parameters, sample):
+  def odds(
+    self, parameters: np.ndarray, sample: np.ndarray
+  ) -> tuple[np.ndarray, np.ndarray]:
     mean, deviation = (x[..., np.newaxis] for x in _moments(parameters))
     # Densities of the action in the middle of each range, `[..., D, ranges]`.
     middle = (np.arange(_RANGES) + 0.5) / _RANGES * 2 - 1
@@ -121,7 +128,7 @@ class SquashedGaussian(base.Distribution):
     mean = _FARTHEST * tf.tanh(mean / _FARTHEST)
     return mean, _LEAST + (_MOST - _LEAST) * tf.sigmoid(raw + _SHIFT)
 
-  def describe(self):
+  def describe(self) -> dict[str, Any]:
     return {
       'kind': 'squashed_gaussian',
       'low': self._low.tolist(),
@@ -154,11 +161,15 @@ def _log_slope(x: tf.Tensor) -> tf.Tensor:
   return 2.0 * (math.log(2.0) - x - tf.nn.softplus(-2.0 * x))
 
 
-def _kl_of_means(mean_p, mean_q, deviation) -> tf.Tensor:
+def _kl_of_means(
+  mean_p: tf.Tensor, mean_q: tf.Tensor, deviation: tf.Tensor
+) -> tf.Tensor:
   return 0.5 * tf.reduce_sum(tf.square((mean_p - mean_q) / deviation), axis=-1)
 
 
-def _kl_of_deviations(deviation_p, deviation_q) -> tf.Tensor:
+def _kl_of_deviations(
+  deviation_p: tf.Tensor, deviation_q: tf.Tensor
+) -> tf.Tensor:
   ratio = deviation_p / deviation_q
   return tf.reduce_sum(
     0.5 * (tf.square(ratio) - 1.0) - tf.math.log(ratio), axis=-1

@@ -1,6 +1,6 @@
 """Actions of several parts, discrete and continuous ones mixed."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -8,6 +8,8 @@ import tensorflow as tf
 import tree
 
 from ald_acme.distributions import base
+
+_Array = Any  # A numpy array or a tensor.
 
 
 class Joint(base.Distribution):
@@ -18,7 +20,9 @@ class Joint(base.Distribution):
   holds the indices exactly.
   """
 
-  def __init__(self, leaves: Sequence[base.Distribution], action_spec: Any):
+  def __init__(
+    self, leaves: Sequence[base.Distribution], action_spec: Any
+  ) -> None:
     """Joins distributions.
 
     Args:
@@ -36,19 +40,23 @@ class Joint(base.Distribution):
     names = [name for leaf in leaves for name in leaf.trust_regions]
     self.trust_regions = tuple(dict.fromkeys(names))
 
-  def sample(self, parameters, rng):
+  def sample(
+    self, parameters: np.ndarray, rng: np.random.Generator
+  ) -> np.ndarray:
     return self._join(leaf.sample(p, rng) for leaf, p in self._with(parameters))
 
-  def mode(self, parameters):
+  def mode(self, parameters: np.ndarray) -> np.ndarray:
     return self._join(leaf.mode(p) for leaf, p in self._with(parameters))
 
-  def to_environment(self, sample):
+  def to_environment(self, sample: np.ndarray) -> base.Nest:
     return tree.unflatten_as(
       self._action_spec,
       [leaf.to_environment(x) for leaf, x in self._split_sample(sample)],
     )
 
-  def log_probability(self, parameters, sample):
+  def log_probability(
+    self, parameters: tf.Tensor, sample: tf.Tensor
+  ) -> tf.Tensor:
     return tf.add_n(
       [
         leaf.log_probability(p, x)
@@ -58,10 +66,10 @@ class Joint(base.Distribution):
       ]
     )
 
-  def entropy(self, parameters):
+  def entropy(self, parameters: tf.Tensor) -> tf.Tensor:
     return tf.add_n([leaf.entropy(p) for leaf, p in self._with(parameters)])
 
-  def kl(self, p, q):
+  def kl(self, p: tf.Tensor, q: tf.Tensor) -> tf.Tensor:
     return tf.add_n(
       [
         leaf.kl(own_p, own_q)
@@ -69,7 +77,7 @@ class Joint(base.Distribution):
       ]
     )
 
-  def trust_region_kls(self, p, q):
+  def trust_region_kls(self, p: tf.Tensor, q: tf.Tensor) -> list[tf.Tensor]:
     sums: dict[str, Any] = {}
     for (leaf, own_p), (_, own_q) in zip(self._with(p), self._with(q)):
       kls = leaf.trust_region_kls(own_p, own_q)
@@ -77,23 +85,25 @@ class Joint(base.Distribution):
         sums[name] = sums[name] + kl if name in sums else kl
     return [sums[name] for name in self.trust_regions]
 
-  def encode(self, sample):
+  def encode(self, sample: tf.Tensor) -> tf.Tensor:
     return tf.concat(
       [leaf.encode(x) for leaf, x in self._split_sample(sample)], axis=-1
     )
 
   @property
-  def mask_size(self):
+  def mask_size(self) -> int:
     return sum(leaf.mask_size for leaf in self._leaves)
 
-  def mask(self, parameters, legal):
+  def mask(self, parameters: tf.Tensor, legal: tf.Tensor) -> tf.Tensor:
     masked, begin = [], 0
     for leaf, p in self._with(parameters):
       masked.append(leaf.mask(p, legal[..., begin : begin + leaf.mask_size]))
       begin += leaf.mask_size
     return tf.concat(masked, axis=-1)
 
-  def odds(self, parameters, sample):
+  def odds(
+    self, parameters: np.ndarray, sample: np.ndarray
+  ) -> tuple[np.ndarray, np.ndarray]:
     odds, places, first = [], [], 0
     for (leaf, p), (_, x) in zip(
       self._with(parameters), self._split_sample(sample)
@@ -104,7 +114,7 @@ class Joint(base.Distribution):
       first += own_odds.shape[-1]
     return np.concatenate(odds, axis=-1), np.concatenate(places, axis=-1)
 
-  def describe(self):
+  def describe(self) -> dict[str, Any]:
     paths = [path for path, _ in tree.flatten_with_path(self._action_spec)]
     return {
       'kind': 'joint',
@@ -114,18 +124,22 @@ class Joint(base.Distribution):
       ],
     }
 
-  def _with(self, parameters):
+  def _with(
+    self, parameters: _Array
+  ) -> Iterable[tuple[base.Distribution, _Array]]:
     """Each leaf with its own parameters."""
     sizes = [leaf.num_parameters for leaf in self._leaves]
     return zip(self._leaves, _divide(parameters, sizes))
 
-  def _split_sample(self, sample):
+  def _split_sample(
+    self, sample: _Array
+  ) -> Iterable[tuple[base.Distribution, _Array]]:
     """Each leaf with its own part of a sample, as the leaf has it."""
     for leaf, x in zip(self._leaves, _divide(sample, self._sizes)):
       cast: Callable = tf.cast if tf.is_tensor(x) else np.ndarray.astype
       yield leaf, cast(x if leaf.shape else x[..., 0], leaf.dtype)
 
-  def _join(self, samples) -> np.ndarray:
+  def _join(self, samples: Iterable[np.ndarray]) -> np.ndarray:
     return np.concatenate(
       [
         x if leaf.shape else x[..., np.newaxis]
@@ -135,7 +149,7 @@ class Joint(base.Distribution):
     ).astype(self.dtype)
 
 
-def _divide(x, sizes: Sequence[int]) -> list:
+def _divide(x: _Array, sizes: Sequence[int]) -> list[_Array]:
   """Parts of the last dimension."""
   if tf.is_tensor(x):
     return tf.split(x, sizes, axis=-1)

@@ -190,6 +190,16 @@ def raw_batch(steps: Sequence[dm_env.TimeStep]) -> dm_env.TimeStep:
   )
 
 
+def unbatch(timestep: dm_env.TimeStep, index: int) -> dm_env.TimeStep:
+  """The time step of one environment of a batch."""
+  step_type = dm_env.StepType(int(timestep.step_type[index]))
+  observation = tree.map_structure(lambda x: x[index], timestep.observation)
+  if step_type is dm_env.StepType.FIRST:
+    return dm_env.restart(observation)
+  reward, discount = timestep.reward[index], timestep.discount[index]
+  return dm_env.TimeStep(step_type, reward, discount, observation)
+
+
 class Single(dm_env.Environment):
   """The `dm_env` face of a batched environment of one."""
 
@@ -202,7 +212,7 @@ class Single(dm_env.Environment):
     self._batched = batched
 
   def reset(self) -> dm_env.TimeStep:
-    return self._unbatch(self._batched.reset())
+    return unbatch(self._batched.reset(), 0)
 
   def step(self, action) -> dm_env.TimeStep:
     """Steps it.
@@ -212,15 +222,7 @@ class Single(dm_env.Environment):
     """
     actions.validate(self._batched.action_spec(), action)
     batch = tree.map_structure(lambda x: np.asarray(x)[np.newaxis], action)
-    return self._unbatch(self._batched.step(batch))
-
-  def _unbatch(self, timestep: dm_env.TimeStep) -> dm_env.TimeStep:
-    step_type = dm_env.StepType(int(timestep.step_type[0]))
-    observation = tree.map_structure(lambda x: x[0], timestep.observation)
-    if step_type is dm_env.StepType.FIRST:
-      return dm_env.restart(observation)
-    reward, discount = timestep.reward[0], timestep.discount[0]
-    return dm_env.TimeStep(step_type, reward, discount, observation)
+    return unbatch(self._batched.step(batch), 0)
 
   def observation_spec(self):
     return self._batched.observation_spec()

@@ -4,7 +4,6 @@ from collections.abc import Callable, Sequence
 import functools
 import importlib
 import inspect
-import sys
 import typing
 from typing import Any, NamedTuple
 
@@ -101,7 +100,7 @@ class _NotAnEnvironment(ValueError):
 def _refuse_pythons_own(name: str, module: str | None):
   """Refuses modules of Python's standard library, and the running program."""
   top = (module or '').partition('.')[0]
-  if top in sys.stdlib_module_names or top == '__main__':
+  if importing.is_pythons_own(top):
     raise _NotAnEnvironment(
       f"environment {name!r} cannot be used: {top!r} is Python's own and has "
       'no environments; give the module of a factory of a dm_env.Environment.'

@@ -4,7 +4,7 @@ import ast
 from collections.abc import Callable, Mapping
 import functools
 import inspect
-from typing import Any
+from typing import Any, NamedTuple
 
 import dm_env
 
@@ -252,11 +252,20 @@ def _attempt(make: Callable[[], Any], name: str, own: dict[str, Any]) -> Any:
     ) from error
 
 
-def check(name: str, arguments: dict[str, Any]) -> Any:
+class Specs(NamedTuple):
+  """The specs of an environment; fields as of `acme.specs.EnvironmentSpec`."""
+
+  observations: Any
+  actions: Any
+  rewards: Any
+  discounts: Any
+
+
+def check(name: str, arguments: dict[str, Any]) -> Specs:
   """Makes one environment and takes a step, to see that it keeps its word.
 
   Returns:
-    The spec of its observations.
+    Its specs.
 
   Raises:
     ValueError: if it cannot be made, or its observations do not have the
@@ -272,9 +281,14 @@ def check(name: str, arguments: dict[str, Any]) -> Any:
       f'({type(error).__name__}: {error}).'
     ) from error
   try:
-    spec = environment.observation_spec()
+    specs = Specs(
+      environment.observation_spec(),
+      environment.action_spec(),
+      environment.reward_spec(),
+      environment.discount_spec(),
+    )
     first = environment.reset()
-    action = masks.lowest(environment.action_spec(), spec, first.observation)
+    action = masks.lowest(specs.actions, specs.observations, first.observation)
     environment.step(action)
     environment.close()
   except (Exception, SystemExit) as error:  # As above.
@@ -282,7 +296,7 @@ def check(name: str, arguments: dict[str, Any]) -> Any:
       f'environment {name!r} does not do what its specs say '
       f'({type(error).__name__}: {error}).'
     ) from error
-  return spec
+  return specs
 
 
 def _find_factory(name: str, arguments: dict[str, Any]) -> factories.Factory:

@@ -11,6 +11,7 @@ that never end.
 """
 
 import abc
+from collections.abc import Iterator
 from typing import Any
 
 import dm_env
@@ -41,7 +42,9 @@ class ConformanceTestMixin(abc.ABC):
   def make_object_under_test(self) -> Any:
     """A `dm_env.Environment` or a `BatchedEnvironment`, not yet reset."""
 
-  def _run(self, steps: int, environment: Any = None):
+  def _run(
+    self, steps: int, environment: Any = None
+  ) -> Iterator[dm_env.TimeStep]:
     """Yields the time steps of random actions, as they were returned."""
     environment = environment or self.make_object_under_test()
     batched = isinstance(environment, base.BatchedEnvironment)
@@ -54,13 +57,15 @@ class ConformanceTestMixin(abc.ABC):
         action = tree.map_structure(lambda x: x[0], action)
       yield environment.step(action)
 
-  def _run_as_batch(self, steps: int, environment: Any = None):
+  def _run_as_batch(
+    self, steps: int, environment: Any = None
+  ) -> Iterator[dm_env.TimeStep]:
     """As `_run`, but of a single environment as a batch of one, not cast."""
     for timestep in self._run(steps, environment):
       single = np.ndim(timestep.step_type) == 0
       yield base.raw_batch([timestep]) if single else timestep
 
-  def test_time_steps_are_what_the_specs_say(self):
+  def test_time_steps_are_what_the_specs_say(self) -> None:
     """Nested as the specs are, of their shapes, dtypes and bounds, finite."""
     environment = self.make_object_under_test()
     kept = contract.Contract(
@@ -76,7 +81,7 @@ class ConformanceTestMixin(abc.ABC):
       except contract.Breach as breach:
         raise AssertionError(f'step {number}: {breach}') from breach
 
-  def test_batches_have_the_dtypes_that_are_taken(self):
+  def test_batches_have_the_dtypes_that_are_taken(self) -> None:
     """Other dtypes of single environments are cast; a batch casts its own."""
     environment = self.make_object_under_test()
     if not isinstance(environment, base.BatchedEnvironment):
@@ -91,7 +96,7 @@ class ConformanceTestMixin(abc.ABC):
       dtype = getattr(timestep, field).dtype
       assert dtype == np.float32, f'{field} must be float32, but is {dtype}.'
 
-  def test_an_episode_begins_without_reward(self):
+  def test_an_episode_begins_without_reward(self) -> None:
     for timestep in self._run_as_batch(self.steps):
       first = timestep.step_type == _FIRST
       assert (timestep.reward[first] == 0).all(), (
@@ -101,7 +106,7 @@ class ConformanceTestMixin(abc.ABC):
         'FIRST must have a discount of 1.'
       )
 
-  def test_an_episode_begins_after_the_last_step_and_there_alone(self):
+  def test_an_episode_begins_after_the_last_step_and_there_alone(self) -> None:
     before = np.bool_(True)
     for number, timestep in enumerate(self._run_as_batch(self.steps)):
       first = timestep.step_type == _FIRST
@@ -112,7 +117,7 @@ class ConformanceTestMixin(abc.ABC):
       )
       before = timestep.step_type == _LAST
 
-  def test_reset_begins_an_episode_at_any_time(self):
+  def test_reset_begins_an_episode_at_any_time(self) -> None:
     environment = self.make_object_under_test()
     for steps in (1, 3, 2):
       begun = next(self._run_as_batch(steps, environment))
@@ -120,9 +125,9 @@ class ConformanceTestMixin(abc.ABC):
       for _ in self._run_as_batch(steps, environment):
         pass
 
-  def test_what_was_returned_does_not_change(self):
+  def test_what_was_returned_does_not_change(self) -> None:
     """An array that is filled again at each step is recorded wrongly."""
-    returned = []
+    returned: list[tuple[list[Any], list[Any]]] = []
     for number, timestep in enumerate(self._run(self.steps)):
       for before, copies in returned:
         for x, copy in zip(before, copies):
@@ -133,7 +138,7 @@ class ConformanceTestMixin(abc.ABC):
       leaves = [np.asarray(x) for x in tree.flatten(timestep.observation)]
       returned = [*returned[-2:], (leaves, [x.copy() for x in leaves])]
 
-  def test_episodes_end(self):
+  def test_episodes_end(self) -> None:
     """With random actions, in every environment; or `longest_episode` is None.
 
     An episode without an end is never evaluated, and no run ends within it.

@@ -18,7 +18,7 @@ def masked_mean(x: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
   return tf.math.divide_no_nan(tf.reduce_sum(kept), count)
 
 
-def assert_same_shape(**tensors: tf.Tensor):
+def assert_same_shape(**tensors: tf.Tensor) -> None:
   """Raises ValueError unless all static shapes agree."""
   shapes = {name: tuple(x.shape) for name, x in tensors.items()}
   if len(set(shapes.values())) > 1:

@@ -43,6 +43,34 @@ class Normalisation(NamedTuple):
     return self.scale * values + self.mean
 
 
+class _Decay(NamedTuple):
+  """Weights of a batch in decaying sums; all scalars.
+
+  Attributes:
+    new: of the batch, 0 where none of its steps counts.
+    kept: what is left of the sums; all of them where no step counts.
+  """
+
+  new: tf.Tensor
+  kept: tf.Tensor
+
+  @classmethod
+  def of(cls, mask: tf.Tensor) -> '_Decay':
+    """The weights of a batch whose steps count where `mask` is true."""
+    counts = masking.masked_mean(tf.ones_like(mask, tf.float32), mask)
+    return cls(_RATE * counts, 1.0 - _RATE * counts)
+
+  def mean(self, total: tf.Tensor, value: tf.Tensor) -> tf.Tensor:
+    """A decaying sum with a batch's mean taken in."""
+    return self.kept * total + self.new * value
+
+
+def _if_finite(moments: tf.Tensor, before: tf.Tensor) -> tf.Tensor:
+  """The moments, or those before where a batch was not finite."""
+  finite = tf.reduce_all(tf.math.is_finite(moments))
+  return tf.where(finite, moments, before)
+
+
 class PopArt:
   """Running statistics of returns that keep the value as they change.
 
@@ -51,7 +79,7 @@ class PopArt:
   and divergence and the learning rate mean the same whatever a task pays.
   """
 
-  def __init__(self):
+  def __init__(self) -> None:
     # Decaying sums: of weights; the mean; squares about the mean, which keep
     # the spread about a large mean (Chan et al., 1979); squared rewards.
     self._moments = tf.Variable(tf.zeros([len(_MOMENTS)]), trainable=False)
@@ -70,7 +98,9 @@ class PopArt:
       informative=tf.cast(reward > 0.0, tf.float32),
     )
 
-  def observe(self, returns: tf.Tensor, rewards: tf.Tensor, mask: tf.Tensor):
+  def observe(
+    self, returns: tf.Tensor, rewards: tf.Tensor, mask: tf.Tensor
+  ) -> None:
     """Takes a batch in; `normalisation` stays until `commit`.
 
     A batch that is not finite changes nothing.
@@ -80,30 +110,28 @@ class PopArt:
       rewards: float32 `[T, B]`.
       mask: bool `[T, B]`, the steps that count.
     """
-    counts = masking.masked_mean(tf.ones_like(returns), mask)  # 0 if none does.
+    decay = _Decay.of(mask)
     mean = masking.masked_mean(returns, mask)
     spread = masking.masked_mean(tf.square(returns - mean), mask)
     squared_reward = masking.masked_mean(tf.square(rewards), mask)
 
     weight, old_mean, squares, old_rewards = tf.unstack(self._moments)
-    kept = 1.0 - _RATE * counts  # Nothing decays where no step counts.
-    old, new = kept * weight, _RATE * counts
-    part = tf.math.divide_no_nan(new, old + new)
+    old = decay.kept * weight
+    part = tf.math.divide_no_nan(decay.new, old + decay.new)
     difference = mean - old_mean
-    squares = kept * squares + new * spread
+    squares = decay.mean(squares, spread)
     squares += old * part * tf.square(difference)
     moments = tf.stack(
       [
-        old + new,
+        old + decay.new,
         old_mean + part * difference,
         squares,
-        kept * old_rewards + new * squared_reward,
+        decay.mean(old_rewards, squared_reward),
       ]
     )
-    finite = tf.reduce_all(tf.math.is_finite(moments))
-    self._observed.assign(tf.where(finite, moments, self._moments))
+    self._observed.assign(_if_finite(moments, self._moments))
 
-  def commit(self, rescale: Callable[[tf.Tensor, tf.Tensor], None]):
+  def commit(self, rescale: Callable[[tf.Tensor, tf.Tensor], None]) -> None:
     """Normalises by what was observed, and keeps `V` as it is.
 
     Args:
@@ -121,7 +149,7 @@ class PopArt:
     """The moments, float32 `[4]`."""
     return self._moments.numpy()
 
-  def restore(self, state: np.ndarray):
+  def restore(self, state: np.ndarray) -> None:
     """Goes on from what `save` returned.
 
     Raises:
@@ -145,7 +173,7 @@ class AdvantageScale:
 
   _LEAST = 0.1
 
-  def __init__(self):
+  def __init__(self) -> None:
     self._moments = tf.Variable(tf.zeros([2]), trainable=False)
 
   def update(self, advantages: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
@@ -156,15 +184,13 @@ class AdvantageScale:
       mask: bool `[T, B]`, the steps that count.
     """
     weight, squares = tf.unstack(self._moments)
-    counts = masking.masked_mean(tf.ones_like(advantages), mask)
+    decay = _Decay.of(mask)
     square = masking.masked_mean(tf.square(tf.stop_gradient(advantages)), mask)
-    kept = 1.0 - _RATE * counts
     moments = tf.stack(
-      [kept * weight + _RATE * counts, kept * squares + _RATE * counts * square]
+      [decay.mean(weight, tf.ones_like(weight)), decay.mean(squares, square)]
     )
-    finite = tf.reduce_all(tf.math.is_finite(moments))
     weight, squares = tf.unstack(
-      self._moments.assign(tf.where(finite, moments, self._moments))
+      self._moments.assign(_if_finite(moments, self._moments))
     )
     return tf.maximum(
       tf.sqrt(tf.math.divide_no_nan(squares, weight)), self._LEAST
@@ -174,6 +200,6 @@ class AdvantageScale:
     """The moments, float32 `[2]`."""
     return self._moments.numpy()
 
-  def restore(self, state: np.ndarray):
+  def restore(self, state: np.ndarray) -> None:
     """Goes on from what `save` returned."""
     self._moments.assign(state)

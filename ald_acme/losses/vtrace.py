@@ -15,15 +15,14 @@ class VTrace(NamedTuple):
 
   Attributes:
     values: float32 `[T, B]`, v_s of eq. (1), what the value should be.
-    advantages: float32 `[T, B]`, rho_s (r_s + gamma v_{s+1} - V(x_s)).
-    errors: float32 `[T, B]`, r_s + gamma v_{s+1} - V(x_s), not weighted.
+    errors: float32 `[T, B]`, r_s + gamma v_{s+1} - V(x_s): advantages before
+      they are weighted with rho_s.
 
   With lambda below 1 both bootstrap from lambda v_{s+1} + (1 - lambda)
   V(x_{s+1}) instead of v_{s+1}.
   """
 
   values: tf.Tensor
-  advantages: tf.Tensor
   errors: tf.Tensor
 
 
@@ -78,7 +77,6 @@ def vtrace(
   errors = weight * (rewards + discounts * next_targets - values[:-1])
   return VTrace(
     values=tf.stop_gradient(targets),
-    advantages=tf.stop_gradient(clipped_rhos * errors),
     errors=tf.stop_gradient(errors),
   )
 
@@ -115,7 +113,7 @@ def explained_variance(
   do not vary.
   """
 
-  def variance(x):
+  def variance(x: tf.Tensor) -> tf.Tensor:
     return masking.masked_mean(
       tf.square(x - masking.masked_mean(x, mask)), mask
     )

@@ -1,11 +1,12 @@
 """Sizes of the default networks, and presets of them."""
 
 import dataclasses
+from typing import Any
 
 from ald_acme import validation
 
 
-def _size(default: int, about: str):
+def _size(default: int, about: str) -> Any:
   return validation.setting(default, about, at_least=1)
 
 
@@ -34,7 +35,7 @@ class NetworkSizes:
     16, 'Channels of the first convolutions, where images are observed.'
   )
 
-  def __post_init__(self):
+  def __post_init__(self) -> None:
     validation.check(self, 'networks')
     if self.gtrxl_width % self.gtrxl_heads or self.gtrxl_width % 2:
       raise ValueError(

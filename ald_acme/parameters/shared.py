@@ -3,10 +3,11 @@
 Niu et al., 2011, "HOGWILD!" (https://arxiv.org/abs/1106.5730).
 """
 
+from collections.abc import Sequence
 import mmap
 import os
 import secrets
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -65,7 +66,7 @@ class SharedParameters:
     return shared
 
   @classmethod
-  def attach(cls, handle: Handle) -> 'SharedParameters':
+  def attach(cls, handle: Sequence[Any]) -> 'SharedParameters':
     """Maps the memory of a living owner on this host.
 
     Raises:

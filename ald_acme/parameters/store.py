@@ -28,7 +28,7 @@ class ActorParameters:
       self._layout.pack(initial), num_workers
     )
 
-  def handle(self) -> list[int | str]:
+  def handle(self) -> list[Any]:
     """What a worker on this host needs to attach."""
     return list(self._shared.handle)
 

@@ -1,7 +1,7 @@
 """Batches that are used more than once, by their only reader."""
 
 import collections
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -9,7 +9,7 @@ import numpy as np
 Nest = Any
 
 
-class Reuse(Iterator[list[Nest]]):
+class Reuse(Iterator[Sequence[Nest]]):
   """Yields every new batch once, and recent ones again in between.
 
   Of `ratio` batches one is new and `ratio - 1` are drawn uniformly from the
@@ -22,7 +22,7 @@ class Reuse(Iterator[list[Nest]]):
 
   def __init__(
     self,
-    batches: Iterator[list[Nest]],
+    batches: Iterator[Sequence[Nest]],
     ratio: float,
     size: int,
     seed: Any,

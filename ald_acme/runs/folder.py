@@ -12,7 +12,13 @@ from ald_acme.runs import files
 
 # What config.json must hold, and what it may hold, so far as it is read.
 _CONFIG = {'config': dict, 'environment': str, 'environment_kwargs': str}
-_MORE_CONFIG = {'agent': str, 'git_commit': str, 'resumed': int}
+_MORE_CONFIG = {
+  'agent': str,
+  'git_commit': str,
+  'network_factory': str,
+  'resumed': int,
+  'wandb_project': str,
+}
 # Of clusters: what a dry run leaves beside the configuration.
 _JOBS = ('slurm', 'vertex_ai')
 

@@ -19,8 +19,13 @@ from tensorboard.summary.writer import event_file_writer
 from ald_acme.runs import files
 from ald_acme.runs import folder as run_folder
 
-_STEP = 'frames'
+STEP = 'frames'  # The column that curves are drawn against.
 _WARNING_PERIOD = 60.0  # Seconds between warnings of lost rows.
+
+
+# Makes the logger of a node from its label, the name of the column that counts
+# steps and the number of the node: Acme's own signature.
+LoggerFactory = Callable[[str, str | None, int], loggers.Logger]
 
 
 class CSV(loggers.Logger):
@@ -90,11 +95,11 @@ class TensorBoard(loggers.Logger):
     values = [
       summary_pb2.Summary.Value(tag=f'{self._kind}/{name}', simple_value=value)
       for name, value in data.items()
-      if name != _STEP and not math.isnan(value)
+      if name != STEP and not math.isnan(value)
     ]
     event = event_pb2.Event(
       wall_time=time.time(),
-      step=int(data[_STEP]),
+      step=int(data[STEP]),
       summary=summary_pb2.Summary(value=values),
     )
     self._writer.add_event(event)
@@ -126,7 +131,7 @@ class Tolerant(loggers.Logger):
 
 
 class Report(loggers.Logger):
-  """Tells somebody the newest row."""
+  """Passes each row on to a function."""
 
   def __init__(self, report: Callable[[str, Mapping[str, Any]], None], node):
     self._report, self._node = report, node
@@ -143,6 +148,7 @@ def make_logger(
   node: str,
   report: Callable[[str, Mapping[str, Any]], None] | None = None,
   period: float = 1.0,
+  factory: LoggerFactory | None = None,
 ) -> loggers.Logger:
   """A node's logger.
 
@@ -151,6 +157,7 @@ def make_logger(
     node: name of the node, and of its files.
     report: told each row that is not dropped, with the node's name.
     period: seconds between rows; rows that come sooner are dropped.
+    factory: makes one more logger, which gets the same rows.
 
   Returns:
     A logger of flat rows of numbers, which must hold 'frames'.
@@ -161,6 +168,11 @@ def make_logger(
       Tolerant(CSV(folder, node), f'logs/{node}.csv'),
       Tolerant(TensorBoard(folder, node), 'TensorBoard'),
     ]
+  if factory:
+    label, _, number = node.rpartition('_')
+    named = (label, int(number)) if number.isdecimal() else (node, 0)
+    logger = factory(named[0], STEP, named[1])
+    targets.append(Tolerant(logger, f'the logger of {node}'))
   if report:
     targets.append(Report(report, node))
   return loggers.TimeFilter(loggers.Dispatcher(targets), period)

@@ -216,16 +216,12 @@ def write_script(
   whole = [f'--job-name={name}', f'--output={output}', '--open-mode=append']
   # The signal is for the script alone: it is the script that stops the nodes.
   each = ['--requeue', f'--signal=B:TERM@{_WARNING}', *_no_kill(parts)]
-  for flag in (_PARTITION, _TIME, _MEM_PER_CPU):
-    if flag.value:
-      option = flag.name.replace('_', '-')
-      each.append(f'--{option}={flag.value}')
-  each += _SBATCH.value
-  lines = ['#!/bin/bash', *map(_directive, whole)]
+  each += common_options()
+  lines = ['#!/bin/bash', *map(directive, whole)]
   for number, part in enumerate(parts):
     if number:
       lines.append('#SBATCH hetjob')
-    lines += map(_directive, [*each, *_options(part)])
+    lines += map(directive, [*each, *_options(part)])
   command = [sys.executable, '-m', 'launch.clusters.slurm_job']
   command.append(f'--workdir={run.path}')
   command.append('--trust')  # The environment was named for cluster.py.
@@ -242,6 +238,16 @@ def write_script(
   with open(path, 'w', encoding='utf-8') as file:
     file.write('\n'.join(lines) + '\n')
   return path
+
+
+def common_options() -> list[str]:
+  """Options for sbatch of any job, as the flags give them."""
+  options = [
+    f'--{flag.name.replace("_", "-")}={flag.value}'
+    for flag in (_PARTITION, _TIME, _MEM_PER_CPU)
+    if flag.value
+  ]
+  return [*options, *_SBATCH.value]
 
 
 def step(parts: Sequence[Component], command: Sequence[str]) -> list[str]:
@@ -274,7 +280,7 @@ def _options(part: Component) -> list[str]:
   return options
 
 
-def _directive(option: str) -> str:
+def directive(option: str) -> str:
   """The line of a script that gives an option to sbatch.
 
   Raises:

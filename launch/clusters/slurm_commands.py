@@ -26,6 +26,16 @@ def submit(script: str) -> str:
   return _run('sbatch', '--parsable', script).strip().split(';')[0]
 
 
+def is_queued(job: str) -> bool:
+  """Whether a job waits or runs; one that Slurm has forgotten does not."""
+  try:
+    return bool(_run('squeue', '--noheader', f'--jobs={job}').strip())
+  except ValueError as error:
+    if 'Invalid job id' in str(error):
+      return False
+    raise
+
+
 def requeue():
   """Has Slurm queue the job again that this process is of.
 

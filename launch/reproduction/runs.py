@@ -27,7 +27,9 @@ class Run:
     agent: as the launcher's --agent.
     environment: as --environment.
     environment_kwargs: as --environment_kwargs.
-    fields: of the configuration; those that are not named are the default's.
+    fields: of the configuration, 'networks.lstm' for one within another; those
+      that are not named are the default's.
+    network_factory: as --network_factory.
   """
 
   label: str
@@ -36,6 +38,7 @@ class Run:
   environment: str
   environment_kwargs: str
   fields: Mapping[str, Any]
+  network_factory: str | None = None
 
   @property
   def kind(self) -> str:
@@ -60,6 +63,11 @@ class Run:
       f'--environment={self.environment}',
       f'--environment_kwargs={self.environment_kwargs}',
       f'--workdir={self.path}',
+      *(
+        [f'--network_factory={self.network_factory}']
+        if self.network_factory
+        else []
+      ),
       *(f'--config.{name}={value}' for name, value in self.fields.items()),
     ]
 
@@ -103,32 +111,22 @@ class Run:
 
   def _check(self, saved: dict[str, Any]):
     """Refuses a run of another agent, environment or configuration."""
-    config = settings.make(self.agent, self.fields).flat()
-    asked = _flat(
+    config = settings.make(self.agent, settings.nest(self.fields)).flat()
+    asked = settings.flatten(
       {
         'agent': self.agent,
         'environment': self.environment,
         'environment_kwargs': self.environment_kwargs,
+        'network_factory': self.network_factory,
         **config,
       }
     )
     # An older run may lack the name of its agent, and newer fields.
-    found = _flat({'agent': 'ald', **saved, **saved['config']})
+    found = settings.flatten({'agent': 'ald', **saved, **saved['config']})
     for name, value in asked.items():
       if name in found and found[name] != value:
         raise ValueError(
           f'the run in {self.path} has {name}={found[name]!r} in its '
-          f'config.json, but the figure asks for {value!r}; delete that folder '
-          'to run it anew, or give another --folder.'
+          f'config.json, but this command asks for {value!r}; delete that '
+          'folder to run it anew, or give another --folder.'
         )
-
-
-def _flat(fields: Mapping[str, Any], prefix: str = '') -> dict[str, Any]:
-  """Fields of fields by one name, 'networks.lstm'."""
-  flat = {}
-  for name, value in fields.items():
-    if isinstance(value, Mapping):
-      flat |= _flat(value, f'{prefix}{name}.')
-    else:
-      flat[prefix + name] = value
-  return flat

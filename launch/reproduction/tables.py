@@ -57,17 +57,17 @@ def methods(groups: Sequence[results.Group], solvable: bool) -> Rows:
       frames = operator.attrgetter('frames_to_solved')
       seconds = operator.attrgetter('seconds_to_solved')
       row['frames to 0.95, by seed'] = (
-        ' / '.join(_count(n, never) for n in group.values(frames)) or '-'
+        ' / '.join(count(n, never) for n in group.values(frames)) or '-'
       )
-      row['median'] = _count(group.median(frames), never)
-      row['seconds to 0.95, median'] = _count(group.median(seconds), 'never')
+      row['median'] = count(group.median(frames), never)
+      row['seconds to 0.95, median'] = count(group.median(seconds), 'never')
     if _have_trials(groups):
       for place, name in enumerate(('first episode', 'last episode')):
-        row[f'{name} of a trial'] = _mean(
+        row[f'{name} of a trial'] = mean(
           group, lambda result, place=place: result.adaptation[place]
         )
-    row['final return'] = _mean(group, operator.attrgetter('final_return'))
-    row[f'normalised area to {end:,} frames'] = _mean(
+    row['final return'] = mean(group, operator.attrgetter('final_return'))
+    row[f'normalised area to {end:,} frames'] = mean(
       group, lambda result: result.area(end)
     )
     rows.append(row)
@@ -84,6 +84,14 @@ def write_csv(path: str, rows: Rows):
     file.write(text.getvalue().encode())
 
 
+def markdown(rows: Rows) -> str:
+  """A table of rows that have the same names."""
+  return '\n'.join(
+    '| ' + ' | '.join(str(cell) for cell in cells) + ' |'
+    for cells in ([*rows[0]], ['---'] * len(rows[0]), *map(dict.values, rows))
+  )
+
+
 def write_markdown(path: str, title: str, rows: Rows, notes: Sequence[str]):
   """Writes a page: title, picture of the same name, table, notes.
 
@@ -93,11 +101,7 @@ def write_markdown(path: str, title: str, rows: Rows, notes: Sequence[str]):
     rows: of the table; they have the same names.
     notes: paragraphs below.
   """
-  lines = [
-    '| ' + ' | '.join(str(cell) for cell in cells) + ' |'
-    for cells in ([*rows[0]], ['---'] * len(rows[0]), *map(dict.values, rows))
-  ]
-  parts = [f'# {title}', f'![{title}]({title}.svg)', '\n'.join(lines), *notes]
+  parts = [f'# {title}', f'![{title}]({title}.svg)', markdown(rows), *notes]
   with files.atomic(path) as file:
     file.write(('\n\n'.join(parts) + '\n').encode())
 
@@ -121,19 +125,18 @@ def _have_trials(groups: Sequence[results.Group]) -> bool:
   return any(r.has_trials for group in groups for r in group.results)
 
 
-def _count(value: float, never: str) -> str:
+def count(value: float, never: str) -> str:
+  """'12,345'; `never` for infinity, '-' for what is not recorded."""
   if math.isnan(value):
     return '-'
   return never if math.isinf(value) else f'{value:,.0f}'
 
 
-def _mean(
-  group: results.Group, value: Callable[[results.Result], float]
-) -> str:
+def mean(group: results.Group, value: Callable[[results.Result], float]) -> str:
   """'0.98 [0.95, 1.00]', without the interval where there is none."""
-  mean, low, high = statistics.estimate(group.values(value))
-  if np.isnan(mean):
+  middle, low, high = statistics.estimate(group.values(value))
+  if np.isnan(middle):
     return '-'
-  return f'{mean:.3f}' + (
+  return f'{middle:.3f}' + (
     ' (no interval)' if np.isnan(low) else f' [{low:.3f}, {high:.3f}]'
   )

@@ -15,6 +15,7 @@ _PROGRAM = """
 import functools, os, sys
 import launchpad as lp
 from absl import flags
+from acme.utils import loggers
 from agents import ald
 from agents import experiment as experiments
 from agents import program as programs
@@ -37,9 +38,31 @@ class Builder(ald.ALDBuilder):
     return super().make_adder(replay_client, stream, *args, **kwargs)
 
 
+class Logger(loggers.Logger):
+
+  def __init__(self, label, steps_key, task_instance):
+    self.name = f'own_{label}_{task_instance}_{steps_key}'
+
+  def write(self, data):
+    open(os.path.join(folder.path, self.name), 'a').close()
+
+  def close(self):
+    pass
+
+
+small = functools.partial(registry.make, 'i_maze', {'size': 5})
+large = functools.partial(registry.make, 'i_maze', {'size': 7})
+builder = Builder(config)
+
+def evaluate_elsewhere(networks, source, counter, logger):
+  few = experiments.EvaluationConfig(evaluation_episodes=2)
+  return builder.make_evaluator(
+      networks, large, source, counter=counter, logger=logger, evaluation=few)
+
+
 program, _ = programs.DistributedAgent(
-    Builder(config), functools.partial(registry.make, 'i_maze', {'size': 5}),
-    folder, experiment).build()
+    builder, small, folder, experiment, logger_factory=Logger,
+    evaluator_factories=[evaluate_elsewhere]).build()
 lp.launch(program, launch_type='local_mt', serialize_py_nodes=True).wait()
 # All nodes have ended. The interpreter's own end may crash in threads that
 # TensorFlow leaves behind.
@@ -146,6 +169,15 @@ def test_threads(tmp_path):
   assert 4000 <= summary['frames'] < 4000 + 2 * 40
   # The part that the builder replaces is the one that each actor has.
   assert {'adder_0', 'adder_1'} <= set(os.listdir(tmp_path / 'run'))
+  # Each node has a logger of the factory, and the factory's evaluator ran.
+  labels = {
+    *('learner_0', 'learner_runner_0', 'actor_0', 'actor_1', 'distiller_0'),
+    *('distiller_1', 'evaluator_0', 'evaluator_1'),
+  }
+  written = {f'own_{label}_frames' for label in labels}
+  assert written <= set(os.listdir(tmp_path / 'run'))
+  rows = (tmp_path / 'run' / 'logs' / 'evaluator_1.csv').read_text()
+  assert 'actor_return' in rows.splitlines()[0]
   # Two unroll batches of 40 frames for each learner update.
   assert summary['learner_updates'] >= 40
   due = 0.5 * summary['learner_updates']

@@ -131,5 +131,5 @@ def test_the_package_itself():
 
 def test_without_the_package_it_says_what_to_install(monkeypatch):
   monkeypatch.setitem(sys.modules, 'envpool', None)
-  with pytest.raises(ValueError, match='requirements.txt envpool'):
+  with pytest.raises(ValueError, match=r'requirements\.txt envpool'):
     registry.make('envpool:CartPole-v1', {}, 1, seed=0)

@@ -7,10 +7,10 @@ import re
 import subprocess
 import sys
 
-import numpy as np
 import pytest
 
 from ald_acme.networks import sizes
+from ald_acme.networks import testing
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(__file__)))
 EXAMPLES = os.path.join(ROOT, 'examples')
@@ -58,21 +58,13 @@ def test_own_networks(example):
   assert sum(variable.size for variable in variables) == torso + gru + head
 
 
-def test_own_core_keeps_the_interface(example):
-  import tensorflow as tf
+class TestOwnCore(testing.CoreTestMixin):
+  @pytest.fixture(autouse=True)
+  def _take(self, example):
+    self._module = example('own_networks')
 
-  core = example('own_networks').GRU(5)
-  inputs = tf.random.stateless_normal([4, 2, 3], [0, 0])
-  reset = tf.constant([[0, 0], [0, 0], [1, 0], [0, 0]]) > 0
-  outputs, last = core.unroll(inputs, reset, core.initial_state(2))
-
-  state = core.initial_state(2)
-  for t in range(4):
-    if t == 2:  # The first of the two forgets.
-      state = tf.stack([tf.zeros(5), state[1]])
-    output, state = core(inputs[t], state)
-    np.testing.assert_allclose(outputs[t], output, atol=1e-6)
-  np.testing.assert_allclose(last, state, atol=1e-6)
+  def make_object_under_test(self):
+    return self._module.GRU(5)
 
 
 _PROGRAM = """
@@ -81,6 +73,7 @@ sys.path.insert(0, sys.argv[1])
 import launchpad_program
 from agents import ald
 from ald_acme.networks import sizes
+from ald_acme.networks import testing
 
 config = ald.ALDConfig(
     envs_per_actor=4, unroll_length=10, networks=sizes.PRESETS['tiny'])

@@ -29,7 +29,7 @@ def finish(path, fields, rows=None, agent='ald', **description):
   """
   folder = run_folder.RunFolder(path)
   os.makedirs(folder.logs)
-  known = settings.fields_of(agent)
+  known, fields = settings.fields_of(agent), settings.nest(fields)
   made = settings.make(agent, {k: v for k, v in fields.items() if k in known})
   config, experiment = made.config, made.experiment
   if rows is None:

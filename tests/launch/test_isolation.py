@@ -100,3 +100,14 @@ def test_an_environment_that_needs_the_network_says_so(tmp_path, monkeypatch):
   assert result.returncode == 2
   (line,) = (x for x in result.stderr.splitlines() if x.startswith('error: '))
   assert 'Network is unreachable' not in line or '--isolate=off' in line
+
+
+def test_logging_to_a_server_needs_the_network(monkeypatch):
+  monkeypatch.delenv('WANDB_MODE', raising=False)
+  isolated = isolation.Isolation('auto', None)
+  with pytest.raises(ValueError, match=r'=mazes .*--isolate=off'):
+    isolated.check_wandb('mazes')
+  isolated.check_wandb(None)
+  isolation.Isolation('auto', 'the kernel').check_wandb('mazes')
+  monkeypatch.setenv('WANDB_MODE', 'offline')
+  isolated.check_wandb('mazes')

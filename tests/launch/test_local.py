@@ -242,14 +242,35 @@ def test_a_loss_that_is_not_finite(tmp_path):
   assert np.isfinite(variables).all()
 
 
-def test_a_baseline(tmp_path):  # The others run in `test_reproduce.py`.
+NETWORKS = """
+from agents.actor_critic import networks
+from ald_acme.networks import sizes
+
+def make(environment_spec):
+  own = sizes.NetworkSizes(lstm=7, gtrxl_width=8, gtrxl_layers=1, torso=5)
+  return networks.make_asymmetric(environment_spec, own)
+"""
+SETTINGS = """
+agent: asymmetric
+network_factory: mine:make
+envs_per_actor: 8
+max_frames: 9000
+evaluation_episodes: 10
+learner_learning_rate: 1e-3
+"""
+
+
+# The other baselines run in `test_reproduce.py`.
+def test_a_baseline_with_networks_of_ones_own(tmp_path, monkeypatch, launch):
+  (tmp_path / 'mine.py').write_text(NETWORKS)
+  (tmp_path / 'settings.yaml').write_text(SETTINGS)
+  monkeypatch.setenv('PYTHONPATH', str(tmp_path))
   run = Run(
     tmp_path / 'run',
     SIZE,
-    '--agent=asymmetric',
-    '--envs_per_actor=8',
+    f'--config_file={tmp_path}/settings.yaml',
+    '--network_factory=mine:make',
     '--max_frames=4000',
-    '--config.evaluation_episodes=10',
   )
   status, out, error = run.end()
   assert status == 0, error
@@ -264,3 +285,18 @@ def test_a_baseline(tmp_path):  # The others run in `test_reproduce.py`.
   state = checkpoints.CheckpointFolder(run.folder.checkpoints).latest().state
   assert 'actor_parameters' not in state
   assert int(state['learner']['updates']) == summary['learner_updates']
+  # It is saved as what the factory makes, which no one's folder has imported.
+  size = state['learner']['variables'].size
+  assert size < 5_000  # The default networks have ten times as much.
+  path = run.folder.path
+  done = launch('evaluate.py', f'--workdir={path}', '--episodes=2')
+  assert done.status == 2
+  assert '--network_factory=mine:make or --trust' in done.refusal()
+  done = launch('local.py', f'--workdir={path}', '--resume')
+  assert done.status == 2
+  assert '--network_factory=mine:make or --trust' in done.refusal()
+  flags = ('--episodes=2', '--network_factory=mine:make')
+  done = launch('evaluate.py', f'--workdir={path}', *flags)
+  assert done.status == 0, done.error
+  done = launch('export.py', f'--workdir={path}', '--format=numpy', '--trust')
+  assert done.status == 0, done.error

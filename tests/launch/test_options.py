@@ -77,6 +77,13 @@ def assert_refused(result, status, *texts):
     ('--only_check_args', ('--only_check_args', 'leave it out')),
     (b'--workdir=caf\xe9', ('caf\\xe9', 'UTF-8')),
     ('--environment=sys:exit', ('sys', "Python's own")),
+    ('--network_factory=mine', ('network_factory', "'mine'", ':function')),
+    ('--network_factory=os:getcwd', ('network_factory', "Python's own")),
+    ('--network_factory=no.such:thing', ('no.such:thing', 'PYTHONPATH')),
+    (
+      '--network_factory=ald_acme.validation:check_types',
+      ('network_factory', 'cannot make networks', 'EnvironmentSpec'),
+    ),
     (f'--max_frames={"9" * 400}', ('max_frames', '64 bits', '400 digits')),
     (f'--seed={2**63}', ('seed', '64 bits')),
     ('--num_actors=100000', ('num_actors=100000', 'TB', 'this machine has')),
@@ -192,6 +199,8 @@ def test_workdir_without_end(tmp_path):
     ({'environment': {}}, "no 'environment'"),
     ({'environment_kwargs': []}, "no 'environment_kwargs'"),
     ({'environment': 'mine:make'}, '--trust'),
+    ({'network_factory': 'mine:make'}, '--trust'),
+    ({'network_factory': 3}, 'network_factory must be of type str'),
   ],
   ids=str,
 )
@@ -217,14 +226,85 @@ def test_malformed_config(change, text, earlier_run, monkeypatch):
   assert len(errors) == 2 or '--trust' in text
 
 
-def options_of(folder):
-  """The options of a run that is resumed, with no other flags."""
+def options_of(folder, *arguments):
+  """The options of a run that is resumed, with no flags but these."""
   from absl import flags
 
   from launch import options
 
-  flags.FLAGS(['local.py'])
-  return options.read(folder.read_config())
+  flags.FLAGS.unparse_flags()
+  flags.FLAGS(['local.py', *arguments])
+  try:
+    return options.read(folder and folder.read_config())
+  finally:  # Other tests read the same flags.
+    for argument in arguments:
+      flags.FLAGS[argument[2:].partition('=')[0]].unparse()
+    flags.FLAGS(['local.py'])
+
+
+@pytest.mark.parametrize(
+  'text',
+  [
+    'agent: lstm\nenvironment: meta_fetch\ndiscount: 0.9\nnetworks: {lstm: 8}\n'
+    'learner_learning_rate: 3e-4\ntarget_return: 2\n',
+    '{"agent": "lstm", "environment": "meta_fetch", "seed": 7, "versions": {},'
+    '"config": {"discount": 0.9, "networks": {"lstm": 8}, "target_return": 2.0,'
+    '"learner_learning_rate": 3e-4}}',
+  ],
+  ids=('fields', 'config.json'),
+)
+def test_settings_from_a_file(text, tmp_path):
+  path = tmp_path / 'settings'
+  path.write_text(text)
+  opts = options_of(None, f'--config_file={path}', '--seed=5')
+  assert (opts.agent, opts.environment) == ('lstm', 'meta_fetch')
+  assert (opts.config.discount, opts.config.seed) == (0.9, 5)
+  assert opts.config.learner_learning_rate == 3e-4
+  assert (opts.config.networks.lstm, opts.config.networks.torso) == (8, 64)
+  assert opts.experiment.target_return == 2.0
+  opts = options_of(
+    None,
+    f'--config_file={path}',
+    '--agent=gtrxl',
+    '--environment=i_maze',
+    '--config.discount=0.5',
+    '--preset=tiny',
+  )
+  assert (opts.agent, opts.environment) == ('gtrxl', 'i_maze')
+  assert (opts.config.discount, opts.config.networks.lstm) == (0.5, 8)
+
+
+@pytest.mark.parametrize(
+  'text, texts',
+  [
+    (None, ('cannot be read', 'No such file')),
+    ('discount: [', ('cannot be read',)),
+    ('- discount', ("'discount'", 'fields by name')),
+    ('discont: 0.9', ('discont=0.9', 'is discount meant?')),
+    ('wings: 2', ('wings=2', '--help')),
+    ('discount: high', ('discount', "'high'", 'float')),
+    ('discount: 2', ('discount', '2.0', 'from 0.0 to 1.0')),
+    ('unroll_length: 1.5', ('unroll_length', '1.5', 'int')),
+    ('agent: ppo', ('agent', "'ppo'", 'asymmetric')),
+    ('agent: lstm\ndprl: 2', ('dprl=2', 'agent lstm')),
+    ('environment_kwargs: {size: 5}', ('environment_kwargs', 'text')),
+    ('networks: 3', ('networks', '3', 'sizes by name')),
+    ('networks: {lstm: 0}', ('networks.lstm', '0', 'at least 1')),
+    ('networks: {lsdm: 4}', ('lsdm=4', 'is lstm meant?')),
+    ('{"config": {"warp": 9, "networks": {}}}', ('warp', 'version')),
+    ('environment: mine:make', ('mine:make', '--trust')),
+    ('network_factory: mine:make', ('mine:make', '--trust')),
+  ],
+)
+def test_errors_of_a_file(text, texts, tmp_path):
+  path = tmp_path / 'settings.yaml'
+  if text is not None:
+    path.write_text(text)
+  with pytest.raises(ValueError) as error:
+    options_of(None, f'--config_file={path}')
+  for part in texts:
+    assert part in str(error.value)
+  assert str(path) in str(error.value) or '--trust' in texts
 
 
 def test_nothing_to_resume(tmp_path):

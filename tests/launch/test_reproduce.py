@@ -14,6 +14,7 @@ from launch import reproduce
 from launch.reproduction import catalogue
 from launch.reproduction import figures
 from launch.reproduction import jobs
+from launch.reproduction import running
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(__file__)))
 REPRODUCE = os.path.join(ROOT, 'launch', 'reproduce.py')
@@ -307,7 +308,7 @@ def test_lines():
     failed=[_Job('c', 0, False)],
   )
   console = rich_console.Console(file=io.StringIO(), width=200)
-  with reproduce._Display(console) as display:
+  with running.Display(console) as display:
     display.show(pool)
     display.show(pool)
   # Two runs at a time do 75 + 75 + 20 + 75 seconds; b takes what others do.
@@ -319,13 +320,13 @@ def test_lines():
 
 def test_before_anything_is_known():
   pool = _pool(waiting=[_Job('a', 0, False)], running=[_Job('b', 0, False)])
-  assert reproduce._state(pool) == ['0 of 2 done', 'b/seed_0']
+  assert running.state(pool) == ['0 of 2 done', 'b/seed_0']
 
 
 def test_on_a_terminal():
   console = rich_console.Console(
     file=io.StringIO(), width=80, force_terminal=True
   )
-  with reproduce._Display(console) as display:
+  with running.Display(console) as display:
     display.show(_pool(running=[_Job('a', 0, False, progress=HALF)]))
   assert 'a/seed_0 1,500 of 3,000 (50%)' in console.file.getvalue()

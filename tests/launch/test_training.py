@@ -38,7 +38,7 @@ def test_what_does_not_begin_leaves_what_others_made(tmp_path):
       file.write('{}')
     for name in mine:
       open(os.path.join(folder.path, name), 'w').close()
-    _prepared(folder, lock).take_back()
+    _prepared(folder, lock).rollback()
     assert os.path.exists(folder.path) == bool(mine)
     if mine:
       assert tuple(os.listdir(folder.path)) == mine
@@ -49,5 +49,5 @@ def test_a_run_that_does_not_go_on_is_as_it_was(tmp_path):
   saved = {'config': {'num_actors': 1}, 'resumed': 0}
   with folder.create() as lock:
     files.write_json(folder.config, {'config': {'num_actors': 9}, 'resumed': 1})
-    _prepared(folder, lock, saved).take_back()
+    _prepared(folder, lock, saved).rollback()
   assert files.read_json(folder.config) == saved

@@ -51,7 +51,7 @@ def _slow(
   """v_s as a sum of products, for each step on its own."""
   rhos = np.exp(log_rhos.astype(np.float64))
   targets = values.astype(np.float64)
-  advantages, errors = np.zeros(mask.shape), np.zeros(mask.shape)
+  errors = np.zeros(mask.shape)
   for start, b in np.ndindex(*mask.shape):
     trace = 1.0
     for t in range(start, len(mask)):
@@ -64,8 +64,7 @@ def _slow(
     decay = trace_decay if t + 1 < len(mask) else 1
     mixed = decay * targets[t + 1, b] + (1 - decay) * values[t + 1, b]
     errors[t, b] = rewards[t, b] + discounts[t, b] * mixed - values[t, b]
-    advantages[t, b] = min(clip_rho, rhos[t, b]) * errors[t, b]
-  return vtrace.VTrace(targets[:-1], advantages, errors)
+  return vtrace.VTrace(targets[:-1], errors)
 
 
 def _assert_close(answer, expected):
@@ -95,7 +94,8 @@ def test_as_trfl(clip_rho):
     clip_rho_threshold=clip_rho,
     clip_pg_rho_threshold=clip_rho,
   )
-  _assert_close(answer[:2], expected)
+  weights = np.minimum(clip_rho, np.exp(steps['log_rhos']))
+  _assert_close((answer.values, weights * answer.errors), expected)
 
 
 @pytest.mark.parametrize(
@@ -118,7 +118,7 @@ def test_by_hand():
   def column(*x):
     return tf.constant(x)[:, tf.newaxis]
 
-  values, advantages, errors = vtrace.vtrace(
+  values, errors = vtrace.vtrace(
     values=column(1.0, 2.0, 3.0),
     rewards=column(1.0, 1.0),
     discounts=column(0.5, 0.5),
@@ -128,7 +128,6 @@ def test_by_hand():
   # delta_1 = 0.5 (1 + 0.5 * 3 - 2) = 0.25 and delta_0 = 1 + 0.5 * 2 - 1 = 1.
   np.testing.assert_allclose(values[:, 0], [1 + 1 + 0.5 * 0.25, 2 + 0.25])
   np.testing.assert_allclose(errors[:, 0], [1 + 0.5 * 2.25 - 1, 1 + 1.5 - 2])
-  np.testing.assert_allclose(advantages[:, 0], [1.125, 0.25])
 
 
 @pytest.mark.parametrize('discount', [0.0, GAMMA], ids=['ended', 'cut off'])
@@ -168,8 +167,7 @@ def test_steps_that_do_not_count_may_hold_anything(name, content):
   after = vtrace.vtrace(**steps)
   for mine, theirs in zip(after, before):
     np.testing.assert_array_equal(mine, theirs)
-  for x in (after.advantages, after.errors):
-    np.testing.assert_array_equal(x.numpy()[~steps['mask']], 0)
+  np.testing.assert_array_equal(after.errors.numpy()[~steps['mask']], 0)
 
 
 def test_targets_have_no_gradient():

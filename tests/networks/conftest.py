@@ -1,11 +1,10 @@
 """Small cores, with variables that leave nothing at zero."""
 
-import numpy as np
 import pytest
-import tensorflow as tf
 
 from ald_acme.networks import gtrxl
 from ald_acme.networks import lstm
+from ald_acme.networks import testing
 
 WIDTH = 8
 
@@ -29,12 +28,4 @@ def make_core(request):
 @pytest.fixture
 def randomise():
   """Moves all variables of a module, biases at 0 and scales at 1 too."""
-
-  def move(module, seed=0, scale=0.4):
-    rng = np.random.RandomState(seed)
-    for variable in module.variables:
-      noise = scale * rng.randn(*variable.shape)
-      variable.assign_add(tf.cast(noise, variable.dtype))
-    return module
-
-  return move
+  return testing.randomise

@@ -3,6 +3,7 @@
 import acme
 from acme.utils import counting
 from acme.utils import loggers
+from acme.utils import observers
 import dm_env
 import numpy as np
 import pytest
@@ -60,7 +61,13 @@ def make(make_networks, writer):
   """Makes the loop of an actor with a network and mazes of its own."""
 
   def make(
-    seed=0, counter=None, logger=None, stream=0, source=None, stagger=None
+    seed=0,
+    counter=None,
+    logger=None,
+    stream=0,
+    source=None,
+    stagger=None,
+    observers=None,
   ):
     environment, network = Mazes(), make_networks().actor
     adder = unroll_adder.UnrollAdder(writer, LENGTH, stream)
@@ -68,7 +75,7 @@ def make(make_networks, writer):
     parameters = source and pulled.PulledParameters(source, 'actor', count)
     actor = acting.RecurrentActor(network, seed, adder, parameters)
     loop = acting.UnrollLoop(
-      environment, actor, adder, LENGTH, counter, logger, stagger
+      environment, actor, adder, LENGTH, counter, logger, stagger, observers
     )
     return loop, environment, network
 
@@ -321,3 +328,49 @@ def test_acting_only_leaves_no_trace(make_networks):
   loop = acme.EnvironmentLoop(maze, actor, logger=loggers.NoOpLogger())
   assert loop.run_episode()['episode_length'] <= 6
   assert actor.age == 0
+
+
+class _Steps(observers.EnvLoopObserver):
+  """Counts the steps of an episode; keeps all that it is shown."""
+
+  def __init__(self):
+    self.seen = []
+
+  def observe_first(self, env, timestep):
+    self.seen.append((timestep, None))
+    self._steps = 0
+
+  def observe(self, env, timestep, action):
+    assert env.action_spec().num_values == 4
+    self.seen.append((timestep, action))
+    self._steps += 1
+
+  def get_metrics(self):
+    return {'steps_observed': self._steps}
+
+
+@pytest.mark.parametrize('stagger', [None, 0])
+def test_observers_see_their_own_environment(make, stagger):
+  made = []
+
+  def factory():
+    made.append(_Steps())
+    return [made[-1]]
+
+  logger = loggers.InMemoryLogger()
+  loop, mazes, _ = make(logger=logger, stagger=stagger, observers=factory)
+  for _ in range(6):
+    assert loop.step()
+  assert len(made) == 3
+  for i, observer in enumerate(made):
+    steps, actions = zip(*observer.seen)
+    assert len(steps) == 6 * LENGTH + 1
+    observations = [t.observation[i] for t in mazes.timesteps]
+    np.testing.assert_array_equal([s.observation for s in steps], observations)
+    for step, action, taken in zip(steps[1:], actions[1:], mazes.actions):
+      assert action is None if step.first() else action == taken[i]
+  # The mean of what they say is of the episodes that the loop reports.
+  rows = [row for row in logger.data if 'steps_observed' in row]
+  assert len(rows) > 2
+  for row in rows:
+    assert row['steps_observed'] == row['episode_length']

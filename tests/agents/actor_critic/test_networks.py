@@ -1,28 +1,32 @@
 """The baselines' networks: what acts is a part of what learns."""
 
+import copy
+
 from acme import specs
 import numpy as np
 import pytest
 import tensorflow as tf
-import tree
 
 from agents.actor_critic import networks as own_networks
 from ald_acme import types
 from ald_acme.environments import i_maze
-from ald_acme.networks import protocols
 from ald_acme.networks import sizes
+from ald_acme.networks import testing
 
 TINY = sizes.PRESETS['tiny']
+SPEC = specs.make_environment_spec(i_maze.BatchedIMaze(size=5))
 T, B = 5, 3
+
+
+def _make(kind):
+  if kind == 'asymmetric':
+    return own_networks.make_asymmetric(SPEC, TINY, seed=1)
+  return own_networks.make_symmetric(kind, SPEC, TINY, seed=1)
 
 
 @pytest.fixture(params=[*own_networks.KINDS, 'asymmetric'])
 def networks(request):
-  tf.random.set_seed(1)
-  spec = specs.make_environment_spec(i_maze.BatchedIMaze(size=5))
-  if request.param == 'asymmetric':
-    return own_networks.make_asymmetric(spec, TINY)
-  return own_networks.make_symmetric(request.param, spec, TINY)
+  return _make(request.param)
 
 
 def _inputs(seed=0):
@@ -51,28 +55,46 @@ def test_the_actor_with_the_learners_variables_is_its_policy(networks):
   np.testing.assert_allclose(ours.policy, theirs.policy, atol=1e-5)
 
 
-def test_they_have_what_parts_ask_for(networks):
-  assert isinstance(networks.actor, protocols.Network)
-  assert isinstance(networks.learner, protocols.LearnerNetwork)
+class TestLearners(testing.NetworkTestMixin):
+  @pytest.fixture(autouse=True, params=[*own_networks.KINDS, 'asymmetric'])
+  def _take(self, request):
+    self._kind = request.param
+
+  def make_object_under_test(self):
+    return _make(self._kind).learner
+
+  def environment_spec(self):
+    return SPEC
 
 
-def test_steps_and_unrolls_agree(networks):
-  network, inputs = networks.learner, _inputs()
-  whole, end = network.unroll(inputs, network.initial_state(B))
-  state = network.initial_state(B)
-  for t in range(T):
-    step = tree.map_structure(lambda x, t=t: x[t], inputs)
-    outputs, state = network(step, state)
-    np.testing.assert_allclose(outputs.policy, whole.policy[t], atol=1e-5)
-    np.testing.assert_allclose(outputs.value, whole.value[t], atol=1e-5)
-  tree.map_structure(
-    lambda x, y: np.testing.assert_allclose(x, y, atol=1e-5), state, end
-  )
+@pytest.mark.parametrize('first', ['actor', 'learner'])
+def test_the_seed_gives_the_same_whatever_is_made_first(first):
+  made = own_networks.make_symmetric('lstm', SPEC, TINY, seed=3)
+  others = own_networks.make_symmetric('lstm', SPEC, TINY, seed=3)
+  getattr(made, first)
+  for name in ('learner', 'actor'):
+    for one, other in zip(
+      getattr(made, name).variables, getattr(others, name).variables
+    ):
+      np.testing.assert_array_equal(one, other)
+
+
+def test_only_what_is_used_is_made():
+  def refuse():
+    raise AssertionError('nothing uses this one')
+
+  made = own_networks.LazyNetworks(lambda: _make('lstm').actor, refuse)
+  assert made.actor is made.actor
+  copied = copy.deepcopy(made)
+  assert copied.actor is not made.actor
+  with pytest.raises(AssertionError, match='nothing uses'):
+    _ = copied.learner
+  with pytest.raises(AttributeError, match='critic'):
+    _ = made.critic
 
 
 def test_an_asymmetric_value_is_not_the_policys():
-  spec = specs.make_environment_spec(i_maze.BatchedIMaze(size=5))
-  network = own_networks.make_asymmetric(spec, TINY).learner
+  network = own_networks.make_asymmetric(SPEC, TINY).learner
   inputs, state = _inputs(), network.initial_state(B)
   before, _ = network.unroll(inputs, state)
   for variable in network.value.trainable_variables:

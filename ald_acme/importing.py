@@ -1,0 +1,47 @@
+"""Objects that are named by import path, 'package.module:name'."""
+
+from collections.abc import Callable
+import importlib
+import sys
+from typing import Any
+
+
+def is_pythons_own(module: str) -> bool:
+  """Whether a module is of the standard library, or the running program."""
+  top = module.partition('.')[0]
+  return top in sys.stdlib_module_names or top == '__main__'
+
+
+def load(field: str, path: str) -> Callable[..., Any]:
+  """Imports a function or a class.
+
+  Args:
+    field: the setting that holds the path, for errors.
+    path: 'package.module:function'.
+
+  Raises:
+    ValueError: naming the field, the path and the cure.
+  """
+  module, colon, name = path.partition(':')
+  if not (module and colon and name.isidentifier()):
+    raise ValueError(
+      f'{field} must be package.module:function, but received {path!r}.'
+    )
+  if is_pythons_own(module):
+    raise ValueError(
+      f"{field}={path!r} cannot be used: {module!r} is Python's own; give a "
+      'function of a module of yours.'
+    )
+  try:
+    made = getattr(importlib.import_module(module), name)
+  except (Exception, SystemExit) as error:  # A module may raise anything.
+    raise ValueError(
+      f'{field}={path!r} cannot be imported ({type(error).__name__}: {error}); '
+      'is its folder in PYTHONPATH?'
+    ) from error
+  if not callable(made):
+    raise ValueError(
+      f'{field}={path!r} must name a function, but it is of type '
+      f'{type(made).__name__}; give a function.'
+    )
+  return made

@@ -1,0 +1,88 @@
+"""Rows in Weights & Biases, through a logger factory.
+
+`wandb` is an extra: `pip install "ald-acme[wandb]"`.
+"""
+
+from collections.abc import Mapping
+import dataclasses
+import importlib
+import math
+from typing import Any
+
+from acme.utils import loggers
+
+
+def check():
+  """Raises ValueError if the package `wandb` cannot be imported."""
+  try:
+    importlib.import_module('wandb')
+  except ImportError as error:
+    raise ValueError(
+      f'Weights & Biases needs the package wandb, which cannot be imported '
+      f'({error}); install it with: pip install -c requirements.txt wandb.'
+    ) from error
+
+
+class WandbLogger(loggers.Logger):
+  """Writes rows to a run of Weights & Biases; leaves out what is NaN."""
+
+  def __init__(self, run: Any, steps_key: str | None = None):
+    """Takes a run.
+
+    Args:
+      run: of `wandb.init`.
+      steps_key: name of the column that curves are drawn against; None for the
+        number of the row.
+    """
+    self._run = run
+    if steps_key:
+      run.define_metric('*', step_metric=steps_key)
+
+  def write(self, data: Mapping[str, Any]):
+    self._run.log({k: v for k, v in data.items() if not _is_nan(v)})
+
+  def close(self):
+    self._run.finish()
+
+
+def _is_nan(value: Any) -> bool:
+  return isinstance(value, float) and math.isnan(value)
+
+
+@dataclasses.dataclass(frozen=True)
+class WandbLoggerFactory:
+  """A `metrics.LoggerFactory`: each node has a run of its own, in one group.
+
+  It can be pickled. `WANDB_MODE=offline` writes to files alone.
+
+  Attributes:
+    project: name of the project.
+    group: name of the group, which is that of the training run.
+    folder: for the files of `wandb`.
+    config: what is shown as the configuration of each run.
+  """
+
+  project: str
+  group: str
+  folder: str
+  config: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+  def __call__(
+    self, label: str, steps_key: str | None = None, task_instance: int = 0
+  ) -> WandbLogger:
+    check()
+    import wandb
+
+    name = f'{self.group}-{label}-{task_instance}'
+    run = wandb.init(
+      project=self.project,
+      group=self.group,
+      job_type=label,
+      name=name,
+      id=name,
+      resume='allow',  # A resumed run goes on with the same curves.
+      dir=self.folder,
+      config=dict(self.config),
+      settings=wandb.Settings(console='off', disable_git=True),
+    )
+    return WandbLogger(run, steps_key)

@@ -1,0 +1,21 @@
+"""The environment of a benchmark of one thread, without an accelerator."""
+
+import os
+
+from launch import bootstrap
+
+_ENVIRONMENT = {
+  'TF_NUM_INTRAOP_THREADS': '1',
+  'TF_NUM_INTEROP_THREADS': '1',
+  'OMP_NUM_THREADS': '1',
+  'OPENBLAS_NUM_THREADS': '1',
+  'TF_ENABLE_ONEDNN_OPTS': '1',  # As `agents.program.threads` has it.
+  'TF_CPP_MIN_LOG_LEVEL': '3',
+  'CUDA_VISIBLE_DEVICES': '-1',
+}
+
+
+def prepare():
+  """Call it before TensorFlow is imported."""
+  bootstrap.prepare()
+  os.environ.update(_ENVIRONMENT)

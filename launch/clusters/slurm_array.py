@@ -1,0 +1,82 @@
+"""Commands as the tasks of an array of Slurm."""
+
+from collections.abc import Sequence
+import os
+import shlex
+
+from absl import flags
+
+from ald_acme.runs import files
+from launch.clusters import slurm
+from launch.clusters import slurm_commands
+from launch.reproduction import jobs
+
+FLAGS = ('partition', 'time', 'cpus', 'mem_per_cpu', 'sbatch')  # Of slurm.
+
+
+def submit(missing: Sequence[jobs.Job], folder: str, at_a_time: int) -> str:
+  """Submits an array with a task for each job.
+
+  Args:
+    missing: jobs whose results are not there.
+    folder: for the script, the commands and their output.
+    at_a_time: how many tasks may run at a time.
+
+  Returns:
+    A line that says what was done.
+
+  Raises:
+    UsageError: if an option is wrong.
+    ValueError: if an earlier array has not ended, or Slurm refuses this one.
+  """
+  if not missing:
+    return 'Nothing is missing: no job was submitted.'
+  slurm.check(submits=True)
+  record = os.path.join(folder, 'slurm_array.json')
+  _refuse_while_running(record)
+  for job in missing:
+    job.prepare()
+    os.makedirs(os.path.dirname(job.log), exist_ok=True)
+  commands = os.path.join(folder, 'commands')
+  with open(commands, 'w', encoding='utf-8') as file:
+    for job in missing:
+      log = shlex.quote(os.path.abspath(job.log))
+      file.write(f'exec {shlex.join(job.command())} > {log} 2>&1\n')
+  script = os.path.join(folder, 'array.sh')
+  output = os.path.join(os.path.abspath(folder), 'slurm-').replace('%', '%%')
+  options = [
+    '--job-name=sweep',
+    f'--array=0-{len(missing) - 1}%{at_a_time}',
+    f'--cpus-per-task={flags.FLAGS.cpus}',
+    f'--output={output}%A_%a.out',
+    *slurm.common_options(),
+  ]
+  path = shlex.quote(os.path.abspath(commands))
+  lines = [
+    '#!/bin/bash',
+    *map(slurm.directive, options),
+    f'cd {shlex.quote(os.getcwd())} || exit 1',
+    f'line=$(sed -n "$((SLURM_ARRAY_TASK_ID + 1))p" {path})',
+    'exec bash -c "$line"',  # Signals go to the run itself.
+  ]
+  with open(script, 'w', encoding='utf-8') as file:
+    file.write('\n'.join(lines) + '\n')
+  job = slurm_commands.submit(script)
+  files.write_json(record, {'job': job})
+  return (
+    f'Submitted array {job} of {len(missing)} runs; scancel {job} stops it. '
+    'The same command shows the table of those that have finished.'
+  )
+
+
+def _refuse_while_running(record: str):
+  """Refuses a second array beside the first, which would run the same."""
+  try:
+    job = files.read_json(record)['job']
+  except FileNotFoundError:
+    return
+  if slurm_commands.is_queued(job):
+    raise ValueError(
+      f'array {job} of this sweep has not ended; wait for it, or stop it with '
+      f'scancel {job}.'
+    )

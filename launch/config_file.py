@@ -1,0 +1,124 @@
+"""Settings from a file: a run's config.json, or fields by name."""
+
+from collections.abc import Mapping
+import dataclasses
+import difflib
+import json
+from typing import Any
+
+import yaml
+
+from agents import catalogue
+from agents import settings
+from ald_acme.networks import sizes
+
+# What a file may set beside the fields of the configuration; all are text.
+NAMES = (
+  'agent',
+  'environment',
+  'environment_kwargs',
+  'network_factory',
+  'wandb_project',
+)
+_CONFIG, _NETWORKS = 'config', 'networks'
+
+
+def read(path: str) -> dict[str, Any]:
+  """Reads a file of settings.
+
+  Args:
+    path: of a config.json, whose other entries (versions, command) are passed
+      over; or of JSON or YAML with fields by name, and those of `NAMES`.
+
+  Returns:
+    What the file sets of `NAMES`, and its fields as 'config'.
+
+  Raises:
+    ValueError: naming the file, the field, the value and the cure.
+  """
+  try:
+    with open(path, encoding='utf-8') as file:
+      text = file.read()
+    # YAML reads 1e-3 as text; JSON is a subset of it but for such numbers.
+    found = json.loads(text) if text[:1] == '{' else yaml.safe_load(text)
+  except (OSError, ValueError, yaml.YAMLError) as error:
+    raise ValueError(f'{_of(path)} cannot be read: {error}.') from error
+  if not isinstance(found, Mapping):
+    raise ValueError(
+      f'{_of(path)} must hold fields by name, such as "discount: 0.9", but '
+      f'received {found!r}.'
+    )
+  named = {k: v for k, v in found.items() if k in NAMES and v is not None}
+  for name, value in named.items():
+    if not isinstance(value, str):
+      raise ValueError(
+        f'{_of(path)} {name} must be text, but received {value!r}; put it in '
+        'quotes.'
+      )
+  if 'agent' in named and named['agent'] not in catalogue.NAMES:
+    raise ValueError(
+      f'{_of(path)} agent must be one of {", ".join(catalogue.NAMES)}, but '
+      f'received {named["agent"]!r}.'
+    )
+  rest = {k: v for k, v in found.items() if k not in NAMES}
+  return {**named, _CONFIG: rest.get(_CONFIG, rest), 'file': found}
+
+
+def fields(chosen: Mapping[str, Any], agent: str, path: str) -> dict[str, Any]:
+  """All fields of an agent's settings, as a file has them.
+
+  Args:
+    chosen: of `read`.
+    agent: one of `catalogue.NAMES`.
+    path: of the file.
+
+  Returns:
+    The fields by name; those that the file does not set have their defaults.
+
+  Raises:
+    ValueError: as `read`.
+  """
+  given = chosen[_CONFIG]
+  try:
+    if _CONFIG in chosen['file']:  # Of a run: it may be of another version.
+      return settings.read(agent, chosen['file']).flat()
+    defaults = settings.make(agent, {}).flat()
+    _refuse_unknown(given, defaults, agent)
+    made = {k: _number(v, defaults[k]) for k, v in given.items()}
+    if _NETWORKS in given:
+      own = given[_NETWORKS]
+      if not isinstance(own, Mapping):
+        raise ValueError(
+          f'{_NETWORKS} must hold sizes by name, such as "lstm: 64", but '
+          f'received {own!r}.'
+        )
+      known = [field.name for field in dataclasses.fields(sizes.NetworkSizes)]
+      _refuse_unknown(own, known, agent)
+      made[_NETWORKS] = {**defaults[_NETWORKS], **own}
+    return settings.make(agent, {**defaults, **made}).flat()
+  except ValueError as error:
+    raise ValueError(f'{_of(path)} {error}') from error
+
+
+def _refuse_unknown(given: Mapping[str, Any], known: Any, agent: str):
+  for name, value in given.items():
+    if name not in known:
+      near = difflib.get_close_matches(str(name), list(known), 1)
+      cure = f'is {near[0]} meant?' if near else '--help lists the fields.'
+      raise ValueError(
+        f'{name}={value!r} is not a setting of the agent {agent}; {cure}'
+      )
+
+
+def _number(value: Any, default: Any) -> Any:
+  """A number that YAML takes for text, such as 1e-3."""
+  if isinstance(value, str) and isinstance(default, int | float | None):
+    try:
+      return float(value)
+    except ValueError:
+      pass
+  return value
+
+
+def _of(path: str) -> str:
+  return f'--config_file={path}:'

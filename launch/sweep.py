@@ -1,0 +1,106 @@
+"""Runs over seeds and values of settings, and a table of what came of them.
+
+All flags of local.py hold for every run. Runs that have finished are skipped,
+so the same command goes on after an interruption.
+
+Example:
+  python launch/sweep.py --sweep=config.learner_learning_rate=1e-3,3e-4 \
+    --seeds=3 --max_frames=200000 --folder=sweeps/rates
+"""
+
+import os
+import sys
+
+if __package__ in (None, ''):  # Run as a script: the package is one folder up.
+  sys.path.insert(
+    0, os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+  )
+
+from launch import bootstrap
+
+bootstrap.prepare()
+
+from absl import flags
+
+from ald_acme.environments import registry
+from ald_acme.runs import progress
+from launch import command_line
+from launch import options
+from launch.clusters import slurm_array
+from launch.reproduction import grids
+from launch.reproduction import jobs
+from launch.reproduction import running
+from launch.reproduction import tables
+
+flags.adopt_module_key_flags(options)
+for _name in slurm_array.FLAGS:
+  flags.declare_key_flag(_name)
+
+_SWEEP = flags.DEFINE_multi_string(
+  'sweep',
+  [],
+  'A field and its values, such as config.discount=0.9,0.99; several flags '
+  'make every combination.',
+)
+_SEEDS = flags.DEFINE_integer(
+  'seeds',
+  1,
+  'Runs of each combination, of seeds --seed, --seed + 1 and so on.',
+  lower_bound=1,
+  upper_bound=1_000,
+)
+_FOLDER = flags.DEFINE_string(
+  'folder', None, 'Where the runs and their table go, such as sweeps/mine.'
+)
+_WORKERS = flags.DEFINE_integer(
+  'workers',
+  1,
+  'Runs at a time; on one machine several disturb what is measured in seconds.',
+  lower_bound=1,
+  upper_bound=1_000,
+)
+_SLURM = flags.DEFINE_bool(
+  'slurm',
+  False,
+  'Submit the runs that are missing as an array of Slurm, and print the table '
+  'of those that have finished.',
+)
+
+
+def main():
+  folder = command_line.require(_FOLDER)
+  for flag in ('workdir', 'resume'):
+    if flags.FLAGS[flag].value:
+      raise command_line.UsageError(
+        f'--{flag} is not for a sweep, whose runs are in --folder and begin '
+        'anew; leave it out.'
+      )
+  opts = options.read()
+  try:
+    grid = grids.make(
+      opts, grids.parse(_SWEEP.value, opts.agent), _SEEDS.value, folder
+    )
+    registry.check(opts.environment, opts.environment_arguments)
+  except ValueError as error:
+    raise command_line.UsageError(str(error)) from error
+  command_line.prepare_folder(folder, 'folder')
+  console = progress.make_console()
+  pool = jobs.Pool(grid.runs(), _WORKERS.value)
+  status = 0
+  if _SLURM.value:
+    console.print(slurm_array.submit(pool.waiting, folder, _WORKERS.value))
+  elif not running.run(pool, console):
+    status = command_line.INTERRUPTED
+  elif pool.failed:
+    status = 1
+  rows = grid.table()
+  path = os.path.join(folder, 'sweep.md')
+  with open(path, 'w', encoding='utf-8') as file:
+    file.write(tables.markdown(rows) + '\n')
+  console.print(tables.markdown(rows))
+  console.print(f'table: {path}')
+  sys.exit(status)
+
+
+if __name__ == '__main__':
+  command_line.run(main)
