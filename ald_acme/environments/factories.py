@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 
 import dm_env
 
+from ald_acme import importing
+
 GYMNASIUM = 'gymnasium'
 GYMNASIUM_VEC = 'gymnasium_vec'
 ENVPOOL = 'envpool'
