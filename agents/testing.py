@@ -22,6 +22,7 @@ from agents import builders
 # Nodes of every program, and what else a checkpoint holds.
 _TAKEN = {'replay', 'counter', 'evaluator', 'monitor', 'counts', 'run'}
 _PATIENCE = 60.0  # Seconds that a learner may wait for its first batch.
+_STOP = 5.0  # Seconds in which a part ends that is told to stop.
 # Methods and their parameters, in order (Acme 0.4.0, `D4PGBuilder`).
 PROTOCOL = {
   'make_replay_tables': ('environment_spec',),
@@ -229,6 +230,8 @@ class BuilderTestMixin(abc.ABC):
     start(learn).join(_PATIENCE)
     found = list(errors)  # Those that the end causes are none.
     stop.set()
+    for thread in others:  # Where the server is gone none is told to stop.
+      thread.join(_STOP)
     server.stop()
     for thread in others:
       thread.join(_PATIENCE)

@@ -105,7 +105,9 @@ class AsymmetricBuilder(builder.ActorCriticBuilder):
     self, replay_client: parts.Replay, should_stop: builders.ShouldStop
   ) -> Iterator[Sequence[actor_critic_types.LearnerItem]]:
     batch = self._config.learner_batch
-    return parts.reader(replay_client, self.learner_table, batch, should_stop)
+    return parts.queue_reader(
+      replay_client, self.learner_table, batch, should_stop
+    )
 
   def make_learner_runner(
     self,
@@ -121,10 +123,13 @@ class AsymmetricBuilder(builder.ActorCriticBuilder):
     from ald_acme.parameters import pulled
     from ald_acme.replay import tables
 
+    size = self._config.learner_queue_size
     return self._learner_runner_class()(
       network=networks.learner,
-      unrolls=parts.reader(replay_client, tables.QUEUE, 1, should_stop),
-      writer=parts.writer(replay_client, should_stop),
+      unrolls=parts.queue_reader(replay_client, tables.QUEUE, 1, should_stop),
+      writer=parts.queue_writer(
+        replay_client, self.learner_table, self._ahead(size), should_stop
+      ),
       parameters=pulled.PulledParameters(
         variable_source,
         learner_runner.LEARNER,

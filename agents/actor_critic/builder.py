@@ -167,9 +167,16 @@ class ActorCriticBuilder:
     self, environment_spec: specs.EnvironmentSpec
   ) -> list[reverb.Table]:
     """The tables, for one `reverb.Server`."""
+    from ald_acme.replay import tables
+
     networks = self.make_networks(environment_spec)
     signatures = self._signatures(environment_spec, networks)
-    return [table.make(signatures[table.name]) for table in self.tables()]
+    described = self.tables()
+    queues = [table for table in described if isinstance(table, tables.Queue)]
+    return [
+      *(table.make(signatures[table.name]) for table in described),
+      *(queue.make_permits() for queue in queues),
+    ]
 
   def _signatures(
     self,
@@ -222,8 +229,13 @@ class ActorCriticBuilder:
 
     batch = self._config.learner_batch
     return map(
-      items, parts.reader(replay_client, self.learner_table, batch, should_stop)
+      items,
+      parts.queue_reader(replay_client, self.learner_table, batch, should_stop),
     )
+
+  def _ahead(self, queue_size: int) -> int:
+    """Items that a writer may be ahead of the reader of its queue."""
+    return max(queue_size, self._config.learner_batch)
 
   # --- Acting.
 
@@ -241,9 +253,13 @@ class ActorCriticBuilder:
       should_stop: asked while the queue is full; true ends the wait.
     """
     from ald_acme.replay import adder
+    from ald_acme.replay import tables
 
+    size = self._config.queue_size
     return adder.UnrollAdder(
-      parts.writer(replay_client, should_stop),
+      parts.queue_writer(
+        replay_client, tables.QUEUE, self._ahead(size), should_stop
+      ),
       self._config.unroll_length,
       stream,
       store_state=self._stores_state(),

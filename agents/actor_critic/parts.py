@@ -15,7 +15,7 @@ Replay = Any
 def reader(
   client: Replay, table: str, batch_size: int, should_stop: builders.ShouldStop
 ) -> Iterator[list]:
-  """Batches of a table's items, from a server or from this process."""
+  """Batches of a replay table's items, from a server or from this process."""
   from ald_acme.replay import local
   from ald_acme.replay import reader
 
@@ -24,14 +24,39 @@ def reader(
   return reader.Reader(client, table, batch_size, should_stop)
 
 
-def writer(client: Replay, should_stop: builders.ShouldStop) -> Any:
-  """What writes items, to a server or within this process."""
+def queue_reader(
+  client: Replay, queue: str, batch_size: int, should_stop: builders.ShouldStop
+) -> Iterator[list]:
+  """As `reader`, of a queue; gives its writers permits."""
   from ald_acme.replay import local
+  from ald_acme.replay import permits
+  from ald_acme.replay import reader
+
+  if isinstance(client, local.LocalReplay):
+    return local.Reader(client, queue, batch_size)
+  give = permits.Permits(client, queue).give
+  return reader.Reader(client, queue, batch_size, should_stop, give)
+
+
+def queue_writer(
+  client: Replay, queue: str, ahead: int, should_stop: builders.ShouldStop
+) -> Any:
+  """What writes items, to a server or within this process.
+
+  Args:
+    client: of the replay server.
+    queue: whose permits it needs.
+    ahead: items that it may be ahead of the queue's reader.
+    should_stop: asked while waiting; true ends the wait.
+  """
+  from ald_acme.replay import local
+  from ald_acme.replay import permits
   from ald_acme.replay import writer
 
   if isinstance(client, local.LocalReplay):
     return client
-  return writer.Writer(client, should_stop)
+  take = permits.Permits(client, queue, ahead, should_stop).take
+  return writer.Writer(client, should_stop, take)
 
 
 def load(network: protocols.Network, state: dict[str, Any], part: str) -> None:

@@ -27,6 +27,7 @@ class Reader(Iterator[list[Nest]]):
     table: str,
     batch_size: int = 1,
     should_stop: Callable[[], bool] = lambda: False,
+    taken: Callable[[], None] = lambda: None,
   ):
     """Prepares to sample; nothing is asked of the server yet.
 
@@ -35,9 +36,10 @@ class Reader(Iterator[list[Nest]]):
       table: name of the table; items have the structure of its signature.
       batch_size: items per batch.
       should_stop: asked while waiting; true ends the iteration.
+      taken: called when an item has come.
     """
     self._batch_size = batch_size
-    self._should_stop = should_stop
+    self._should_stop, self._taken = should_stop, taken
     self._patience = waiting.Patience(client, table, 'sample')
     self._client, self._table = client, table
     self._dataset = None
@@ -63,6 +65,7 @@ class Reader(Iterator[list[Nest]]):
           self._patience.waiting()
           continue
         activity.moved()
+        self._taken()
         if len(self._batch) == self._batch_size:
           batch, self._batch = self._batch, []
           return batch

@@ -4,8 +4,10 @@ import dataclasses
 from typing import Any
 
 import reverb
+import tensorflow as tf
 
 QUEUE = 'queue'  # What actors write to.
+_MOST_PERMITS = 1_000_000  # More than there are writers.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,6 +25,26 @@ class Queue:
   def make(self, signature: Any) -> reverb.Table:
     """The table, for one `reverb.Server`."""
     return reverb.Table.queue(self.name, self.max_size, signature=signature)
+
+  def make_permits(self) -> reverb.Table:
+    """A table of the permits to write to it (`replay.permits`).
+
+    It takes all that are given: there are no more of them than writers need.
+    """
+    return reverb.Table(
+      name=permits(self.name),
+      sampler=reverb.selectors.Fifo(),
+      remover=reverb.selectors.Fifo(),
+      max_size=_MOST_PERMITS,
+      max_times_sampled=1,
+      rate_limiter=reverb.rate_limiters.MinSize(1),
+      signature={'permit': tf.TensorSpec([], tf.int64)},
+    )
+
+
+def permits(queue: str) -> str:
+  """Name of the table of a queue's permits."""
+  return f'{queue}_permits'
 
 
 @dataclasses.dataclass(frozen=True)

@@ -22,16 +22,21 @@ class Writer:
   """
 
   def __init__(
-    self, client: reverb.Client, should_stop: Callable[[], bool] = lambda: False
+    self,
+    client: reverb.Client,
+    should_stop: Callable[[], bool] = lambda: False,
+    may_go_on: Callable[[], bool] = lambda: True,
   ):
     """Opens a stream to the server.
 
     Args:
       client: of the replay server.
       should_stop: asked while waiting; true ends the wait.
+      may_go_on: called after each step that was taken; waits until another may
+        be made, false if the program stopped before.
     """
     self._client = client
-    self._should_stop = should_stop
+    self._should_stop, self._may_go_on = should_stop, may_go_on
     self._stream = self._open()
 
   def _open(self) -> reverb.TrajectoryWriter:
@@ -47,7 +52,7 @@ class Writer:
   def write(
     self, step: Nest, select: Mapping[str, Callable[[Nest], Nest]]
   ) -> bool:
-    """Inserts, and blocks until the tables have taken it.
+    """Inserts; blocks until the tables have taken it, and want another.
 
     Args:
       step: a nest of arrays.
@@ -55,7 +60,7 @@ class Writer:
         the table's item holds.
 
     Returns:
-      False if the program stopped before the tables took it.
+      False if the program stopped before that.
 
     Raises:
       reverb.ReverbError: if the item does not fit the table's signature, or
@@ -63,7 +68,7 @@ class Writer:
     """
     self._stream.append(step)
     last = tree.map_structure(lambda column: column[-1], self._stream.history)
-    watches = []
+    watches, taken = [], False
     for table, part in select.items():
       self._stream.create_item(table, priority=1.0, trajectory=part(last))
       watches.append(waiting.Patience(self._client, table, 'insert'))
@@ -76,8 +81,9 @@ class Writer:
         try:
           self._stream.flush(0, timeout_ms=waiting.POLL_MS)
           activity.moved()
-          return True
+          taken = True
+          break
         except reverb.errors.DeadlineExceededError:
           for watch in watches:
             watch.waiting()
-    return False
+    return taken and self._may_go_on()
