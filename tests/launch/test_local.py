@@ -152,6 +152,31 @@ def test_dprl_holds(solved):
   assert int(state['actor_parameters']['updates']) > 0
 
 
+def test_each_batch_is_used_as_often_as_configured(solved):
+  run, _ = solved
+  read = curves.read(run.folder, 'learner_runner')['unrolls'][-1]
+  with open(run.folder.config, encoding='utf-8') as file:
+    reuse = json.load(file)['config']['learner_reuse']
+  # Less what was under way at the end; an unroll behind is `reuse` updates.
+  updates = run.summary()['learner_updates']
+  assert updates == pytest.approx(reuse * read, abs=3 * reuse)
+  assert updates > 20 * reuse
+
+
+@pytest.mark.timeout(600)
+def test_learns_cart_pole_by_the_defaults(tmp_path):
+  run = Run(
+    tmp_path / 'run',
+    '--environment=gymnasium:CartPole-v1',
+    '--max_frames=120000',
+    '--target_return=150',  # A random policy holds the pole for 22 steps.
+    '--config.evaluation_episodes=50',
+  )
+  status, _, error = run.end()
+  assert status == 0, error
+  assert run.summary()['stopped_because'] == 'target_return'
+
+
 @pytest.mark.timeout(900)
 def test_resume_interrupt_and_crash(solved):
   first, _ = solved
