@@ -59,7 +59,7 @@ class Context:
 
 @dataclasses.dataclass(frozen=True)
 class Node:
-  """A kind of node that an agent has beside those that every agent has.
+  """A kind of node that a builder adds to the program.
 
   Attributes:
     label: of its group.

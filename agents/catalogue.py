@@ -1,4 +1,4 @@
-"""The agents by name: the one place that knows all of them."""
+"""The registry of agents by name."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ ALD = 'ald'
 
 
 class Agent(NamedTuple):
-  """An agent of the command line.
+  """An entry of the registry.
 
   Attributes:
     about: one line of help.

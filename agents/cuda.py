@@ -34,7 +34,7 @@ _LIBRARIES = (
 
 
 def load(path: list[str] | None = None) -> list[str]:
-  """Loads what wheels have brought; without any it does nothing.
+  """Loads the CUDA libraries of installed wheels, if there are any.
 
   Call it before TensorFlow looks for accelerators.
 

@@ -1,4 +1,4 @@
-"""Settings of a run that no algorithm reads: processes, evaluation, the end."""
+"""Settings of a run: processes, evaluation, checkpoints and its end."""
 
 import dataclasses
 import math
@@ -61,7 +61,7 @@ class CheckpointingConfig:
 
 @dataclasses.dataclass
 class ExperimentConfig(CheckpointingConfig, EvaluationConfig):
-  """How a run is carried out, whatever the agent.
+  """Settings of a run that are independent of the agent.
 
   Construction validates; after changing a field call `validate`.
 

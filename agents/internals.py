@@ -23,7 +23,7 @@ _TERMINAL = 'output_to_files'  # The way to run commands that is replaced.
 def launching_with(
   start: Callable[[Sequence[run_locally.CommandToLaunch]], Any],
 ) -> Iterator[str]:
-  """Has Launchpad hand the commands of a program's nodes to a function.
+  """Makes Launchpad pass the commands of a program's nodes to a function.
 
   All of its own ways start a new interpreter for each node, which takes ten
   nodes half a minute longer than the fork server.
@@ -44,7 +44,7 @@ def launching_with(
 
 
 def stop_loops_on_signals() -> None:
-  """Has SIGINT and SIGTERM end the `run` of Acme's environment loops.
+  """Makes SIGINT and SIGTERM end the `run` of Acme's environment loops.
 
   Such a loop has Launchpad's dispatcher handle the signals, and waits for its
   stop handlers to be called, which only a Launchpad program does: outside of

@@ -1,4 +1,4 @@
-"""How a node of a Launchpad program begins and ends."""
+"""Start and shutdown of a node of a Launchpad program."""
 
 from collections.abc import Callable, Sequence
 import multiprocessing
@@ -29,7 +29,7 @@ _CALLS_IN_TENSORFLOW = (
 
 
 class Lifecycle:
-  """A node's view of the program's end; make one as the node begins.
+  """Shutdown handling of a node; create one first of all.
 
   In a process of its own a node ignores Ctrl-C (the launcher sees to an
   orderly end), ends when its launcher does, however that ends, and ends within
@@ -44,11 +44,11 @@ class Lifecycle:
     serves: bool = False,
     timeline: str = '',
   ) -> None:
-    """Begins to listen for the end, and to tell how the node moves.
+    """Installs signal handlers and starts the heartbeat.
 
     Args:
       name: of the node.
-      watcher: a monitor, or a handle of one; None tells nobody.
+      watcher: a monitor, or a handle of one; None sends no heartbeat.
       serves: whether the node has no loop of its own that could stop.
       timeline: path of a file for the spans of what it does; '' for none.
     """
@@ -119,7 +119,7 @@ def _is_of_a_call(error: Exception) -> bool:
 
 
 def _named(name: str, method: Callable[..., Any]) -> Callable[..., Any]:
-  """The method, in a span that says that it serves."""
+  """Wraps a method so that timelines show when it serves."""
 
   def serve(*arguments: Any, **options: Any) -> Any:
     with activity.doing(f'serve {name}'):
@@ -129,7 +129,7 @@ def _named(name: str, method: Callable[..., Any]) -> Callable[..., Any]:
 
 
 class Service:
-  """What a `CourierNode` holds: some methods of a part, and its loop."""
+  """The object of a `CourierNode`: some methods of a part, and its loop."""
 
   def __init__(
     self, part: Any, methods: Sequence[str], run: Callable[[], object]

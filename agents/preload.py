@@ -1,4 +1,4 @@
-"""What nodes import, in one place: the fork server imports it once for all.
+"""Imports of all nodes; the fork server imports them once.
 
 Importing starts no thread and touches no device, so it is safe to fork after.
 """

@@ -306,7 +306,7 @@ class DistributedAgent:
   # --- The program.
 
   def build(self, name: str = 'agent') -> tuple[lp.Program, lp.CourierHandle]:
-    """Wires the nodes; also gives a handle of the monitor."""
+    """Builds the program; also returns a handle of the monitor."""
     if self.environment_spec is None:
       environment = self.environment_factory(1, 0)
       self.environment_spec = acme.make_environment_spec(environment)
@@ -358,7 +358,7 @@ class DistributedAgent:
     monitor_node.configure(
       _patient(counter),
       {name: _patient(handle) for name, handle in savers.items()},
-      evaluator_,  # An evaluation takes as long as it takes.
+      evaluator_,  # Without a timeout: evaluations may take long.
     )
     add('monitor', monitor_node)
     return program, watcher
@@ -372,7 +372,7 @@ def _kind(node: builders.Node) -> type[lp.PyNode]:
 
 
 def _patient(handle: lp.CourierHandle) -> lp.CourierHandle:
-  """The handle for the monitor, which must not hang on a node that is gone."""
+  """The monitor's handle, with a timeout: the node may be gone."""
   own = copy.copy(handle)
   own.set_client_kwargs(call_timeout=_PATIENCE)
   return own
@@ -381,7 +381,7 @@ def _patient(handle: lp.CourierHandle) -> lp.CourierHandle:
 def local_resources(
   program: lp.Program,
 ) -> dict[str, local_multi_processing.PythonProcess]:
-  """Threads and devices of each node on one machine.
+  """Threads and devices of each node for a local launch.
 
   TensorFlow starts a thread pool per process, and every process would have
   every core in it: two cores thrash. Accelerators belong to the learner and

@@ -53,7 +53,7 @@ def all_fields() -> dict[str, dataclasses.Field]:
 
 
 def make(agent: str, fields: Mapping[str, Any]) -> Settings:
-  """Settings of an agent; what is not named has the agent's default.
+  """Settings of an agent; fields not given have the agent's defaults.
 
   Args:
     agent: one of `catalogue.NAMES`.

@@ -31,7 +31,7 @@ _STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class ForkServer:
-  """Imports what nodes need, once, and starts each node as a copy of itself.
+  """A process with all imports done, from which nodes are forked.
 
   TensorFlow takes seconds of one core to import: ten nodes start in the time of
   one. This process, the server and the nodes have a temporary folder of their
@@ -155,7 +155,7 @@ def in_words(code: int) -> str:
 
 
 def ask_to_end(watcher: lp.CourierHandle, reason: str, failed: str) -> bool:
-  """Has the monitor save and write the end.
+  """Asks the monitor to save and end the run.
 
   Args:
     watcher: handle of the monitor.
@@ -248,7 +248,7 @@ class Supervisor:
     return in_words(self._nodes[name].exitcode)
 
   def request_stop(self, reason: str, failed: str = '') -> bool:
-    """Has the monitor save and write the end; whether it did.
+    """Asks the monitor to end the run; returns whether it did.
 
     Args:
       reason: for the summary.

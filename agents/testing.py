@@ -147,7 +147,7 @@ class BuilderTestMixin(abc.ABC):
     learner: acme.Learner,
     should_stop: Callable[[], bool],
   ) -> None:
-    """What runs between the adder and the dataset, where there is any."""
+    """Runs the part between the adder and the dataset, if there is one."""
 
   def test_methods_have_the_protocols_parameters(self) -> None:
     builder = self.make_object_under_test()

@@ -68,7 +68,7 @@ class Run:
 
 @dataclasses.dataclass(frozen=True)
 class Trained:
-  """An agent as a checkpoint has it.
+  """A trained agent, loaded from a checkpoint.
 
   Attributes:
     run: that the checkpoint is of.

@@ -1,7 +1,7 @@
-"""What a thread's loop is doing, for another thread that watches it.
+"""Activity of a thread's loop, read by a thread that watches it.
 
 Loops say when they have moved, and what they are about to wait for. A node's
-heartbeat reads that; where nobody reads, it costs a microsecond. Spans of time
+heartbeat reads that; without a reader it costs a microsecond. Spans of time
 that have a name may be recorded, to be looked at later (`runs.timelines`).
 """
 
@@ -18,7 +18,7 @@ _own = threading.local()
 
 
 class Span(NamedTuple):
-  """What a thread did for some time.
+  """A span of time in which a thread did one thing.
 
   Attributes:
     name: of what it did.
@@ -86,7 +86,7 @@ class Activity:
     on_others: bool = False,
     name: str = '',
   ) -> contextlib.AbstractContextManager[None]:
-    """Says what the body waits for; the innermost counts.
+    """Declares what the body waits for; the innermost counts.
 
     Args:
       what: for people; a function is called by those who read.
@@ -97,7 +97,7 @@ class Activity:
 
   @contextlib.contextmanager
   def compiling(self, what: str) -> Iterator[None]:
-    """Says that the body compiles, which takes as long as it takes.
+    """Declares that the body compiles, so that it is not taken for a hang.
 
     Args:
       what: is compiled, for people.
@@ -121,7 +121,7 @@ class Activity:
 
   @contextlib.contextmanager
   def resting(self) -> Iterator[None]:
-    """Says that in the body it is no fault not to move."""
+    """Declares that the body may idle without being taken for a hang."""
     self._resting = True
     try:
       yield

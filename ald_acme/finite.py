@@ -1,4 +1,4 @@
-"""Stops learning at the first number that is none."""
+"""Aborts training when a metric is NaN or infinite."""
 
 from collections.abc import Callable, Mapping
 import math
@@ -26,7 +26,7 @@ def step_if(
   step: Callable[[], tf.Tensor],
   otherwise: tf.Tensor,
 ) -> tf.Tensor:
-  """A step that is left out where `check` would raise; in a graph.
+  """Runs a step in a graph unless a metric is NaN or infinite.
 
   So that gradient and step are one call.
 

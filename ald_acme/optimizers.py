@@ -38,7 +38,7 @@ def check_gradients(
 
 
 class Optimizer(Protocol):
-  """Turns gradients of a flat vector into differences to add to it."""
+  """Turns gradients of a flat vector into steps to add to it."""
 
   def step(self, gradient: tf.Tensor) -> tf.Tensor:
     """The difference, float32 `[P]`, for a gradient `[P]`; in a graph."""
@@ -47,7 +47,7 @@ class Optimizer(Protocol):
     """The state, as arrays by name."""
 
   def restore(self, state: dict[str, np.ndarray]) -> None:
-    """Takes up what `save` gave."""
+    """Restores a state returned by `save`."""
 
 
 # Of the number of steps so far, a float32 scalar that begins with 1.
@@ -86,7 +86,7 @@ class FlatAdam:
     beta_2: float = 0.999,
     epsilon: float = 1e-5,
   ) -> None:
-    """Begins with moments of zero.
+    """Creates zero moments.
 
     Args:
       size: P, the number of parameters.
@@ -103,7 +103,7 @@ class FlatAdam:
     self._second = tf.Variable(tf.zeros([size]), trainable=False)
 
   def step(self, gradient: tf.Tensor) -> tf.Tensor:
-    """Takes a gradient in; changes the moments, not the parameters.
+    """Computes the difference and updates the moments, not the parameters.
 
     Args:
       gradient: float32 `[P]`.
@@ -137,7 +137,7 @@ class FlatAdam:
     }
 
   def restore(self, state: dict[str, np.ndarray]) -> None:
-    """Takes up what `save` gave; ValueError if the size is another."""
+    """Restores the state of `save`; ValueError if its size differs."""
     self._step.assign(state['step'])
     self._first.assign(state['first'])
     self._second.assign(state['second'])

@@ -1,4 +1,4 @@
-"""The structures that the parts of the system hand to each other."""
+"""Data structures that the parts of the system exchange."""
 
 from typing import Any, NamedTuple
 
@@ -8,7 +8,7 @@ Array = Any  # A numpy array or a tensor.
 
 
 class Inputs(NamedTuple):
-  """What a recurrent policy sees at a step; leaves are `[T, B, ...]`.
+  """Inputs of a recurrent network; leaves are `[T, B, ...]`.
 
   The previous action and reward make the input of RL^2 (Duan et al., 2016).
 
@@ -28,7 +28,7 @@ class Inputs(NamedTuple):
 
 
 class Outputs(NamedTuple):
-  """What a network answers at a step.
+  """Outputs of a network at a step.
 
   Attributes:
     policy: float32 `[..., P]`, parameters of the distribution of actions.

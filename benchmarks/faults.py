@@ -1,4 +1,4 @@
-"""What becomes of a run when something breaks: a campaign of faults.
+"""Fault injection: how runs react when something breaks.
 
 Each trial starts a small run, breaks something at a random time after the first
 frames, and notes how the run ends: the seconds that takes, whether the
@@ -66,7 +66,7 @@ _SETTLE = 8.0  # Seconds after the end in which leftovers may still go.
 
 @dataclasses.dataclass
 class Result:
-  """What became of a run.
+  """The outcome of a run.
 
   Attributes:
     number: of the trial.

@@ -1,4 +1,4 @@
-"""What learning from images costs a CPU.
+"""CPU cost of learning from images.
 
   uv run benchmarks/images.py
 

@@ -1,4 +1,4 @@
-"""What a cluster needs: bytes and CPU time of an unroll, part by part.
+"""Capacity: bytes and CPU time of an unroll, part by part.
 
   uv run benchmarks/scale.py [PRESET ...]
 

@@ -24,7 +24,7 @@ class Cost(NamedTuple):
 
 
 class Server:
-  """A process that serves on a port, and tells the CPU time it has used."""
+  """A process that serves on a port and reports its CPU time."""
 
   def __init__(self, serve: Callable[..., None], *arguments):
     self._pipe, end = SPAWN.Pipe()

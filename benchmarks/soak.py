@@ -1,4 +1,4 @@
-"""What a long run gathers: memory, descriptors, threads and disk of each node.
+"""Resource growth of a long run: memory, descriptors, threads and disk.
 
   uv run benchmarks/soak.py --minutes=60
 

@@ -1,4 +1,4 @@
-"""Where the time of each node goes: computing, waiting, pulling, serving.
+"""Time of each node spent computing, waiting, pulling and serving.
 
   uv run benchmarks/timeline.py --seconds=30 --trace=timeline.json
 

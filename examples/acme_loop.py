@@ -39,7 +39,7 @@ def main(episodes: int = EPISODES) -> dict[str, float]:
   server = reverb.Server(builder.make_replay_tables(spec))
   client = reverb.Client(f'localhost:{server.port}')
   counter, stop = counting.Counter(), threading.Event()
-  # Each part changes the variables of its networks: nobody else's.
+  # Each part changes the variables of its own networks only.
   acted, learned, read, distilled = map(builder.make_networks, [spec] * 4)
 
   batches = builder.make_dataset_iterator(client, stop.is_set)

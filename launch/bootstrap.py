@@ -1,4 +1,4 @@
-"""Makes the process fit for its libraries before anything imports them.
+"""Prepares the process before its libraries are imported.
 
 A program of one's own calls `prepare` once, before it imports anything of
 `agents`, `ald_acme`, Acme or TensorFlow.
@@ -23,7 +23,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
 def prepare():
-  """Sees to UTF-8, libpython and the import path, here and in child processes.
+  """Sets up UTF-8, libpython and the import path, also for child processes.
 
   Where Python has another encoding, the program is started again with UTF-8.
   Where libpython is not found by the loader but lies beside the interpreter,

@@ -1,4 +1,4 @@
-"""What command lines have in common: absl flags, and errors in one line."""
+"""Shared by all command lines: absl flags, and errors in one line."""
 
 from collections.abc import Callable, Sequence
 import os
@@ -27,7 +27,7 @@ _PLAIN = (
 
 
 class UsageError(ValueError):
-  """The command line cannot be carried out; the text says why."""
+  """An invalid command line; the message says why."""
 
 
 def fail(message: str, status: int):
@@ -38,7 +38,7 @@ def fail(message: str, status: int):
 
 
 def text(error: Exception) -> str:
-  """What an error of the command line says, for people."""
+  """The message of a command-line error, in plain words."""
   said = str(error.args[0]) if isinstance(error, KeyError) else str(error)
   for pattern, plain in _PLAIN:
     said = re.sub(pattern, plain, said)
@@ -119,7 +119,7 @@ def run(main: Callable[[], None]):
 
 
 def prepare_folder(path: str, flag: str):
-  """Sees to it that a folder is there and that files can be made in it.
+  """Creates a folder and checks that it can be written to.
 
   Args:
     path: of the folder.

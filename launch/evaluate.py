@@ -107,7 +107,7 @@ def main():
 
 
 def _evaluate(agent: trained.Trained):
-  """Plays episodes and prints what came of them."""
+  """Plays episodes and prints their statistics."""
   from ald_acme.acting import evaluation
   from ald_acme.acting import policies
 

@@ -93,7 +93,7 @@ def main():
 
 
 def _export(agent: trained.Trained, step, form: str, output: str):
-  """Writes the export once it is known to answer as the network does."""
+  """Writes the export after comparing it with the network."""
   from ald_acme.acting import recording
   from ald_acme.deployment import agreement
   from ald_acme.deployment import exporting
@@ -134,7 +134,7 @@ def _export(agent: trained.Trained, step, form: str, output: str):
 def _measure(
   agent: trained.Trained, step, form: str, output: str
 ) -> dict[str, latency.Latency]:
-  """Times the export, then what it is to be compared with.
+  """Times the export, the other formats and the networks in TensorFlow.
 
   These are the other formats, and both networks as training steps them.
   """
@@ -179,7 +179,7 @@ def _measure(
 
 
 def _memory(network) -> str:
-  """What a network remembers with, by the name of the class."""
+  """The names of the recurrent cores of a network."""
   from ald_acme.networks import core
 
   return ' and '.join(

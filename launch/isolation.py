@@ -1,4 +1,4 @@
-"""A network of a run's own, with nothing but loopback in it.
+"""Network isolation: a network namespace with loopback alone.
 
 Courier and Reverb listen on all interfaces and know no passwords: on a shared
 network any host that reaches a port runs code as the user. So where the kernel
@@ -43,7 +43,7 @@ _NO_NETWORK = re.compile(
 
 
 class Isolation:
-  """What became of a program's wish for a network of its own.
+  """The result of asking for a network namespace.
 
   Attributes:
     wanted: 'auto', 'on' or 'off'.
@@ -59,7 +59,7 @@ class Isolation:
     return self.wanted != _OFF and self.refused is None
 
   def warning(self, flag: str) -> str | None:
-    """What a person should know, None if there is nothing.
+    """A warning for the console, None if there is none.
 
     Args:
       flag: its value, now that all flags are read.
@@ -96,7 +96,7 @@ class Isolation:
       )
 
   def hint(self, error: Exception) -> str:
-    """What to add to an error for want of a network, '' for others."""
+    """A hint for errors that a missing network may explain, '' for others."""
     if self.is_on and _NO_NETWORK.search(str(error)):
       return (
         ' The run has no network but its own; if the environment needs one, '
@@ -106,7 +106,7 @@ class Isolation:
 
 
 def begin(arguments: Sequence[str]) -> Isolation:
-  """Enters a network of the process's own, unless told not to.
+  """Enters a new network namespace, unless --isolate=off.
 
   Call it while the process has one thread: before numpy is imported.
 
@@ -139,7 +139,7 @@ def _wanted(arguments: Sequence[str]) -> str:
 
 
 def _try(what: int) -> str:
-  """Why a child cannot do it, '' if it can: some kernels stop half-way."""
+  """Why a child process cannot isolate itself, '' if it can."""
   read, write = os.pipe()
   child = os.fork()
   if not child:
@@ -165,7 +165,7 @@ def _enter(what: int):
   if libc.unshare(what):
     number = ctypes.get_errno()
     raise OSError(number, os.strerror(number), 'unshare')
-  if what & _NEW_USER:  # Everybody stays who they are.
+  if what & _NEW_USER:  # User and group IDs stay the same.
     for name, text in (
       ('setgroups', 'deny'),
       ('uid_map', f'{user} {user} 1'),

@@ -1,4 +1,4 @@
-"""Refuses what no machine can hold, before anything is made.
+"""Refuses settings that exceed the memory of the machine.
 
 These are lower bounds of what a run keeps in memory at any time; it needs more.
 """
@@ -21,7 +21,7 @@ _STEP = 5 * _FLOAT  # Of a frame: action, reward, discount, two logits.
 
 
 def check(made: settings.Settings, local: bool):
-  """Compares what a run needs at least with what there is.
+  """Checks the least memory that a run needs.
 
   Args:
     made: settings of the run.

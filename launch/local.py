@@ -86,7 +86,7 @@ def main():
 
 
 def _check_network(run: training.Prepared):
-  """Refuses to log to a server from a network that has no way there."""
+  """Refuses to log to a server from an isolated network."""
   try:
     _isolation.check_wandb(run.options.wandb_project)
   except ValueError as error:

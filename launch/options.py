@@ -1,4 +1,4 @@
-"""The flags of a run, and the settings that they make."""
+"""The flags of a run, and the settings made of them."""
 
 import dataclasses
 import json
@@ -298,7 +298,7 @@ def _named(
   chosen: dict[str, Any],
   made: settings.Settings,
 ) -> dict[str, Any]:
-  """What `config_file.NAMES` are, but the agent: flags before files.
+  """The values of `config_file.NAMES` without the agent: flags override files.
 
   Raises:
     UsageError: if a run would be resumed with something else, or code that a
@@ -381,7 +381,7 @@ def _agent(saved: dict[str, Any] | None, chosen: dict[str, Any]) -> str:
 def _check_same(
   saved: dict[str, Any], given: dict[str, Any], made: settings.Settings
 ):
-  """Refuses to resume with what a checkpoint does not fit."""
+  """Refuses settings that do not fit the checkpoint to resume from."""
   for name in ('environment', 'environment_kwargs', 'network_factory'):
     if given[name] is not None and given[name] != saved.get(name):
       raise command_line.UsageError(

@@ -1,4 +1,4 @@
-"""Which code a result is of."""
+"""The commit that results were made with."""
 
 import contextlib
 import subprocess

@@ -1,4 +1,4 @@
-"""Makes the figures of results, and first the runs that they still need."""
+"""Makes the figures of the results, after the runs that are missing."""
 
 import argparse
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""A run from the launch of its program to its end, whatever runs its nodes."""
+"""Supervision of a run from launch to end, on any platform."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Supervisor(typing.Protocol):
     """Starts all nodes."""
 
   def failed(self) -> str | None:
-    """The node because of which the program cannot go on, None if it can."""
+    """The node whose failure ends the program, None if there is none."""
 
   def status(self, name: str) -> str:
     """How a node ended, in words."""
@@ -45,7 +45,7 @@ class Supervisor(typing.Protocol):
     """Path of what a node prints."""
 
   def request_stop(self, reason: str, failed: str = '') -> bool:
-    """Has the monitor save and write the end; whether it did.
+    """Asks the monitor to end the run; returns whether it did.
 
     Args:
       reason: for the summary.
@@ -68,7 +68,7 @@ class Interruptions:
   """
 
   def __init__(self):
-    """Begins to listen."""
+    """Installs the signal handlers."""
     self._count = 0
     self._terminals = [fd for fd in (0, 1, 2) if os.isatty(fd)]
     signal.signal(signal.SIGINT, self._interrupt)
@@ -196,7 +196,7 @@ def _request_stop(
   failed: str,
   urgent: Callable[[], bool],
 ) -> bool:
-  """Waits for the monitor's end unless it gets urgent; whether it came.
+  """Waits for the monitor to end the run; returns whether it did.
 
   In a thread: Python handles no signal while its main thread is in a call.
   """
@@ -229,7 +229,7 @@ def _progress(folder: run_folder.RunFolder) -> dict | None:
 
 
 class _News:
-  """How long the monitor has written nothing, once it has written."""
+  """Time since the monitor last wrote its progress."""
 
   def __init__(self, folder: run_folder.RunFolder):
     self._path = folder.progress

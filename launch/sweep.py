@@ -1,4 +1,4 @@
-"""Runs over seeds and values of settings, and a table of what came of them.
+"""Runs over seeds and values of settings, and a table of the results.
 
 All flags of local.py hold for every run. Runs that have finished are skipped,
 so the same command goes on after an interruption.

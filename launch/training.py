@@ -58,7 +58,7 @@ class Prepared(typing.NamedTuple):
   saved: dict[str, typing.Any] | None
 
   def rollback(self):
-    """Leaves the folder as it was: the run does not begin."""
+    """Restores the folder as it was before `prepare`."""
     if self.saved is not None:
       files.write_json(self.folder.config, self.saved)
       return
@@ -136,7 +136,7 @@ def _check_extensions(opts: options.Options):
 def newest_checkpoint(
   folder: run_folder.RunFolder, max_frames: int
 ) -> str | None:
-  """Path of what to go on from; None if the run ended before its first.
+  """Path of the checkpoint to resume from; None if there is none yet.
 
   Raises:
     UsageError: if nothing is left to do.
@@ -161,7 +161,7 @@ def newest_checkpoint(
 
 
 def _description(opts: options.Options, saved: dict | None) -> dict:
-  """What config.json says of a run."""
+  """The contents of config.json."""
   versions = {'python': platform.python_version()}
   for library in _LIBRARIES:
     with contextlib.suppress(importlib.metadata.PackageNotFoundError):
@@ -221,7 +221,7 @@ def make_program(
 
 
 def _logger_factory(opts: options.Options, folder: run_folder.RunFolder):
-  """What logs to Weights & Biases, None if nothing does."""
+  """The logger factory of Weights & Biases, None without a project."""
   if opts.wandb_project is None:
     return None
   from ald_acme.runs import weights_and_biases

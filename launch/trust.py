@@ -1,4 +1,4 @@
-"""Whether the code that a run's folder names may be run.
+"""Trust in the code that a run's folder names.
 
 A run's config.json names the environment and the network factory that the run
 was made with, and these may be any functions of any modules. A folder of one's

@@ -39,7 +39,7 @@ class RecurrentActor(acme.Actor):
     adder: unroll_adder.UnrollAdder | None = None,
     parameters: pulled.PulledParameters | None = None,
   ) -> None:
-    """Knows nothing of the environments until their first time step.
+    """Creates the policy at the first time step, which gives the batch size.
 
     Args:
       network: that acts; its variables exist.
@@ -60,7 +60,7 @@ class RecurrentActor(acme.Actor):
 
   @property
   def age(self) -> int:
-    """Updates that the parameters which act have seen."""
+    """Number of updates behind the parameters that act."""
     return 0 if self._parameters is None else self._parameters.age
 
   def observe_first(self, timestep: dm_env.TimeStep) -> None:
@@ -72,7 +72,7 @@ class RecurrentActor(acme.Actor):
       self._adder.add_first(self._timestep)
 
   def _make_policy(self) -> policies.BatchedPolicy:
-    """A policy for the environments that the first time step is of."""
+    """Creates the policy for the environments of the first time step."""
     timestep = self._timestep
     batch_size = len(timestep.reward)
     spec = tree.map_structure(
@@ -84,15 +84,15 @@ class RecurrentActor(acme.Actor):
     return policy
 
   def select_action(self, observation: types.Nest) -> types.Nest:
-    """As the action spec has it: leaves `[E, ...]`, or a single one's.
+    """Samples actions: leaves `[E, ...]`, without E for a single environment.
 
-    What it sees is the time step that it observed last, rewards included.
+    The policy reads the time step observed last, its reward included.
     """
     policy = self._policy
     assert policy, 'observe_first comes before select_action'
     inputs = policy.inputs(self._timestep)
-    wants_state = self._adder and self._adder.wants_state
-    self._state = policy.state if wants_state else None
+    needs_state = self._adder and self._adder.needs_state
+    self._state = policy.state if needs_state else None
     self._decision = policy.step(inputs)
     action = self._decision.action
     if self._single:
@@ -100,9 +100,9 @@ class RecurrentActor(acme.Actor):
     return action
 
   def observe(self, action: types.Nest, next_timestep: dm_env.TimeStep) -> None:
-    """Takes what followed the action that was selected last.
+    """Records the time step that followed the last action.
 
-    Unrolls hold that one in the form that the policy sampled it in.
+    Unrolls hold the action in the form in which the policy sampled it.
     """
     self._timestep = base.as_batch(next_timestep)
     if self._adder:
@@ -171,9 +171,9 @@ class UnrollLoop:
     self._observers.observe(self._timestep)
 
   def step(self) -> bool:
-    """Acts for T steps; False if acting is over.
+    """Acts for T steps; returns False once acting is over.
 
-    It is where the program has stopped, or the counter says so in its answer.
+    Acting is over when the program stops or the counter returns STOP_ACTING.
     """
     actor_updates, learner_updates = self._ages()
     self._adder.learner_updates = learner_updates
@@ -205,12 +205,12 @@ class UnrollLoop:
     return not self._counts.get(run_counts.STOP_ACTING)
 
   def _ages(self) -> tuple[int, int]:
-    """Updates of the parameters that act, and of the learner by now."""
+    """Updates behind the acting parameters, and those of the learner by now."""
     learner_updates = int(self._counts.get('learner_updates', 0))
     return self._actor.age, learner_updates
 
   def _act(self) -> tuple[int, list[float], list[int]]:
-    """Acts for T steps; frames, and the finished episodes' results."""
+    """Acts for T steps; frames, and returns and lengths of ended episodes."""
     frames, returns, lengths = 0, [], []
     for t in range(self._length):
       if t:

@@ -1,4 +1,4 @@
-"""All parts in one process, taking turns: the agent to debug with."""
+"""The single-process agent: all parts take turns, which is easy to debug."""
 
 from collections.abc import Callable, Sequence
 import dataclasses
@@ -42,7 +42,7 @@ class ActorCritic(acme.Actor, acme.VariableSource):
       [Any], actor_critic_builder.ActorCriticBuilder
     ] = actor_critic_builder.ActorCriticBuilder,
   ) -> None:
-    """Makes the parts; in a main thread, Ctrl-C ends the loop from now on.
+    """Creates the parts; in the main thread, Ctrl-C then ends the loop.
 
     Args:
       environment_spec: of one environment, which the networks are made for.
@@ -118,7 +118,7 @@ class ActorCritic(acme.Actor, acme.VariableSource):
     self._seen += 1
 
   def update(self, wait: bool = False) -> None:
-    """Has every part do what there is to do."""
+    """Gives every part its turn."""
     self._turns.before_learning()
     updates = 0
     while self._ready():
@@ -129,18 +129,18 @@ class ActorCritic(acme.Actor, acme.VariableSource):
     self._actor.update(wait=True)
 
   def _stamp(self) -> None:
-    """Has the next unroll say how old the learner is."""
+    """Stamps the next unroll with the learner's number of updates."""
     ((updates,),) = self._learner.get_variables(['updates'])
     self._adder.learner_updates = int(updates)
 
   def get_variables(self, names: Sequence[str]) -> list[list[np.ndarray]]:
-    """The parameters that act: 'actor' or 'updates'."""
+    """Serves the acting parameters as 'actor', their updates as 'updates'."""
     return self._turns.source.get_variables(names)
 
   # --- On disk.
 
   def save(self, directory: str) -> str:
-    """Writes a checkpoint of everything that is learned, and of the counts.
+    """Writes a checkpoint of all learned state and of the counts.
 
     Args:
       directory: for the agent's checkpoints; the newest three are kept.
@@ -151,10 +151,10 @@ class ActorCritic(acme.Actor, acme.VariableSource):
     return self._saver(directory).save()
 
   def restore(self, directory: str) -> bool:
-    """Takes up the newest checkpoint that can be read; do it before acting.
+    """Restores the newest readable checkpoint; call it before acting.
 
-    Replay, the episode and the random streams are not saved: learning goes on,
-    but not as the same run.
+    Replay, the current episode and the random streams are not saved, so a
+    resumed run differs from an uninterrupted one.
 
     Args:
       directory: of `save`, or the `checkpoints` of a run with these networks.

@@ -31,7 +31,7 @@ if typing.TYPE_CHECKING:
 
 
 class AsymmetricBuilder(builder.ActorCriticBuilder):
-  """A learner whose network is not the one that acts.
+  """An actor and a learner with different networks.
 
   A learner runner reads the actors' queue with the learner's network, and hands
   each unroll on with that network's recurrent state before it.
@@ -48,7 +48,7 @@ class AsymmetricBuilder(builder.ActorCriticBuilder):
     optimizer_factory: Callable[[int], optimizers.Optimizer] | None = None,
     observer_factory: observing.ObserverFactory | None = None,
   ) -> None:
-    """Keeps what the parts are made from.
+    """Stores the configuration and the factories.
 
     Args:
       config: of the agent.
@@ -118,7 +118,7 @@ class AsymmetricBuilder(builder.ActorCriticBuilder):
     logger: loggers.Logger | None = None,
     should_stop: builders.ShouldStop = builders.never,
   ) -> learner_runner.LearnerRunner:
-    """The sole consumer of `queue`."""
+    """Creates the learner runner, the only reader of `queue`."""
     from agents.actor_critic import learner_runner
     from ald_acme.parameters import pulled
     from ald_acme.replay import tables

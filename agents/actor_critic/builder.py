@@ -68,7 +68,7 @@ class ActorCriticBuilder:
     optimizer_factory: Callable[[int], optimizers.Optimizer] | None = None,
     observer_factory: observing.ObserverFactory | None = None,
   ) -> None:
-    """Keeps what the parts are made from.
+    """Stores the configuration and the factories.
 
     Args:
       config: of the agent.
@@ -92,7 +92,7 @@ class ActorCriticBuilder:
 
   @property
   def config(self) -> actor_critic_config.ActorCriticConfig:
-    """What the parts are made from."""
+    """The configuration of the agent."""
     return self._config
 
   # --- Networks.
@@ -100,7 +100,7 @@ class ActorCriticBuilder:
   def make_networks(
     self, environment_spec: specs.EnvironmentSpec
   ) -> actor_critic_networks.ActorCriticNetworks:
-    """Both networks, with the first parameters that the seed gives.
+    """Creates both networks, initialised from the seed.
 
     Raises:
       ValueError: if the network factory makes something else.
@@ -119,7 +119,7 @@ class ActorCriticBuilder:
   def _make_networks(
     self, environment_spec: specs.EnvironmentSpec
   ) -> actor_critic_networks.ActorCriticNetworks:
-    """The agent's own networks, of the config's sizes."""
+    """Creates the default networks, with the config's sizes."""
     from agents.actor_critic import networks
 
     config = self._config
@@ -132,7 +132,7 @@ class ActorCriticBuilder:
     networks: actor_critic_networks.ActorCriticNetworks,
     state: dict[str, Any],
   ) -> None:
-    """Gives the networks the parameters that a checkpoint holds.
+    """Loads a checkpoint's parameters into the networks.
 
     Args:
       networks: of `make_networks`.
@@ -150,7 +150,7 @@ class ActorCriticBuilder:
   def _acting_variables(
     self, networks: actor_critic_networks.ActorCriticNetworks
   ) -> list[tf.Variable]:
-    """The learner's variables that actors pull from it."""
+    """The variables of the learner that actors pull."""
     from agents.actor_critic import networks as own_networks
 
     return own_networks.acting_variables(networks)
@@ -158,7 +158,7 @@ class ActorCriticBuilder:
   # --- Replay.
 
   def tables(self) -> list[tables.Queue | tables.Replay]:
-    """Descriptions of the tables, without their signatures."""
+    """Describes the tables, without their signatures."""
     from ald_acme.replay import tables
 
     return [tables.Queue(tables.QUEUE, self._config.queue_size)]
@@ -206,7 +206,7 @@ class ActorCriticBuilder:
     replay_client: parts.Replay,
     should_stop: builders.ShouldStop = builders.never,
   ) -> reuse.Reuse:
-    """Batches for the learner: new ones in order, and recent ones again."""
+    """Batches for the learner: new ones in order, with recent ones replayed."""
     from ald_acme.replay import reuse
 
     return reuse.Reuse(
@@ -245,7 +245,7 @@ class ActorCriticBuilder:
     stream: int = 0,
     should_stop: builders.ShouldStop = builders.never,
   ) -> adder.UnrollAdder:
-    """Writes what `config.envs_per_actor` environments do, an unroll at a time.
+    """Creates the adder of `config.envs_per_actor` environments.
 
     Args:
       replay_client: of the replay server.
@@ -272,7 +272,7 @@ class ActorCriticBuilder:
     variable_source: acme.VariableSource | None = None,
     seed: Any = None,
   ) -> acting.RecurrentActor:
-    """Acts in one environment or in a batch, as its first time step is.
+    """Creates an actor for one environment or a batch of them.
 
     Args:
       policy_network: the actor of `make_networks`.
@@ -309,7 +309,7 @@ class ActorCriticBuilder:
     logger: loggers.Logger | None = None,
     should_stop: builders.ShouldStop = builders.never,
   ) -> acting.UnrollLoop:
-    """An actor in a batch of environments; as `agents.builders.Builder`."""
+    """Creates an actor with its environments; as `agents.builders.Builder`."""
     from agents.actor_critic import acting
 
     seed = self.seed_of(ACTING, index, restarts)
@@ -413,7 +413,7 @@ class ActorCriticBuilder:
     clock: Callable[[], float] = time.monotonic,
     evaluation: experiment.EvaluationConfig | None = None,
   ) -> evaluator.Evaluator:
-    """Evaluates in environments of its own; the learner if it has a source."""
+    """Creates the evaluator; it evaluates the learner if that has a source."""
     from ald_acme.acting import evaluator
     from ald_acme.acting import policies
     from ald_acme.parameters import pulled
@@ -425,11 +425,11 @@ class ActorCriticBuilder:
       episodes: int,
       schedule: evaluator.Schedule,
       place: int,
-    ) -> evaluator.Subject:
+    ) -> evaluator.EvaluatedPolicy:
       seed = self.seed_of(place)
       environment = self.make_environment(environment_factory, episodes, seed)
       spec = environment.observation_spec()
-      return evaluator.Subject(
+      return evaluator.EvaluatedPolicy(
         environment,
         policies.BatchedPolicy(network, spec, episodes, seed),
         pulled.PulledParameters(source, name, len(network.trainable_variables)),
@@ -472,7 +472,7 @@ class ActorCriticBuilder:
     learner: learning.ActorCriticLearner,
     counter: counting.Counter,
   ) -> turns.Turns:
-    """What the parts beside learner and actor do in one process.
+    """Creates the turns of the other parts in the single-process agent.
 
     Args:
       networks: of the agent, which its learner and its actor use.
@@ -489,7 +489,7 @@ class ActorCriticBuilder:
     return []
 
   def indicators(self) -> indicators.Indicators:
-    """What the run's progress and summary show of the agent."""
+    """The agent's values in the progress and the summary of a run."""
     config = self._config
     frames = config.unroll_length * config.envs_per_actor * config.learner_batch
     return indicators.Indicators(
@@ -524,5 +524,5 @@ class ActorCriticBuilder:
     )
 
   def seed_of(self, *path: int) -> np.random.SeedSequence:
-    """A stream of its own for each place that draws random numbers."""
+    """An independent random stream for each place that draws numbers."""
     return np.random.SeedSequence([self._config.seed, *path])

@@ -55,7 +55,7 @@ class ActorCriticLearner(acme.Learner):
     acting_variables: Sequence[tf.Variable] = (),
     checkpoint_directory: str | None = None,
   ) -> None:
-    """Publishes the parameters that the network has.
+    """Publishes the network's initial parameters.
 
     Args:
       network: to train; its variables exist.
@@ -114,7 +114,7 @@ class ActorCriticLearner(acme.Learner):
   def _update_on(
     self, items: Sequence[actor_critic_types.LearnerItem]
   ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
-    """An update if all is finite; the flat parameters after it, and metrics."""
+    """Updates if all metrics are finite; gives flat parameters and metrics."""
     item = replay_items.concatenate(items)
     own = list(self._objective.variables)
     with tf.GradientTape() as tape:
@@ -210,7 +210,7 @@ class ActorCriticLearner(acme.Learner):
   # --- acme.core.Saveable.
 
   def save(self) -> dict[str, Any]:
-    """Everything that learning resumes from, as flat arrays.
+    """The state to resume from, as flat arrays.
 
     Raises:
       FloatingPointError: after an update that was not finite: its parameters
@@ -230,7 +230,7 @@ class ActorCriticLearner(acme.Learner):
     return state
 
   def restore(self, state: dict[str, Any]) -> None:
-    """Takes up a state that `save` gave.
+    """Restores a state returned by `save`.
 
     Raises:
       ValueError: if it is of another network or another objective.

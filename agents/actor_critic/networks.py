@@ -137,7 +137,7 @@ def make_symmetric(
   sizes: Sizes,
   seed: int | None = None,
 ) -> ActorCriticNetworks:
-  """Makes two networks of one kind: one acts with what the other learns.
+  """Makes two networks of one kind: the actor copies the learner's parameters.
 
   Args:
     kind: one of `KINDS`.
@@ -216,7 +216,7 @@ def check(networks: Any, environment_spec: specs.EnvironmentSpec) -> None:
 
 
 def acting_variables(networks: ActorCriticNetworks) -> list:
-  """The learner's variables that the actor's are copies of, in order."""
+  """The learner's variables that the actor copies, in order."""
   learner = networks.learner
   acting = learner.policy if isinstance(learner, Asymmetric) else learner
   return list(acting.trainable_variables)
@@ -252,7 +252,7 @@ def make_gtrxl(
 def make_memoryless(
   environment_spec: specs.EnvironmentSpec, sizes: Sizes, name: str
 ) -> policy_value.PolicyValueNetwork:
-  """As the LSTM's network, with a layer in its place; variables exist."""
+  """A memoryless network: a dense layer replaces the LSTM; variables exist."""
   core = feedforward.Feedforward(sizes.lstm)
   return _make(environment_spec, sizes, sizes.torso, core, name)
 

@@ -1,4 +1,4 @@
-"""Objectives: what a learner minimises on an unroll."""
+"""Objectives: the loss of a learner on an unroll."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Terms = tuple[tf.Tensor, dict[str, tf.Tensor]]  # A loss, and metrics by name.
 
 
 class Objective(abc.ABC):
-  """The loss of one learner's network, and the state that goes with it.
+  """The loss of a learner's network, and its own state.
 
   The learner calls `loss` in a `tf.function`, applies the gradients, calls
   `after_gradient` in the same, and then `after_update`. Its checkpoints hold
@@ -59,7 +59,7 @@ class Objective(abc.ABC):
     """
 
   def after_gradient(self) -> None:
-    """Changes variables in the graph of the update, the gradient applied.
+    """Called in the graph of the update, after the gradient was applied.
 
     What the network's variables are then is what the learner publishes.
     """
@@ -76,7 +76,7 @@ class Objective(abc.ABC):
     return {}
 
   def restore(self, state: dict[str, np.ndarray]) -> None:
-    """Takes up what `save` gave.
+    """Restores a state returned by `save`.
 
     Raises:
       ValueError: if the state is of another objective.
@@ -118,7 +118,7 @@ class Evaluated(NamedTuple):
 
 
 class ActorCriticObjective(Objective):
-  """Values by V-trace, a pull towards the acting policy, and a policy's loss.
+  """V-trace's value loss, a regulariser towards the actor, and a policy loss.
 
   The network predicts values in units of the returns (`losses.popart`), so the
   costs mean the same whatever a task pays. A subclass adds the loss of the
@@ -270,7 +270,7 @@ class VTrace(ActorCriticObjective):
 
 
 class VMPO(ActorCriticObjective):
-  """V-MPO (Song et al., 2020); its trust region is about a target network.
+  """V-MPO (Song et al., 2020), with a trust region around a target network.
 
   The target is a copy of the network from up to `target_update_period` updates
   ago. The multipliers are positive: the softplus of their variables.

@@ -1,4 +1,4 @@
-"""What builders make of tables and checkpoints."""
+"""Readers, writers and loaders that builders share."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def queue_reader(
 def queue_writer(
   client: Replay, queue: str, ahead: int, should_stop: builders.ShouldStop
 ) -> Any:
-  """What writes items, to a server or within this process.
+  """A writer to a replay server, or to the tables of this process.
 
   Args:
     client: of the replay server.
@@ -60,7 +60,7 @@ def queue_writer(
 
 
 def load(network: protocols.Network, state: dict[str, Any], part: str) -> None:
-  """Gives a network the parameters of a checkpoint's part.
+  """Loads the parameters of one part of a checkpoint into a network.
 
   Raises:
     ValueError: if there is no such part, or it is of other sizes.

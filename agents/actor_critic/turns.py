@@ -1,4 +1,4 @@
-"""What the parts of an agent do by turns in one process."""
+"""The turns of the parts in the single-process agent."""
 
 import acme
 
@@ -9,7 +9,7 @@ from ald_acme.runs import saving
 
 
 class Turns:
-  """The turns of the parts beside learner and actor: none here.
+  """No parts beside learner and actor.
 
   Attributes:
     source: from which the actor pulls.
@@ -19,11 +19,11 @@ class Turns:
     self.source = source
 
   def saved(self) -> dict[str, saving.Saveable]:
-    """The parts that are saved beside the learner, by name."""
+    """Further parts to checkpoint, by name."""
     return {}
 
   def before_learning(self) -> None:
-    """Called before the learner takes what is in its table."""
+    """Called before the learner reads its table."""
 
   def after_learning(self, updates: int) -> None:
     """Called after the learner's turn.
@@ -34,7 +34,7 @@ class Turns:
 
 
 class RunnerTurns(Turns):
-  """A learner runner has its turn before the learner."""
+  """Runs the learner runner before the learner."""
 
   def __init__(
     self,

@@ -6,7 +6,7 @@ from ald_acme import types
 
 
 class LearnerItem(NamedTuple):
-  """An unroll, and where the learner's network begins to read it.
+  """An unroll and the learner's recurrent state before it.
 
   Attributes:
     unroll: of an actor.

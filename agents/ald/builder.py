@@ -38,7 +38,7 @@ _PARAMETERS = 'actor_parameters'
 
 
 class ALDBuilder(asymmetric.AsymmetricBuilder):
-  """A small network acts, a large one learns, and distillers teach the small.
+  """A small network acts; distillers train it to imitate a large learner.
 
   Actors pull from the parameters that the distillers share. The builder holds
   no TensorFlow state, so it can be pickled. Each method makes one part, and a
@@ -56,7 +56,7 @@ class ALDBuilder(asymmetric.AsymmetricBuilder):
     optimizer_factory: Callable[[int], optimizers.Optimizer] | None = None,
     observer_factory: observing.ObserverFactory | None = None,
   ) -> None:
-    """Keeps what the parts are made from.
+    """Stores the configuration and the factories.
 
     Args:
       config: of the agent.
@@ -140,7 +140,7 @@ class ALDBuilder(asymmetric.AsymmetricBuilder):
   def make_actor_parameters(
     self, networks: ald_networks.ALDNetworks
   ) -> store.ActorParameters:
-    """The shared parameters that distillers improve and actors pull."""
+    """Creates the parameters that distillers update and actors pull."""
     from ald_acme.parameters import store
 
     initial = [v.numpy() for v in networks.actor.trainable_variables]
@@ -156,7 +156,7 @@ class ALDBuilder(asymmetric.AsymmetricBuilder):
     logger: loggers.Logger | None = None,
     should_stop: builders.ShouldStop = builders.never,
   ) -> distilling.Distiller:
-    """One of N_D workers on the shared actor parameters."""
+    """Creates one of N_D distillers of the shared actor parameters."""
     from agents.ald import distilling
     from agents.ald import learner_runner
 

@@ -82,7 +82,7 @@ class ALDConfig(actor_critic_config.AsymmetricConfig):
 
   @property
   def samples_per_insert(self) -> float:
-    """What the limiter of `distill` enforces: DpRL * reuse * b_D / b_L.
+    """Samples per insert of `distill`: DpRL * reuse * b_D / b_L.
 
     The learner does `learner_reuse` updates for each batch of b_L unrolls.
     """

@@ -1,4 +1,4 @@
-"""The distiller: teaches the actor's network what the learner's answers."""
+"""The distiller: trains the actor's network to imitate the learner."""
 
 from collections.abc import Callable, Iterator, Sequence
 import threading
@@ -41,7 +41,7 @@ class Distiller:
     counter: counting.Counter | None = None,
     logger: loggers.Logger | None = None,
   ) -> None:
-    """Begins with a fresh optimiser.
+    """Creates the optimiser with zero moments.
 
     Args:
       network: the actor's; scratch space of this worker.
@@ -77,7 +77,7 @@ class Distiller:
   def _update_at(
     self, vector: tf.Tensor, items: Sequence[types.DistillItem]
   ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
-    """A step of the optimiser at `vector` if all is finite, and metrics."""
+    """Computes a step at `vector`, taken if all metrics are finite."""
     item = replay_items.concatenate(items)
     unroll, targets = item.unroll, item.targets
     variables = self._network.trainable_variables
@@ -149,11 +149,11 @@ class Distiller:
       pass
 
   def save(self) -> dict[str, Any]:
-    """The worker's optimiser."""
+    """The state of the worker's optimiser."""
     with self._lock:
       return self._optimizer.save()
 
   def restore(self, state: dict[str, Any]) -> None:
-    """Takes up what `save` returned."""
+    """Restores a state returned by `save`."""
     with self._lock:
       self._optimizer.restore(state)

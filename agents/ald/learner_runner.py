@@ -1,4 +1,4 @@
-"""The learner runner that also writes the learner's answers, to be imitated."""
+"""The learner runner of ALD: also writes the distillation targets."""
 
 from agents.actor_critic import learner_runner
 from agents.ald import types as ald_types
@@ -8,7 +8,7 @@ DISTILL = 'distill'  # The table that distillers sample.
 
 
 class DistillingRunner(learner_runner.LearnerRunner):
-  """Attaches the learner's policies and values to unrolls, for distillers."""
+  """Attaches the learner's policies and values, the targets of distillation."""
 
   def _written(
     self, unroll: types.Unroll, state: types.Nest, outputs: types.Outputs

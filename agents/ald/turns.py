@@ -1,4 +1,4 @@
-"""The distillers' turns in one process."""
+"""The turns of the distillers in the single-process agent."""
 
 from collections.abc import Sequence
 
@@ -13,7 +13,7 @@ from ald_acme.runs import saving
 
 
 class DistillingTurns(turns.RunnerTurns):
-  """Distillers take turns after the learner, as often as DpRL says."""
+  """Runs the distillers after the learner, at the ratio DpRL."""
 
   def __init__(
     self,

@@ -1,4 +1,4 @@
-"""What distillers read."""
+"""The items that distillers read."""
 
 from typing import NamedTuple
 
@@ -8,7 +8,7 @@ from ald_acme import types
 
 
 class Targets(NamedTuple):
-  """The learner's answers on an unroll, which distillers imitate.
+  """Distillation targets: the learner's outputs on an unroll.
 
   Attributes:
     policy: float32 `[T, E, P]`, parameters of the distribution of actions.

@@ -1,4 +1,4 @@
-"""Playing whole episodes with a policy, without bias to short ones."""
+"""Evaluation on whole episodes, without a bias to short ones."""
 
 from collections.abc import Callable
 import math
@@ -30,7 +30,7 @@ class Episodes(NamedTuple):
 
 
 class Stopped(Exception):
-  """Raised where playing was told to stop before all episodes were over."""
+  """Raised when evaluation was stopped before all episodes had ended."""
 
 
 class Rate(NamedTuple):

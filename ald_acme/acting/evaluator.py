@@ -1,4 +1,4 @@
-"""The evaluator: both policies in episodes of their own, as training goes."""
+"""The evaluator: evaluates both policies during training."""
 
 import collections
 from collections.abc import Callable, Mapping
@@ -34,7 +34,7 @@ class Schedule(NamedTuple):
   seconds: float
 
 
-class Subject(NamedTuple):
+class EvaluatedPolicy(NamedTuple):
   """A policy under evaluation.
 
   Attributes:
@@ -51,7 +51,7 @@ class Subject(NamedTuple):
 
 
 class _Turn:
-  """When a subject is evaluated next."""
+  """When a policy is evaluated next."""
 
   def __init__(self, schedule: Schedule):
     self._schedule = schedule
@@ -74,15 +74,15 @@ class Evaluator:
 
   def __init__(
     self,
-    actor: Subject,
-    learner: Subject | None = None,
+    actor: EvaluatedPolicy,
+    learner: EvaluatedPolicy | None = None,
     counter: counting.Counter | None = None,
     logger: loggers.Logger | None = None,
     clock: Callable[[], float] = time.monotonic,
     remembered: int = 100,
     max_steps: int = evaluation.MAX_STEPS,
   ):
-    """Evaluates nothing yet.
+    """Schedules the first evaluation.
 
     Args:
       actor: the policy that acts.
@@ -148,7 +148,7 @@ class Evaluator:
     return row
 
   def _play(
-    self, subject: Subject, should_stop: Callable[[], bool]
+    self, subject: EvaluatedPolicy, should_stop: Callable[[], bool]
   ) -> evaluation.Episodes:
     """One episode in each environment with the newest parameters."""
     subject.parameters.pull()
@@ -158,7 +158,7 @@ class Evaluator:
     )
 
   def run(self, wait: Callable[[float], bool] = lambda _: False):
-    """Evaluates on schedule until told to stop, or the last was asked for.
+    """Evaluates on schedule until stopped, or until the last was requested.
 
     Args:
       wait: waits that many seconds; true means stop.

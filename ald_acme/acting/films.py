@@ -1,4 +1,4 @@
-"""The picture of an episode: an animated GIF or an MP4.
+"""Recordings of episodes as animated GIF or MP4.
 
 It shows what the agent sees beside the environment, and below both its value
 and its policy along the episode.
@@ -207,7 +207,7 @@ def _text(actions: types.Nest, step: int, names: Sequence[str] | None) -> str:
 
 
 def _draw_answers(value, policy, values, odds, places, names):
-  """Draws value and policy along the episode; gives the cursors on them.
+  """Draws value and policy along the episode; returns their cursors.
 
   Args:
     value: axes.

@@ -14,7 +14,7 @@ from ald_acme.acting.inference import xla
 
 
 class Decision(NamedTuple):
-  """What a policy answers.
+  """Actions and the policy that they were sampled from.
 
   Attributes:
     action: as the environments take it, a nest of `[E, ...]`.
@@ -38,7 +38,7 @@ class BatchedPolicy:
     seed,
     deterministic: bool = False,
   ):
-    """Begins with an empty state.
+    """Starts from the initial state.
 
     Args:
       network: a `PolicyValueNetwork` whose variables exist.
@@ -59,7 +59,7 @@ class BatchedPolicy:
 
   @property
   def runtime(self) -> str:
-    """What takes the steps: 'TensorFlow Lite' or 'XLA'."""
+    """The runtime of the steps: 'TensorFlow Lite' or 'XLA'."""
     return self._step.NAME
 
   @property
@@ -68,12 +68,12 @@ class BatchedPolicy:
     return self._step.state
 
   def reset(self):
-    """Forgets everything."""
+    """Resets the recurrent state."""
     self._step.reset()
     self._sample = np.zeros_like(self._sample)
 
   def load(self, parameters: Sequence[np.ndarray]):
-    """Acts with other parameters from now on.
+    """Replaces the parameters.
 
     Args:
       parameters: in the order of the network's trainable variables.
@@ -81,7 +81,7 @@ class BatchedPolicy:
     self._step.load(parameters)
 
   def inputs(self, timestep: dm_env.TimeStep) -> types.Inputs:
-    """What the network sees of a batched time step, leaves `[E, ...]`."""
+    """The network's inputs at a batched time step, leaves `[E, ...]`."""
     return types.Inputs(
       observation=timestep.observation,
       action=self._sample,
@@ -90,7 +90,7 @@ class BatchedPolicy:
     )
 
   def step(self, inputs: types.Inputs) -> Decision:
-    """Chooses actions and moves the state on.
+    """Samples actions and advances the recurrent state.
 
     Args:
       inputs: as `inputs` gave them.
@@ -110,8 +110,8 @@ class BatchedPolicy:
 
 
 def _compile(network, observation_spec, batch_size: int):
-  """The network's step in the runtime that is quickest for it."""
-  if getattr(network, 'small_step', False):
+  """Compiles the network's step for the fastest runtime."""
+  if getattr(network, 'prefers_tflite', False):
     try:
       return lite.LiteStep(network, observation_spec, batch_size)
     except ValueError as error:

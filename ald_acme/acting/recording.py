@@ -1,4 +1,4 @@
-"""One episode step by step: what was seen, thought and done."""
+"""Recording of one episode: observations, outputs and actions."""
 
 from collections.abc import Sequence
 from typing import NamedTuple

@@ -1,1 +1,1 @@
-"""Acting policies as files that need nothing of this package."""
+"""Exports: acting policies as files that do not need this package."""

@@ -1,4 +1,4 @@
-"""Acts with an exported policy; needs nothing of the program that made it.
+"""Runs an exported policy without the package that trained it.
 
   python act.py
 
@@ -34,10 +34,10 @@ _LARGEST = 2**28  # Numbers of an input.
 
 
 class Policy:
-  """A policy and its memory of the episode."""
+  """A policy with its recurrent state."""
 
   def __init__(self, manifest, step, seed=None, deterministic=False):
-    """Begins with an empty memory.
+    """Starts from the initial state.
 
     Args:
       manifest: contents of manifest.json.
@@ -58,14 +58,14 @@ class Policy:
     self.reset()
 
   def reset(self):
-    """Forgets everything."""
+    """Resets the recurrent state."""
     self._memory = {
       name: np.zeros(*self._specs[name])
       for name in ('previous_action', *self._following)
     }
 
   def blank(self):
-    """An observation of zeros, to see that the policy works.
+    """An observation of zeros, to check that the policy runs.
 
     Where there is an action mask all actions are legal.
     """
@@ -77,7 +77,7 @@ class Policy:
     }
 
   def act(self, observation, reward=0.0, start_of_episode=False):
-    """Chooses an action and remembers the step.
+    """Chooses an action and advances the recurrent state.
 
     Args:
       observation: an array as in the manifest, but without the first dimension
@@ -243,7 +243,7 @@ def _read_manifest(path):
 
 
 def _verify(path, written):
-  """Refuses a file that is not as it was written."""
+  """Raises ValueError if a file differs from its checksum."""
   try:
     with open(path, 'rb') as file:
       content = file.read()
@@ -350,7 +350,7 @@ def _load_numpy(folder, manifest):
 
 
 def _choose(actions, parameters, rng):
-  """A sample, and the action that it is.
+  """Draws a sample and turns it into an action.
 
   Args:
     actions: of the manifest.

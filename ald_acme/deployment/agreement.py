@@ -1,4 +1,4 @@
-"""Whether an exported policy answers as the network that it was made from."""
+"""Comparison of an exported policy with its network."""
 
 from collections.abc import Sequence
 
@@ -15,7 +15,7 @@ def largest_difference(
   step: steps.Step,
   episodes: Sequence[recordings.Recording],
 ) -> float:
-  """Shows recorded episodes to an exported policy.
+  """Compares an exported policy with its network on recorded episodes.
 
   Its memory goes on from one episode to the next: that it is forgotten there
   is looked at as well.

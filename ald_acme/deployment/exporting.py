@@ -1,4 +1,4 @@
-"""Export: a policy's files, what they are, and how to act with them."""
+"""Export of a policy: its files and their manifest."""
 
 from collections.abc import Iterator, Mapping
 import contextlib

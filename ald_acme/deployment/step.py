@@ -106,7 +106,7 @@ class Step:
     return dict(zip(self.inputs, tree.flatten(inputs)))
 
   def describe(self) -> dict:
-    """What the manifest says of the tensors."""
+    """The tensors, as described in the manifest."""
 
     def describe(specs):
       return [

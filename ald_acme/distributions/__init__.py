@@ -1,4 +1,4 @@
-"""What a policy is: distributions over the actions of an environment.
+"""Distributions over the actions of an environment.
 
 Nothing outside this package depends on the kind of a distribution.
 """

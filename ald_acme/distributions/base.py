@@ -1,4 +1,4 @@
-"""What every policy's distribution offers."""
+"""The interface of distributions over actions."""
 
 import abc
 from typing import Any

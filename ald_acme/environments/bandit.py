@@ -1,4 +1,4 @@
-"""Bandits: which arm pays best? The smallest task to learn to learn.
+"""Bandits: a minimal meta-learning task.
 
 Made for trials (`ald_acme.environments.trials`): an episode is one pull, and
 only who remembers the episodes before can do better than chance.
@@ -48,7 +48,7 @@ class BatchedBandit(base.BatchedEnvironment):
     return len(self._bandits)
 
   def observation_spec(self) -> specs.Array:
-    """There is nothing to see: a zero, float32 `[1]`."""
+    """A constant zero, float32 `[1]`: the task has no observation."""
     return specs.Array((1,), np.float32, name='nothing')
 
   def action_spec(self) -> specs.DiscreteArray:

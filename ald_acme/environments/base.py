@@ -62,7 +62,7 @@ class BatchedEnvironment(abc.ABC):
     return specs.BoundedArray((), np.float32, 0.0, 1.0, name='discount')
 
   def keep_tasks(self):
-    """Has tasks stay from now on, until `new_tasks` asks for others.
+    """Keeps tasks from now on, until `new_tasks` is called.
 
     Else every episode draws a task of its own. Does nothing where there is
     nothing that an episode could tell about the next.
@@ -76,7 +76,7 @@ class BatchedEnvironment(abc.ABC):
     """
 
   def restart(self, which: np.ndarray) -> bool:
-    """Has the next step begin a new episode in some environments.
+    """Makes the next step begin a new episode in some environments.
 
     As after LAST, whatever the last step was: that step ignores the action.
 
@@ -97,7 +97,7 @@ class BatchedEnvironment(abc.ABC):
     return np.zeros(self.batch_size, bool)
 
   def metrics(self) -> dict[str, float]:
-    """What else there is to log; the same keys from the beginning on."""
+    """Further metrics to log; the keys never change."""
     return {}
 
   def action_names(self) -> Sequence[str] | None:
@@ -288,7 +288,7 @@ class Stacked(BatchedEnvironment):
     make: Callable[[int], dm_env.Environment] | None = None,
     remakes: int = 0,
   ):
-    """Takes the environments over.
+    """Wraps the environments, which it owns from now on.
 
     Args:
       environments: at least one; all with the specs of the first.
@@ -397,7 +397,7 @@ class Stacked(BatchedEnvironment):
     return self._members.metrics()
 
   def _renew(self):
-    """Has tasks drawn where an episode begins, if they are of one."""
+    """Draws new tasks where episodes begin, unless tasks are kept."""
     if not self._keeps and self._finished.any():
       self.new_tasks(self._finished)
 

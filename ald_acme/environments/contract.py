@@ -1,4 +1,4 @@
-"""What an environment of others promises by its specs, and whether it keeps it.
+"""Checks that an environment keeps what its specs declare.
 
 A breach that is not seen at once ends far from its cause: as a loss that is not
 finite, or as an item that a table refuses.
@@ -22,7 +22,7 @@ _TOLERANCE = 1e-5  # Of bounds, for floats: of the bound, or of 1 if it is less.
 
 
 class Breach(ValueError):
-  """A time step that is not what the specs say, or cannot be learned from."""
+  """A time step that violates the specs or holds values that are not finite."""
 
 
 class Contract:

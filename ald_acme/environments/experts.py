@@ -1,4 +1,4 @@
-"""What there is to earn: scripted agents with perfect memory, and chance.
+"""Reference returns: scripted agents with perfect memory, and random ones.
 
 The experts act on what an agent sees and earns. They know the rules, but
 nothing of what an episode draws. With the default arguments, seed 0:
@@ -72,7 +72,7 @@ class IMazeExpert(_Expert):
 
 
 class MetaFetchExpert(_Expert):
-  """Plays Meta-Fetch as its rules suggest; `view` must be at least 3.
+  """Plays Meta-Fetch with perfect memory; `view` must be at least 3.
 
   It tries the nearest object that may be next, looks around where there is
   none, and repeats what it has found out by the shortest ways that touch no
@@ -99,11 +99,11 @@ def mean_return(
 
 
 class _Memory(abc.ABC):
-  """What an expert knows of one episode."""
+  """The memory of an expert within one episode."""
 
   @abc.abstractmethod
   def act(self, window: np.ndarray, reward: float) -> int:
-    """Remembers what is seen and earned, and chooses an action."""
+    """Updates the memory and chooses an action."""
 
 
 class _IMazeMemory(_Memory):
@@ -231,7 +231,7 @@ def _is_object(look: np.ndarray) -> bool:
 
 
 def main():
-  """Prints what the experts and a random agent earn."""
+  """Prints the mean returns of the experts and of a random agent."""
   print(f'mean return of {_EPISODES} episodes   expert   random')
   for name, make, arguments, expert in (
     ('i_maze', i_maze.BatchedIMaze, {}, IMazeExpert()),

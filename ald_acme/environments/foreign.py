@@ -1,4 +1,4 @@
-"""What to do with objects that are no `dm_env.Environment`, for errors."""
+"""Errors for objects that are not a `dm_env.Environment`."""
 
 from typing import Any
 

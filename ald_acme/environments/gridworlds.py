@@ -1,4 +1,4 @@
-"""What worlds of square cells share: moves and pictures."""
+"""Moves and rendering that gridworlds share."""
 
 from dm_env import specs
 import numpy as np

@@ -152,7 +152,7 @@ class GymnasiumEnvironment(dm_env.Environment):
   """
 
   def __init__(self, environment: gymnasium.Env, seed: int | None = None):
-    """Takes the environment over.
+    """Wraps the environment, which it owns from now on.
 
     Args:
       environment: with actions in a Box (of bounded numbers), Discrete,

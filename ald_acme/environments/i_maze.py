@@ -253,7 +253,7 @@ def _next_cells(grid: np.ndarray) -> np.ndarray:
 
 
 def _views(grids: np.ndarray, view: int) -> np.ndarray:
-  """What is seen, float32 `[variants, cells, view, view, kinds of cell]`."""
+  """Observations, float32 `[variants, cells, view, view, kinds of cell]`."""
   margin = view // 2
   padded = np.pad(
     grids, ((0, 0), (margin, margin), (margin, margin)), constant_values=WALL

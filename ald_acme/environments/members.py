@@ -1,4 +1,4 @@
-"""The environments of a batch, each called by itself and named if it raises."""
+"""The environments of a batch; an error names the one that raised."""
 
 from collections.abc import Callable, Sequence
 import contextlib
@@ -82,7 +82,7 @@ class Members:
       ) from error
 
   def remake(self, index: int, failure: Failure):
-    """Puts another environment in the place of one that raised.
+    """Replaces an environment that raised.
 
     Raises:
       Failure: the one given, if as many were made anew as may be.

@@ -181,7 +181,7 @@ class BatchedMetaFetch(base.BatchedEnvironment):
     return base.timestep(first, last, right, self._observe(), truncated)
 
   def _present(self) -> np.ndarray:
-    """Which objects are there, bool `[E, K]`: they go in their order."""
+    """Objects that were not fetched yet, bool `[E, K]`."""
     return np.arange(self._objects.shape[1]) >= self._next[:, np.newaxis]
 
   def _begin(self, which: np.ndarray):
@@ -231,7 +231,7 @@ class BatchedMetaFetch(base.BatchedEnvironment):
     return placed
 
   def _observe(self) -> np.ndarray:
-    """Puts the objects in their places and looks around."""
+    """Places the objects and returns the windows around the agents."""
     empty_cell = self._empty_room[self._free_cells[0]]
     look = np.tile(empty_cell, (*self._objects.shape, 1))
     present = self._present()

@@ -1,4 +1,4 @@
-"""Parts of an observation: what an actor sees where its learner sees all."""
+"""Parts of an observation, for actors that see less than their learner."""
 
 from collections.abc import Sequence
 from typing import Any

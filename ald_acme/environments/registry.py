@@ -179,7 +179,7 @@ def make(
 
 
 def solved_return(name: str, arguments: Mapping[str, Any]) -> float | None:
-  """The mean return at which a task counts as solved; None if nothing says.
+  """The mean return at which a task counts as solved; None if not declared.
 
   It is the `reward_threshold` of a Gymnasium environment's spec, and else the
   attribute `solved_return` of the environment's class or factory. It holds for
@@ -262,7 +262,7 @@ class Specs(NamedTuple):
 
 
 def check(name: str, arguments: dict[str, Any]) -> Specs:
-  """Makes one environment and takes a step, to see that it keeps its word.
+  """Makes one environment and steps it, to check it against its specs.
 
   Returns:
     Its specs.

@@ -1,4 +1,4 @@
-"""Staggered episodes: environments of one batch that do not stay in phase."""
+"""Staggering: spreads the environments of a batch over phases of an episode."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ class Stagger:
   """Steps a batch of environments, and cuts one episode of each short.
 
   All environments of a batch begin together. Where episodes have a fixed length
-  they would end together for ever, and a batch of data would be of one phase of
+  they would always end together, and a batch of data would be of one phase of
   the episode. So the second episode of each environment is cut after a random
   number of steps, uniform from 0 to the length of its first: episodes of a
   fixed length then are spread evenly over their phases. A cut is a truncation:

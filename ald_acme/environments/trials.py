@@ -21,7 +21,7 @@ _FIRST, _MID, _LAST = (int(step_type) for step_type in dm_env.StepType)
 class Trials(base.BatchedEnvironment):
   """Joins several episodes of one task into one.
 
-  A trial is an episode to whoever steps it, so memory is kept throughout. The
+  A trial is an episode to the agent, so memory is kept throughout. The
   end of an episode within is a MID step with a discount of 1: the action that
   follows has no effect, and leads to the first step of the next episode, which
   is a MID step without reward. A trial ends with its last episode.
@@ -35,7 +35,7 @@ class Trials(base.BatchedEnvironment):
   """
 
   def __init__(self, environment: base.BatchedEnvironment, episodes: int):
-    """Takes the environment over.
+    """Wraps the environment, which it owns from now on.
 
     Args:
       environment: E environments, whose tasks are kept from now on for a trial

@@ -1,4 +1,4 @@
-"""Environments that step in processes of their own."""
+"""Environments that step in worker processes."""
 
 from collections.abc import Callable, Sequence
 import contextlib
@@ -28,7 +28,7 @@ _TEXT = 300  # Bytes of what a worker says it waits for.
 
 
 class Workers(base.BatchedEnvironment):
-  """What `base.stack` makes, with shares of the batch stepped side by side.
+  """A batch of environments that worker processes step in parallel.
 
   For slow environments: a step costs a message to each worker and one back.
 
@@ -226,7 +226,7 @@ class Workers(base.BatchedEnvironment):
     raise members.Failure(answer)
 
   def _describe(self, worker: int, who: str) -> str:
-    """What a worker waits for, even if it holds Python's lock for ever."""
+    """The line of code at which a worker hangs, even if it holds the GIL."""
     doing = self._doing[worker].value.decode(errors='replace')
     return f'{who}: {doing}' if doing else f'waiting for {who}'
 
@@ -271,7 +271,7 @@ def _join(parts: list[dm_env.TimeStep]) -> dm_env.TimeStep:
 
 
 def _attempt(function: Callable[..., Any], *arguments) -> tuple[str, Any]:
-  """How it went, and what it gave or why not.
+  """Whether the call succeeded, and its result or error.
 
   The first is 'fine', 'named' where the reason names the environment, or
   'failed'.

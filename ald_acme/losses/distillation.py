@@ -1,4 +1,4 @@
-"""What the actor learns from the learner, and how it holds the learner near.
+"""The losses of distillation, and the regulariser towards the actor.
 
 Parisotto & Salakhutdinov, 2021, "Actor-Learner Distillation"
 (https://arxiv.org/abs/2104.01655).

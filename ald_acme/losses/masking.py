@@ -1,4 +1,4 @@
-"""Means over the steps that count."""
+"""Means over unmasked steps."""
 
 import tensorflow as tf
 

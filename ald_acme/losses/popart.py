@@ -1,4 +1,4 @@
-"""Values in units of the returns: PopArt.
+"""PopArt: values normalised by the running statistics of the returns.
 
 Van Hasselt et al., 2016, "Learning values across many orders of magnitude"
 (https://arxiv.org/abs/1602.07714). The network predicts the normalised value
@@ -101,7 +101,7 @@ class PopArt:
   def observe(
     self, returns: tf.Tensor, rewards: tf.Tensor, mask: tf.Tensor
   ) -> None:
-    """Takes a batch in; `normalisation` stays until `commit`.
+    """Updates the statistics; `normalisation` changes at `commit`.
 
     A batch that is not finite changes nothing.
 
@@ -132,7 +132,7 @@ class PopArt:
     self._observed.assign(_if_finite(moments, self._moments))
 
   def commit(self, rescale: Callable[[tf.Tensor, tf.Tensor], None]) -> None:
-    """Normalises by what was observed, and keeps `V` as it is.
+    """Switches to the observed statistics without changing `V`.
 
     Args:
       rescale: called with scalars `a` and `b`; must change the network's last
@@ -150,7 +150,7 @@ class PopArt:
     return self._moments.numpy()
 
   def restore(self, state: np.ndarray) -> None:
-    """Goes on from what `save` returned.
+    """Restores a state returned by `save`.
 
     Raises:
       ValueError: if it is of another shape.
@@ -177,7 +177,7 @@ class AdvantageScale:
     self._moments = tf.Variable(tf.zeros([2]), trainable=False)
 
   def update(self, advantages: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
-    """Takes a batch in; returns the scale with it, a scalar.
+    """Updates the statistics and returns the new scale, a scalar.
 
     Args:
       advantages: float32 `[T, B]`, normalised; no gradient flows through them.
@@ -201,5 +201,5 @@ class AdvantageScale:
     return self._moments.numpy()
 
   def restore(self, state: np.ndarray) -> None:
-    """Goes on from what `save` returned."""
+    """Restores a state returned by `save`."""
     self._moments.assign(state)

@@ -39,7 +39,7 @@ def vmpo_loss(
   epsilon_temperature: float,
   epsilon_alphas: Sequence[float],
 ) -> VMPO:
-  """The policy's losses on the better half of the samples.
+  """The policy's losses on the half of samples with the best advantages.
 
   Args:
     log_pi: float32 `[T, B]`, log-probabilities of the actions taken, of the

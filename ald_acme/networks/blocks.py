@@ -128,7 +128,7 @@ def attend(query, of_distance, key, value, position, bias):
 
 
 def _odds(by_content, by_distance, bias):
-  """What the softmax is made of: `[H, B, T, S]` and its sums `[H, B, T, 1]`.
+  """The softmax before its division: `[H, B, T, S]`, and sums `[H, B, T, 1]`.
 
   Rows of distances turn to rows of keys when each is moved on by one (Dai et
   al., appendix B): with one column more than there are keys, that is what

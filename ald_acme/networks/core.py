@@ -1,4 +1,4 @@
-"""The one recurrent interface that actor and learner networks share."""
+"""The interface of recurrent cores."""
 
 import abc
 from typing import Any
@@ -16,11 +16,11 @@ class UnrollableCore(snt.RNNCore, abc.ABC):
   length one. States are nests of tensors with the batch as first dimension.
 
   Attributes:
-    small_step: whether a step is so little work that it is quickest where the
-      runtime costs least.
+    prefers_tflite: whether dispatch overhead dominates a step, so that TFLite
+      beats XLA.
   """
 
-  small_step = False
+  prefers_tflite = False
 
   @abc.abstractmethod
   def unroll(
@@ -39,7 +39,7 @@ class UnrollableCore(snt.RNNCore, abc.ABC):
     """
 
   def acting_state(self, state: State) -> State:
-    """What `act` goes on from: the state, and what is worth keeping beside it.
+    """The state of `act`: the recurrent state, with cached projections of it.
 
     A core that computes the same from its state at every step, while the
     parameters stay what they are, may keep the results. What comes out here

@@ -1,4 +1,4 @@
-"""No memory at all: what a task pays to who forgets everything."""
+"""Memoryless core, a lower-bound baseline."""
 
 import sonnet as snt
 import tensorflow as tf
@@ -7,9 +7,9 @@ from ald_acme.networks import core
 
 
 class Feedforward(core.UnrollableCore):
-  """A layer that reads each step by itself; its state is empty."""
+  """A dense layer; its recurrent state is empty."""
 
-  small_step = True
+  prefers_tflite = True
 
   def __init__(self, size: int, name: str | None = None):
     super().__init__(name=name)

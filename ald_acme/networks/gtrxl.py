@@ -1,4 +1,4 @@
-"""The learner's memory: the Gated Transformer-XL.
+"""The Gated Transformer-XL (GTrXL), the default core of learners.
 
 Parisotto et al., 2019, "Stabilizing Transformers for Reinforcement Learning"
 (https://arxiv.org/abs/1910.06764), on the relative attention of Dai et al.,
@@ -150,7 +150,7 @@ class GTrXL(core.UnrollableCore):
     return tf.reshape(x, [length, batch, self._width]), next_state
 
   def acting_state(self, state: GTrXLState) -> GTrXLActingState:
-    """Projects the whole memory, so that steps need not."""
+    """Projects the whole memory once, so that a step projects one slot."""
     memory = tf.unstack(state.memory, axis=1)
     projected = [
       layer.project(x, self._memory_size)

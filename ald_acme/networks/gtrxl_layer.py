@@ -172,7 +172,7 @@ class _Norm(snt.Module):
     self.offset = tf.Variable(tf.zeros([width]), name='offset')
 
   def fold(self, weights, bias):
-    """The linear map of what is only normalised that equals one of this.
+    """Folds scale and offset into the linear map that follows.
 
     Args:
       weights: `[D, N]`, of the scaled and moved vector.

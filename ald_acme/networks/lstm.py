@@ -1,4 +1,4 @@
-"""The actor's memory: an LSTM that is cheap to step on a CPU."""
+"""An LSTM that is cheap to step on a CPU, the default core of actors."""
 
 import sonnet as snt
 import tensorflow as tf
@@ -19,7 +19,7 @@ class LSTM(core.UnrollableCore):
     cell: the `snt.LSTM` that holds the variables.
   """
 
-  small_step = True
+  prefers_tflite = True
 
   def __init__(self, hidden_size: int, name: str | None = None):
     super().__init__(name=name)

@@ -17,7 +17,7 @@ State = Any
 
 
 class PolicyValueNetwork(snt.RNNCore):
-  """The form that actors and learners share.
+  """The default network of actors and learners.
 
   A step (`__call__`) takes leaves `[B, ...]`, an unroll takes `[T, B, ...]`,
   and both give the same numbers. Where `start_of_episode` is set the state is
@@ -61,9 +61,9 @@ class PolicyValueNetwork(snt.RNNCore):
     )
 
   @property
-  def small_step(self) -> bool:
+  def prefers_tflite(self) -> bool:
     """As the core has it."""
-    return self._core.small_step
+    return self._core.prefers_tflite
 
   def initial_state(self, batch_size, **kwargs) -> State:
     return self._core.initial_state(batch_size, **kwargs)
@@ -87,11 +87,11 @@ class PolicyValueNetwork(snt.RNNCore):
     return self._outputs(x, inputs.observation), state
 
   def acting_state(self, state: State) -> State:
-    """As of the core: what `act` goes on from."""
+    """As of the core."""
     return self._core.acting_state(state)
 
   def recurrent_state(self, acting_state: State) -> State:
-    """As of the core: the state within an acting state."""
+    """As of the core."""
     return self._core.recurrent_state(acting_state)
 
   def act(
@@ -109,7 +109,7 @@ class PolicyValueNetwork(snt.RNNCore):
     return inputs._replace(observation=observation)
 
   def _outputs(self, x: tf.Tensor, observation: types.Nest) -> types.Outputs:
-    """What the head gives, `[..., P + 1]`, with illegal actions masked."""
+    """Splits the head, `[..., P + 1]`, and masks illegal actions."""
     policy = x[..., :-1]
     if self._mask is not None:
       legal = masks.read(observation, self._mask)

@@ -1,4 +1,4 @@
-"""What actors, learners and distillers ask of a network."""
+"""Protocols of networks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From what an agent sees at a step to a feature vector."""
+"""Torsos: from observation, action and reward to a feature vector."""
 
 import functools
 

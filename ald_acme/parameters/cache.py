@@ -1,4 +1,4 @@
-"""Parameters on their way to many readers."""
+"""A cache of parameters for many readers."""
 
 from collections.abc import Callable, Sequence
 import threading
@@ -12,13 +12,13 @@ _OLDEST = 0.5  # Seconds; a pull that was slow by chance is not to count long.
 
 
 class ParameterCache(acme.VariableSource):
-  """Answers for another variable source, and asks it seldom.
+  """A variable source that caches another one.
 
   A copy is used for nine times as long as it took to get, but for half a second
   at most. So where a pull takes less than 50 ms a cache keeps its source busy
-  for a tenth of the time at most, however many readers it has. Whoever serves
-  ten readers or more needs longer than that to serve each of them once: the
-  copy is no older than what they would get by turns.
+  for a tenth of the time at most, however many readers it has. A node that
+  serves ten readers or more needs longer than that to serve each of them once:
+  the copy is no older than what they would get by turns.
   """
 
   def __init__(
@@ -26,7 +26,7 @@ class ParameterCache(acme.VariableSource):
     source: acme.VariableSource,
     clock: Callable[[], float] = time.monotonic,
   ):
-    """Asks for nothing yet.
+    """Pulls at the first request.
 
     Args:
       source: has the parameters.
@@ -37,7 +37,7 @@ class ParameterCache(acme.VariableSource):
     self._lock = threading.Lock()
 
   def get_variables(self, names: Sequence[str]) -> list[list[np.ndarray]]:
-    """As the source answers, now or a moment ago; from any thread."""
+    """The source's variables, slightly stale; thread-safe."""
     names = tuple(names)
     with self._lock:  # Those who come during a pull share it.
       began = self._clock()

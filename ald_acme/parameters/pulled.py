@@ -1,4 +1,4 @@
-"""The parameters that a policy acts with, pulled from whoever has them."""
+"""Parameters pulled from a variable source, for acting."""
 
 from collections.abc import Sequence
 
@@ -27,8 +27,8 @@ class PulledParameters:
       count: how many arrays they are.
       period: calls of `update` between pulls.
     """
-    self._places = [_Place() for _ in range(count)]
-    self._updates = _Place()
+    self._places = [_ParameterSlot() for _ in range(count)]
+    self._updates = _ParameterSlot()
     self._client = variable_utils.VariableClient(
       source, {name: self._places, 'updates': [self._updates]}, period
     )
@@ -41,7 +41,7 @@ class PulledParameters:
 
   @property
   def age(self) -> int:
-    """Updates that they have seen."""
+    """Number of updates behind them."""
     return int(self._updates.value)
 
   def pull(self):
@@ -50,7 +50,7 @@ class PulledParameters:
       self._client.update_and_wait()
 
   def update(self, wait: bool = False) -> bool:
-    """Pulls when it is time; whether new ones arrived.
+    """Pulls when due; returns whether new parameters arrived.
 
     Args:
       wait: whether to wait for them; else they arrive in a later call.
@@ -60,8 +60,8 @@ class PulledParameters:
     return self._updates.assigned > before
 
 
-class _Place:
-  """Stands where a `VariableClient` expects a `tf.Variable`."""
+class _ParameterSlot:
+  """Receives an array where `VariableClient` expects a `tf.Variable`."""
 
   def __init__(self):
     self.value = None

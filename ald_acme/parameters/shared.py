@@ -108,7 +108,7 @@ class SharedParameters:
     return self._vector.copy()
 
   def write(self, vector: np.ndarray):
-    """Replaces the vector; for the owner, before anybody updates it."""
+    """Replaces the vector; for the owner, before workers attach."""
     self._vector[:] = vector
 
   def add(self, difference: np.ndarray, worker: int):
@@ -132,7 +132,7 @@ class SharedParameters:
     self._counters[0] = updates
 
   def close(self):
-    """Frees this process's hold; views made before must not be used."""
+    """Unmaps the memory; existing views become invalid."""
     del self._counters, self._vector
     self._memory.close()
     os.close(self._descriptor)

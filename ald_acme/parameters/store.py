@@ -48,7 +48,7 @@ class ActorParameters:
     }
 
   def restore(self, state: dict[str, Any]):
-    """Takes up what `save` gave, before any worker attaches.
+    """Restores a state returned by `save`; call it before any worker attaches.
 
     Raises:
       ValueError: if the state is of a network of another size.

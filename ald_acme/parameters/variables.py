@@ -11,7 +11,7 @@ from ald_acme.parameters import vectors
 
 
 def check_trainable(network):
-  """Refuses a network of which a part would not travel.
+  """Raises ValueError if a network has variables that are not trainable.
 
   Gradients, pulls, checkpoints and exports take the trainable variables;
   statistics that a layer keeps beside them would stay behind.

@@ -1,4 +1,4 @@
-"""Between a list of arrays and one flat vector."""
+"""Packing of arrays into one flat vector."""
 
 from collections.abc import Sequence
 

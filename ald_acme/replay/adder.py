@@ -18,7 +18,7 @@ _FIRST, _LAST = (
 
 
 class Extras(NamedTuple):
-  """What the actor tells beside an action.
+  """Outputs of the policy that unrolls keep beside the action.
 
   Attributes:
     policy: float32 `[E, P]` that the action was sampled from.
@@ -51,7 +51,7 @@ class UnrollAdder(adders.Adder):
     stream: int = 0,
     store_state: bool = True,
   ):
-    """Begins with an empty unroll.
+    """Starts an empty unroll.
 
     Args:
       writer: of the replay server.
@@ -73,7 +73,7 @@ class UnrollAdder(adders.Adder):
     self._born_at = types.UNKNOWN  # Learner updates as the unroll began.
 
   @property
-  def wants_state(self) -> bool:
+  def needs_state(self) -> bool:
     """Whether the next step needs the network's state in its extras."""
     return self._store_state and self.begins_unroll
 
@@ -87,12 +87,12 @@ class UnrollAdder(adders.Adder):
     return self._sequence
 
   def reset(self):
-    """Forgets the unroll under way; the next time step begins another."""
+    """Discards the current unroll; the next time step begins another."""
     self._t = 0
     self._is_last = None
 
   def add_first(self, timestep: dm_env.TimeStep):
-    """Takes the first step of an episode (of a batch: of the first)."""
+    """Records the first time step."""
     timestep = base.as_batch(timestep)
     if self._is_last is None:
       self._first = tree.map_structure(np.array, timestep)
@@ -110,7 +110,7 @@ class UnrollAdder(adders.Adder):
   def add(
     self, action: np.ndarray, next_timestep: dm_env.TimeStep, extras: Extras
   ):
-    """Takes a step; blocks at the end of an unroll until it is written.
+    """Records a step; blocks at the end of an unroll until it is written.
 
     Args:
       action: the sample (`distributions.Distribution`) that was taken,

@@ -1,4 +1,4 @@
-"""The tables in this process, for parts that take turns."""
+"""In-process tables for the single-process agent."""
 
 import collections
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,7 +14,7 @@ Nest = Any
 
 
 class LocalReplay:
-  """Stands in for a replay server and for its writers.
+  """Replaces a replay server and its writers.
 
   Nothing waits and nothing is left to timing: the same writes and reads give
   the same items. It enforces no ratio; that is up to the caller, who decides

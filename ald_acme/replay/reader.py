@@ -1,4 +1,4 @@
-"""Samples items in batches, waiting when the table says so."""
+"""Reads batches from a table, blocking while its limiter does."""
 
 from collections.abc import Callable, Iterator
 from typing import Any

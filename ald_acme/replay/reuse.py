@@ -1,4 +1,4 @@
-"""Batches that are used more than once, by their only reader."""
+"""Replay of recent batches within the learner."""
 
 import collections
 from collections.abc import Iterator, Sequence
@@ -10,11 +10,11 @@ Nest = Any
 
 
 class Reuse(Iterator[Sequence[Nest]]):
-  """Yields every new batch once, and recent ones again in between.
+  """Yields new batches in order, and replays recent ones in between.
 
   Of `ratio` batches one is new and `ratio - 1` are drawn uniformly from the
-  last `size` new ones, itself among them. They stay in this process: nobody
-  else reads them, so a table would only send them twice.
+  last `size` new ones, itself among them. They stay in this process: a table
+  would only send them to the same reader twice.
 
   The updates that are due for a batch come before the next new one is asked
   for, so nothing waits for data that is not needed yet.
@@ -27,7 +27,7 @@ class Reuse(Iterator[Sequence[Nest]]):
     size: int,
     seed: Any,
   ):
-    """Keeps no batch yet.
+    """Starts with an empty buffer.
 
     Args:
       batches: new ones; the iteration ends when they do.
@@ -43,7 +43,7 @@ class Reuse(Iterator[Sequence[Nest]]):
 
   @property
   def due(self) -> bool:
-    """Whether the next batch is one that came before, so nothing is awaited."""
+    """Whether the next batch is a replayed one, which never blocks."""
     return self._due >= 1.0
 
   def __next__(self) -> list[Nest]:

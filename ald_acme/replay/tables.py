@@ -12,7 +12,7 @@ _MOST_PERMITS = 1_000_000  # More than there are writers.
 
 @dataclasses.dataclass(frozen=True)
 class Queue:
-  """A table that hands each item on once, in order.
+  """A FIFO table whose items are sampled once.
 
   Attributes:
     name: of the table.

@@ -1,4 +1,4 @@
-"""Waiting on a table without hanging in silence."""
+"""Logging while a table blocks."""
 
 from collections.abc import Callable
 import time
@@ -11,7 +11,7 @@ _PATIENCE = 30.0  # Seconds of waiting before each report.
 
 
 class Patience:
-  """Says in the log what a node waits for, once in 30 s of waiting."""
+  """Logs what a node waits for, every 30 s of waiting."""
 
   def __init__(
     self,
@@ -21,7 +21,7 @@ class Patience:
     patience: float = _PATIENCE,
     clock: Callable[[], float] = time.monotonic,
   ):
-    """Begins a watch.
+    """Starts the clock.
 
     Args:
       client: asked for the limiter's numbers.

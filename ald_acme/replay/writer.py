@@ -1,4 +1,4 @@
-"""Inserts items, waiting when the tables say so."""
+"""Inserts items, blocking while a table is full."""
 
 from collections.abc import Callable, Mapping
 import time
@@ -52,7 +52,7 @@ class Writer:
   def write(
     self, step: Nest, select: Mapping[str, Callable[[Nest], Nest]]
   ) -> bool:
-    """Inserts; blocks until the tables have taken it, and want another.
+    """Inserts, blocking until the tables accept it and ask for another.
 
     Args:
       step: a nest of arrays.

@@ -1,1 +1,1 @@
-"""What a run leaves on disk, and what watches it while it goes."""
+"""The files of a run, and its monitor."""

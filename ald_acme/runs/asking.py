@@ -1,4 +1,4 @@
-"""Asks several nodes at the same time, with one patience for all."""
+"""Calls to several nodes at the same time, with one timeout."""
 
 from collections.abc import Callable, Mapping
 import threading

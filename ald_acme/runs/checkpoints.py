@@ -1,4 +1,4 @@
-"""A folder of checkpoints: the newest whole one counts."""
+"""A folder of checkpoints, of which the newest readable one is used."""
 
 import glob
 import os
@@ -15,7 +15,7 @@ _SEPARATOR = '/'
 
 
 class Checkpoint(NamedTuple):
-  """A checkpoint that was read whole."""
+  """A checkpoint that was read."""
 
   path: str
   state: State
@@ -39,7 +39,7 @@ class CheckpointFolder:
   """
 
   def __init__(self, directory: str, kept: int = 3):
-    """Looks at a folder, which need not exist yet.
+    """Opens a folder, which need not exist yet.
 
     Args:
       directory: of the checkpoints.

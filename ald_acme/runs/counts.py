@@ -1,4 +1,4 @@
-"""The counts of a whole program, with the end of acting among them."""
+"""The counts of a program, which also end acting."""
 
 from acme.utils import counting
 
@@ -6,7 +6,7 @@ STOP_ACTING = 'stop_acting'  # Counts how often actors were told to stop.
 
 
 class RunCounter(counting.Counter):
-  """Tells actors to stop by what it answers when they count an unroll.
+  """A counter whose result tells actors to stop at `max_frames`.
 
   So at most the unrolls that are under way are more than `max_frames`.
   """

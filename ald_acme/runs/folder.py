@@ -1,4 +1,4 @@
-"""A run is a folder: what is where in it."""
+"""The layout of a run's folder."""
 
 import dataclasses
 import fcntl
@@ -66,12 +66,12 @@ class RunFolder:
 
   @property
   def progress(self) -> str:
-    """Where the run stands, written anew twice a second (JSON)."""
+    """The progress of the run, written twice a second (JSON)."""
     return self._join('progress.json')
 
   @property
   def summary(self) -> str:
-    """What came of the run, written at its end (JSON)."""
+    """The results of the run, written at its end (JSON)."""
     return self._join('summary.json')
 
   @property

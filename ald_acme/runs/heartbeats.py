@@ -1,4 +1,4 @@
-"""Which nodes of a run have stopped moving, as they tell by heartbeats."""
+"""Detection of stalled nodes by their heartbeats."""
 
 from collections.abc import Callable
 import dataclasses
@@ -14,7 +14,7 @@ COMPILING = 600.0  # Seconds that it may take to compile something.
 
 @dataclasses.dataclass(frozen=True)
 class Beat:
-  """What a node told last.
+  """The last heartbeat of a node.
 
   Attributes:
     at: when it arrived.
@@ -35,7 +35,7 @@ class Beat:
 
 @dataclasses.dataclass(frozen=True)
 class Stall:
-  """A node that does not move.
+  """A stalled node.
 
   Attributes:
     node: its name.
@@ -61,7 +61,7 @@ class Heartbeats:
   def __init__(
     self, patience: float, clock: Callable[[], float] = time.monotonic
   ):
-    """Knows of no node.
+    """Starts without any node.
 
     Args:
       patience: seconds without a move after which a node has stalled.
@@ -85,7 +85,7 @@ class Heartbeats:
     )
 
   def stalls(self) -> list[Stall]:
-    """The nodes at which the program stands still, the longest first.
+    """The stalled nodes, the longest stall first.
 
     Processes that do not answer come before nodes that do: these may wait for
     them. A node that says so is no cause, and is named only where all nodes
@@ -129,7 +129,7 @@ def start(
   serves: bool = False,
   period: float = PERIOD,
 ) -> threading.Thread:
-  """Tells of a thread's activity from now on, in a thread of its own.
+  """Starts a thread that sends heartbeats of another thread's activity.
 
   Args:
     node: its name.

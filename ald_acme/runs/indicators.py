@@ -1,4 +1,4 @@
-"""What the progress and the summary of a run show of its agent."""
+"""Values of an agent in the progress and the summary of its run."""
 
 from collections.abc import Mapping
 import dataclasses

@@ -1,4 +1,4 @@
-"""Where a node's numbers go: CSV, TensorBoard and the monitor."""
+"""Loggers of a node: CSV, TensorBoard and the monitor."""
 
 from collections.abc import Callable, Mapping, Sequence
 import contextlib
@@ -110,7 +110,7 @@ class TensorBoard(loggers.Logger):
 
 
 class Tolerant(loggers.Logger):
-  """Goes on where a row cannot be written, on a full disk say, and warns."""
+  """Warns instead of raising when a row cannot be written (a full disk)."""
 
   def __init__(self, logger: loggers.Logger, name: str):
     self._logger, self._name = logger, name

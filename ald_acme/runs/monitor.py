@@ -1,4 +1,4 @@
-"""The monitor: watches a run, saves it, and decides when it is over."""
+"""The monitor: writes progress and checkpoints, and ends the run."""
 
 import collections
 from collections.abc import Callable, Mapping
@@ -39,7 +39,7 @@ _SOLVED_AT = ('solved_at_frames', 'solved_at_seconds')
 
 @dataclasses.dataclass
 class Goal:
-  """When a run is over, and what is noted on the way.
+  """When a run ends, and which returns are recorded.
 
   Attributes:
     max_frames: environment frames; 0: no limit.
@@ -59,7 +59,7 @@ class Goal:
 
 @dataclasses.dataclass
 class Sources:
-  """Whom the monitor asks.
+  """The nodes that the monitor calls.
 
   Attributes:
     counter: an `acme` counter of the whole program.
@@ -93,7 +93,7 @@ class Monitor:
     earlier_counts: Mapping[str, float] | None = None,
     on_end: Callable[[], None] = lambda: None,
   ):
-    """Begins to watch.
+    """Starts the clocks.
 
     Args:
       folder: of the run.
@@ -191,7 +191,7 @@ class Monitor:
     """Watches until the goal is reached or a stop is asked for."""
     next_checkpoint = math.inf
     while not self._stop_requested.wait(_PERIOD):
-      if should_stop():  # Stopped from outside: there is nobody left to ask.
+      if should_stop():  # Stopped from outside: the other nodes are gone.
         self._write_end('terminated')
         return
       self._count()
@@ -350,7 +350,7 @@ class Monitor:
       self._on_end()
 
   def _settle(self):
-    """Waits until what was acted is learned: updates do not go on.
+    """Waits until the queues are empty: no more updates happen.
 
     Where there was none the first may still be compiled.
     """

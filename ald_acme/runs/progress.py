@@ -1,4 +1,4 @@
-"""What a person sees of a run: a live panel, or plain lines, then a table."""
+"""The console output of a run: a live panel or plain lines, then a table."""
 
 import math
 import time
@@ -29,7 +29,7 @@ def make_console(**arguments: Any) -> rich_console.Console:
 
 
 class Screen:
-  """Shows what goes on: live on a terminal, a line now and then elsewhere."""
+  """Displays progress: live on a terminal, else a line now and then."""
 
   def __init__(self, console: rich_console.Console):
     self._console = console

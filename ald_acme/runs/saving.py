@@ -1,4 +1,4 @@
-"""Parts of one process: saved together in a folder, and restored from it."""
+"""Checkpoints of parts in one process."""
 
 from collections.abc import Mapping
 import time
@@ -19,7 +19,7 @@ class Saveable(Protocol):
     """The state."""
 
   def restore(self, state: dict[str, Any]):
-    """Takes up what `save` gave."""
+    """Restores a state returned by `save`."""
 
 
 class Saver:
@@ -37,7 +37,7 @@ class Saver:
     period: float = 600.0,
     kept: int = 3,
   ):
-    """Saves and restores nothing yet.
+    """Opens the folder; nothing is read or written.
 
     Args:
       parts: by their names in the checkpoint.

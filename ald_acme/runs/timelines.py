@@ -1,4 +1,4 @@
-"""What nodes did and when, as files that Chrome's tracing draws.
+"""Timelines of nodes, as files for Chrome's trace viewer.
 
 A file of a node is a JSON list without its end, as the tracing takes it, so it
 can be written to as long as the node lives. Times are microseconds since the

@@ -29,7 +29,7 @@ class Host(lp.PyNode):
   """
 
   def __init__(self, nodes: Mapping[str, lp.PyNode]):
-    """Takes nodes that are in no program any more.
+    """Stores nodes that were taken out of a program.
 
     Args:
       nodes: to run, by name; handles of them stay good.
@@ -146,7 +146,7 @@ def colocate(program: lp.Program, labels: Sequence[str], label: str):
 
 
 def revive(program: lp.Program, label: str):
-  """Has the nodes of a group begin again when they have ended.
+  """Makes the nodes of a group restart when they have ended.
 
   Args:
     program: to change.

@@ -113,4 +113,4 @@ def write(
 
 
 def _leave_to_the_job():
-  """What `lp.stop` does: the job sees in the run's folder that it is over."""
+  """Replaces `lp.stop`: the job sees the end in the run's folder."""

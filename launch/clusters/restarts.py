@@ -1,4 +1,4 @@
-"""When a node that has ended begins again, and when it does no more."""
+"""Policy of restarts: when a node is restarted, and when it is given up."""
 
 STEADY = 300.0  # Seconds after which a node has got going.
 TRIES = 8  # Starts in a row that may not get going.
@@ -8,16 +8,16 @@ PAUSE = 1.0  # Seconds before the first new start; doubles each time.
 class Restarts:
   """Counts the ends of a node.
 
-  One that ends soon each time is not to go round for ever: the fault is its
+  A node that fails soon after each start is given up: the fault is its
   own.
   """
 
   def __init__(self):
-    """Of a node that has not ended yet."""
+    """Starts without any restart."""
     self._pause, self._ends = PAUSE, 0
 
   def after(self, lived: float) -> float | None:
-    """Seconds to wait before the next start; None if there is to be none.
+    """Seconds to wait before the next restart; None to give up.
 
     Args:
       lived: seconds from the last start to the end.

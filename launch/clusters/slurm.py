@@ -266,7 +266,7 @@ def step(parts: Sequence[Component], command: Sequence[str]) -> list[str]:
 
 
 def _no_kill(parts: Sequence[Component]) -> list[str]:
-  """Has Slurm go on without a host that fails, where it can.
+  """The option with which Slurm goes on without a host that fails.
 
   It cannot for heterogeneous jobs: there it ends some of the components.
   """

@@ -37,7 +37,7 @@ def is_queued(job: str) -> bool:
 
 
 def requeue():
-  """Has Slurm queue the job again that this process is of.
+  """Requeues the Slurm job of this process.
 
   Raises:
     ValueError: if Slurm refuses it, with what it says.

@@ -1,4 +1,4 @@
-"""Hosts that a job has lost, as `srun --no-kill` tells it."""
+"""Hosts that a job has lost, as reported by `srun --no-kill`."""
 
 from collections.abc import Mapping
 import re
@@ -10,10 +10,10 @@ _ACTOR = 'actor_'  # Nodes without one of which a program can go on.
 
 
 class Hosts:
-  """Which nodes went with their hosts, and whether that is the end."""
+  """The nodes that were lost with their hosts, and whether the job must end."""
 
   def __init__(self, hosts: Mapping[str, str], log: str):
-    """Takes hosts that are all there.
+    """Starts with all hosts alive.
 
     Args:
       hosts: Slurm's name of the host of each node, by the node's name.

@@ -103,7 +103,7 @@ class Step:
     return os.path.join(self._logs, f'{name}.log')
 
   def failed(self) -> str | None:
-    """The node because of which the program cannot go on, None if it can."""
+    """The node whose failure ends the program, None if there is none."""
     over = self._srun.poll() is not None  # First: tasks write before they end.
     self._give_sign_of_life()
     codes = {}
@@ -166,7 +166,7 @@ class Step:
       self._alive_at = time.monotonic()
 
   def request_stop(self, reason: str, failed: str = '') -> bool:
-    """Has the monitor save and write the end; whether it did.
+    """Asks the monitor to end the run; returns whether it did.
 
     Args:
       reason: for the summary.

@@ -35,7 +35,7 @@ class Task:
 
   @property
   def comes_and_goes(self) -> bool:
-    """Whether the program goes on while the node begins again."""
+    """Whether the program goes on while the node restarts."""
     return self.pool == 'actors'
 
 

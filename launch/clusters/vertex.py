@@ -159,7 +159,7 @@ def folder_inside(run: run_folder.RunFolder) -> run_folder.RunFolder:
 
 
 def revive(program: lp.Program):
-  """Has nodes begin again without which the program can go on.
+  """Makes nodes restart without which the program can go on.
 
   Vertex AI ends a job when one of its replicas has failed.
 

@@ -1,1 +1,1 @@
-"""What `launch/reproduce.py` is made of: runs, what they say, figures."""
+"""The parts of `launch/reproduce.py` and `sweep.py`: runs, results, figures."""

@@ -1,4 +1,4 @@
-"""What is run for the figures: tasks, and methods that learn them."""
+"""The experiments of the figures: tasks and methods."""
 
 from collections.abc import Mapping
 import dataclasses
@@ -7,7 +7,7 @@ from typing import Any
 
 @dataclasses.dataclass(frozen=True)
 class Task:
-  """What is to be learned.
+  """A task.
 
   Attributes:
     environment: as the launcher's --environment.
@@ -30,7 +30,7 @@ class Task:
 
 @dataclasses.dataclass(frozen=True)
 class Method:
-  """What learns.
+  """A method: an agent with its settings.
 
   Attributes:
     title: for people.
@@ -107,12 +107,12 @@ SMALL_FIELDS = {
 _BLUE, _ORANGE, _GREEN = '#0072B2', '#E69F00', '#009E73'
 _RED, _PURPLE, _SKY = '#D55E00', '#CC79A7', '#56B4E9'
 _GREY = '#666666'
-# There is nobody that these would be drawn towards.
+# The actor is the learner: there is nothing to regularise towards.
 _ALONE = {'regulariser_cost': 0.0}
 METHODS = {
   'ald': Method('ALD', _BLUE),
   'lstm': Method('LSTM', _RED, 'lstm', _ALONE),
-  # Acting with a GTrXL is dear, and an evaluation acts a lot.
+  # Acting with a GTrXL is expensive, and so is evaluating it.
   'gtrxl': Method(
     'GTrXL', _GREEN, 'gtrxl', {**_ALONE, 'evaluation_period': 3.0}
   ),

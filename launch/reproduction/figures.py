@@ -28,7 +28,7 @@ _LATENCY = os.path.join(
 
 @dataclasses.dataclass(frozen=True)
 class Order:
-  """What a person asks for.
+  """The command line of `reproduce.py`.
 
   Attributes:
     folder: for figures; their runs are in `runs` within it.
@@ -126,7 +126,7 @@ class LearningFigure(Figure):
     return [run for seed in by_seed for run in seed]
 
   def groups(self, order: Order) -> list[results.Group]:
-    """What the finished runs say, by method."""
+    """Results of the finished runs, by method."""
     groups = []
     for method in self.methods:
       asked = self.runs_of(method, order)
@@ -274,7 +274,7 @@ def _read_rows(path: str) -> list[dict[str, str]] | None:
 
 
 def _seeds(groups: plots.Groups) -> str:
-  """Of how many runs a figure is made."""
+  """The number of runs of a figure."""
   counts = [tables.seeds(group) for group in groups]
   if len(set(counts)) == 1:
     text = f'Seeds of each: {counts[0]}.'

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 
 class Job(Protocol):
-  """A command and what comes of it.
+  """A command and its result.
 
   Attributes:
     label: its name for people, not twice in a pool.
@@ -27,7 +27,7 @@ class Job(Protocol):
     """Whether its result is there; ValueError if that is a wrong one."""
 
   def prepare(self):
-    """Makes room for the result; ValueError if that cannot be."""
+    """Removes what is left of earlier attempts; ValueError if it is in use."""
 
   def seconds(self) -> float | None:
     """How long it took once it is done, if that is known."""
@@ -48,7 +48,7 @@ class Pool:
   """
 
   def __init__(self, jobs: Sequence[Job], workers: int):
-    """Looks for results; starts nothing.
+    """Looks for finished jobs; starts nothing.
 
     Args:
       jobs: in the order in which they are to run; of those with one label the
@@ -72,7 +72,7 @@ class Pool:
         self.waiting.append(job)
 
   def step(self) -> bool:
-    """Takes in jobs that have ended and starts others; False if all ended."""
+    """Collects finished jobs and starts others; False once all have ended."""
     for job, process in list(self.running):
       status = process.poll()
       if status is not None:

@@ -1,4 +1,4 @@
-"""What finished runs say: of each run, and of a method over its seeds."""
+"""Results of finished runs, and of methods over seeds."""
 
 from collections.abc import Callable, Sequence
 import dataclasses

@@ -1,4 +1,4 @@
-"""Runs a pool of jobs to its end, and shows where it stands."""
+"""Runs a pool of jobs to its end, with a display."""
 
 import signal
 import time
@@ -41,7 +41,7 @@ def run(pool: jobs.Pool, console: rich_console.Console) -> bool:
 
 
 class Display:
-  """Shows where a pool stands, and its failures as they come."""
+  """Displays the progress of a pool, and failures as they occur."""
 
   def __init__(self, console: rich_console.Console):
     self._console = console
@@ -68,7 +68,7 @@ class Display:
 
 
 def state(pool: jobs.Pool) -> list[str]:
-  """Where a pool stands, then where each of its running jobs does."""
+  """Lines about the progress of a pool and of its running jobs."""
   parts = (pool.done, pool.failed, pool.running, pool.waiting)
   first = f'{len(pool.done)} of {sum(map(len, parts))} done'
   if pool.failed:

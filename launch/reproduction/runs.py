@@ -1,4 +1,4 @@
-"""Runs that are asked for: where they lie, and whether they are there."""
+"""Requested runs: their folders, and whether they have finished."""
 
 from collections.abc import Mapping
 import dataclasses
@@ -72,7 +72,7 @@ class Run:
     ]
 
   def is_done(self) -> bool:
-    """Whether the run is there, whole.
+    """Whether the run has finished.
 
     Raises:
       ValueError: if there is a whole run, but not the one that is asked for.
@@ -103,7 +103,7 @@ class Run:
     return files.read_json(self.folder.summary).get('wall_seconds')
 
   def progress(self) -> dict[str, Any] | None:
-    """Where the run stands, None while it says nothing."""
+    """The contents of progress.json, None before it exists."""
     try:
       return files.read_json(self.folder.progress)
     except FileNotFoundError:

@@ -71,7 +71,7 @@ def make(events):
     def subject(name, returns, period):
       parameters = Parameters(name, events, counter)
       schedule = evaluator.Schedule(*period)
-      return evaluator.Subject(
+      return evaluator.EvaluatedPolicy(
         Scripted(returns), Policy(), parameters, schedule
       )
 

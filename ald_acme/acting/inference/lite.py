@@ -1,4 +1,4 @@
-"""Steps in TensorFlow Lite: for networks whose step is little work.
+"""Steps in TensorFlow Lite, for networks whose step is cheap.
 
 Where a step is a few small products, TensorFlow spends most of it on itself. In
 TensorFlow Lite the step of an LSTM of 64 units in 16 mazes takes a tenth of the
@@ -31,7 +31,7 @@ class LiteStep:
   NAME = 'TensorFlow Lite'
 
   def __init__(self, network: snt.Module, observation_spec, batch_size: int):
-    """Begins with an empty state and the network's parameters.
+    """Starts from the initial state, with the network's parameters.
 
     Args:
       network: a `PolicyValueNetwork` whose variables exist.
@@ -79,7 +79,7 @@ class LiteStep:
     return tree.unflatten_as(self._initial_state, self._state)
 
   def reset(self):
-    """Forgets everything."""
+    """Resets the recurrent state."""
     self._state = tree.flatten(self._initial_state)
 
   def load(self, parameters: Sequence[np.ndarray]):
@@ -88,7 +88,7 @@ class LiteStep:
       self._interpreter.set_tensor(index, value)
 
   def __call__(self, inputs: types.Inputs) -> np.ndarray:
-    """Parameters of the policy, float32 `[E, P]`; moves the state on."""
+    """Computes the policy, float32 `[E, P]`; advances the state."""
     set_tensor = self._interpreter.set_tensor
     for index, value in zip(self._inputs, tree.flatten(inputs)):
       set_tensor(index, value)

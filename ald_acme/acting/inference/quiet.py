@@ -1,4 +1,4 @@
-"""Keeping a converter's chatter off the console."""
+"""Suppresses the output of TensorFlow Lite's converter."""
 
 from collections.abc import Iterator
 import contextlib
@@ -17,7 +17,7 @@ _CHATTER = re.compile(
 
 @contextlib.contextmanager
 def conversion() -> Iterator[None]:
-  """Holds back what the process prints, and drops what means nothing.
+  """Captures what the process prints, and drops harmless messages.
 
   C++ writes to the descriptors, not to `sys.stdout`. The rest of it, another
   thread's lines too, goes to stderr at the end.

@@ -1,4 +1,4 @@
-"""What a step takes in."""
+"""Tensor specs of the inputs of a step."""
 
 import tensorflow as tf
 import tree

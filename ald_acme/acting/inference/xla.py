@@ -1,4 +1,4 @@
-"""Steps as one XLA kernel: for networks whose step is real work."""
+"""Steps as one XLA kernel, for networks whose step is expensive."""
 
 from collections.abc import Sequence
 
@@ -14,12 +14,12 @@ from ald_acme.parameters import variables
 
 
 class XLAStep:
-  """A network's step; the state stays in variables, out of Python's way."""
+  """A network's step as one XLA kernel, with its state in variables."""
 
   NAME = 'XLA'
 
   def __init__(self, network, observation_spec, batch_size: int):
-    """Begins with an empty state.
+    """Starts from the initial state.
 
     Args:
       network: a `PolicyValueNetwork` whose variables exist.
@@ -72,7 +72,7 @@ class XLAStep:
     return tree.map_structure(lambda x: x.numpy(), self._recall())
 
   def reset(self):
-    """Forgets everything."""
+    """Resets the recurrent state."""
     self._begin(self._initial_state)
 
   def load(self, parameters: Sequence[np.ndarray]):
@@ -84,7 +84,7 @@ class XLAStep:
     self._begin(self._recall())
 
   def __call__(self, inputs: types.Inputs) -> np.ndarray:
-    """Parameters of the policy, float32 `[E, P]`; moves the state on."""
+    """Computes the policy, float32 `[E, P]`; advances the state."""
     return self._step(*map(tf.convert_to_tensor, tree.flatten(inputs))).numpy()
 
 

@@ -180,7 +180,7 @@ def test_inputs_that_nobody_reads(runtime):
 class Hidden(core.UnrollableCore):
   """A core whose variable is where no module has it as an attribute."""
 
-  small_step = True
+  prefers_tflite = True
   output_size = 8
 
   def __init__(self):
