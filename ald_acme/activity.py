@@ -55,7 +55,7 @@ class _Wait(NamedTuple):
 class Activity:
   """The activity of one thread; the thread writes, others read."""
 
-  def __init__(self, clock: Callable[[], float] = time.monotonic):
+  def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
     """Is that of the calling thread.
 
     Args:
@@ -68,11 +68,11 @@ class Activity:
     self._resting = False
     self.moved()
 
-  def moved(self):
+  def moved(self) -> None:
     """The loop has done a step."""
     self._moved_at = self._clock()
 
-  def mirror(self, write: Callable[[str], None]):
+  def mirror(self, write: Callable[[str], None]) -> None:
     """Writes what is waited for, as it begins, for another process to read.
 
     Args:
@@ -170,7 +170,7 @@ def current() -> Activity:
   return _own.activity
 
 
-def moved():
+def moved() -> None:
   """The calling thread's loop has done a step."""
   current().moved()
 
@@ -195,7 +195,7 @@ def compiling(what: str) -> contextlib.AbstractContextManager[None]:
 class Compiled:
   """A function that compiles itself when it is called first."""
 
-  def __init__(self, function: Callable[..., Any], what: str):
+  def __init__(self, function: Callable[..., Any], what: str) -> None:
     """Wraps the function.
 
     Args:
@@ -214,7 +214,7 @@ class Compiled:
     return result
 
 
-def record(to: Callable[[Span], None] | None):
+def record(to: Callable[[Span], None] | None) -> None:
   """Has all spans of this process recorded from now on.
 
   Args:

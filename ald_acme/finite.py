@@ -6,7 +6,7 @@ import math
 import tensorflow as tf
 
 
-def check(terms: Mapping[str, float], where: str):
+def check(terms: Mapping[str, float], where: str) -> None:
   """Raises FloatingPointError if a term is nan or infinite.
 
   Args:

@@ -53,14 +53,14 @@ class EvaluatedPolicy(NamedTuple):
 class _Turn:
   """When a policy is evaluated next."""
 
-  def __init__(self, schedule: Schedule):
+  def __init__(self, schedule: Schedule) -> None:
     self._schedule = schedule
     self._frames, self._time = 0, -math.inf
 
   def has_come(self, frames: float) -> bool:
     return frames >= self._frames and time.monotonic() >= self._time
 
-  def begins(self, frames: float):
+  def begins(self, frames: float) -> None:
     step = self._schedule.frames
     self._frames = (int(frames) // step + 1) * step
     self._time = time.monotonic() + self._schedule.seconds
@@ -81,7 +81,7 @@ class Evaluator:
     clock: Callable[[], float] = time.monotonic,
     remembered: int = 100,
     max_steps: int = evaluation.MAX_STEPS,
-  ):
+  ) -> None:
     """Schedules the first evaluation.
 
     Args:
@@ -157,7 +157,7 @@ class Evaluator:
       subject.environment, subject.policy, self._max_steps, should_stop
     )
 
-  def run(self, wait: Callable[[float], bool] = lambda _: False):
+  def run(self, wait: Callable[[float], bool] = lambda _: False) -> None:
     """Evaluates on schedule until stopped, or until the last was requested.
 
     Args:

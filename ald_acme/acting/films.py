@@ -41,7 +41,7 @@ _COLOURS = (
 _AGENT = (1.0, 0.45, 0.0)  # Of the ring around it.
 
 
-def check_format(path: str):
+def check_format(path: str) -> None:
   """Refuses names of files that cannot be drawn here.
 
   Raises:
@@ -59,7 +59,7 @@ def check_format(path: str):
     )
 
 
-def write(recording: recording.Recording, path: str, fps: float = 5.0):
+def write(recording: recording.Recording, path: str, fps: float = 5.0) -> None:
   """Draws an episode, a frame for each of T + 1 time steps.
 
   A panel whose picture there is not (the environment cannot be drawn, or no
@@ -83,7 +83,7 @@ def write(recording: recording.Recording, path: str, fps: float = 5.0):
       _write_gif(drawn, file, fps)
 
 
-def _write_gif(drawn: Iterable[np.ndarray], file: BinaryIO, fps: float):
+def _write_gif(drawn: Iterable[np.ndarray], file: BinaryIO, fps: float) -> None:
   from PIL import Image  # Drawing takes a second to import.
 
   frames = [
@@ -100,7 +100,7 @@ def _write_gif(drawn: Iterable[np.ndarray], file: BinaryIO, fps: float):
   )
 
 
-def _write_mp4(drawn: Iterable[np.ndarray], file: BinaryIO, fps: float):
+def _write_mp4(drawn: Iterable[np.ndarray], file: BinaryIO, fps: float) -> None:
   frames = list(drawn)
   frames += [frames[-1]] * round(_END * fps)
   height, width, _ = frames[0].shape

@@ -23,7 +23,7 @@ class Observers:
 
   def __init__(
     self, environment: base.BatchedEnvironment, factory: ObserverFactory | None
-  ):
+  ) -> None:
     """Makes the observers.
 
     Args:
@@ -40,7 +40,7 @@ class Observers:
     timestep: dm_env.TimeStep,
     action: types.Nest = None,
     reported: np.ndarray | None = None,
-  ):
+  ) -> None:
     """Shows each observer a time step, and asks it at the end of an episode.
 
     Args:

@@ -11,6 +11,7 @@ from ald_acme import activity
 from ald_acme import types
 from ald_acme.acting.inference import lite
 from ald_acme.acting.inference import xla
+from ald_acme.networks import protocols
 
 
 class Decision(NamedTuple):
@@ -32,12 +33,12 @@ class BatchedPolicy:
 
   def __init__(
     self,
-    network,
+    network: protocols.Network,
     observation_spec: types.Nest,
     batch_size: int,
     seed,
     deterministic: bool = False,
-  ):
+  ) -> None:
     """Starts from the initial state.
 
     Args:
@@ -67,12 +68,12 @@ class BatchedPolicy:
     """The recurrent state before the next step, arrays `[E, ...]`."""
     return self._step.state
 
-  def reset(self):
+  def reset(self) -> None:
     """Resets the recurrent state."""
     self._step.reset()
     self._sample = np.zeros_like(self._sample)
 
-  def load(self, parameters: Sequence[np.ndarray]):
+  def load(self, parameters: Sequence[np.ndarray]) -> None:
     """Replaces the parameters.
 
     Args:
@@ -109,7 +110,9 @@ class BatchedPolicy:
     return Decision(action, self._sample, parameters)
 
 
-def _compile(network, observation_spec, batch_size: int):
+def _compile(
+  network: protocols.Network, observation_spec: types.Nest, batch_size: int
+):
   """Compiles the network's step for the fastest runtime."""
   if getattr(network, 'prefers_tflite', False):
     try:

@@ -13,6 +13,7 @@ from ald_acme import graphs
 from ald_acme import types
 from ald_acme.environments import base
 from ald_acme.environments import observed
+from ald_acme.networks import protocols
 
 _FIRST, _LAST = int(dm_env.StepType.FIRST), int(dm_env.StepType.LAST)
 
@@ -47,7 +48,7 @@ class Recording(NamedTuple):
 
 def record(
   environment: base.BatchedEnvironment,
-  network,
+  network: protocols.Network,
   seed,
   deterministic: bool = False,
 ) -> Recording:

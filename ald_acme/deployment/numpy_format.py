@@ -1,6 +1,7 @@
 """A policy as named arrays in one numpy file."""
 
 import os
+from typing import Any
 
 import numpy as np
 import sonnet as snt
@@ -24,7 +25,7 @@ def write(step: steps.Step, folder: str):
   np.savez(os.path.join(folder, act.NUMPY), **_weights(step.network))
 
 
-def _weights(network) -> dict[str, np.ndarray]:
+def _weights(network: Any) -> dict[str, np.ndarray]:
   """The network's variables by the names that `act.py` knows."""
 
   def only(kind, modules):

@@ -1,5 +1,6 @@
 """A policy's step as a pure function of named tensors: what is exported."""
 
+from acme import specs
 import numpy as np
 import sonnet as snt
 import tensorflow as tf
@@ -9,6 +10,7 @@ from ald_acme import types
 from ald_acme.environments import dtypes
 from ald_acme.environments import masks
 from ald_acme.environments import observed
+from ald_acme.networks import protocols
 
 # What the tensors beside the observation mean, for people.
 _MEANINGS = {
@@ -41,7 +43,11 @@ class Step:
       dictionaries by name.
   """
 
-  def __init__(self, network, environment_spec):
+  def __init__(
+    self,
+    network: protocols.Network,
+    environment_spec: specs.EnvironmentSpec,
+  ):
     """Traces the function.
 
     Args:

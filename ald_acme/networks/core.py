@@ -75,7 +75,9 @@ class UnrollableCore(snt.RNNCore, abc.ABC):
   def output_size(self) -> int:
     """Size of the last dimension of the outputs."""
 
-  def __call__(self, inputs, state):
+  def __call__(
+    self, inputs: tf.Tensor, state: State
+  ) -> tuple[tf.Tensor, State]:
     """One step without a reset: `[B, D]` to `[B, output_size]`."""
     reset = tf.zeros([1, tf.shape(inputs)[0]], tf.bool)
     outputs, state = self.unroll(inputs[tf.newaxis], reset, state)

@@ -1,5 +1,7 @@
 """Memoryless core, a lower-bound baseline."""
 
+from typing import Any
+
 import sonnet as snt
 import tensorflow as tf
 
@@ -11,7 +13,7 @@ class Feedforward(core.UnrollableCore):
 
   prefers_tflite = True
 
-  def __init__(self, size: int, name: str | None = None):
+  def __init__(self, size: int, name: str | None = None) -> None:
     super().__init__(name=name)
     self._layer = snt.Linear(size)
     self._size = size
@@ -20,8 +22,10 @@ class Feedforward(core.UnrollableCore):
   def output_size(self) -> int:
     return self._size
 
-  def initial_state(self, batch_size, **kwargs) -> tuple:
+  def initial_state(self, batch_size: int, **kwargs: Any) -> tuple:
     return ()
 
-  def unroll(self, inputs, reset, state):
+  def unroll(
+    self, inputs: tf.Tensor, reset: tf.Tensor, state: core.State
+  ) -> tuple[tf.Tensor, core.State]:
     return tf.nn.relu(snt.BatchApply(self._layer)(inputs)), state

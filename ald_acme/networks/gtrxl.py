@@ -5,7 +5,7 @@ Parisotto et al., 2019, "Stabilizing Transformers for Reinforcement Learning"
 2019, "Transformer-XL" (https://arxiv.org/abs/1901.02860).
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -67,7 +67,7 @@ class GTrXL(core.UnrollableCore):
     memory_size: int,
     gate_bias: float = 2.0,
     name: str | None = None,
-  ):
+  ) -> None:
     """Builds the core.
 
     Args:
@@ -107,7 +107,7 @@ class GTrXL(core.UnrollableCore):
   def output_size(self) -> int:
     return self._width
 
-  def initial_state(self, batch_size, **kwargs) -> GTrXLState:
+  def initial_state(self, batch_size: int, **kwargs: Any) -> GTrXLState:
     """An empty memory."""
     shape = [batch_size, len(self._layers), self._memory_size, self._width]
     return GTrXLState(
@@ -115,7 +115,9 @@ class GTrXL(core.UnrollableCore):
       valid=tf.zeros([batch_size, self._memory_size], **kwargs),
     )
 
-  def unroll(self, inputs, reset, state):
+  def unroll(
+    self, inputs: tf.Tensor, reset: tf.Tensor, state: GTrXLState
+  ) -> tuple[tf.Tensor, GTrXLState]:
     length, batch, memory_size = (
       inputs.shape[0],
       inputs.shape[1],
@@ -178,7 +180,9 @@ class GTrXL(core.UnrollableCore):
       valid=tf.gather(acting_state.valid, order, axis=1),
     )
 
-  def act(self, inputs, reset, acting_state):
+  def act(
+    self, inputs: tf.Tensor, reset: tf.Tensor, acting_state: GTrXLActingState
+  ) -> tuple[tf.Tensor, GTrXLActingState]:
     slots, place = self._memory_size + 1, acting_state.place
     own = tf.equal(tf.range(slots), place)  # [M + 1]
     kept = tf.where(reset[:, tf.newaxis], 0.0, acting_state.valid)

@@ -10,7 +10,7 @@ from ald_acme.networks import blocks
 class Layer(snt.Module):
   """Relative attention and a position-wise network, each gated."""
 
-  def __init__(self, width, num_heads, mlp_size, gate_bias, name):
+  def __init__(self, width, num_heads, mlp_size, gate_bias, name) -> None:
     super().__init__(name=name)
     self._num_heads = num_heads
     self._attention_norm = _Norm(width, name='attention_norm')
@@ -27,7 +27,7 @@ class Layer(snt.Module):
     self._mlp_gate = _Gate(width, gate_bias, name='mlp_gate')
 
   @snt.once
-  def _initialize(self, width):
+  def _initialize(self, width) -> None:
     shape = [self._num_heads, 1, width // self._num_heads]
     self._content_bias = tf.Variable(tf.zeros(shape), name='content_bias')
     self._position_bias = tf.Variable(tf.zeros(shape), name='position_bias')
@@ -165,7 +165,7 @@ class Layer(snt.Module):
 class _Norm(snt.Module):
   """Scale and offset of a layer normalisation."""
 
-  def __init__(self, width, name):
+  def __init__(self, width, name) -> None:
     super().__init__(name=name)
     self._width = width
     self.scale = tf.Variable(tf.ones([width]), name='scale')
@@ -189,7 +189,7 @@ class _Norm(snt.Module):
 class _Gate(snt.Module):
   """GRU-type gating in place of a residual sum (GTrXL paper, sec. 3.2)."""
 
-  def __init__(self, width, bias, name):
+  def __init__(self, width, bias, name) -> None:
     super().__init__(name=name)
     self._bias = tf.Variable(tf.fill([width], float(bias)), name='bias')
     # Products of the same input are made in one go.
@@ -197,7 +197,7 @@ class _Gate(snt.Module):
     self._of_x = snt.Linear(2 * width, with_bias=False, name='of_x')
     self._of_reset = snt.Linear(width, with_bias=False, name='of_reset')
 
-  def initialize(self, x):
+  def initialize(self, x) -> None:
     """Makes the variables; `x` is any `[N, D]`."""
     for linear in (self._of_y, self._of_x, self._of_reset):
       linear(x)

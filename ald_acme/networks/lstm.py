@@ -1,5 +1,7 @@
 """An LSTM that is cheap to step on a CPU, the default core of actors."""
 
+from typing import Any
+
 import sonnet as snt
 import tensorflow as tf
 
@@ -21,7 +23,7 @@ class LSTM(core.UnrollableCore):
 
   prefers_tflite = True
 
-  def __init__(self, hidden_size: int, name: str | None = None):
+  def __init__(self, hidden_size: int, name: str | None = None) -> None:
     super().__init__(name=name)
     self.cell = snt.LSTM(hidden_size)
     self._hidden_size = hidden_size
@@ -30,11 +32,13 @@ class LSTM(core.UnrollableCore):
   def output_size(self) -> int:
     return self._hidden_size
 
-  def initial_state(self, batch_size, **kwargs) -> snt.LSTMState:
+  def initial_state(self, batch_size: int, **kwargs: Any) -> snt.LSTMState:
     """Zeros, `[B, hidden_size]` each."""
     return self.cell.initial_state(batch_size)
 
-  def unroll(self, inputs, reset, state):
+  def unroll(
+    self, inputs: tf.Tensor, reset: tf.Tensor, state: snt.LSTMState
+  ) -> tuple[tf.Tensor, snt.LSTMState]:
     self.cell(inputs[0], state)  # Creates the variables, once.
     keep = tf.cast(~reset, inputs.dtype)[..., tf.newaxis]
     if inputs.shape[0] == 1:

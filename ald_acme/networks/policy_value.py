@@ -36,7 +36,7 @@ class PolicyValueNetwork(snt.RNNCore):
     mask: tuple | None = None,
     observed_entries: Sequence[str] | None = None,
     name: str | None = None,
-  ):
+  ) -> None:
     """Builds the heads.
 
     Args:
@@ -65,7 +65,7 @@ class PolicyValueNetwork(snt.RNNCore):
     """As the core has it."""
     return self._core.prefers_tflite
 
-  def initial_state(self, batch_size, **kwargs) -> State:
+  def initial_state(self, batch_size: int, **kwargs: Any) -> State:
     return self._core.initial_state(batch_size, **kwargs)
 
   def unroll(
@@ -116,7 +116,7 @@ class PolicyValueNetwork(snt.RNNCore):
       policy = self.distribution.mask(policy, legal)
     return types.Outputs(policy=policy, value=x[..., -1])
 
-  def rescale_value(self, factor: tf.Tensor, offset: tf.Tensor):
+  def rescale_value(self, factor: tf.Tensor, offset: tf.Tensor) -> None:
     """Changes the last layer so that the value `v` becomes `factor v + offset`.
 
     Args:
@@ -127,7 +127,9 @@ class PolicyValueNetwork(snt.RNNCore):
     w.assign(tf.concat([w[:, :-1], factor * w[:, -1:]], axis=1))
     b.assign(tf.concat([b[:-1], factor * b[-1:] + offset], axis=0))
 
-  def __call__(self, inputs: types.Inputs, state: State):
+  def __call__(
+    self, inputs: types.Inputs, state: State
+  ) -> tuple[types.Outputs, State]:
     """Reads one step, leaves `[B, ...]`."""
     # No index: TensorFlow Lite has none for tensors of more than 5 dimensions.
     sequence = tree.map_structure(lambda x: tf.expand_dims(x, 0), inputs)
@@ -135,7 +137,9 @@ class PolicyValueNetwork(snt.RNNCore):
     return tree.map_structure(lambda x: x[0], outputs), state
 
 
-def create_variables(network: PolicyValueNetwork, observation_spec):
+def create_variables(
+  network: PolicyValueNetwork, observation_spec: types.Nest
+) -> None:
   """Makes the network's variables by one step on zeros.
 
   Args:

@@ -43,7 +43,7 @@ class Torso(snt.Module):
     image_channels: int = 16,
     image_torso: str = 'shallow',
     name: str | None = None,
-  ):
+  ) -> None:
     """Builds the torso.
 
     Args:
@@ -62,7 +62,7 @@ class Torso(snt.Module):
     self._linear = snt.Linear(size)
 
   @snt.once
-  def _initialize(self, leaves):
+  def _initialize(self, leaves) -> None:
     self._image_torsos = [
       self._make_image_torso()
       for leaf in leaves
@@ -104,7 +104,7 @@ class ShallowImageTorso(snt.Module):
   to the fully connected layer.
   """
 
-  def __init__(self, channels: int, name: str | None = None):
+  def __init__(self, channels: int, name: str | None = None) -> None:
     """Builds the torso.
 
     Args:
@@ -129,7 +129,7 @@ class ResidualImageTorso(snt.Module):
   to the fully connected layer.
   """
 
-  def __init__(self, channels: int, name: str | None = None):
+  def __init__(self, channels: int, name: str | None = None) -> None:
     """Builds the torso.
 
     Args:
@@ -154,7 +154,7 @@ class ResidualImageTorso(snt.Module):
 class _Section(snt.Module):
   """A convolution that halves the picture, and two residual blocks."""
 
-  def __init__(self, channels: int, name: str):
+  def __init__(self, channels: int, name: str) -> None:
     super().__init__(name=name)
     self._first = snt.Conv2D(channels, 3, name='first')
     self._blocks = [

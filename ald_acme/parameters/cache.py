@@ -25,7 +25,7 @@ class ParameterCache(acme.VariableSource):
     self,
     source: acme.VariableSource,
     clock: Callable[[], float] = time.monotonic,
-  ):
+  ) -> None:
     """Pulls at the first request.
 
     Args:

@@ -18,7 +18,7 @@ class PulledParameters:
 
   def __init__(
     self, source: acme.VariableSource, name: str, count: int, period: int = 1
-  ):
+  ) -> None:
     """Pulls for the first time.
 
     Args:
@@ -44,7 +44,7 @@ class PulledParameters:
     """Number of updates behind them."""
     return int(self._updates.value)
 
-  def pull(self):
+  def pull(self) -> None:
     """Pulls now."""
     with activity.waiting('waiting for parameters', True, 'pull'):
       self._client.update_and_wait()
@@ -63,10 +63,10 @@ class PulledParameters:
 class _ParameterSlot:
   """Receives an array where `VariableClient` expects a `tf.Variable`."""
 
-  def __init__(self):
+  def __init__(self) -> None:
     self.value = None
     self.assigned = 0  # Times.
 
-  def assign(self, value: np.ndarray):
+  def assign(self, value: np.ndarray) -> None:
     self.value = value
     self.assigned += 1

@@ -36,7 +36,7 @@ class SharedParameters:
   of one of them; each worker counts in a slot of its own, so no count is lost.
   """
 
-  def __init__(self, handle: Handle, descriptor: int):
+  def __init__(self, handle: Handle, descriptor: int) -> None:
     """Maps the memory; use `create` or `attach`."""
     self._handle = handle
     self._descriptor = descriptor
@@ -107,11 +107,11 @@ class SharedParameters:
     """A copy of the vector, float32 `[P]`."""
     return self._vector.copy()
 
-  def write(self, vector: np.ndarray):
+  def write(self, vector: np.ndarray) -> None:
     """Replaces the vector; for the owner, before workers attach."""
     self._vector[:] = vector
 
-  def add(self, difference: np.ndarray, worker: int):
+  def add(self, difference: np.ndarray, worker: int) -> None:
     """Adds a worker's update in place, without a lock.
 
     Args:
@@ -126,19 +126,19 @@ class SharedParameters:
     """Updates of all workers together."""
     return int(self._counters.sum())
 
-  def restore_updates(self, updates: int):
+  def restore_updates(self, updates: int) -> None:
     """Goes on from the count of an earlier run."""
     self._counters[:] = 0
     self._counters[0] = updates
 
-  def close(self):
+  def close(self) -> None:
     """Unmaps the memory; existing views become invalid."""
     del self._counters, self._vector
     self._memory.close()
     os.close(self._descriptor)
 
 
-def _check_link(path: str, handle: Handle):
+def _check_link(path: str, handle: Handle) -> None:
   """Refuses another file than the owner's memory."""
   link = os.readlink(path)
   if link != f'/memfd:{handle.name} (deleted)':

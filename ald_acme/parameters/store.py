@@ -16,7 +16,7 @@ class ActorParameters:
     self,
     initial: Sequence[np.ndarray],
     num_workers: int,
-  ):
+  ) -> None:
     """Puts the parameters into shared memory.
 
     Args:
@@ -47,7 +47,7 @@ class ActorParameters:
       'updates': np.int64(self._shared.updates),
     }
 
-  def restore(self, state: dict[str, Any]):
+  def restore(self, state: dict[str, Any]) -> None:
     """Restores a state returned by `save`; call it before any worker attaches.
 
     Raises:

@@ -1,6 +1,7 @@
 """All variables of a network at once."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -10,7 +11,7 @@ from ald_acme import optimizers
 from ald_acme.parameters import vectors
 
 
-def check_trainable(network):
+def check_trainable(network: Any) -> None:
   """Raises ValueError if a network has variables that are not trainable.
 
   Gradients, pulls, checkpoints and exports take the trainable variables;
@@ -39,7 +40,7 @@ class Variables:
   transformer has a hundred variables: one by one they cost more than its step.
   """
 
-  def __init__(self, variables: Sequence[tf.Variable]):
+  def __init__(self, variables: Sequence[tf.Variable]) -> None:
     self._layout = vectors.Layout([v.shape for v in variables])
     self._variables = list(variables)
     self._read = graphs.function(lambda: optimizers.flatten(variables))
@@ -58,7 +59,7 @@ class Variables:
     """Their values as one vector, float32 `[P]`."""
     return self._read().numpy()
 
-  def assign(self, values: Sequence[np.ndarray]):
+  def assign(self, values: Sequence[np.ndarray]) -> None:
     """Replaces their values.
 
     Raises:
@@ -70,7 +71,7 @@ class Variables:
     """The vector that `assign_in_graph` takes; ValueError for other shapes."""
     return self._layout.pack(values)
 
-  def assign_in_graph(self, vector: tf.Tensor):
+  def assign_in_graph(self, vector: tf.Tensor) -> None:
     """Replaces their values; part of a function that does more.
 
     Args:
@@ -80,7 +81,7 @@ class Variables:
     for variable, part in zip(self._variables, parts):
       variable.assign(part)
 
-  def assign_flat(self, vector: np.ndarray):
+  def assign_flat(self, vector: np.ndarray) -> None:
     """Replaces their values by what `read_flat` gave.
 
     Raises:

@@ -8,7 +8,7 @@ import numpy as np
 class Layout:
   """The shapes of a network's variables, in order, within one vector."""
 
-  def __init__(self, shapes: Sequence[Sequence[int]]):
+  def __init__(self, shapes: Sequence[Sequence[int]]) -> None:
     self.shapes = [tuple(shape) for shape in shapes]
     self.sizes = [int(np.prod(shape)) for shape in self.shapes]
 
@@ -44,7 +44,7 @@ class Layout:
       for part, shape in zip(np.split(vector, ends), self.shapes)
     ]
 
-  def check(self, vector: np.ndarray):
+  def check(self, vector: np.ndarray) -> None:
     """Raises ValueError if the vector has another size."""
     if np.shape(vector) != (self.size,):
       raise ValueError(

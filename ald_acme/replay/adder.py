@@ -50,7 +50,7 @@ class UnrollAdder(adders.Adder):
     unroll_length: int,
     stream: int = 0,
     store_state: bool = True,
-  ):
+  ) -> None:
     """Starts an empty unroll.
 
     Args:
@@ -86,12 +86,12 @@ class UnrollAdder(adders.Adder):
   def unrolls_written(self) -> int:
     return self._sequence
 
-  def reset(self):
+  def reset(self) -> None:
     """Discards the current unroll; the next time step begins another."""
     self._t = 0
     self._is_last = None
 
-  def add_first(self, timestep: dm_env.TimeStep):
+  def add_first(self, timestep: dm_env.TimeStep) -> None:
     """Records the first time step."""
     timestep = base.as_batch(timestep)
     if self._is_last is None:
@@ -109,7 +109,7 @@ class UnrollAdder(adders.Adder):
 
   def add(
     self, action: np.ndarray, next_timestep: dm_env.TimeStep, extras: Extras
-  ):
+  ) -> None:
     """Records a step; blocks at the end of an unroll until it is written.
 
     Args:
@@ -120,7 +120,7 @@ class UnrollAdder(adders.Adder):
     """
     self._append(np.atleast_1d(action), base.as_batch(next_timestep), extras)
 
-  def _append(self, action, next_timestep, extras):
+  def _append(self, action, next_timestep, extras) -> None:
     t = self._t
     if self._unroll is None:
       self._unroll = self._allocate(extras.policy, action)
@@ -143,7 +143,7 @@ class UnrollAdder(adders.Adder):
       self._t = 0
       self._write()
 
-  def _begin(self):
+  def _begin(self) -> None:
     """Stores the step that an unroll begins with."""
     if self._first is not None:
       self._store_inputs(0, 0, self._first)
@@ -153,7 +153,7 @@ class UnrollAdder(adders.Adder):
     for buffer in tree.flatten(self._unroll.inputs):
       buffer[0] = buffer[-1]
 
-  def _store_inputs(self, t: int, action, timestep: dm_env.TimeStep):
+  def _store_inputs(self, t: int, action, timestep: dm_env.TimeStep) -> None:
     inputs = self._unroll.inputs
     tree.map_structure(
       lambda buffer, x: buffer.__setitem__(t, x),
@@ -164,7 +164,7 @@ class UnrollAdder(adders.Adder):
     inputs.reward[t] = timestep.reward
     inputs.start_of_episode[t] = timestep.step_type == _FIRST
 
-  def _write(self):
+  def _write(self) -> None:
     numbers = (self._stream, self._sequence, self._born_at)
     unroll = self._unroll._replace(
       actor_state=self._state,

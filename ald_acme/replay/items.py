@@ -3,18 +3,23 @@
 from collections.abc import Sequence
 from typing import Any
 
+from acme import specs
 import tensorflow as tf
 import tree
 
 from ald_acme import distributions
 from ald_acme import types
 from ald_acme.environments import dtypes
+from ald_acme.networks import protocols
 
 Nest = Any
 
 
 def unroll_spec(
-  environment_spec, actor_state_spec: Nest, length: int, batch_size: int
+  environment_spec: specs.EnvironmentSpec,
+  actor_state_spec: Nest,
+  length: int,
+  batch_size: int,
 ) -> types.Unroll:
   """Signature of an unroll of T steps of E environments.
 
@@ -57,7 +62,7 @@ def unroll_spec(
   )
 
 
-def state_spec(network, batch_size: int) -> Nest:
+def state_spec(network: protocols.Network, batch_size: int) -> Nest:
   """Signature of a recurrent network's state for a batch."""
   return tree.map_structure(
     lambda x: tf.TensorSpec(x.shape, x.dtype), network.initial_state(batch_size)

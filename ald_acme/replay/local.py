@@ -23,7 +23,7 @@ class LocalReplay:
 
   def __init__(
     self, described: Sequence[tables.Queue | tables.Replay], seed: Any
-  ):
+  ) -> None:
     """Makes empty tables.
 
     Args:
@@ -74,7 +74,7 @@ class LocalReplay:
 class Reader(Iterator[list[Nest]]):
   """Batches of a table's items, as `replay.reader.Reader`."""
 
-  def __init__(self, replay: LocalReplay, table: str, batch_size: int):
+  def __init__(self, replay: LocalReplay, table: str, batch_size: int) -> None:
     self._replay, self._table, self._size = replay, table, batch_size
 
   def __next__(self) -> list[Nest]:

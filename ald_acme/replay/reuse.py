@@ -26,7 +26,7 @@ class Reuse(Iterator[Sequence[Nest]]):
     ratio: float,
     size: int,
     seed: Any,
-  ):
+  ) -> None:
     """Starts with an empty buffer.
 
     Args:

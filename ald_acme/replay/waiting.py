@@ -20,7 +20,7 @@ class Patience:
     side: str,
     patience: float = _PATIENCE,
     clock: Callable[[], float] = time.monotonic,
-  ):
+  ) -> None:
     """Starts the clock.
 
     Args:
@@ -34,11 +34,11 @@ class Patience:
     self._patience, self._clock = patience, clock
     self.served()
 
-  def served(self):
+  def served(self) -> None:
     """The wait is over."""
     self._since = self._reported = self._clock()
 
-  def waiting(self):
+  def waiting(self) -> None:
     """Still waiting: reports when it is time."""
     now = self._clock()
     if now - self._reported < self._patience:

@@ -30,7 +30,9 @@ class LiteStep:
 
   NAME = 'TensorFlow Lite'
 
-  def __init__(self, network: snt.Module, observation_spec, batch_size: int):
+  def __init__(
+    self, network: snt.Module, observation_spec: types.Nest, batch_size: int
+  ) -> None:
     """Starts from the initial state, with the network's parameters.
 
     Args:
@@ -78,11 +80,11 @@ class LiteStep:
     """The recurrent state before the next step, arrays `[E, ...]`."""
     return tree.unflatten_as(self._initial_state, self._state)
 
-  def reset(self):
+  def reset(self) -> None:
     """Resets the recurrent state."""
     self._state = tree.flatten(self._initial_state)
 
-  def load(self, parameters: Sequence[np.ndarray]):
+  def load(self, parameters: Sequence[np.ndarray]) -> None:
     """Replaces the parameters, in the order of the trainable variables."""
     for index, value in zip(self._parameters, parameters, strict=True):
       self._interpreter.set_tensor(index, value)

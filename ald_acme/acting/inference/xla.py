@@ -10,6 +10,7 @@ from ald_acme import activity
 from ald_acme import graphs
 from ald_acme import types
 from ald_acme.acting.inference import specs
+from ald_acme.networks import protocols
 from ald_acme.parameters import variables
 
 
@@ -18,7 +19,12 @@ class XLAStep:
 
   NAME = 'XLA'
 
-  def __init__(self, network, observation_spec, batch_size: int):
+  def __init__(
+    self,
+    network: protocols.Network,
+    observation_spec: types.Nest,
+    batch_size: int,
+  ) -> None:
     """Starts from the initial state.
 
     Args:
@@ -41,7 +47,7 @@ class XLAStep:
     def read():
       return tree.map_structure(lambda v: v.read_value(), self._state)
 
-    def write(state, before=None):
+    def write(state, before=None) -> None:
       """Writes leaves that are not as before."""
       before = before or [None] * len(tree.flatten(state))
       for variable, old, new in zip(
@@ -71,11 +77,11 @@ class XLAStep:
     """The recurrent state before the next step, arrays `[E, ...]`."""
     return tree.map_structure(lambda x: x.numpy(), self._recall())
 
-  def reset(self):
+  def reset(self) -> None:
     """Resets the recurrent state."""
     self._begin(self._initial_state)
 
-  def load(self, parameters: Sequence[np.ndarray]):
+  def load(self, parameters: Sequence[np.ndarray]) -> None:
     """Replaces the network's trainable variables.
 
     The memory stays; what the old parameters made of it is made anew.
