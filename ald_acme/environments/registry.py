@@ -15,6 +15,7 @@ from ald_acme.environments import checks
 from ald_acme.environments import factories
 from ald_acme.environments import foreign
 from ald_acme.environments import i_maze
+from ald_acme.environments import knights_tour
 from ald_acme.environments import masks
 from ald_acme.environments import meta_fetch
 from ald_acme.environments import trials
@@ -24,6 +25,7 @@ from ald_acme.environments import workers as processes
 _BATCHED = {
   'bandit': bandit.BatchedBandit,
   'i_maze': i_maze.BatchedIMaze,
+  'knights_tour': knights_tour.BatchedKnightsTour,
   'meta_fetch': meta_fetch.BatchedMetaFetch,
 }
 _OWN_FLAGS = ('batch_size', 'seed')

@@ -190,7 +190,7 @@ def test_arguments_need_names_and_values(part):
 
 
 def test_names():
-  assert registry.names() == ['bandit', 'i_maze', 'meta_fetch']
+  assert registry.names() == ['bandit', 'i_maze', 'knights_tour', 'meta_fetch']
 
 
 def test_make_by_name():
@@ -311,7 +311,7 @@ def test_registry_imports_nothing_heavy():
   'name, arguments, message',
   [
     ('maze', {}, 'meta_fetch, or "package.module:factory".*\'maze\''),
-    ('', {}, "one of bandit, i_maze, meta_fetch, or .*''"),
+    ('', {}, "one of bandit, i_maze, knights_tour, meta_fetch, or .*''"),
     ('i_maze', {'sise': 5}, "i_maze has no argument 'sise'; it has size, view"),
     ('i_maze', {'size': 4}, 'size must be an odd number.* received 4'),
     ('i_maze', {'seed': 1}, 'must not set seed: use its own flag'),

@@ -1,0 +1,82 @@
+"""Gymnasium's classic control with velocities apart, or hidden.
+
+Needs `pip install "gymnasium>=0.29"`. Examples:
+  python launch/local.py \
+    --environment=ald_acme.environments.classic_control:make \
+    --environment_kwargs=task=Pendulum-v1,velocities=hidden
+  python launch/local.py \
+    --environment=ald_acme.environments.classic_control:make \
+    --environment_kwargs=task=Pendulum-v1 --config.actor_observations=position
+"""
+
+from typing import Any
+
+import gymnasium
+from gymnasium import spaces
+import numpy as np
+
+from ald_acme.environments import gymnasium_adapter
+
+# Where velocities are in what each task observes.
+_VELOCITIES = {
+  'Acrobot-v1': [4, 5],
+  'CartPole-v1': [1, 3],
+  'MountainCar-v0': [1],
+  'MountainCarContinuous-v0': [1],
+  'Pendulum-v1': [2],
+}
+_APART, _HIDDEN = 'apart', 'hidden'
+
+
+def make(
+  task: str, seed: int, velocities: str = _APART, **kwargs
+) -> gymnasium_adapter.GymnasiumEnvironment:
+  """Makes a task.
+
+  Args:
+    task: its Gymnasium ID, 'Pendulum-v1'.
+    seed: of its episodes.
+    velocities: 'apart', where observations are `position` and `velocity`, so
+      that an actor can be shown one of them; or 'hidden', where they are
+      `position` alone, and velocities have to be remembered from the positions
+      before. Each is an array of floats.
+    **kwargs: of `gymnasium.make`.
+
+  Raises:
+    ValueError: if there is no such task or choice.
+  """
+  if task not in _VELOCITIES:
+    raise ValueError(
+      f'task must be one of {", ".join(_VELOCITIES)}, but received {task!r}.'
+    )
+  if velocities not in (_APART, _HIDDEN):
+    raise ValueError(
+      f'velocities must be {_APART} or {_HIDDEN}, but received {velocities!r}.'
+    )
+  environment = _Parts(
+    gymnasium.make(task, **kwargs), _VELOCITIES[task], velocities == _HIDDEN
+  )
+  return gymnasium_adapter.GymnasiumEnvironment(environment, seed)
+
+
+class _Parts(gymnasium.ObservationWrapper):
+  """Divides an array into positions and velocities."""
+
+  def __init__(
+    self, environment: gymnasium.Env, velocities: list[int], hidden: bool
+  ):
+    super().__init__(environment)
+    space = environment.observation_space
+    positions = np.setdiff1d(np.arange(len(space.low)), velocities)
+    self._parts = {'position': positions, 'velocity': np.array(velocities)}
+    if hidden:
+      del self._parts['velocity']
+    self.observation_space = spaces.Dict(
+      {
+        name: spaces.Box(space.low[which], space.high[which], dtype=space.dtype)
+        for name, which in self._parts.items()
+      }
+    )
+
+  def observation(self, observation: np.ndarray) -> dict[str, Any]:
+    return {name: observation[which] for name, which in self._parts.items()}

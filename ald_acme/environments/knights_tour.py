@@ -1,0 +1,162 @@
+"""The knight's tour: a board on which few moves are legal.
+
+An example of action masks, and a test of them: without one, most actions are
+wasted.
+"""
+
+from collections.abc import Sequence
+
+import dm_env
+from dm_env import specs
+import numpy as np
+
+from ald_acme.environments import base
+from ald_acme.environments import checks
+from ald_acme.environments import masks
+from ald_acme.environments import streams
+
+_MOVES = [(r, c) for r in range(-2, 3) for c in range(-2, 3) if abs(r * c) == 2]
+_LIGHT, _DARK = (240, 240, 230), (190, 190, 180)
+_VISITED, _KNIGHT = (90, 140, 200), (220, 60, 50)
+_PIXELS = 12  # Side of a drawn cell.
+
+
+class BatchedKnightsTour(base.BatchedEnvironment):
+  """Knight's tour: visit every cell of a board once, as a knight moves.
+
+  An action is a cell. Legal are those that were not visited and are a knight's
+  move away, at most 8. A legal move pays 1 / (cells - 1), so a whole tour pays
+  1. An episode ends when no legal move is left. The knight starts on a random
+  cell; where the number of cells is odd, on one of the colour that has more of
+  them, for no tour starts on another.
+
+  Observations are `visited` and `knight`, each float32 `[cells]`, and, where
+  they have a mask, `legal`, bool `[cells]`, row by row.
+  """
+
+  def __init__(
+    self,
+    batch_size: int = 1,
+    size: int = 5,
+    masked: bool = True,
+    seed: int = 0,
+  ):
+    """Builds the boards.
+
+    Args:
+      batch_size: E, the number of boards.
+      size: cells on a side, at least 5: smaller boards have no tour.
+      masked: whether observations have the action mask. Without it an illegal
+        move has no effect, and an episode also ends after 2 size^2 moves.
+      seed: board i of seed s has the same starts whatever the batch size.
+
+    Raises:
+      ValueError: if an argument is out of its range.
+    """
+    checks.integer('batch_size', batch_size, 1)
+    checks.integer('size', size, 5)
+    checks.flag('masked', masked)
+    checks.integer('seed', seed, 0)
+    self._size, self._masked, self._seed = size, masked, seed
+    self._cells = size * size
+    self._reach = _reach(size)
+    rows, columns = np.divmod(np.arange(self._cells), size)
+    usable = (rows + columns) % 2 == 0 if size % 2 else rows >= 0
+    self._starts = np.flatnonzero(usable)
+    self._boards = np.arange(batch_size)
+    self._episode = np.full(batch_size, -1)
+    self._moves = np.zeros(batch_size, np.int64)  # Of the episode.
+    self._knight = np.zeros(batch_size, np.int64)
+    self._visited = np.zeros((batch_size, self._cells), bool)
+    self._finished = np.ones(batch_size, bool)  # The next step begins anew.
+    self._illegal = 0
+
+  @property
+  def batch_size(self) -> int:
+    return len(self._boards)
+
+  def observation_spec(self) -> dict[str, specs.Array]:
+    flags = specs.BoundedArray((self._cells,), np.float32, 0.0, 1.0)
+    spec = {
+      'visited': flags.replace(name='visited'),
+      'knight': flags.replace(name='knight'),
+    }
+    if self._masked:
+      spec['legal'] = masks.MaskSpec(self._cells, 'legal')
+    return spec
+
+  def action_spec(self) -> specs.DiscreteArray:
+    return specs.DiscreteArray(self._cells, dtype=np.int32, name='cell')
+
+  def action_names(self) -> Sequence[str]:
+    """Columns are letters, rows are numbers from the bottom."""
+    return [
+      f'{chr(ord("a") + cell % self._size)}{self._size - cell // self._size}'
+      for cell in range(self._cells)
+    ]
+
+  def restart(self, which: np.ndarray) -> bool:
+    self._finished |= which
+    return True
+
+  def reset(self) -> dm_env.TimeStep:
+    self._finished[:] = True
+    return self.step(np.zeros(self.batch_size, np.int64))
+
+  def step(self, action: np.ndarray) -> dm_env.TimeStep:
+    first = self._finished
+    moves = ~first & self._legal()[self._boards, action]
+    self._illegal += int((~first & ~moves).sum())
+    self._moves += 1
+    self._begin(first)
+    self._knight = np.where(moves, action, self._knight)
+    self._visited[self._boards, self._knight] = True
+    legal = self._legal()
+    last = ~first & (~legal.any(-1) | (self._moves >= 2 * self._cells))
+    self._finished = last
+    observation = {
+      'visited': self._visited.astype(np.float32),
+      'knight': np.eye(self._cells, dtype=np.float32)[self._knight],
+    }
+    if self._masked:
+      observation['legal'] = legal
+    return base.timestep(first, last, moves / (self._cells - 1), observation)
+
+  def _legal(self) -> np.ndarray:
+    """Where each knight may go, bool `[E, cells]`."""
+    return self._reach[self._knight] & ~self._visited
+
+  def _begin(self, which: np.ndarray):
+    """Starts new episodes on the boards that the mask names."""
+    self._episode[which] += 1
+    self._moves[which] = 0
+    self._visited[which] = False
+    draws = streams.integers(
+      self._seed, len(self._starts), self._boards[which], self._episode[which]
+    )
+    self._knight[which] = self._starts[draws]
+
+  def metrics(self) -> dict[str, float]:
+    """How many illegal moves there were so far, on all boards."""
+    return {'illegal_moves': float(self._illegal)}
+
+  def render(self, index: int = 0) -> np.ndarray:
+    rows, columns = np.divmod(np.arange(self._cells), self._size)
+    dark = (rows + columns)[:, np.newaxis] % 2
+    colours = np.where(dark, _DARK, _LIGHT).astype(np.uint8)
+    colours[self._visited[index]] = _VISITED
+    colours[self._knight[index]] = _KNIGHT
+    picture = colours.reshape(self._size, self._size, 3)
+    return picture.repeat(_PIXELS, axis=0).repeat(_PIXELS, axis=1)
+
+
+def _reach(size: int) -> np.ndarray:
+  """Which cells are a knight's move from which, bool `[cells, cells]`."""
+  reach = np.zeros((size, size, size, size), bool)
+  for row in range(size):
+    for column in range(size):
+      for down, right in _MOVES:
+        to = (row + down, column + right)
+        if 0 <= min(to) and max(to) < size:
+          reach[row, column][to] = True
+  return reach.reshape(size * size, size * size)
