@@ -11,15 +11,14 @@ import acme
 from acme.utils import counting
 from acme.utils import loggers
 import launchpad as lp
-from launchpad.nodes.python import local_multi_processing
 import reverb
 
 from agents import builders
 from agents import cuda
 from agents import experiment as experiments
 from agents import lifecycle
+from agents import resources
 from ald_acme import activity
-from ald_acme import processes
 from ald_acme.parameters import cache
 from ald_acme.runs import checkpoints
 from ald_acme.runs import counts as run_counts
@@ -29,14 +28,6 @@ from ald_acme.runs import monitor
 
 _Handle = Any  # A client of another node, with its methods.
 _PATIENCE = 20.0  # Seconds that the monitor waits for a node's answer.
-
-
-class _Accelerated(lp.CourierNode):
-  """A node that gets the accelerator and half of the cores."""
-
-
-class _AcceleratedLoop(lp.PyNode):
-  """The same, without methods for other nodes."""
 
 
 class _Replay(lp.ReverbNode):
@@ -323,7 +314,8 @@ class DistributedAgent:
     replay = add('replay', _Replay(self._replay, watcher))
     counter = add('counter', lp.CourierNode(self._counter, watcher))
     learner = add(
-      builders.LEARNER, _Accelerated(self._learner, replay, counter, watcher)
+      builders.LEARNER,
+      resources.Accelerated(self._learner, replay, counter, watcher),
     )
     nodes, savers = {builders.LEARNER: learner}, {builders.LEARNER: learner}
     for node in self.builder.nodes():
@@ -367,8 +359,8 @@ class DistributedAgent:
 def _kind(node: builders.Node) -> type[lp.PyNode]:
   """The class of Launchpad's node for a node of a builder."""
   if node.serves or node.saved:
-    return _Accelerated if node.accelerated else lp.CourierNode
-  return _AcceleratedLoop if node.accelerated else lp.PyNode
+    return resources.Accelerated if node.accelerated else lp.CourierNode
+  return resources.AcceleratedLoop if node.accelerated else lp.PyNode
 
 
 def _patient(handle: lp.CourierHandle) -> lp.CourierHandle:
@@ -376,39 +368,3 @@ def _patient(handle: lp.CourierHandle) -> lp.CourierHandle:
   own = copy.copy(handle)
   own.set_client_kwargs(call_timeout=_PATIENCE)
   return own
-
-
-def local_resources(
-  program: lp.Program,
-) -> dict[str, local_multi_processing.PythonProcess]:
-  """Threads and devices of each node for a local launch.
-
-  TensorFlow starts a thread pool per process, and every process would have
-  every core in it: two cores thrash. Accelerators belong to the learner and
-  to nodes that a builder has marked; any other process would take their memory.
-  """
-  half = max(1, processes.usable_cores() // 2)
-  resources = {}
-  for label, nodes in program.groups.items():
-    learns = isinstance(nodes[0], _Accelerated | _AcceleratedLoop)
-    environment = {
-      **threads(half if learns else 1),
-      'TF_CPP_MIN_LOG_LEVEL': '2',
-      'TF_FORCE_GPU_ALLOW_GROWTH': 'true',
-    }
-    if not learns:
-      environment['CUDA_VISIBLE_DEVICES'] = '-1'
-    resources[label] = local_multi_processing.PythonProcess(env=environment)
-  return resources
-
-
-def threads(number: int) -> dict[str, str]:
-  """Environment variables of a node in which TensorFlow has so many threads."""
-  return {
-    'TF_NUM_INTRAOP_THREADS': str(number),
-    'TF_NUM_INTEROP_THREADS': '1',
-    'OMP_NUM_THREADS': '1',
-    'OPENBLAS_NUM_THREADS': '1',
-    # Off by default in TensorFlow 2.8; products are quicker with it.
-    'TF_ENABLE_ONEDNN_OPTS': '1',
-  }

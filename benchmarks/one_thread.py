@@ -9,7 +9,7 @@ _ENVIRONMENT = {
   'TF_NUM_INTEROP_THREADS': '1',
   'OMP_NUM_THREADS': '1',
   'OPENBLAS_NUM_THREADS': '1',
-  'TF_ENABLE_ONEDNN_OPTS': '1',  # As `agents.program.threads` has it.
+  'TF_ENABLE_ONEDNN_OPTS': '1',  # As `agents.resources.threads` has it.
   'TF_CPP_MIN_LOG_LEVEL': '3',
   'CUDA_VISIBLE_DEVICES': '-1',
 }

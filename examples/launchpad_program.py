@@ -21,7 +21,7 @@ import launchpad as lp
 import agents
 from agents import ald
 from agents import lifecycle
-from agents import program as programs
+from agents import resources
 from ald_acme.environments import registry
 from ald_acme.runs import folder as run_folder
 
@@ -72,7 +72,7 @@ def main(
   lp.launch(
     program,
     launch_type,
-    local_resources=programs.local_resources(program),
+    local_resources=resources.local(program),
     terminal='current_terminal',
   ).wait()
 

@@ -66,12 +66,12 @@ def main():
       from agents import supervision
 
       server = supervision.ForkServer()
-      from agents import program as agents_program
+      from agents import resources as agents_resources
 
       program, watcher = training.make_program(
         opts, folder, run.checkpoint, launched
       )
-      resources = agents_program.local_resources(program)
+      resources = agents_resources.local(program)
       return supervision.Supervisor(program, resources, watcher, logs, server)
 
     sys.exit(

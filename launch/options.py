@@ -13,9 +13,11 @@ from ald_acme.environments import registry
 from ald_acme.networks import sizes
 from launch import command_line
 from launch import config_file
+from launch import field_flags
 from launch import trust
 
-flags.adopt_module_key_flags(trust)
+for _module in (field_flags, trust):
+  flags.adopt_module_key_flags(_module)
 
 _AGENT = flags.DEFINE_enum(
   'agent',
@@ -64,128 +66,6 @@ _WORKDIR = flags.DEFINE_string(
 _RESUME = flags.DEFINE_bool(
   'resume', False, 'Continue the run in --workdir from its last checkpoint.'
 )
-_PRESET = flags.DEFINE_enum(
-  'preset',
-  None,
-  sorted(sizes.PRESETS),
-  'Sizes of both networks: small learns on a CPU (the default), paper wants an '
-  'accelerator, tiny is for tests.',
-)
-# Fields that have a flag without the prefix, too.
-_SHORTHANDS = (
-  'seed',
-  'max_frames',
-  'target_return',
-  'solved_return',
-  'num_actors',
-  'envs_per_actor',
-  'num_distillers',
-  'dprl',
-)
-_NETWORKS = 'networks'
-_NO_VALUE = 'none'  # As the command line says None.
-
-
-class _OptionalFloat(flags.ArgumentParser):
-  """Reads a number, or 'none'."""
-
-  syntactic_help = 'a number, or none'
-
-  def parse(self, argument: str | float) -> str | float:
-    return _NO_VALUE if argument == _NO_VALUE else float(argument)
-
-  def flag_type(self) -> str:
-    return 'float or none'
-
-
-def _define_optional(name: str, default: float | None, about: str):
-  """Defines a flag that takes a number or 'none'."""
-  serializer = flags.ArgumentSerializer()
-  flags.DEFINE(_OptionalFloat(), name, default, about, serializer=serializer)
-
-
-_DEFINE = {
-  float | None: _define_optional,
-  int: flags.DEFINE_integer,
-  float: flags.DEFINE_float,
-  str: flags.DEFINE_string,
-  bool: flags.DEFINE_bool,
-}
-_FIELDS = settings.all_fields()
-_CONFIG = flags.DEFINE_string(
-  'config',
-  None,
-  'Not a flag itself: write --config.<field>=<value> for a field of the '
-  "agent's or the run's settings.",
-)
-
-
-def _define(flag: str, field: dataclasses.Field, more: str = ''):
-  """Defines the flag of a field from its type, range and help."""
-  about = f'{field.metadata["about"]} By default {_default(field)}.{more}'
-  _DEFINE[field.type](flag, None, about)
-
-
-def _default(field: dataclasses.Field) -> str:
-  """The default, and the agents that have another."""
-  others = {}
-  if _FIELDS.get(field.name) is field:
-    for agent in catalogue.NAMES:
-      own = settings.fields_of(agent).get(field.name, field).default
-      if own != field.default:
-        others.setdefault(_text(own), []).append(agent)
-  more = (f'{value} for {", ".join(names)}' for value, names in others.items())
-  return ' and '.join([_text(field.default), *more])
-
-
-def _text(value: Any) -> str:
-  if value is None:
-    return _NO_VALUE
-  if isinstance(value, bool):
-    return str(value).lower()
-  return f'{value:,}' if isinstance(value, int | float) else str(value)
-
-
-def _define_config() -> list[str]:
-  """Defines --config.<field> of every field; gives the fields' paths."""
-  paths = {name: f for name, f in _FIELDS.items() if name != _NETWORKS}
-  for field in dataclasses.fields(sizes.NetworkSizes):
-    paths[f'{_NETWORKS}.{field.name}'] = field
-  for path, field in paths.items():
-    _define(f'config.{path}', field)
-  return list(paths)
-
-
-def _parse_bool(text: str) -> bool:
-  return flags.BooleanParser().parse(text)
-
-
-_PARSE = {
-  float | None: lambda text: None if text == _NO_VALUE else float(text),
-  bool: _parse_bool,
-}
-
-
-def field_of(path: str) -> dataclasses.Field:
-  """The field of a path, such as 'discount' or 'networks.lstm'."""
-  within, _, name = path.rpartition('.')
-  if within:
-    return {f.name: f for f in dataclasses.fields(sizes.NetworkSizes)}[name]
-  return _FIELDS[name]
-
-
-def parse_value(field: dataclasses.Field, text: str) -> Any:
-  """A value of a field, from text.
-
-  Raises:
-    ValueError: if it is not of the field's type.
-  """
-  return _PARSE.get(field.type, field.type)(text)
-
-
-_PATHS = _define_config()
-for _name in _SHORTHANDS:
-  _define(_name, _FIELDS[_name], f' Same as --config.{_name}.')
 
 
 @dataclasses.dataclass
@@ -238,21 +118,23 @@ def read(saved: dict[str, Any] | None = None) -> Options:
   try:
     chosen = _read_file(saved)
     agent = _agent(saved, chosen)
-    given = _given(agent)
+    given = field_flags.given(agent)
     if saved is not None:
       fields = settings.read(agent, saved).flat()
     elif chosen:
       fields = config_file.fields(chosen, agent, _CONFIG_FILE.value)
     else:
       fields = settings.make(agent, {}).flat()
-    if _PRESET.value:
-      fields[_NETWORKS] = dataclasses.asdict(sizes.PRESETS[_PRESET.value])
+    if field_flags.PRESET.value:
+      fields[field_flags.NETWORKS] = dataclasses.asdict(
+        sizes.PRESETS[field_flags.PRESET.value]
+      )
     for path, value in given.items():
       *folders, name = path.split('.')
       holder = fields
       for folder in folders:
         holder = holder[folder]
-      holder[name] = None if value == _NO_VALUE else value
+      holder[name] = None if value == field_flags.NO_VALUE else value
     made = settings.make(agent, fields)
   except ValueError as error:
     raise command_line.UsageError(str(error)) from error
@@ -320,49 +202,6 @@ def _named(
   return {k: source.get(k) if v is None else v for k, v in given.items()}
 
 
-def _given(agent: str) -> dict[str, Any]:
-  """The fields that the command line sets, by path.
-
-  Raises:
-    UsageError: if one is not a field of the agent's, or is set twice.
-  """
-  if _CONFIG.value is not None:
-    raise command_line.UsageError(
-      f'--config={_CONFIG.value} names no field; write '
-      '--config.<field>=<value>.'
-    )
-  given = {
-    path: flags.FLAGS[f'config.{path}'].value
-    for path in _PATHS
-    if flags.FLAGS[f'config.{path}'].present
-  }
-  if _PRESET.value and any(path.startswith(_NETWORKS) for path in given):
-    raise command_line.UsageError(
-      '--preset and --config.networks both set the sizes of the networks; '
-      'give one of them.'
-    )
-  for name in _SHORTHANDS:
-    value = flags.FLAGS[name].value
-    if value is None:
-      continue
-    if name in given and given[name] != value:
-      raise command_line.UsageError(
-        f'--{name}={value} and --config.{name}={given[name]} differ; give one '
-        'of them.'
-      )
-    given[name] = value
-  known = settings.fields_of(agent)
-  for path, value in given.items():
-    name = path.split('.')[0]
-    if name not in known:
-      others = [x for x in catalogue.NAMES if name in settings.fields_of(x)]
-      raise command_line.UsageError(
-        f'{path}={value} is not a setting of --agent={agent}; leave it out, or '
-        f'choose --agent={" or ".join(others)}.'
-      )
-  return given
-
-
 def _agent(saved: dict[str, Any] | None, chosen: dict[str, Any]) -> str:
   name, begun_with = _AGENT.value, (saved or {}).get('agent')
   if name and begun_with and name != begun_with:
@@ -389,7 +228,7 @@ def _check_same(
         f'({saved.get(name)!r}); leave it out, or begin a new run.'
       )
   now, then = made.flat(), settings.read(made.agent, saved).flat()
-  for name in (_NETWORKS, 'loss', 'seed'):
+  for name in (field_flags.NETWORKS, 'loss', 'seed'):
     if now[name] != then[name]:
       raise command_line.UsageError(
         f'{name} cannot change when a run is resumed: its checkpoints were '

@@ -12,7 +12,7 @@ import launchpad as lp
 from launchpad.launch import serialization
 from launchpad.nodes.python import addressing
 
-from agents import program as agents_program
+from agents import resources as agents_resources
 from agents import supervision
 from launch.clusters import addresses
 from launch.clusters import restarts
@@ -69,7 +69,7 @@ class Host(lp.PyNode):
   def _starting(self):
     """Yields what starts the process of a node; in the end all are killed."""
     # Each process would have a thread for every core without it.
-    environment = {**agents_program.threads(1), **os.environ}
+    environment = {**agents_resources.threads(1), **os.environ}
     numbers = {name: number for number, name in enumerate(self._nodes)}
     started: list[subprocess.Popen] = []
     with tempfile.TemporaryDirectory() as folder:

@@ -82,10 +82,10 @@ def write(
   import launchpad as lp
   from launchpad.launch import serialization
 
-  from agents import program as agents_program
+  from agents import resources as agents_resources
   from launch.clusters import addresses
 
-  resources = agents_program.local_resources(program)
+  resources = agents_resources.local(program)
   table, functions = [], []
   for pool, labels in POOLS.items():
     for label in labels:

@@ -8,6 +8,7 @@ import os
 from typing import Any
 
 from agents import settings
+from launch import field_flags
 from launch import options
 from launch.reproduction import results
 from launch.reproduction import runs
@@ -51,7 +52,7 @@ def parse(sweeps: Sequence[str], agent: str) -> list[Axis]:
       raise ValueError(
         f'--sweep={text}: {path} is swept twice; give all its values at once.'
       )
-    field = options.field_of(path)
+    field = field_flags.field_of(path)
     axes[path] = [_value(text, field, x.strip()) for x in values.split(',')]
     if len(set(axes[path])) < len(axes[path]):
       raise ValueError(f'--sweep={text}: a value comes twice; give it once.')
@@ -61,7 +62,7 @@ def parse(sweeps: Sequence[str], agent: str) -> list[Axis]:
 def _value(sweep: str, field: dataclasses.Field, text: str) -> Any:
   """A value as the field's flag would have it."""
   try:
-    return options.parse_value(field, text)
+    return field_flags.parse_value(field, text)
   except ValueError as error:
     raise ValueError(
       f'--sweep={sweep}: {text!r} is no value of {field.name} ({error}).'

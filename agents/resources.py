@@ -1,0 +1,50 @@
+"""Threads and devices of the nodes of a program."""
+
+import launchpad as lp
+from launchpad.nodes.python import local_multi_processing
+
+from ald_acme import processes
+
+
+class Accelerated(lp.CourierNode):
+  """A node that gets the accelerator and half of the cores."""
+
+
+class AcceleratedLoop(lp.PyNode):
+  """The same, without methods for other nodes."""
+
+
+def local(
+  program: lp.Program,
+) -> dict[str, local_multi_processing.PythonProcess]:
+  """Threads and devices of each node for a local launch.
+
+  TensorFlow starts a thread pool per process, and every process would have
+  every core in it: two cores thrash. Accelerators belong to the learner and
+  to nodes that a builder has marked; any other process would take their memory.
+  """
+  half = max(1, processes.usable_cores() // 2)
+  found = {}
+  for label, nodes in program.groups.items():
+    learns = isinstance(nodes[0], Accelerated | AcceleratedLoop)
+    environment = {
+      **threads(half if learns else 1),
+      'TF_CPP_MIN_LOG_LEVEL': '2',
+      'TF_FORCE_GPU_ALLOW_GROWTH': 'true',
+    }
+    if not learns:
+      environment['CUDA_VISIBLE_DEVICES'] = '-1'
+    found[label] = local_multi_processing.PythonProcess(env=environment)
+  return found
+
+
+def threads(number: int) -> dict[str, str]:
+  """Environment variables of a node in which TensorFlow has so many threads."""
+  return {
+    'TF_NUM_INTRAOP_THREADS': str(number),
+    'TF_NUM_INTEROP_THREADS': '1',
+    'OMP_NUM_THREADS': '1',
+    'OPENBLAS_NUM_THREADS': '1',
+    # Off by default in TensorFlow 2.8; products are quicker with it.
+    'TF_ENABLE_ONEDNN_OPTS': '1',
+  }
