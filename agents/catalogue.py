@@ -20,11 +20,13 @@ class Agent(NamedTuple):
     config: gives the class of its configuration.
     builder: makes its builder from a configuration and a network factory, or
       None for the agent's own networks.
+    attends: whether what learns has a GTrXL.
   """
 
   about: str
   config: Callable[[], type]
   builder: Callable[[Any, Any], builder.ActorCriticBuilder]
+  attends: bool
 
 
 # Functions import what they need, so that names cost no import.
@@ -76,18 +78,25 @@ _AGENTS = {
     'an LSTM acts, a GTrXL learns, and distillers teach the LSTM',
     _ald_config,
     _ald,
+    attends=True,
   ),
-  'lstm': Agent('an LSTM acts and learns', _config, _actor_critic('lstm')),
-  'gtrxl': Agent('a GTrXL acts and learns', _config, _actor_critic('gtrxl')),
+  'lstm': Agent(
+    'an LSTM acts and learns', _config, _actor_critic('lstm'), attends=False
+  ),
+  'gtrxl': Agent(
+    'a GTrXL acts and learns', _config, _actor_critic('gtrxl'), attends=True
+  ),
   'asymmetric': Agent(
     'an LSTM acts and learns with a GTrXL as its critic',
     _asymmetric_config,
     _asymmetric,
+    attends=True,
   ),
   'memoryless': Agent(
     'a network without memory acts and learns: a lower bound',
     _config,
     _actor_critic('memoryless'),
+    attends=False,
   ),
 }
 NAMES = tuple(_AGENTS)
@@ -96,6 +105,11 @@ NAMES = tuple(_AGENTS)
 def about(name: str) -> str:
   """A description of an agent in one line."""
   return _AGENTS[name].about
+
+
+def attends(name: str) -> bool:
+  """Whether what learns has a GTrXL, whose memory grows with T x (M + T)."""
+  return _AGENTS[name].attends
 
 
 def config_class(name: str) -> type:

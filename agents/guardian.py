@@ -1,8 +1,8 @@
-"""Cleans up after a launcher that was killed.
+"""Cleans up after a process that was killed: its nodes, its temporary folder.
 
-Run as a program, with nothing but Python's own library, beside the launcher. It
-reads from a pipe that ends with the launcher, however that ends: first the path
-of a temporary folder, then the process IDs of nodes, one a line.
+Run as a program, with nothing but Python's own library, beside that process. It
+reads from a pipe that ends with it, however it ends: first the path of a
+temporary folder, then the process IDs of nodes, one a line.
 """
 
 import contextlib
@@ -10,9 +10,39 @@ import os
 import select
 import shutil
 import signal
+import subprocess
 import sys
+import tempfile
 
-_GRACE_MS = 5000  # Nodes notice too that the launcher is gone, and end.
+_GRACE_MS = 5000  # Nodes may notice too that they are alone, and end.
+
+
+class Guardian:
+  """The program of this module, watching the process that makes it.
+
+  Attributes:
+    folder: a temporary folder that is removed when the process has ended.
+  """
+
+  def __init__(self):
+    """Makes the folder and starts the program."""
+    self.folder = tempfile.mkdtemp(prefix='ald-')
+    self._process = subprocess.Popen(  # Its pipe stays open to the end.
+      [sys.executable, '-I', '-S', __file__],
+      stdin=subprocess.PIPE,
+      text=True,
+      start_new_session=True,
+    )
+    self._tell(self.folder)
+
+  def watch(self, pid: int):
+    """Has a process, and the group that it leads, killed at the end."""
+    self._tell(pid)
+
+  def _tell(self, line: object):
+    with contextlib.suppress(BrokenPipeError):  # It was killed.
+      self._process.stdin.write(f'{line}\n')
+      self._process.stdin.flush()
 
 
 def main() -> None:

@@ -7,7 +7,6 @@ import os
 import runpy
 import select
 import signal
-import subprocess
 import sys
 import tempfile
 import time
@@ -48,23 +47,11 @@ class ForkServer:
     # Read when numpy is imported; TensorFlow's threads are set for each node.
     os.environ['OPENBLAS_NUM_THREADS'] = os.environ['OMP_NUM_THREADS'] = '1'
     os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
-    self._folder = tempfile.mkdtemp(prefix='ald-')
-    os.environ['TMPDIR'] = tempfile.tempdir = self._folder
-    self._guardian = subprocess.Popen(  # Its pipe stays open to the end.
-      [sys.executable, '-I', '-S', guardian.__file__],
-      stdin=subprocess.PIPE,
-      text=True,
-      start_new_session=True,
-    )
-    self._tell(self._folder)
+    self._guardian = guardian.Guardian()
+    os.environ['TMPDIR'] = tempfile.tempdir = self._guardian.folder
     internals.start_fork_server(modules, _STOPS)
     self._descriptor = os.pidfd_open(internals.fork_server_pid())
     self._status = ''  # How it ended.
-
-  def _tell(self, line: object) -> None:
-    with contextlib.suppress(BrokenPipeError):  # It was killed.
-      self._guardian.stdin.write(f'{line}\n')
-      self._guardian.stdin.flush()
 
   def start(self, name: str, target: Callable[..., None], *args) -> 'Node':
     """Starts a process that calls a function of a module."""
@@ -72,7 +59,7 @@ class ForkServer:
     process = context.Process(target=target, args=args, name=name)
     with processes.without_main():
       process.start()
-    self._tell(process.pid)
+    self._guardian.watch(process.pid)
     return Node(process)
 
   def has_ended(self) -> bool:

@@ -66,11 +66,13 @@ class Activity:
     self._waits: list[_Wait] = []
     self._mirror: Callable[[str], None] | None = None
     self._resting = False
-    self.moved()
+    self._started = False
+    self._moved_at = clock()
 
   def moved(self) -> None:
     """The loop has done a step."""
     self._moved_at = self._clock()
+    self._started = True
 
   def mirror(self, write: Callable[[str], None]) -> None:
     """Writes what is waited for, as it begins, for another process to read.
@@ -146,9 +148,13 @@ class Activity:
     return self._wait.on_others
 
   @property
-  def compiles(self) -> bool:
-    """Whether it compiles something."""
-    return self._wait.compiles
+  def prepares(self) -> bool:
+    """Whether it compiles something, or has not done its first step.
+
+    Before that step too it may wait, for an environment say.
+    """
+    starts = not (self._started or self._waits or self._resting)
+    return starts or self._wait.compiles
 
   def describe(self) -> str:
     """What it waits for, and where in the code that is."""

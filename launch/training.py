@@ -92,7 +92,7 @@ def prepare(local: bool = True, dry_run: bool = False) -> Prepared:
     lock = folder.reopen()
     saved = folder.read_config()
   opts = options.read(saved)
-  limits.check(opts.settings, local)
+  limits.check(opts.settings, local, opts.network_factory)
   try:
     opts.specs = registry.check(opts.environment, opts.environment_arguments)
     seen = getattr(opts.config, 'actor_observations', '')

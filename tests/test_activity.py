@@ -42,12 +42,27 @@ def test_the_innermost_wait_counts():
   assert own.describe().startswith('in ')
 
 
+def test_a_start_is_over_with_the_first_move():
+  own = activity.Activity()
+  assert own.prepares
+  with own.waiting('maze, number 3'):
+    assert not own.prepares
+  with own.resting():
+    assert not own.prepares
+  own = activity.Activity()
+  own.moved()
+  assert not own.prepares
+  with own.compiling('its step'):
+    assert own.prepares
+
+
 def test_a_first_call_compiles():
   own, clock = activity.current(), Clock()
+  own.moved()
   saw = []
 
   def function(x):
-    saw.append((own.compiles, own.describe()))
+    saw.append((own.prepares, own.describe()))
     return 2 * x
 
   compiled = activity.Compiled(function, 'its update')

@@ -11,6 +11,7 @@ from dm_env import specs
 import numpy as np
 import tree
 
+from ald_acme import activity
 from ald_acme.environments import actions
 from ald_acme.environments import contract
 from ald_acme.environments import dtypes
@@ -264,12 +265,17 @@ def stack(
   """
   made = itertools.count(1)  # Environments that took the place of others.
 
-  def make(index: int) -> dm_env.Environment:
-    return factory(members.seed_of(seed, first + index, next(made)))
+  def make(index: int, *numbers: int) -> dm_env.Environment:
+    what = f'{name or "an environment"}, number {first + index}'
+    with activity.waiting(f'waiting for {what} to be made'):
+      environment = factory(members.seed_of(seed, first + index, *numbers))
+    activity.moved()
+    return environment
 
-  seeds = [members.seed_of(seed, first + i) for i in range(batch_size)]
-  environments = [factory(own) for own in seeds]
-  return Stacked(environments, name, first, make, remakes)
+  environments = [make(i) for i in range(batch_size)]
+  return Stacked(
+    environments, name, first, lambda index: make(index, next(made)), remakes
+  )
 
 
 class Stacked(BatchedEnvironment):

@@ -9,7 +9,8 @@ from typing import Any
 from ald_acme import activity
 
 PERIOD = 5.0  # Seconds between the beats of a node.
-COMPILING = 600.0  # Seconds that it may take to compile something.
+SILENCE = 2.5 * PERIOD  # Seconds without a beat that mean nothing yet.
+PREPARING = 600.0  # Seconds that it may take to start, or to compile.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,7 +22,7 @@ class Beat:
     idle: seconds for which the node had not moved by then.
     on_others: whether it waited for what other nodes do.
     serves: whether it has no loop of its own that could stop.
-    compiles: whether it compiled something.
+    prepares: whether it started, or compiled something.
     doing: what it waited for.
   """
 
@@ -29,7 +30,7 @@ class Beat:
   idle: float
   on_others: bool
   serves: bool
-  compiles: bool
+  prepares: bool
   doing: str
 
 
@@ -76,12 +77,12 @@ class Heartbeats:
     idle: float,
     on_others: bool,
     serves: bool,
-    compiles: bool,
+    prepares: bool,
     doing: str,
   ):
     """Takes a node's beat; arguments as of `Beat`."""
     self._beats[node] = Beat(
-      self._clock(), idle, on_others, serves, compiles, doing
+      self._clock(), idle, on_others, serves, prepares, doing
     )
 
   def stalls(self) -> list[Stall]:
@@ -89,23 +90,23 @@ class Heartbeats:
 
     Processes that do not answer come before nodes that do: these may wait for
     them. A node that says so is no cause, and is named only where all nodes
-    wait, as in a deadlock of rate limiters. Neither is one that compiles, for
-    `COMPILING` seconds.
+    wait, as in a deadlock of rate limiters. Neither is one that prepares, for
+    `PREPARING` seconds.
     """
     now = self._clock()
     silent, idle, waits, moves = [], [], [], False
     for node, beat in list(self._beats.items()):
       silence = now - beat.at
       patience = self._patience
-      if beat.compiles:
-        patience = max(patience, COMPILING)
-      if silence > self._patience:
+      if beat.prepares:
+        patience = max(patience, PREPARING)
+      if silence > max(self._patience, SILENCE):
         said = 'its process does not answer'
         last = f'; last: {beat.doing}' if beat.doing else ''
         silent.append(Stall(node, silence, f'{said}{last}', True))
       elif beat.serves:
         continue
-      elif beat.idle + silence <= patience:
+      elif beat.idle <= patience:  # It may have moved since.
         moves = True
       else:
         stall = Stall(node, beat.idle + silence, beat.doing)
@@ -113,9 +114,13 @@ class Heartbeats:
     causes = _longest_first(silent) + _longest_first(idle)
     return causes or ([] if moves else _longest_first(waits))
 
-  def compiling(self) -> list[str]:
-    """The nodes that compile something."""
-    return [node for node, beat in list(self._beats.items()) if beat.compiles]
+  def preparing(self) -> list[str]:
+    """The nodes that start, or compile something."""
+    return [
+      node
+      for node, beat in list(self._beats.items())
+      if beat.prepares and not beat.serves
+    ]
 
 
 def _longest_first(stalls: list[Stall]) -> list[Stall]:
@@ -142,10 +147,10 @@ def start(
   def run():
     while True:
       # Asked before the texts, which may take a call to find out.
-      idle, on_others, compiles = own.idle, own.waits_on_others, own.compiles
+      idle, on_others, prepares = own.idle, own.waits_on_others, own.prepares
       doing = own.describe() if idle > period else ''
       try:
-        beat(node, idle, on_others, serves, compiles, doing)
+        beat(node, idle, on_others, serves, prepares, doing)
       except Exception:  # The monitor starts later, ends earlier or hangs.
         pass
       time.sleep(period)

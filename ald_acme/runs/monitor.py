@@ -31,6 +31,7 @@ _UNSETTLED = 10.0  # Seconds in which a node says that it still compiles.
 _LAST_EVALUATION = 60.0  # Seconds, and more where evaluations take long.
 _FIRST_CHECKPOINT = 5.0  # Seconds after the first frames, at most.
 _TROUBLE = 60.0  # Seconds for which the folder may not be writable.
+_SHOWN = 2.0  # Seconds between looks at progress while others are asked.
 _RECENT = 30.0  # Seconds that the speed is measured over.
 _IN_A_ROW = 3  # Evaluations at `solved_return` that make a task solved.
 _GOALS = ('max_frames', 'target_return')
@@ -135,6 +136,7 @@ class Monitor:
     self._stop_reason: str | None = None
     self._failed = ''
     self._stalled = False
+    self._shown_at = -math.inf  # Monotonic seconds.
     self._stop_requested = threading.Event()
     self._ended = threading.Event()
 
@@ -287,7 +289,7 @@ class Monitor:
       calls,
       _HASTE if failed else _ANSWER,
       # A stop that is asked for meanwhile begins again, with less patience.
-      lambda: not ending and self._look_for_stalls(),
+      lambda: self._is_shown() and not ending and self._look_for_stalls(),
     )
     counts = dict(state.pop('counts', self._counts))
     counts.pop(run_counts.STOP_ACTING, None)
@@ -357,11 +359,12 @@ class Monitor:
     counts, began = None, time.monotonic()
     while not self._failed:
       self._count()
+      self._is_shown()
       learned, now = self._has_learned(), time.monotonic()
-      waits = not learned and self._heartbeats.compiling()
+      waits = not learned and self._heartbeats.preparing()
       if counts != self._counts or waits:
         counts, since = self._counts, now
-      longest = _SETTLING if learned else heartbeats.COMPILING
+      longest = _SETTLING if learned else heartbeats.PREPARING
       if now >= min(
         began + longest, since + (_SETTLED if learned else _UNSETTLED)
       ):
@@ -393,7 +396,7 @@ class Monitor:
     answers, errors = asking.ask_all(
       {'evaluation': self._sources.evaluator.evaluate},
       patience,
-      lambda: bool(self._failed),
+      lambda: self._is_shown() and bool(self._failed),
     )
     if errors:  # As above; the end must be written.
       logging.warning('No last evaluation: %s', errors['evaluation'])
@@ -429,6 +432,7 @@ class Monitor:
     return self._reports.get(node, {}).get(name)
 
   def _write_progress(self, state: str = ''):
+    self._shown_at = time.monotonic()
     if not state:
       state = 'running' if self._has_begun() else 'starting'
       state = 'ending' if self._stop_reason is not None else state
@@ -445,13 +449,22 @@ class Monitor:
       'learner_return': self._newest('evaluator', 'learner_return'),
       'eta_seconds': eta,
       'stalls': {s.node: str(s) for s in self._heartbeats.stalls()},
-      'compiling': self._heartbeats.compiling(),
+      'preparing': self._heartbeats.preparing(),
       'wall_seconds': round(self._wall_seconds(), 1),
       **self._indicators.progress(
         self._counts, self._earlier_counts, self._reports
       ),
     }
     files.write_json(self._folder.progress, progress)
+
+  def _is_shown(self) -> bool:
+    """True; writes the progress when it is time, while others are asked.
+
+    A launcher takes a monitor that writes nothing for one that hangs.
+    """
+    if time.monotonic() >= self._shown_at + _SHOWN:
+      self._try(self._write_progress, 'progress.json')
+    return True
 
   def _write_end(self, reason: str):
     files.write_json(

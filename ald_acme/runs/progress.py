@@ -71,6 +71,7 @@ class Display:
     self._screen = Screen(console)
     self._began = time.monotonic()
     self._warned: dict[str, float] = {}
+    self._stalled: set[str] = set()  # Nodes.
 
   def __enter__(self) -> 'Display':
     self._screen.__enter__()
@@ -93,7 +94,11 @@ class Display:
 
   def show(self, progress: dict[str, Any] | None):
     """Shows the contents of progress.json; None while there is none."""
-    for node, stall in (progress or {}).get('stalls', {}).items():
+    stalls = (progress or {}).get('stalls', {})
+    for node in self._stalled - stalls.keys():
+      self._warned.pop(node, None)  # The next is news.
+    self._stalled = set(stalls)
+    for node, stall in stalls.items():
       self.warn(node, stall)
     if progress is None:
       seconds = time.monotonic() - self._began
@@ -140,7 +145,7 @@ def _fields(progress: dict[str, Any]) -> list[tuple[str, str]]:
     ('actor return', number('actor_return', '.3f')),
     ('learner return', number('learner_return', '.3f')),
     *progress.get('shown', {}).items(),
-    ('compiling', ', '.join(progress.get('compiling', []))),
+    ('preparing', ', '.join(progress.get('preparing', []))),
     ('ETA', '' if eta is None else duration(eta)),
   ]
 

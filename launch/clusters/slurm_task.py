@@ -4,7 +4,7 @@ An actor or the evaluator that ends is started again: the program goes on
 meanwhile. One that ends soon each time is not: then the fault is its own.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 import contextlib
 import itertools
 import os
@@ -15,6 +15,7 @@ import sys
 import time
 from typing import TextIO
 
+from agents import guardian
 from launch.clusters import restarts
 from launch.clusters import slurm_commands
 from launch.clusters import tasks
@@ -48,9 +49,11 @@ def main(folder: str, logs: str) -> int:
   path = os.path.join(logs, f'{task.name}.log')
   job = Job(logs)
   code = 1  # Unless it comes to be known.
+  watch = guardian.Guardian()  # Where this task is killed its node ends.
+  os.environ['TMPDIR'] = watch.folder
   try:
     with open(path, 'w', encoding='utf-8') as log:
-      code = _taken(task, log) or run(task, command, job, log)
+      code = _taken(task, log) or run(task, command, job, log, watch.watch)
   finally:
     if code is not None:
       job.tell(task.name + EXIT, str(code))
@@ -78,7 +81,11 @@ def _taken(task: tasks.Task, log: TextIO) -> int | None:
 
 
 def run(
-  task: tasks.Task, command: Sequence[str], job: 'Job', log: TextIO
+  task: tasks.Task,
+  command: Sequence[str],
+  job: 'Job',
+  log: TextIO,
+  watch: Callable[[int], None],
 ) -> int | None:
   """Runs a node, again and again if it comes and goes.
 
@@ -87,6 +94,7 @@ def run(
     command: that runs it.
     job: may end the node.
     log: for what the node prints.
+    watch: told the process ID of the node, whenever it begins.
 
   Returns:
     The node's exit code, None if the job has ended it.
@@ -94,7 +102,7 @@ def run(
   again = restarts.Restarts()
   for number in itertools.count(1):
     began = time.monotonic()
-    code = _run_once(command, task.environment, log, job)
+    code = _run_once(command, task.environment, log, job, watch)
     if code is None or not task.comes_and_goes:
       return code
     lived = time.monotonic() - began
@@ -113,7 +121,7 @@ def run(
       return None
 
 
-def _run_once(command, environment, log, job) -> int | None:
+def _run_once(command, environment, log, job, watch) -> int | None:
   """Runs the node; its exit code, None if the job has ended it."""
   node = subprocess.Popen(
     command,
@@ -123,6 +131,7 @@ def _run_once(command, environment, log, job) -> int | None:
     stderr=subprocess.STDOUT,
     start_new_session=True,  # It may have processes of its own.
   )
+  watch(node.pid)
   try:
     while node.poll() is None:
       if job.is_over_within(_POLL):

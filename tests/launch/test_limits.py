@@ -19,6 +19,7 @@ from launch import limits
     ({'num_distillers': 10**6}, {}, 'num_distillers=1000000'),
     ({'envs_per_actor': 10**11}, {}, r'envs_per_actor=100000000000, .* PB'),
     ({'unroll_length': 10**13}, {}, 'unroll_length=10000000000000'),
+    ({'unroll_length': 10**6}, {}, r'unroll_length=1000000, .* PB'),
     ({'evaluation_episodes': 10**13}, {}, 'evaluation_episodes='),
     ({}, {'lstm': 10**9}, 'networks.lstm=1000000000'),
     ({}, {'torso': 10**13}, 'networks.torso='),
@@ -48,6 +49,10 @@ def test_what_fits_is_not_refused():
     limits.check(made, local=True)
     made.experiment.num_actors = 5_000
     limits.check(made, local=False)
+  long = settings.make('ald', {'unroll_length': 10**6})
+  limits.check(long, local=True, network_factory='mine:make')
+  # An LSTM keeps nothing of all pairs of steps.
+  limits.check(settings.make('lstm', {'unroll_length': 10**6}), local=True)
 
 
 def test_a_full_disk(tmp_path, monkeypatch):

@@ -28,7 +28,7 @@ class Run:
 
   started: ClassVar[list[subprocess.Popen]] = []
 
-  def __init__(self, workdir, *flags):
+  def __init__(self, workdir, *flags, **environment):
     self.folder = run_folder.RunFolder(str(workdir))
     self.process = subprocess.Popen(
       [sys.executable, LOCAL, f'--workdir={workdir}', *flags],
@@ -36,6 +36,7 @@ class Run:
       stderr=subprocess.PIPE,
       text=True,
       start_new_session=True,  # A process group of its own.
+      env={**os.environ, **environment},
     )
     self.started.append(self.process)
 
@@ -265,6 +266,68 @@ def test_a_loss_that_is_not_finite(tmp_path):
   assert said, line
   variables = checkpoints.read(said.group(1))['learner']['variables']
   assert np.isfinite(variables).all()
+
+
+_HANGING = """
+import os, time
+import dm_env
+from ald_acme.environments import i_maze
+
+class Maze(i_maze.IMaze):
+  steps = 0
+
+  def step(self, action):
+    self.steps += 1
+    # Of all environments of the actor one hangs.
+    if self.steps == 150 and os.readlink('/proc/self/fd/1').endswith(
+        'actor_0.log'):
+      try:
+        os.close(os.open({path!r}, os.O_CREAT | os.O_EXCL))
+      except FileExistsError:
+        pass
+      else:
+        time.sleep(10_000)
+    return super().step(action)
+
+def make(seed: int) -> dm_env.Environment:
+  return Maze(size=5, seed=seed)
+"""
+
+
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize('workers', [0, 2])
+def test_an_environment_that_hangs(tmp_path, workers):
+  path = str(tmp_path / 'hangs')
+  (tmp_path / 'hanging.py').write_text(_HANGING.format(path=path))
+  run = Run(
+    tmp_path / 'run',
+    '--environment=hanging:make',
+    f'--environment_kwargs=workers={workers}',
+    '--preset=tiny',
+    '--envs_per_actor=4',
+    '--config.stall_warning=4',
+    '--config.stall_limit=9',
+    '--config.evaluation_episodes=4',
+    PYTHONPATH=os.pathsep.join([ROOT, str(tmp_path)]),
+  )
+  run.wait_for('frames', 1)
+  status, out, error = run.end()  # No process is left.
+  assert status == 1
+  name = "environment 'hanging:make'"
+  said = rf'waiting for step of {name}, number (\d) \(in '
+  if workers:
+    said = rf'worker \d of {name} \(environments . to .\): {said}_?recv'
+  else:
+    said += 'step, hanging.py:'
+  for text in (
+    rf'warning: node actor_0 has not moved for \d+ s: {said}',
+    rf'error: the run failed: node actor_0 has not moved for (\d+) s: {said}',
+  ):
+    found = re.search(text, out + error)
+    assert found, out + error
+  assert int(found.group(1)) < 60
+  assert int(found.group(2)) in range(4)
+  assert run.summary()['stopped_because'].startswith('node actor_0 has not')
 
 
 NETWORKS = """

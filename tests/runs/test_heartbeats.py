@@ -64,7 +64,7 @@ def test_a_node_that_compiles_is_not_named(beats, clock):
   beats.beat('learner_0', 100.0, False, False, True, 'compiling its update')
   beats.beat('actor_0', 100.0, True, False, False, 'table queue')
   assert not beats.stalls()  # The actor waits for what is compiled.
-  assert beats.compiling() == ['learner_0']
+  assert beats.preparing() == ['learner_0']
   clock.now += 41  # Both are suspended: they tell nothing.
   assert _named(beats) == ['learner_0', 'actor_0']
   beats.beat('learner_0', 601.0, False, False, True, 'compiling its update')
@@ -72,7 +72,7 @@ def test_a_node_that_compiles_is_not_named(beats, clock):
   (stall,) = beats.stalls()
   assert stall.doing == 'compiling its update'
   beats.beat('learner_0', 0.0, False, False, False, '')
-  assert not beats.stalls() and not beats.compiling()
+  assert not beats.stalls() and not beats.preparing()
 
 
 def test_what_waits_for_a_suspended_node_is_named_after_it(beats, clock):
@@ -81,6 +81,15 @@ def test_what_waits_for_a_suspended_node_is_named_after_it(beats, clock):
   beats.beat('actor_0', 60.0, False, False, False, '')
   assert _named(beats) == ['counter_0', 'actor_0']
   assert [stall.silent for stall in beats.stalls()] == [True, False]
+
+
+def test_beats_are_further_apart_than_a_short_patience(clock):
+  beats = heartbeats.Heartbeats(4.0, clock)
+  beats.beat('counter_0', 0.0, False, True, False, '')
+  clock.now += 6
+  assert not beats.stalls()
+  clock.now += 7
+  assert _named(beats) == ['counter_0']
 
 
 def test_a_node_tells_of_itself():
@@ -95,8 +104,8 @@ def test_a_node_tells_of_itself():
   with own.waiting('a table', on_others=True):
     heartbeats.start('actor_7', beat, own, period=0.01)
     assert enough.wait(30)
-  node, idle, on_others, serves, compiles, doing = told[2]
+  node, idle, on_others, serves, prepares, doing = told[2]
   assert (node, on_others, serves) == ('actor_7', True, False)
-  assert not compiles
+  assert not prepares
   assert 0.0 < idle < 30
   assert doing.startswith('a table')

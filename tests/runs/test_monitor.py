@@ -541,8 +541,26 @@ def test_a_node_that_compiles_does_not_end_the_run(make):
   run = make(pace=10, limit=5.0)
   run.monitor.beat('learner_0', *_COMPILES)
   run.run_until('by hand', seconds=0.3)
-  assert run.progress()['compiling'] == ['learner_0']
+  assert run.progress()['preparing'] == ['learner_0']
   assert run.summary()['stopped_because'] == 'by hand'
+
+
+def test_a_long_last_evaluation_shows_that_the_monitor_is_there(
+  make, monkeypatch
+):
+  monkeypatch.setattr(monitor, '_SHOWN', 0.05)
+  run = make(max_frames=10, pace=10)
+  evaluate, written = run.evaluator.evaluate, []
+
+  def slowly():
+    before = os.stat(run.folder.progress).st_mtime_ns
+    time.sleep(0.5)
+    written.append(os.stat(run.folder.progress).st_mtime_ns > before)
+    return evaluate()
+
+  run.evaluator.evaluate = slowly
+  run.monitor.run()
+  assert written == [True]
 
 
 def test_a_node_that_stalls_but_answers_is_saved(make):
@@ -620,7 +638,7 @@ def test_progress(make):
     'policy_lag': 3.0,
     'eta_seconds': None,
     'stalls': {},
-    'compiling': [],
+    'preparing': [],
     'learner_updates': 4,
     'actor_updates': 10,
     'shown': {'DpRL': '2.50', 'KL': '0.0200', 'lag': '3'},

@@ -83,6 +83,22 @@ def test_before_there_is_progress(folder, terminal):
   assert 'frames' not in _shown(console)
 
 
+def test_a_node_that_stalls_again_is_named_again(folder):
+  console = _console()
+  with progress.Display(folder, console) as display:
+    for stalls in (
+      {'a': 'x'},
+      {'a': 'x'},
+      {},
+      {'a': 'y'},
+      {'a': 'y', 'b': 'z'},
+    ):
+      display.show({**PROGRESS, 'stalls': stalls})
+  lines = _shown(console).splitlines()
+  warnings = [line[9:] for line in lines if line.startswith('warning: ')]
+  assert warnings == ['x', 'y', 'z']
+
+
 def test_a_panel_is_drawn(folder):
   """What a terminal shows of it, with its colours taken away."""
   console = _console(terminal=True, width=80)

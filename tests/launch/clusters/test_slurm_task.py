@@ -2,6 +2,7 @@
 
 import functools
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -30,11 +31,15 @@ def quick(monkeypatch):
 def run(tmp_path):
   """Runs a node of some lines of Python; how it ended, and its log."""
 
+  watched = []
+
   def make(task, *lines):
     path = tmp_path / f'{task.name}.log'
     with open(path, 'w', encoding='utf-8') as log:
       command = [sys.executable, '-c', '\n'.join(lines)]
-      code = slurm_task.run(task, command, slurm_task.Job(str(tmp_path)), log)
+      job = slurm_task.Job(str(tmp_path))
+      code = slurm_task.run(task, command, job, log, watched.append)
+    assert watched
     return code, path.read_text()
 
   return make
@@ -142,6 +147,23 @@ def test_a_task_stays_until_the_script_has_seen_its_node_end(tmp_path):
     task.wait(2)
   (tmp_path / 'end').touch()
   assert task.wait(_PATIENCE) == 1
+
+
+def test_the_node_of_a_task_that_is_killed_ends(tmp_path):
+  hang = 'print(os.getpid(), os.environ["TMPDIR"], flush=True); time.sleep(99)'
+  with open(tasks.functions_path(str(tmp_path)), 'wb') as file:
+    cloudpickle.dump(
+      [functools.partial(exec, f'import os, time; {hang}')], file
+    )
+  tasks.write(str(tmp_path), [_LEARNER])
+  task, log = _start_task(tmp_path), tmp_path / 'learner_0.log'
+  _wait_for(lambda: log.exists() and log.read_text().endswith('\n'))
+  pid, temporary = log.read_text().split()
+  assert os.path.isdir(temporary)
+  os.kill(int(pid), signal.SIGSTOP)  # It cannot notice by itself.
+  task.kill()
+  task.wait()
+  _wait_for(lambda: not _is_running(int(pid)) and not os.path.exists(temporary))
 
 
 def _start_task(folder):
