@@ -80,18 +80,48 @@ def lowest(
     observation_spec: of one environment.
     observation: leaves `[E, ...]`.
   """
-  batch_size = len(tree.flatten(observation)[0])
-  action = actions.lowest(action_spec, batch_size)
+  action = actions.lowest(action_spec, len(tree.flatten(observation)[0]))
   path = find(observation_spec)
   if path is None:
     return action
-  flags = divide(action_spec, read(observation, path))
-  chosen = iter([np.argmax(x, axis=-1) for x in flags])
+  return _legal(action_spec, action, read(observation, path))
+
+
+def uniform(
+  action_spec: Nest,
+  observation_spec: Nest,
+  observation: Nest,
+  rng: np.random.Generator,
+) -> Nest:
+  """A random legal action in each of E environments, leaves `[E, ...]`.
+
+  Args:
+    action_spec: of one environment.
+    observation_spec: of one environment.
+    observation: leaves `[E, ...]`.
+    rng: draws each integer from its legal values alone, and numbers of
+      continuous parts within their bounds.
+  """
+  batch_size = len(tree.flatten(observation)[0])
+  action = actions.uniform(action_spec, batch_size, rng)
+  path = find(observation_spec)
+  if path is None:
+    return action
+  mask = np.asarray(read(observation, path))
+  # Of random numbers for the legal values the largest is that of any of them.
+  return _legal(action_spec, action, np.where(mask, rng.random(mask.shape), -1))
+
+
+def _legal(action_spec: Nest, action: Nest, preference: np.ndarray) -> Nest:
+  """An action whose integers are those of the highest preference `[E, N]`."""
+  chosen = iter(
+    [np.argmax(x, axis=-1) for x in divide(action_spec, preference)]
+  )
   leaves = []
   for part, leaf in zip(actions.parts(action_spec), tree.flatten(action)):
     if isinstance(part, actions.Discrete):
       offset = np.stack([next(chosen) for _ in part.sizes], axis=-1)
-      leaf = (leaf + offset.reshape(leaf.shape)).astype(leaf.dtype)
+      leaf = (part.first + offset).reshape(leaf.shape).astype(leaf.dtype)
     leaves.append(leaf)
   return tree.unflatten_as(action_spec, leaves)
 

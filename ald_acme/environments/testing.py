@@ -18,10 +18,10 @@ import dm_env
 import numpy as np
 import tree
 
-from ald_acme.environments import actions
 from ald_acme.environments import base
 from ald_acme.environments import contract
 from ald_acme.environments import dtypes
+from ald_acme.environments import masks
 
 _FIRST, _LAST = int(dm_env.StepType.FIRST), int(dm_env.StepType.LAST)
 
@@ -32,7 +32,8 @@ class ConformanceTestMixin(abc.ABC):
   Attributes:
     steps: that most tests take.
     longest_episode: steps within which each environment ends an episode when
-      its actions are random; None where episodes are meant to have no end.
+      its actions are random and, where there is a mask, legal; None where
+      episodes are meant to have no end.
   """
 
   steps = 300
@@ -45,17 +46,23 @@ class ConformanceTestMixin(abc.ABC):
   def _run(
     self, steps: int, environment: Any = None
   ) -> Iterator[dm_env.TimeStep]:
-    """Yields the time steps of random actions, as they were returned."""
+    """Yields the time steps of random legal actions, as they were returned."""
     environment = environment or self.make_object_under_test()
     batched = isinstance(environment, base.BatchedEnvironment)
     rng = np.random.default_rng(0)
-    yield environment.reset()
+    action_spec = environment.action_spec()
+    observation_spec = environment.observation_spec()
+    timestep = environment.reset()
+    yield timestep
     for _ in range(steps):
-      size = environment.batch_size if batched else 1
-      action = actions.uniform(environment.action_spec(), size, rng)
+      seen = timestep.observation
+      if not batched:
+        seen = tree.map_structure(lambda x: np.asarray(x)[np.newaxis], seen)
+      action = masks.uniform(action_spec, observation_spec, seen, rng)
       if not batched:
         action = tree.map_structure(lambda x: x[0], action)
-      yield environment.step(action)
+      timestep = environment.step(action)
+      yield timestep
 
   def _run_as_batch(
     self, steps: int, environment: Any = None

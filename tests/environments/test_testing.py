@@ -8,6 +8,7 @@ import pytest
 from ald_acme.environments import bandit
 from ald_acme.environments import base
 from ald_acme.environments import i_maze
+from ald_acme.environments import masks
 from ald_acme.environments import meta_fetch
 from ald_acme.environments import testing
 from ald_acme.environments import trials
@@ -73,6 +74,52 @@ class TestGymnasium(testing.ConformanceTestMixin):
     return gymnasium_adapter.GymnasiumEnvironment(
       gymnasium.make('CartPole-v1'), seed=0
     )
+
+
+class Strict(dm_env.Environment):
+  """Raises where an action is not legal: one of two integers and a number."""
+
+  def __init__(self):
+    self._rng = np.random.default_rng(0)
+
+  def reset(self):
+    self._steps = 0
+    return dm_env.restart(self._observation())
+
+  def step(self, action):
+    if self._steps == 9:
+      return self.reset()
+    integers = action['integers'] - [5, 0]
+    if not (self._mask[integers[0]] and self._mask[3:][integers[1]]):
+      raise ValueError(f'{action} is not legal.')
+    self._steps += 1
+    over = self._steps == 9
+    make = dm_env.termination if over else dm_env.transition
+    return make(0.0, self._observation())
+
+  def _observation(self):
+    self._mask = self._rng.random(5) < 0.3
+    self._mask[[self._rng.integers(3), 3 + self._rng.integers(2)]] = True
+    return {'legal': self._mask.copy()}
+
+  def observation_spec(self):
+    return {'legal': masks.MaskSpec(5)}
+
+  def action_spec(self):
+    return {
+      'integers': specs.BoundedArray((2,), np.int32, [5, 0], [7, 1]),
+      'number': specs.BoundedArray((), np.float32, -1, 1),
+    }
+
+
+class TestMasked(testing.ConformanceTestMixin):
+  def make_object_under_test(self):
+    return Strict()
+
+
+class TestMaskedBatch(testing.ConformanceTestMixin):
+  def make_object_under_test(self):
+    return base.Stacked([Strict(), Strict()])
 
 
 # --- Faulty ones.
