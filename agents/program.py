@@ -111,7 +111,7 @@ class DistributedAgent:
     learner = self.builder.make_learner(
       self._networks(),
       self.builder.make_dataset_iterator(replay, life.should_stop),
-      counting.Counter(counter, time_delta=0.0),
+      run_counts.BackgroundCounter(counter),
       self._logger(builders.LEARNER, watcher),
     )
     state = self._saved(builders.LEARNER)

@@ -1,5 +1,7 @@
 """The counts of a program, which also end acting."""
 
+import threading
+
 from acme.utils import counting
 
 STOP_ACTING = 'stop_acting'  # Counts how often actors were told to stop.
@@ -25,3 +27,62 @@ class RunCounter(counting.Counter):
     if self._max_frames and counts.get('frames', 0) >= self._max_frames:
       counts[STOP_ACTING] = counts.get(STOP_ACTING, 0) + 1
     return counts
+
+
+class BackgroundCounter(counting.Counter):
+  """Tells another counter at once, but does not wait for its answer.
+
+  A loop that counts with every update waits for a call to another process each
+  time otherwise. Its own increments are in what it answers from the beginning,
+  those of others when the calls have come back.
+  """
+
+  def __init__(self, parent: counting.Counter):
+    """Asks the parent for its counts in the background.
+
+    Args:
+      parent: of the whole program, here or in another process.
+    """
+    super().__init__()
+    self._told = parent
+    self._known: dict[str, counting.Number] = {}  # With what was sent.
+    self._error: Exception | None = None
+    self._work = threading.Semaphore(1)  # One call for what there is already.
+    threading.Thread(target=self._send, name='counter', daemon=True).start()
+
+  def increment(self, **counts: counting.Number) -> dict[str, counting.Number]:
+    """Counts; the counts of all, as far as they are known.
+
+    Raises:
+      Exception: what an earlier call to the parent raised.
+    """
+    if self._error is not None:
+      raise self._error
+    answer = super().increment(**counts)
+    self._work.release()
+    return answer
+
+  def get_counts(self) -> dict[str, counting.Number]:
+    with self._lock:
+      names = self._known.keys() | self._counts.keys()
+      return {
+        name: self._known.get(name, 0) + self._counts.get(name, 0)
+        for name in names
+      }
+
+  def _send(self):
+    while self._error is None:
+      self._work.acquire()
+      while self._work.acquire(blocking=False):  # One call for all of them.
+        pass
+      with self._lock:
+        sent, self._counts = self._counts, {}
+        for name, value in sent.items():
+          self._known[name] = self._known.get(name, 0) + value
+      try:
+        known = self._told.increment(**sent)
+      except Exception as error:  # Courier's; raised where the loop counts.
+        self._error = error
+        return
+      with self._lock:
+        self._known = dict(known)

@@ -1,5 +1,8 @@
 """Actors hear with their counts that acting is over."""
 
+import threading
+import time
+
 from acme.utils import counting
 import pytest
 
@@ -19,3 +22,47 @@ def test_actors_are_told_by_another_node():
   counter = counts.RunCounter()
   counter.increment(**{counts.STOP_ACTING: 1})
   assert counter.increment(frames=5)[counts.STOP_ACTING] == 1
+
+
+def _until(condition):
+  deadline = time.monotonic() + 20
+  while not condition() and time.monotonic() < deadline:
+    time.sleep(0.001)
+  assert condition()
+
+
+def test_counting_in_the_background_waits_for_nobody():
+  class Slow(counting.Counter):
+    answers = threading.Event()
+
+    def increment(self, **more):
+      self.answers.wait(20)
+      return super().increment(**more)
+
+  parent = Slow()
+  counting.Counter.increment(parent, frames=7)
+  counter = counts.BackgroundCounter(parent)
+  for update in range(5):
+    assert counter.increment(learner_updates=1)['learner_updates'] == update + 1
+  assert parent.get_counts() == {'frames': 7}
+  parent.answers.set()
+  _until(lambda: parent.get_counts().get('learner_updates') == 5)
+  _until(lambda: counter.get_counts() == {'frames': 7, 'learner_updates': 5})
+  counting.Counter.increment(parent, frames=1)
+  counter.increment(learner_updates=1)
+  _until(lambda: counter.get_counts() == {'frames': 8, 'learner_updates': 6})
+
+
+def test_a_parent_that_is_gone_is_told_where_the_loop_counts():
+  class Gone(counting.Counter):
+    def increment(self, **more):
+      raise RuntimeError('gone')
+
+  counter = counts.BackgroundCounter(Gone())
+
+  def count():
+    while True:
+      counter.increment(learner_updates=1)
+
+  with pytest.raises(RuntimeError, match='gone'):
+    count()
