@@ -29,7 +29,7 @@ class Agent(NamedTuple):
   attends: bool
 
 
-# Functions import what they need, so that names cost no import.
+# Imports are within functions, so that the names alone import nothing.
 def _ald_config() -> type:
   from agents.ald import config
 

@@ -18,7 +18,7 @@ from ald_acme.runs import timelines
 
 _LINGER = 3.0  # Seconds; of the ten that Launchpad waits for threads.
 _GRACE = 1.0  # Seconds to end by itself; Launchpad kills after ten.
-# Libraries that call other nodes: Courier's errors are pybind11_abseil's.
+# Libraries that call other nodes; Courier raises errors of pybind11_abseil.
 _CALLS = ('pybind11_abseil', 'courier', 'reverb')
 _CALLS_IN_TENSORFLOW = (
   'AbortedError',
@@ -101,7 +101,7 @@ class Lifecycle:
     try:
       run()
     except Exception as error:
-      # A neighbour may be gone a little before this node is told to end.
+      # The node that was called may end shortly before this one is told to.
       if not (_is_of_a_call(error) and self._stop.wait(2.0)):
         raise
       logging.info('Ended while a call was under way.', exc_info=True)
@@ -149,5 +149,5 @@ class Service:
     self._run()
     if threading.current_thread() is not threading.main_thread():
       # Nodes are threads here, and a call to one that is gone never ends:
-      # stay until neighbours have come back from theirs.
+      # stay until the calls of other nodes have returned.
       time.sleep(_LINGER)

@@ -267,7 +267,7 @@ class DistributedAgent:
 
     return lifecycle.Service(part, methods, lambda: life.guard(run))
 
-  # --- What nodes share.
+  # --- Shared by nodes.
 
   def _life(
     self, name: str, watcher: _Handle | None, serves: bool = False

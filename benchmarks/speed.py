@@ -77,7 +77,7 @@ def stock(learning: bool) -> float:
   silent = loggers.NoOpLogger()
   if learning:
     # Acme's twelve parallel readers share out the first batch of the queue:
-    # none gets a whole one, and the loop stands still for ever.
+    # none gets a whole batch, and the loop deadlocks.
     datasets.make_reverb_dataset = functools.partial(
       datasets.make_reverb_dataset, num_parallel_calls=1
     )
@@ -190,7 +190,7 @@ def _measure(name: str) -> float:
       ).stdout
     except subprocess.TimeoutExpired:
       # Acme's parallel readers share out a queue: sometimes none of them gets
-      # a whole batch, and the learner waits for ever.
+      # a whole batch, and the learner deadlocks.
       print(f'{name} stands still; once more', flush=True)
     else:
       return float(printed.splitlines()[-1])

@@ -149,7 +149,7 @@ def supervise(
         if not failed and 0 < stall_limit < silence:
           failed, hangs = _MONITOR, f'no progress for {silence:.0f} s'
         failed = None if _has_ended(folder) else failed
-      # The program's own end sends a signal too: it is no interruption.
+      # The end of the program sends a signal, too; it is not an interruption.
       stopped_by_user = not (failed or _has_ended(folder))
       if failed:
         in_order = _request_stop(

@@ -2,7 +2,7 @@
 
 A run's config.json names the environment and the network factory that the run
 was made with, and these may be any functions of any modules. A folder of one's
-own is no danger; one from elsewhere could name what its sender likes. So the
+own is safe; one from elsewhere could name any code. So the
 command line must name them too, or say that the folder is trusted.
 """
 

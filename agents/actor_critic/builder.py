@@ -43,7 +43,7 @@ if typing.TYPE_CHECKING:
 # Each method imports what its part is made of: TensorFlow takes seconds to
 # import, and neither the launcher nor every node needs it.
 
-# Places that draw random numbers, each with streams of its own.
+# Consumers of random numbers; each has independent streams.
 ACTING, EVALUATING_ACTOR, EVALUATING_LEARNER, SAMPLING, REUSING = range(5)
 
 
@@ -463,7 +463,7 @@ class ActorCriticBuilder:
       max_steps=config.evaluation_max_steps,
     )
 
-  # --- What a program, or one process, has beside these.
+  # --- Further parts of a program, or of the single-process agent.
 
   def make_turns(
     self,

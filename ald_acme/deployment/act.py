@@ -297,7 +297,7 @@ def _load_onnx(folder, manifest):
     os.path.join(folder, ONNX), options, providers=['CPUExecutionProvider']
   )
   names = [output.name for output in session.get_outputs()]
-  # An input that the policy does not depend on is no input of the file.
+  # The file has no input that the policy does not depend on.
   taken = [wanted.name for wanted in session.get_inputs()]
 
   def step(inputs):

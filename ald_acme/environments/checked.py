@@ -79,7 +79,7 @@ class Checked(base.BatchedEnvironment):
       raise contract.Breach(f'{self._where()}: {breach}') from breach
     except members.Failure:  # It says where.
       raise
-    except Exception as error:  # Not ours; it may raise anything.
+    except Exception as error:  # Foreign code may raise anything.
       raise members.Failure(
         f'{self._where()}: {method} raised {type(error).__name__}: {error}'
       ) from error

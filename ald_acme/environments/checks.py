@@ -6,7 +6,7 @@ import numpy as np
 
 
 def integer(name: str, value: Any, least: int, odd: bool = False):
-  """Raises ValueError if the value is no integer, too low, or must be odd."""
+  """Raises ValueError unless it is an integer, large enough, odd if asked for."""
   if not isinstance(value, (int, np.integer)) or isinstance(value, bool):
     raise ValueError(f'{name} must be an integer, but received {value!r}.')
   if value < least or (odd and value % 2 == 0):
@@ -17,7 +17,7 @@ def integer(name: str, value: Any, least: int, odd: bool = False):
 
 
 def number(name: str, value: Any):
-  """Raises ValueError if the value is no number, or not finite."""
+  """Raises ValueError unless the value is a finite number."""
   if isinstance(value, bool) or not isinstance(value, (int, float, np.number)):
     raise ValueError(f'{name} must be a number, but received {value!r}.')
   if not np.isfinite(value):

@@ -70,7 +70,7 @@ def find(name: str, arguments: dict[str, Any]) -> Factory:
       factory = getattr(importlib.import_module(module), attribute)
     except _NotAnEnvironment:
       raise
-    # A module not ours may raise anything.
+    # Foreign modules may raise anything.
     except (Exception, SystemExit) as error:
       missing_package(name, error)
       raise ValueError(
@@ -124,9 +124,12 @@ def _refuse_other_factories(name: str, factory: Any):
   if not inspect.isclass(factory):
     try:
       made = typing.get_type_hints(factory).get('return', dm_env.Environment)
-    except Exception:  # Of others' names; they may be for type checkers alone.
+    except Exception:  # Names may exist for type checkers only.
       return
-  faces = ('action_spec', 'action_space')  # The second are told what to do.
+  faces = (
+    'action_spec',
+    'action_space',
+  )  # For the second, the error names an adapter.
   if made is type(None) or (
     inspect.isclass(made)
     and made is not object
@@ -215,7 +218,10 @@ def check_arguments(
   """
   try:
     parameters = inspect.signature(factory).parameters
-  except (TypeError, ValueError):  # Not to be inspected: let it decide.
+  except (
+    TypeError,
+    ValueError,
+  ):  # Without a signature: the factory checks its arguments.
     return Factory(factory, seeded=False, batched=False)
   made = Factory(factory, 'seed' in parameters, 'batch_size' in parameters)
   reserved = _FLAGS if made.batched else _FLAGS[1:]

@@ -76,7 +76,7 @@ class Members:
         result = getattr(self._environments[index], method)(*arguments)
       activity.moved()
       return result
-    except Exception as error:  # Not ours; it may raise anything.
+    except Exception as error:  # Foreign code may raise anything.
       raise Failure(
         f'{self.where(index)}: {method} raised {type(error).__name__}: {error}'
       ) from error

@@ -79,7 +79,7 @@ def describe() -> str:
 def parse_arguments(text: str) -> dict[str, Any]:
   """Reads 'size=15,limit=250' as keyword arguments.
 
-  Values are Python literals; what is none is taken as a string.
+  Values are Python literals; anything else is taken as a string.
 
   Raises:
     ValueError: if a part has no name and value, a name comes twice, or a
@@ -101,7 +101,7 @@ def parse_arguments(text: str) -> dict[str, Any]:
     try:
       arguments[name] = ast.literal_eval(value)
     except (ValueError, SyntaxError, RecursionError, MemoryError):
-      arguments[name] = value  # Too deep a nest is no literal either.
+      arguments[name] = value  # Also a nest that is too deep to parse.
   return arguments
 
 
@@ -245,7 +245,7 @@ def _attempt(make: Callable[[], Any], name: str, own: dict[str, Any]) -> Any:
   """What a factory makes; raises ValueError where it raises anything."""
   try:
     return make()
-  except (Exception, SystemExit) as error:  # Not ours; it may raise anything.
+  except (Exception, SystemExit) as error:  # Foreign code may raise anything.
     factories.missing_package(name, error)
     factories.suggest_adapter(name, error)
     raise ValueError(

@@ -281,6 +281,6 @@ def _attempt(function: Callable[..., Any], *arguments) -> tuple[str, Any]:
   except (members.Failure, contract.Breach) as error:
     traceback.print_exc()
     return 'named', str(error)
-  except Exception as error:  # Not ours; it may raise anything.
+  except Exception as error:  # Foreign code may raise anything.
     traceback.print_exc()
     return 'failed', f'{type(error).__name__}: {error}'

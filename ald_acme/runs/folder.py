@@ -10,7 +10,7 @@ from typing import TextIO
 
 from ald_acme.runs import files
 
-# What config.json must hold, and what it may hold, so far as it is read.
+# Entries of config.json that are required, and those that are optional.
 _CONFIG = {'config': dict, 'environment': str, 'environment_kwargs': str}
 _MORE_CONFIG = {
   'agent': str,

@@ -28,7 +28,7 @@ def estimate(values: np.ndarray, level: float = 0.95) -> Estimate:
   together.
 
   Args:
-    values: float `[seeds, ...]`; nan is no value.
+    values: float `[seeds, ...]`; nan where there is no value.
     level: share of the resampled means that the interval holds.
 
   Returns:
@@ -73,7 +73,7 @@ def carry_forward(
 
   Args:
     xs: float `[n]`, ascending; where each value became known.
-    ys: float `[n]`; nan is no value.
+    ys: float `[n]`; nan where there is no value.
     grid: float `[g]`.
 
   Returns:
@@ -94,7 +94,7 @@ def area(xs: np.ndarray, ys: np.ndarray, end: float) -> float:
 
   Args:
     xs: float `[n]`, ascending.
-    ys: float `[n]`; nan is no value.
+    ys: float `[n]`; nan where there is no value.
     end: values from here on do not count.
 
   Returns:
@@ -117,7 +117,7 @@ def rate(counts: np.ndarray, seconds: np.ndarray) -> float:
   What came before is start-up.
 
   Args:
-    counts: float `[n]`; nan is no value.
+    counts: float `[n]`; nan where there is no value.
     seconds: float `[n]`, ascending.
 
   Returns:

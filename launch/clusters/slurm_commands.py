@@ -16,7 +16,7 @@ def submit(script: str) -> str:
   Raises:
     ValueError: if Slurm refuses it, with what it says.
   """
-  try:  # Without it jobs that fit no host may be taken, and wait for ever.
+  try:  # Else Slurm may accept jobs that fit no host.
     _run('sbatch', '--test-only', script)
   except ValueError as error:
     raise ValueError(

@@ -183,7 +183,7 @@ class Job:
         slurm_commands.requeue()
     except FileExistsError:
       pass
-    except ValueError:  # Slurm does not answer: somebody asks again.
+    except ValueError:  # Slurm does not answer; another task will ask.
       os.remove(path)
       return False
     return True

@@ -65,7 +65,7 @@ def _value(sweep: str, field: dataclasses.Field, text: str) -> Any:
     return field_flags.parse_value(field, text)
   except ValueError as error:
     raise ValueError(
-      f'--sweep={sweep}: {text!r} is no value of {field.name} ({error}).'
+      f'--sweep={sweep}: {text!r} is not a value of {field.name} ({error}).'
     ) from error
 
 

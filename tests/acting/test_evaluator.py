@@ -170,7 +170,7 @@ def test_the_last_evaluation(make, monkeypatch):
   begun, rows = threading.Event(), []
 
   def play(environment, policy, max_steps, should_stop):
-    if not begun.is_set():  # The first would take for ever.
+    if not begun.is_set():  # The first would never end.
       begun.set()
       while not should_stop():
         time.sleep(0.01)

@@ -115,7 +115,7 @@ def test_nothing_is_left_of_a_killed_launcher(tmp_path):
     assert launcher.poll() is None
     time.sleep(0.1)
   child = int(log.read_text().split()[1])
-  os.kill(node, signal.SIGSTOP)  # It cannot notice by itself.
+  os.kill(node, signal.SIGSTOP)  # A stopped process cannot notice.
   launcher.kill()
   assert _ends(node) and _ends(child)
   assert _is_removed(temporary)

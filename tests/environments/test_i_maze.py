@@ -131,7 +131,7 @@ def test_steps_as_the_slow_maze(
     **dict(zip(names, rewards)),
   )
   mazes = i_maze.BatchedIMaze(view=view, **kwargs)
-  # A twin that sees everything tells what was drawn, but not what follows.
+  # A copy that sees everything reveals what was drawn, but not what follows.
   twins = i_maze.BatchedIMaze(view=2 * size - 1, **kwargs)
   slow, ended = [None] * batch_size, [True] * batch_size
   ends = set()

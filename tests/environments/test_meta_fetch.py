@@ -117,7 +117,7 @@ def test_steps_as_the_slow_room(size, objects, view, limit, repeat):
   kwargs = {'size': size, 'objects': objects, 'limit': limit, 'seed': 3}
   kwargs['repeat'] = repeat
   rooms = meta_fetch.BatchedMetaFetch(batch_size, view=view, **kwargs)
-  # A twin that sees everything tells what was drawn, but not the order.
+  # A copy that sees everything reveals what was drawn, but not the order.
   twins = meta_fetch.BatchedMetaFetch(batch_size, view=2 * size - 1, **kwargs)
   guesses, ended = [None] * batch_size, [True] * batch_size
   happened, orders = collections.Counter(), set()

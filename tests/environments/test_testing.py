@@ -173,7 +173,7 @@ class Reuses(Clock):
 
 
 class Sleeps(Clock):
-  """Returns LAST for ever."""
+  """Returns LAST at every step."""
 
   def _after_last(self):
     return dm_env.termination(0.0, self._time)

@@ -354,7 +354,7 @@ def test_workers_end_with_who_started_them(end):
       state = pathlib.Path(f'/proc/{pid}/stat').read_text().split()[2]
     except FileNotFoundError:
       return True
-    return state == 'Z'  # Whoever took it over has not looked yet.
+    return state == 'Z'  # Its new parent has not reaped it yet.
 
   _wait_until(lambda: all(ended(pid) for pid in pids))
 

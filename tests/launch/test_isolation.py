@@ -54,7 +54,7 @@ def test_nothing_outside_reaches_it(flags):
   user, group = os.getuid(), os.getgid()
   if '--as_nobody' in flags:
     if user:
-      pytest.skip('it is nobody of note already')
+      pytest.skip('the user is unprivileged already')
     user = group = 65534
   reached, said = _serve(*flags)
   if said[0] == 'False':

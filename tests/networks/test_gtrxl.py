@@ -205,6 +205,6 @@ def test_width_must_fit_the_heads(width, num_heads):
 
 @pytest.mark.parametrize('memory_size', [0, -1])
 def test_memory_must_hold_a_step(memory_size):
-  # Of `keys[:, -0:]` nothing is dropped: the memory would grow for ever.
+  # `keys[:, -0:]` drops nothing: the memory would grow without bound.
   with pytest.raises(ValueError, match=f'memory_size={memory_size}'):
     gtrxl.GTrXL(WIDTH, LAYERS, HEADS, 4, memory_size)

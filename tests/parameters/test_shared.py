@@ -37,7 +37,7 @@ def _attach(shared):
 
 
 def _own(pipe):
-  """An owner: tells its handle, then lives until it is killed."""
+  """An owner: prints its handle, then lives until it is killed."""
   initial = np.arange(_SIZE, dtype=np.float32)
   shared = shared_parameters.SharedParameters.create(initial, 2)
   shared.add(np.ones(_SIZE, np.float32), worker=1)

@@ -59,7 +59,7 @@ def test_describe_an_unknown_table(client):
 
 
 def test_describe_without_a_server():
-  client = reverb.Client('localhost:1')  # Where nobody listens.
+  client = reverb.Client('localhost:1')  # No server listens there.
   text = waiting.describe(client, 'distill')
   assert text.startswith('the replay server does not answer (')
 

@@ -193,7 +193,7 @@ def test_a_partial_batch_outlives_time_outs(serve, stop_after):
 
 
 def test_a_reader_waits_for_the_server(stop_after):
-  client = reverb.Client('localhost:1')  # Where nobody listens.
+  client = reverb.Client('localhost:1')  # No server listens there.
   reader = replay_reader.Reader(client, 'queue', should_stop=stop_after(2))
   with pytest.raises(StopIteration):
     next(reader)

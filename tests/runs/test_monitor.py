@@ -176,7 +176,7 @@ def test_stops_at_max_frames(make):
   run = make(max_frames=1000, pace=400)
   run.monitor.run()
   summary = run.summary()
-  assert summary['frames'] == 1200  # Nobody acts any more.
+  assert summary['frames'] == 1200  # Acting has stopped.
   assert summary.pop('frames') == run.progress()['frames']
   assert 0 < summary.pop('wall_seconds') < 60
   assert 0 <= summary.pop('frames_per_second') < 10_000
@@ -314,7 +314,7 @@ def test_solved_at_the_first_of_three_evaluations(
   [
     (('max_frames',), 1),
     (('target_return',), 1),
-    (('interrupted',), 0),  # Somebody waits for the end.
+    (('interrupted',), 0),  # A caller waits for the end.
     (('node learner_0 failed', 'learner_0'), 0),  # It may wait for the node.
   ],
 )
@@ -490,7 +490,7 @@ def test_a_disk_that_stays_full(make, monkeypatch):
   run = make(pace=10, checkpoint_period=0.2)
   monkeypatch.setattr(monitor, '_TROUBLE', 0.3)
   monkeypatch.setattr(checkpoints.CheckpointFolder, 'save', _disk_is_full)
-  run.monitor.run()  # Ends by itself, in order.
+  run.monitor.run()  # Ends in order.
   assert run.summary()['stopped_because'].startswith(
     'a checkpoint cannot be written'
   )
@@ -589,7 +589,7 @@ def test_stopped_from_outside(make):
   assert run.summary()['stopped_because'] == 'terminated'
   assert run.summary()['frames'] == 20
   assert run.progress()['state'] == 'ended'
-  assert run.checkpoint() is None  # There was nobody left to ask.
+  assert run.checkpoint() is None  # The other nodes were gone.
   assert run.evaluator.asked == 0
 
 

@@ -155,7 +155,7 @@ def test_what_does_not_count_does_not_matter(
     return change
 
   def of_rl(item):
-    """The bootstrap, what was done and what came of it."""
+    """The bootstrap step, the actions and their rewards."""
     tree.map_structure(lambda x: x.__setitem__(-1, 1), item.unroll.inputs)
     item.unroll.action[:] = 0
     item.unroll.reward[:] = 99.0

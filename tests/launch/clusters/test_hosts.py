@@ -92,7 +92,7 @@ class Network:
       self._in(name, 'link', 'set', device, 'up')
 
   def lose(self, address):
-    """Takes a host away at once: nobody hears of the end of what it ran."""
+    """Removes a host at once: the end of its tasks is never reported."""
     number = address.rsplit('.', 1)[1]
     self._in(self._switch, 'link', 'set', f'port{number}', 'down')
     self._remove(self._hosts.pop(address))
@@ -177,7 +177,7 @@ class Job:
     return text
 
   def end(self):
-    """Tells the tasks to end, and returns their exit codes."""
+    """Ends the tasks and returns their exit codes."""
     with open(os.path.join(self._logs, 'end'), 'w'):
       pass
     return {p.wait(_PATIENCE) for p in self._running.values()}
@@ -245,7 +245,7 @@ def test_actors_host_is_lost_and_comes_back(network, launch, tmp_path):
   time.sleep(3)
   *now, later = _progress(run)
   assert now == then
-  assert later > seconds + 1  # Somebody writes it.
+  assert later > seconds + 1  # Another process still writes it.
   assert job.ended() == lost, job.said()
 
   network.add(_LIMBS)
@@ -280,7 +280,7 @@ def _check_folder(run):
   state = checkpoints.CheckpointFolder(folder.checkpoints).latest().state
   assert state['learner']['updates'] == summary['learner_updates'] >= 60
   assert state['counts']['frames'] >= 1600
-  # Whoever has begun again plays other episodes.
+  # A restarted actor plays other episodes.
   assert state['counts']['actor_0_begins'] == 2
   for node in ('actor_0', 'actor_1', 'learner', 'distiller_0', 'evaluator'):
     rows = _rows(run, node)

@@ -80,7 +80,7 @@ def test_what_is_there_is_not_made_again(tmp_path):
   pool = jobs.Pool([Job(tmp_path, name) for name in 'abca'], 1)
   assert _labels(pool.done) == ['b']
   assert _labels(pool.waiting) == ['a', 'c']  # And none twice.
-  open(tmp_path / 'c', 'w').close()  # By somebody else.
+  open(tmp_path / 'c', 'w').close()  # Created by another program.
   _finish(pool)
   assert _labels(pool.done) == ['b', 'a', 'c']
   assert not os.path.exists(Job(tmp_path, 'c').log)
