@@ -6,7 +6,7 @@ import numpy as np
 
 
 def integer(name: str, value: Any, least: int, odd: bool = False):
-  """Raises ValueError unless it is an integer, large enough, odd if asked for."""
+  """Raises ValueError unless the value is an integer in range, odd if asked."""
   if not isinstance(value, (int, np.integer)) or isinstance(value, bool):
     raise ValueError(f'{name} must be an integer, but received {value!r}.')
   if value < least or (odd and value % 2 == 0):
