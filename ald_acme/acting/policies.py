@@ -8,6 +8,7 @@ import dm_env
 import numpy as np
 
 from ald_acme import activity
+from ald_acme import distributions
 from ald_acme import types
 from ald_acme.acting.inference import lite
 from ald_acme.acting.inference import xla
@@ -26,6 +27,32 @@ class Decision(NamedTuple):
   action: types.Nest
   sample: np.ndarray
   policy: np.ndarray
+
+
+def inputs_at(timestep: dm_env.TimeStep, sample: np.ndarray) -> types.Inputs:
+  """A network's inputs at a batched time step, leaves `[E, ...]`.
+
+  Args:
+    timestep: of E environments.
+    sample: the action that led there, as the distribution samples it.
+  """
+  return types.Inputs(
+    observation=timestep.observation,
+    action=sample,
+    reward=timestep.reward,
+    start_of_episode=timestep.step_type == int(dm_env.StepType.FIRST),
+  )
+
+
+def choose(
+  distribution: distributions.Distribution,
+  parameters: np.ndarray,
+  rng: np.random.Generator | None,
+) -> np.ndarray:
+  """Samples actions, or takes the distribution's mode where `rng` is None."""
+  if rng is None:
+    return distribution.mode(parameters)
+  return distribution.sample(parameters, rng)
 
 
 class BatchedPolicy:
@@ -83,12 +110,7 @@ class BatchedPolicy:
 
   def inputs(self, timestep: dm_env.TimeStep) -> types.Inputs:
     """The network's inputs at a batched time step, leaves `[E, ...]`."""
-    return types.Inputs(
-      observation=timestep.observation,
-      action=self._sample,
-      reward=timestep.reward,
-      start_of_episode=timestep.step_type == int(dm_env.StepType.FIRST),
-    )
+    return inputs_at(timestep, self._sample)
 
   def step(self, inputs: types.Inputs) -> Decision:
     """Samples actions and advances the recurrent state.
@@ -102,10 +124,8 @@ class BatchedPolicy:
     with activity.doing('infer'):
       parameters = self._step(inputs)
     activity.moved()
-    if self._deterministic:
-      self._sample = self._distribution.mode(parameters)
-    else:
-      self._sample = self._distribution.sample(parameters, self._rng)
+    rng = None if self._deterministic else self._rng
+    self._sample = choose(self._distribution, parameters, rng)
     action = self._distribution.to_environment(self._sample)
     return Decision(action, self._sample, parameters)
 

@@ -11,11 +11,12 @@ import tree
 from ald_acme import distributions
 from ald_acme import graphs
 from ald_acme import types
+from ald_acme.acting import policies
 from ald_acme.environments import base
 from ald_acme.environments import observed
 from ald_acme.networks import protocols
 
-_FIRST, _LAST = int(dm_env.StepType.FIRST), int(dm_env.StepType.LAST)
+_LAST = int(dm_env.StepType.LAST)
 
 
 class Recording(NamedTuple):
@@ -68,7 +69,7 @@ def record(
       'record needs one environment, but received batch_size='
       f'{environment.batch_size}; make it with batch_size=1.'
     )
-  rng = np.random.default_rng(seed)
+  rng = None if deterministic else np.random.default_rng(seed)
   answer = graphs.function(lambda *x: network(*x))
   state = network.initial_state(1)
   distribution = network.distribution
@@ -76,11 +77,8 @@ def record(
   inputs, outputs, pictures = [], [], []
   timestep = environment.reset()
   while True:
-    seen = types.Inputs(
-      observation=observed.by(network, timestep.observation),
-      action=sample,
-      reward=timestep.reward,
-      start_of_episode=timestep.step_type == _FIRST,
+    seen = policies.inputs_at(timestep, sample)._replace(
+      observation=observed.by(network, timestep.observation)
     )
     inputs.append(tree.map_structure(np.array, seen))
     pictures.append(_picture(environment))
@@ -91,10 +89,7 @@ def record(
     )
     outputs.append(tree.map_structure(lambda x: x.numpy()[0], output))
     parameters = outputs[-1].policy[np.newaxis]
-    if deterministic:
-      sample = distribution.mode(parameters)
-    else:
-      sample = distribution.sample(parameters, rng)
+    sample = policies.choose(distribution, parameters, rng)
     timestep = environment.step(distribution.to_environment(sample))
   return Recording(
     inputs=_stack(inputs),
