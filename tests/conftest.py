@@ -1,4 +1,4 @@
-"""Runs as training leaves them, made without training; programs of launch/."""
+"""Folders of finished runs without training, and programs of launch/."""
 
 import dataclasses
 import json

@@ -1,4 +1,4 @@
-"""What a thread is doing, as another thread reads it."""
+"""Activity of a thread, read from another thread."""
 
 import threading
 

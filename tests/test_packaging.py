@@ -1,4 +1,4 @@
-"""What is installed: one pinned set, and a wheel with three packages."""
+"""Packaging: one pinned set, and a wheel with three packages."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""Nothing of ours runs what it reads: no unpickling, no evaluation."""
+"""No module unpickles or evaluates what it reads."""
 
 import ast
 import os

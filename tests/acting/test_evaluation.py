@@ -1,4 +1,4 @@
-"""One whole episode in each environment, no more and no less."""
+"""Evaluation plays exactly one episode in each environment."""
 
 import dm_env
 from dm_env import specs

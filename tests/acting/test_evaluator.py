@@ -1,4 +1,4 @@
-"""The evaluator: what is played when, and what is logged of it."""
+"""The evaluator: its schedule and its log."""
 
 import collections
 import threading
@@ -28,7 +28,7 @@ class Parameters:
 
 
 class Policy:
-  """Plays with what it has loaded."""
+  """Acts with the parameters that it has loaded."""
 
   def __init__(self):
     self.loaded = None

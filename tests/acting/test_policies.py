@@ -1,4 +1,4 @@
-"""Actions are drawn from the softmax; what a step needs is kept."""
+"""Policies sample from the softmax and carry the recurrent state."""
 
 from acme import specs
 import dm_env

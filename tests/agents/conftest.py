@@ -1,4 +1,4 @@
-"""Small networks, unrolls made up, and fakes of what parts talk to."""
+"""Small networks, synthetic unrolls, and fakes."""
 
 from acme import specs
 import numpy as np

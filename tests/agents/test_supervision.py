@@ -1,4 +1,4 @@
-"""What becomes of nodes: signals to their group, deaths of what runs them."""
+"""Supervision of nodes: signals to their group, and death of the fork server."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""The contract of builders, kept by ours and by Acme's own."""
+"""Our builders and Acme's own pass the contract of builders."""
 
 import copy
 import os

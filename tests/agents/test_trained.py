@@ -1,4 +1,4 @@
-"""Agents are read as they were saved, or one error says why not."""
+"""Trained agents are loaded as saved, or an error says why not."""
 
 import dataclasses
 import json

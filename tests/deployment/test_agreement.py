@@ -1,4 +1,4 @@
-"""The comparison sees every kind of difference."""
+"""The comparison finds every kind of difference."""
 
 import numpy as np
 import pytest

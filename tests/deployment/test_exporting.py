@@ -1,4 +1,4 @@
-"""Exports answer as the network does, alone, whole, or not at all."""
+"""Exports equal the network, stand alone, and are complete."""
 
 import json
 import os

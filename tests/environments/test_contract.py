@@ -1,4 +1,4 @@
-"""Environments that break their word are named, with the field and the step."""
+"""Violations of the specs are named with environment, field and step."""
 
 import dm_env
 from dm_env import specs

@@ -1,4 +1,4 @@
-"""Experts earn what memory can earn, from what they are shown."""
+"""Experts reach the best returns from observations alone."""
 
 import itertools
 

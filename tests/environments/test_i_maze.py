@@ -57,7 +57,7 @@ class SlowMaze:
 
 
 def _drawn(window, size):
-  """What an episode drew, told by a window that shows the whole maze."""
+  """The layout of an episode, read from a window that shows the whole maze."""
   kinds = window.argmax(-1)
   (indicator,) = np.argwhere(np.isin(kinds, (KINDS['blue'], KINDS['pink'])))
   corner = indicator - 1
@@ -308,7 +308,7 @@ def test_hidden_rule_stays_until_new_tasks():
   mazes.keep_tasks()
 
   def play():
-    """What right goals pay; no indicator is seen on the way."""
+    """Rewards of correct goals, when the indicator is hidden."""
     timestep = mazes.reset()
     for action in path:
       colours = timestep.observation[..., [KINDS['blue'], KINDS['pink']]]

@@ -1,4 +1,4 @@
-"""A knight goes where a knight may, once; and illegal moves are told."""
+"""Knight's tour: legal moves, masks, and refused moves."""
 
 from absl.testing import absltest
 import dm_env

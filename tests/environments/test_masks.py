@@ -1,4 +1,4 @@
-"""Illegal actions: never taken, whatever the environment's way to say so."""
+"""Action masks: illegal actions are never taken."""
 
 import pickle
 

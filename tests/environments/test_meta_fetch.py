@@ -66,7 +66,7 @@ class SlowRoom:
 
 
 def _layout(window, size):
-  """What an episode drew, told by a window that shows the whole room.
+  """The layout of an episode, read from a window that shows the whole room.
 
   Returns the objects' colours by cell, and the agent's cell.
   """

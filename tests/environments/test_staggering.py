@@ -1,4 +1,4 @@
-"""Environments that begin together spread over the phases of an episode."""
+"""Staggering spreads environments over the phases of an episode."""
 
 import dm_env
 import numpy as np

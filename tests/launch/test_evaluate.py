@@ -146,7 +146,7 @@ def test_a_recording_that_cannot_be_written(make_run, launch, tmp_path):
 
 @pytest.mark.parametrize('name', ['evaluate.py', 'export.py'])
 def test_code_of_strangers(name, make_run, launch, tmp_path, monkeypatch):
-  """What a run's folder has imported needs a word on the command line."""
+  """Code that a run's folder names needs trust from the command line."""
   (tmp_path / 'theirs.py').write_text(
     'from ald_acme.environments import i_maze\n'
     'open("imported", "w").close()\n'

@@ -1,4 +1,4 @@
-"""What no machine can hold is refused; what one can is not."""
+"""Settings beyond the memory of the machine are refused."""
 
 import itertools
 import shutil

@@ -1,4 +1,4 @@
-"""Bad command lines: one clear line, status 2 or 1, nothing touched."""
+"""Invalid command lines: a one-line error, status 2 or 1, no files."""
 
 import json
 import os

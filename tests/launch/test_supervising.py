@@ -1,4 +1,4 @@
-"""What becomes of a run, under a stand-in for its nodes."""
+"""Supervision of a run, with fake nodes."""
 
 import json
 import os

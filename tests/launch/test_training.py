@@ -1,4 +1,4 @@
-"""Before a run's program is made: the folder, and what to go on from."""
+"""Preparation of a run: its folder and its checkpoint."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""What passes between actor and learner: numbers, and where gradients go."""
+"""Losses between actor and learner, and their gradients."""
 
 from dm_env import specs
 import numpy as np

@@ -1,4 +1,4 @@
-"""PopArt's statistics against numpy's, and what they must leave as it is."""
+"""PopArt's statistics against numpy's, and its invariants."""
 
 import numpy as np
 import pytest

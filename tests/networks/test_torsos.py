@@ -1,4 +1,4 @@
-"""What a torso reads, and what it leaves out."""
+"""Torsos: which inputs change the features."""
 
 from acme import specs
 import dm_env

@@ -1,4 +1,4 @@
-"""Parameters arrive as arrays, when it is time."""
+"""Pulled parameters arrive as arrays, on schedule."""
 
 import time
 

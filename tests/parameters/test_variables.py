@@ -1,4 +1,4 @@
-"""All variables at once are each of them."""
+"""Reading and assigning all variables at once."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Unrolls are what was seen, whatever becomes of the arrays afterwards."""
+"""Unrolls hold copies: arrays may be reused afterwards."""
 
 import itertools
 

@@ -1,4 +1,4 @@
-"""Batches that come again: how often, which, and in what order."""
+"""Replayed batches: how often, which, and in what order."""
 
 import collections
 

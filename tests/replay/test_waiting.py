@@ -1,4 +1,4 @@
-"""A wait is reported in good time, with what is needed to understand it."""
+"""Logs of blocked tables: when, and with which numbers."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Many calls at once: answers, errors, and one patience for all."""
+"""Concurrent calls: results, errors, and a common timeout."""
 
 import threading
 import time

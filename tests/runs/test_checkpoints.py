@@ -1,4 +1,4 @@
-"""Checkpoints: the newest whole one counts, whatever happened to others."""
+"""Checkpoints: the newest readable one is used."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""Actors hear with their counts that acting is over."""
+"""The counter tells actors that acting is over."""
 
 import threading
 import time

@@ -1,4 +1,4 @@
-"""Logs are read whatever state they are in, and drawn."""
+"""Logs are read even when damaged, and drawn."""
 
 import os
 

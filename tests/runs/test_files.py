@@ -1,4 +1,4 @@
-"""Files are whole or are not there."""
+"""Files are written atomically."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""Which nodes are said to have stopped, and which only wait for them."""
+"""Stalled nodes are told from those that wait for them."""
 
 import threading
 

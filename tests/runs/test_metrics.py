@@ -1,4 +1,4 @@
-"""Where rows go: a CSV file, TensorBoard events and a report."""
+"""Loggers: CSV, TensorBoard events and reports."""
 
 import glob
 import os

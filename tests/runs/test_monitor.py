@@ -1,4 +1,4 @@
-"""The monitor against parts that are scripted, or gone."""
+"""The monitor with scripted parts, some of which fail."""
 
 import dataclasses
 import errno
@@ -44,7 +44,7 @@ INDICATORS = indicators.Indicators(
 
 
 class Gone(Exception):
-  """What a call to a node that ended raises."""
+  """The error of a call to a node that has ended."""
 
 
 @dataclasses.dataclass
@@ -413,7 +413,7 @@ def test_a_part_is_gone_at_an_orderly_end(make, name):
 
 @pytest.mark.parametrize('gone', ['learner', 'distiller_0'])
 def test_what_the_living_have_learned_is_saved(make, gone):
-  """A part that is dead is not waited for, and one that hangs not for long."""
+  """A dead part is skipped at once, a hanging one after a timeout."""
   run = make(pace=10, checkpoint_period=1000.0)
   savers = run.monitor._sources.savers
   timer = threading.Timer(1.0, _fail, [run, gone])

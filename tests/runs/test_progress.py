@@ -1,4 +1,4 @@
-"""What a person sees: lines in a file, a panel on a terminal, a table."""
+"""Console output: lines in a file, a panel on a terminal, a table."""
 
 import io
 import os

@@ -1,4 +1,4 @@
-"""Each runtime's step is the network's, and holds what moves on."""
+"""The compiled step of each runtime equals the network's."""
 
 import logging
 

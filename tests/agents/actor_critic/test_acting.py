@@ -21,7 +21,7 @@ LENGTH = 5
 
 
 class Mazes(i_maze.BatchedIMaze):
-  """Takes note of all time steps and actions; rewards tell steps apart."""
+  """Records all time steps and actions; each step has another reward."""
 
   def __init__(self, batch_size=3, limit=6):
     super().__init__(
@@ -44,7 +44,7 @@ class Mazes(i_maze.BatchedIMaze):
 
 
 class Source:
-  """Serves a network's variables; a pull later they are an update older."""
+  """Serves a network's variables; every pull counts as an update."""
 
   def __init__(self, network):
     self.network, self.pulls = network, 0

@@ -1,4 +1,4 @@
-"""The learner on batches that are made up."""
+"""The learner on synthetic batches."""
 
 import itertools
 import threading

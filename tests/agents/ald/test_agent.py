@@ -1,4 +1,4 @@
-"""The single-process agent: the same parts, in turn, and the same again."""
+"""The single-process agent is deterministic, and its parts take turns."""
 
 import functools
 import os

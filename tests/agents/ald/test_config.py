@@ -1,4 +1,4 @@
-"""A config that cannot work is refused, with the field and the value."""
+"""Invalid configurations raise errors that name field and value."""
 
 import dataclasses
 import math

@@ -1,4 +1,4 @@
-"""Distillers on batches that are made up, and on one memory."""
+"""Distillers on synthetic batches and shared parameters."""
 
 import contextlib
 import itertools

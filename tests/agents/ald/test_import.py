@@ -1,4 +1,4 @@
-"""Importing the agent is all that it does."""
+"""Importing the agent has no side effects."""
 
 import subprocess
 import sys

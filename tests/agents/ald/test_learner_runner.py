@@ -1,4 +1,4 @@
-"""The learner runner: unrolls one by one are as one long unroll."""
+"""The learner runner: consecutive unrolls equal one long unroll."""
 
 from acme.utils import counting
 from acme.utils import loggers

@@ -1,4 +1,4 @@
-"""What only a memory that outlives an unroll can learn."""
+"""A task that needs a memory longer than an unroll."""
 
 import collections
 import dataclasses

@@ -1,4 +1,4 @@
-"""When a node begins again."""
+"""Policy of restarts."""
 
 from launch.clusters import restarts
 

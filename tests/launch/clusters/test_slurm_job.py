@@ -1,4 +1,4 @@
-"""Runs under a real Slurm: they learn, lose actors, are stopped, go on."""
+"""Runs under a real Slurm: learning, failing actors, stopping, resuming."""
 
 import contextlib
 import json
@@ -150,7 +150,7 @@ def test_a_lost_learner_fails_the_job(broken):
 
 @pytest.fixture(scope='module')
 def solved(broken, slurm):
-  """A job that goes on and learns the maze, though those who act are killed."""
+  """A job that learns the maze although its actors are killed."""
   first, _, updates = broken
   job = Job(
     slurm,

@@ -1,4 +1,4 @@
-"""The catalogue holds what was decided; figures are made of finished runs."""
+"""The catalogue of figures, and figures made of finished runs."""
 
 import os
 import shutil
@@ -203,7 +203,7 @@ print(json.dumps({
 
 @pytest.mark.parametrize('method', experiments.METHODS)
 def test_the_launcher_does_what_is_asked(method, tmp_path):
-  """Its own flags, defaults and all, give the run that is looked for."""
+  """The launcher's flags and defaults give the run that the figure needs."""
   figure = next(figure for figure in LEARNING if method in figure.methods)
   (run,) = figure.runs_of(method, figures.Order(str(tmp_path), 1))
   result = subprocess.run(

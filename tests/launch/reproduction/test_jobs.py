@@ -1,4 +1,4 @@
-"""Pools of commands: what runs, in which order, and what becomes of it."""
+"""Pools of commands: their order, results and failures."""
 
 import dataclasses
 import os

@@ -1,4 +1,4 @@
-"""What runs say is read from whatever state their files are in."""
+"""Results are read from complete and from damaged runs."""
 
 import os
 

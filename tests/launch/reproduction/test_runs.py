@@ -1,4 +1,4 @@
-"""Which runs count as done, and what becomes of others."""
+"""Which runs count as finished; others are removed."""
 
 import dataclasses
 import json
