@@ -1,4 +1,4 @@
-"""Supervision of nodes: signals to their group, and death of the fork server."""
+"""Supervision of nodes: signals to their group, death of the fork server."""
 
 import os
 import signal
