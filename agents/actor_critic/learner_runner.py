@@ -93,7 +93,6 @@ class LearnerRunner:
             'frames': counts.get('frames', 0),
             'unrolls': counts.get('unrolls', 0),
             'learner_age': self._parameters.age,
-            'streams': len(self._memories),
           }
         )
     return written

@@ -134,8 +134,7 @@ class Evaluator:
     row = {
       'frames': counts.get('frames', 0),
       'wall_seconds': seconds,
-      'actor_updates': counts.get('actor_updates', 0),
-      'learner_updates': counts.get('learner_updates', 0),
+      **self._updates(counts),
       'actor_return': float(np.mean(actor.returns)),
       'actor_episode_length': float(np.mean(actor.lengths)),
       'actor_episodes_cut': int(np.sum(actor.cut)),
@@ -146,6 +145,11 @@ class Evaluator:
     }
     self._logger.write(row)
     return row
+
+  def _updates(self, counts: Mapping[str, float]) -> dict[str, float]:
+    """Updates so far; those of the actor where it is not what learns."""
+    names = ['actor_updates'] if self._learner else []
+    return {name: counts.get(name, 0) for name in [*names, 'learner_updates']}
 
   def _play(
     self, subject: EvaluatedPolicy, should_stop: Callable[[], bool]

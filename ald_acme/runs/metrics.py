@@ -8,7 +8,7 @@ import math
 import os
 import re
 import time
-from typing import Any
+from typing import Any, NamedTuple
 
 from absl import logging
 from acme.utils import loggers
@@ -20,6 +20,7 @@ from ald_acme.runs import files
 from ald_acme.runs import folder as run_folder
 
 STEP = 'frames'  # The column that curves are drawn against.
+_ROWS = 1_000  # Of a log, before they come further apart.
 _WARNING_PERIOD = 60.0  # Seconds between warnings of lost rows.
 
 
@@ -39,7 +40,11 @@ class CSV(loggers.Logger):
   def __init__(self, folder: run_folder.RunFolder, node: str):
     files.make_folders(folder.logs)
     self._path = os.path.join(folder.logs, f'{node}.csv')
-    self._columns = []
+    self._columns, self._file = [], None
+
+  def _begin(self):
+    """Goes on with a file that is there; there is none before the first row."""
+    text = ''
     if os.path.exists(self._path):
       with open(self._path, encoding='utf-8', newline='') as file:
         text = file.read()
@@ -49,6 +54,8 @@ class CSV(loggers.Logger):
       self._file.write('\n')
 
   def write(self, data: Mapping[str, Any]):
+    if self._file is None:
+      self._begin()
     more = sorted(set(data) - set(self._columns))
     if more:
       self._add_columns(more)
@@ -73,14 +80,24 @@ class CSV(loggers.Logger):
     self._open()
 
   def close(self):
-    self._file.close()
+    if self._file is not None:
+      self._file.close()
+
+
+class _Point(NamedTuple):
+  """A value of a curve."""
+
+  time: float
+  step: int
+  value: float
 
 
 class TensorBoard(loggers.Logger):
   """Writes events against frames; leaves out what is not a number.
 
   A curve is named after its column, and after its kind of node: those of
-  several actors are drawn together.
+  several actors are drawn together. It begins when its value changes, with the
+  first value, so that nothing is drawn of what stays the same.
   """
 
   def __init__(self, folder: run_folder.RunFolder, node: str):
@@ -90,20 +107,35 @@ class TensorBoard(loggers.Logger):
       os.path.join(folder.tensorboard, node)
     )
     self._kind = re.sub(r'_\d+$', '', node)
+    # The first value of each column, None once another was seen.
+    self._first: dict[str, _Point | None] = {}
 
   def write(self, data: Mapping[str, Any]):
-    values = [
-      summary_pb2.Summary.Value(tag=f'{self._kind}/{name}', simple_value=value)
-      for name, value in data.items()
-      if name != STEP and not math.isnan(value)
-    ]
-    event = event_pb2.Event(
-      wall_time=time.time(),
-      step=int(data[STEP]),
-      summary=summary_pb2.Summary(value=values),
+    now, step = time.time(), int(data[STEP])
+    changed = {}
+    for name, value in data.items():
+      if name == STEP or math.isnan(value):
+        continue
+      first = self._first.setdefault(name, _Point(now, step, value))
+      if first is not None and first.value != value:
+        self._add(first.time, first.step, {name: first.value})
+        self._first[name] = first = None
+      if first is None:
+        changed[name] = value
+    if changed:
+      self._add(now, step, changed)
+      self._writer.flush()
+
+  def _add(self, now: float, step: int, values: Mapping[str, float]):
+    summary = summary_pb2.Summary(
+      value=[
+        summary_pb2.Summary.Value(tag=f'{self._kind}/{n}', simple_value=x)
+        for n, x in values.items()
+      ]
     )
-    self._writer.add_event(event)
-    self._writer.flush()
+    self._writer.add_event(
+      event_pb2.Event(wall_time=now, step=step, summary=summary)
+    )
 
   def close(self):
     self._writer.close()
@@ -128,6 +160,40 @@ class Tolerant(loggers.Logger):
   def close(self):
     with contextlib.suppress(OSError):
       self._logger.close()
+
+
+class Thinned(loggers.Logger):
+  """Drops rows so that a run of any length has a few thousand.
+
+  Rows are a period apart at first, and a thousandth of the time that has
+  passed later: of each tenfold of the time there are as many.
+  """
+
+  def __init__(
+    self,
+    logger: loggers.Logger,
+    period: float,
+    clock: Callable[[], float] = time.monotonic,
+  ):
+    """Passes rows on.
+
+    Args:
+      logger: gets those that are not dropped.
+      period: seconds between rows, at least.
+      clock: seconds now.
+    """
+    self._logger, self._period, self._clock = logger, period, clock
+    self._began, self._last = clock(), -math.inf
+
+  def write(self, data: Mapping[str, Any]):
+    now = self._clock()
+    apart = max(self._period, (now - self._began) / _ROWS)
+    if now >= self._last + apart:
+      self._last = now
+      self._logger.write(data)
+
+  def close(self):
+    self._logger.close()
 
 
 class Report(loggers.Logger):
@@ -156,18 +222,22 @@ def make_logger(
     folder: of the run; None writes no files.
     node: name of the node, and of its files.
     report: told each row that is not dropped, with the node's name.
-    period: seconds between rows; rows that come sooner are dropped.
-    factory: makes one more logger, which gets the same rows.
+    period: seconds between rows; rows that come sooner are dropped, and of a
+      long run more in the files (`Thinned`). 0 keeps all.
+    factory: makes one more logger, which gets the rows that are reported.
 
   Returns:
     A logger of flat rows of numbers, which must hold 'frames'.
   """
-  targets = []
+  targets: list[loggers.Logger] = []
   if folder:
-    targets += [
-      Tolerant(CSV(folder, node), f'logs/{node}.csv'),
-      Tolerant(TensorBoard(folder, node), 'TensorBoard'),
-    ]
+    own = loggers.Dispatcher(
+      [
+        Tolerant(CSV(folder, node), f'logs/{node}.csv'),
+        Tolerant(TensorBoard(folder, node), 'TensorBoard'),
+      ]
+    )
+    targets.append(Thinned(own, period) if period else own)
   if factory:
     label, _, number = node.rpartition('_')
     named = (label, int(number)) if number.isdecimal() else (node, 0)

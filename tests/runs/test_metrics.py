@@ -4,6 +4,7 @@ import glob
 import os
 import time
 
+from acme.utils import loggers
 import numpy as np
 import pytest
 from tensorboard.backend.event_processing import event_accumulator
@@ -79,14 +80,16 @@ def test_rows_are_there_at_once(folder):
 
 def test_tensorboard_events(folder):
   logger = metrics.TensorBoard(folder, 'distiller_12')
-  logger.write({'frames': 10, 'value_loss': 0.5, 'kl': float('nan')})
-  logger.write({'frames': 30, 'value_loss': np.float32(0.25), 'kl': 2})
+  logger.write({'frames': 10, 'value_loss': 0.5, 'kl': float('nan'), 'cut': 0})
+  logger.write({'frames': 20, 'value_loss': 0.5, 'kl': 2, 'cut': 0})
+  logger.write({'frames': 30, 'value_loss': np.float32(0.25), 'kl': 3})
+  logger.write({'frames': 40, 'value_loss': 0.25, 'kl': 3, 'cut': 0})
   before_closing = _events(folder, 'distiller_12')
   logger.close()
   assert before_closing == _events(folder, 'distiller_12')
   assert before_closing == {
-    'distiller/value_loss': [(10, 0.5), (30, 0.25)],
-    'distiller/kl': [(30, 2.0)],
+    'distiller/value_loss': [(10, 0.5), (30, 0.25), (40, 0.25)],
+    'distiller/kl': [(20, 2.0), (30, 3.0), (40, 3.0)],
   }
 
 
@@ -101,7 +104,7 @@ def test_a_row_goes_everywhere(folder):
   assert {type(value) for value in reports[0][1].values()} == {float}
   log = curves.read(folder, 'learner')
   assert log == {'frames': [4.0], 'loss': [0.5]}
-  assert _events(folder, 'learner') == {'learner/loss': [(4, 0.5)]}
+  assert _events(folder, 'learner') == {}  # A point is no curve.
 
 
 @pytest.mark.parametrize(
@@ -116,6 +119,21 @@ def test_rows_that_come_too_soon_are_dropped(period, kept):
     logger.write({'frames': frames})
     time.sleep(0.2 if frames == 1 else 0.01)
   assert reported == kept
+
+
+def test_the_files_of_a_long_run_are_small():
+  now, rows = [0.0], loggers.InMemoryLogger()
+  logger = metrics.Thinned(rows, 1.0, lambda: now[0])
+  written = []
+  for hours in (0.25, 1, 10, 100, 1000):
+    while now[0] < 3_600 * hours:
+      now[0] += 0.5 if hours < 10 else 20
+      logger.write({'frames': now[0]})
+    written.append(len(rows.data))
+  assert written[0] == 900  # One a second.
+  each = np.diff(written)
+  assert (each < 2_400).all()
+  assert now[0] - rows.data[-1]['frames'] < 3_600  # The end is there.
 
 
 def test_no_folder_no_files(tmp_path, monkeypatch):
