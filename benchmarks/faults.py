@@ -27,6 +27,7 @@ import subprocess
 import sys
 import tempfile
 import termios
+import textwrap
 import time
 
 import numpy as np
@@ -58,6 +59,7 @@ _HELPERS = {
   'resource_tracker': 'multiprocessing.resource_tracker',
 }
 _STALL = 12.0  # Seconds without a move after which a run ends here.
+_HEADING = '## Last run'  # Of the page, above the table.
 _WAIT = 8.0  # Seconds after the first frames, at most, to a fault.
 _START = 300.0  # Seconds that a start may take on a busy machine.
 _END = 240.0  # Seconds that an end may take.
@@ -417,7 +419,10 @@ def _arguments() -> argparse.Namespace:
     '--results',
     help='File to which each trial is added; its trials are not made again.',
   )
-  parser.add_argument('--table', help='Markdown file for the table.')
+  parser.add_argument(
+    '--table',
+    help=f'Page for the table, which replaces all after "{_HEADING}".',
+  )
   return parser.parse_args()
 
 
@@ -449,11 +454,27 @@ def main():
         with open(arguments.results, 'a', encoding='utf-8') as file:
           file.write(json.dumps(dataclasses.asdict(result)) + '\n')
       if arguments.table:
-        with open(arguments.table, 'w', encoding='utf-8') as file:
-          file.write(table(results) + '\n')
+        _write_table(arguments, results)
   finally:
     shutil.rmtree(folder, ignore_errors=True)
   print(table(results))
+
+
+def _write_table(arguments: argparse.Namespace, results: Sequence[Result]):
+  text = ''
+  if os.path.exists(arguments.table):
+    with open(arguments.table, encoding='utf-8') as file:
+      text = file.read().partition(_HEADING)[0]
+  said = (
+    f'{len(results)} trials, of `python benchmarks/faults.py '
+    f'--trials={arguments.trials} --seed={arguments.seed}`. "Left behind" '
+    'counts the trials after which a process or a file was there that should '
+    'not be.'
+  )
+  with open(arguments.table, 'w', encoding='utf-8') as file:
+    file.write(
+      f'{text}{_HEADING}\n\n{textwrap.fill(said, 80)}\n\n{table(results)}\n'
+    )
 
 
 def _read(path: str | None) -> list[Result]:
