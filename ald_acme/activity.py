@@ -211,6 +211,15 @@ class Compiled:
     self._function, self._what = function, what
     self._is_compiled = False
 
+  def prepare(self, *arguments: Any) -> None:
+    """Makes the graph without running it.
+
+    Args:
+      *arguments: of the shapes and the structure of later calls'.
+    """
+    with compiling(self._what):
+      self._function.get_concrete_function(*arguments)
+
   def __call__(self, *arguments: Any) -> Any:
     if self._is_compiled:
       return self._function(*arguments)

@@ -221,6 +221,7 @@ class ActorCriticBuilder:
   ) -> Iterator[Sequence[actor_critic_types.LearnerItem]]:
     """New batches, each unroll once and in order."""
     from agents.actor_critic import types
+    from ald_acme.replay import reader
 
     def items(
       unrolls: Sequence[Any],
@@ -228,7 +229,7 @@ class ActorCriticBuilder:
       return [types.LearnerItem(u, u.actor_state) for u in unrolls]
 
     batch = self._config.learner_batch
-    return map(
+    return reader.Mapped(
       items,
       parts.queue_reader(replay_client, self.learner_table, batch, should_stop),
     )

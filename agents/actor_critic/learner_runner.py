@@ -15,6 +15,7 @@ from ald_acme import types
 from ald_acme.networks import protocols
 from ald_acme.parameters import pulled
 from ald_acme.parameters import variables
+from ald_acme.replay import reader
 from ald_acme.replay import writer as replay_writer
 
 LEARNER = 'learner'  # The table that the runner writes to.
@@ -127,5 +128,10 @@ class LearnerRunner:
 
   def run(self, should_stop: Callable[[], bool] = lambda: False) -> None:
     """Reads until told to stop."""
+    example = reader.example(self._unrolls)
+    if example is not None:
+      (unroll,) = example
+      vector = self._variables.pack(self._parameters.arrays)
+      self._read.prepare(vector, unroll.inputs, self._recall(unroll))
     while not should_stop() and self.step():
       pass

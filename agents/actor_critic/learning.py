@@ -22,6 +22,7 @@ from ald_acme.networks import protocols
 from ald_acme.parameters import variables as parameters
 from ald_acme.parameters import vectors
 from ald_acme.replay import items as replay_items
+from ald_acme.replay import reader
 from ald_acme.runs import saving
 
 
@@ -179,7 +180,14 @@ class ActorCriticLearner(acme.Learner):
       )
 
   def run(self, num_steps: int | None = None) -> None:
-    """Learns until the data ends, or for a number of updates."""
+    """Learns until the data ends, or for a number of updates.
+
+    The graph of an update is made before there is data, if its shapes are
+    known.
+    """
+    items = reader.example(self._batches)
+    if items is not None:
+      self._update.prepare(items)
     try:
       while num_steps is None or num_steps > 0:
         self.step()

@@ -20,6 +20,7 @@ from ald_acme.networks import protocols
 from ald_acme.parameters import shared as shared_parameters
 from ald_acme.parameters import variables as parameters
 from ald_acme.replay import items as replay_items
+from ald_acme.replay import reader
 
 
 class Distiller:
@@ -142,6 +143,9 @@ class Distiller:
 
   def run(self, should_stop: Callable[[], bool] = lambda: False) -> None:
     """Distils until the data ends or told to stop."""
+    items = reader.example(self._batches)
+    if items is not None:
+      self._update.prepare(self._shared.read(), items)
     try:
       while not should_stop():
         self.step()

@@ -71,9 +71,30 @@ class Reader(Iterator[list[Nest]]):
           return batch
     raise StopIteration
 
+  def example(self) -> list[Nest] | None:
+    """A batch of zeros of the shapes to come; None when stopped.
+
+    Waits for the server, not for data: a graph can be made of it before there
+    is any.
+    """
+    with activity.waiting(self._patience.describe, on_others=True):
+      while not self._should_stop():
+        try:
+          signature = self._signature()
+        except (reverb.errors.ReverbError, RuntimeError):
+          self._patience.waiting()
+          continue
+        item = tree.map_structure(
+          lambda spec: tf.zeros(spec.shape, spec.dtype), signature
+        )
+        return [item] * self._batch_size
+    return None
+
+  def _signature(self) -> Nest:
+    return self._client.server_info(timeout=1)[self._table].signature
+
   def _make_dataset(self) -> tf.data.Dataset:
-    info = self._client.server_info(timeout=1)
-    signature = info[self._table].signature
+    signature = self._signature()
     dataset = reverb.TrajectoryDataset(
       self._client.server_address,
       self._table,
@@ -91,3 +112,36 @@ class Reader(Iterator[list[Nest]]):
     options = tf.data.Options()
     options.autotune.enabled = False
     return dataset.with_options(options)
+
+
+class Mapped(Iterator[Any]):
+  """What a function makes of batches, and of the example of them."""
+
+  def __init__(
+    self, function: Callable[[Any], Any], batches: Iterator[Any]
+  ) -> None:
+    """As `map`.
+
+    Args:
+      function: of a batch.
+      batches: the iteration ends when they do.
+    """
+    self._function, self._batches = function, batches
+
+  def __next__(self) -> Any:
+    return self._function(next(self._batches))
+
+  def example(self) -> Any:
+    """As `Reader.example`; None where the batches have none."""
+    found = example(self._batches)
+    return None if found is None else self._function(found)
+
+
+def example(batches: Iterator[Any]) -> Any:
+  """A batch of zeros of the shapes to come; None if that is not known.
+
+  Args:
+    batches: any iterator; those of this package tell.
+  """
+  make = getattr(batches, 'example', None)
+  return make() if make else None

@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from ald_acme.replay import reader
+
 Nest = Any
 
 
@@ -45,6 +47,10 @@ class Reuse(Iterator[Sequence[Nest]]):
   def due(self) -> bool:
     """Whether the next batch is a replayed one, which never blocks."""
     return self._due >= 1.0
+
+  def example(self) -> list[Nest] | None:
+    """As `reader.example`, of the new batches."""
+    return reader.example(self._batches)
 
   def __next__(self) -> list[Nest]:
     """A batch; raises StopIteration when the new ones end."""

@@ -12,6 +12,7 @@ import tensorflow as tf
 import tree
 
 from ald_acme.replay import reader as replay_reader
+from ald_acme.replay import reuse
 from ald_acme.replay import waiting
 from ald_acme.replay import writer as replay_writer
 
@@ -168,6 +169,23 @@ def test_batches(serve, batch_size):
   reader = replay_reader.Reader(client, 'queue', batch_size)
   batches = [_numbers(next(reader)) for _ in range(6 // batch_size)]
   assert batches == np.arange(6).reshape(-1, batch_size).tolist()
+
+
+def test_an_example_is_of_the_items_to_come(serve, stop_after):
+  spec = Pair({'x': tf.TensorSpec([2, 3], tf.float32)}, NUMBER['n'])
+  client = serve([_queue(signature=spec)])
+  batches = replay_reader.Reader(client, 'queue', 2)
+  mapped = replay_reader.Mapped(lambda batch: batch[::-1], batches)
+  for one in (batches, mapped, reuse.Reuse(batches, 2.0, 1, seed=0)):
+    example = replay_reader.example(one)
+    assert len(example) == 2
+    for item in example:
+      found = tree.map_structure(tf.TensorSpec.from_tensor, item)
+      assert found == spec
+  assert replay_reader.example(iter([])) is None
+  nowhere = reverb.Client('localhost:1')
+  stopped = replay_reader.Reader(nowhere, 'queue', should_stop=stop_after(1))
+  assert stopped.example() is None
 
 
 def test_nothing_is_read_ahead(serve):
