@@ -10,6 +10,7 @@ from ald_acme import activity
 
 PERIOD = 5.0  # Seconds between the beats of a node.
 SILENCE = 2.5 * PERIOD  # Seconds without a beat that mean nothing yet.
+_GAP = 2.0  # Seconds between two looks that count, at most.
 PREPARING = 600.0  # Seconds that it may take to start, or to compile.
 
 
@@ -18,7 +19,7 @@ class Beat:
   """The last heartbeat of a node.
 
   Attributes:
-    at: when it arrived.
+    at: seconds that had passed when it arrived.
     idle: seconds for which the node had not moved by then.
     on_others: whether it waited for what other nodes do.
     serves: whether it has no loop of its own that could stop.
@@ -57,7 +58,11 @@ class Stall:
 
 
 class Heartbeats:
-  """The newest beat of each node."""
+  """The newest beat of each node.
+
+  Silence counts while there are looks at it. Where these stop, because the
+  machine is suspended or too busy, the nodes are not to blame.
+  """
 
   def __init__(
     self, patience: float, clock: Callable[[], float] = time.monotonic
@@ -70,6 +75,7 @@ class Heartbeats:
     """
     self._patience, self._clock = patience, clock
     self._beats: dict[str, Beat] = {}
+    self._looked, self._passed = clock(), 0.0
 
   def beat(
     self,
@@ -82,7 +88,7 @@ class Heartbeats:
   ):
     """Takes a node's beat; arguments as of `Beat`."""
     self._beats[node] = Beat(
-      self._clock(), idle, on_others, serves, prepares, doing
+      self._passed, idle, on_others, serves, prepares, doing
     )
 
   def stalls(self) -> list[Stall]:
@@ -94,9 +100,11 @@ class Heartbeats:
     `PREPARING` seconds.
     """
     now = self._clock()
+    self._passed += min(now - self._looked, _GAP)
+    self._looked = now
     silent, idle, waits, moves = [], [], [], False
     for node, beat in list(self._beats.items()):
-      silence = now - beat.at
+      silence = self._passed - beat.at
       patience = self._patience
       if beat.prepares:
         patience = max(patience, PREPARING)

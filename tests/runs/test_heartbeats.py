@@ -25,6 +25,13 @@ def beats(clock):
   return heartbeats.Heartbeats(40.0, clock)
 
 
+def _wait(beats, clock, seconds):
+  """Lets time pass, with a look each second."""
+  for _ in range(seconds):
+    clock.now += 1
+    beats.stalls()
+
+
 def _named(beats):
   return [stall.node for stall in beats.stalls()]
 
@@ -51,9 +58,9 @@ def test_a_deadlock_of_tables_is_named(beats):
 def test_silence_is_noticed(beats, clock):
   beats.beat('counter', 0.0, False, True, False, '')
   beats.beat('learner', 5.0, False, False, False, 'in step')
-  clock.now += 30
+  _wait(beats, clock, 30)
   assert not beats.stalls()
-  clock.now += 11
+  _wait(beats, clock, 11)
   beats.beat('counter', 0.0, False, True, False, '')
   (stall,) = beats.stalls()
   assert (stall.node, stall.seconds) == ('learner', 41)
@@ -65,7 +72,7 @@ def test_a_node_that_compiles_is_not_named(beats, clock):
   beats.beat('actor_0', 100.0, True, False, False, 'table queue')
   assert not beats.stalls()  # The actor waits for what is compiled.
   assert beats.preparing() == ['learner_0']
-  clock.now += 41  # Both are suspended: they tell nothing.
+  _wait(beats, clock, 41)  # Both are suspended: they tell nothing.
   assert _named(beats) == ['learner_0', 'actor_0']
   beats.beat('learner_0', 601.0, False, False, True, 'compiling its update')
   beats.beat('actor_0', 0.0, False, False, False, '')
@@ -77,18 +84,27 @@ def test_a_node_that_compiles_is_not_named(beats, clock):
 
 def test_what_waits_for_a_suspended_node_is_named_after_it(beats, clock):
   beats.beat('counter_0', 0.0, False, True, False, '')
-  clock.now += 41
+  _wait(beats, clock, 41)
   beats.beat('actor_0', 60.0, False, False, False, '')
   assert _named(beats) == ['counter_0', 'actor_0']
   assert [stall.silent for stall in beats.stalls()] == [True, False]
 
 
+def test_a_machine_that_was_suspended_names_no_node(beats, clock):
+  beats.beat('counter_0', 0.0, False, True, False, '')
+  _wait(beats, clock, 10)
+  clock.now = 10_000
+  assert not beats.stalls()
+  _wait(beats, clock, 29)
+  assert _named(beats) == ['counter_0']
+
+
 def test_beats_are_further_apart_than_a_short_patience(clock):
   beats = heartbeats.Heartbeats(4.0, clock)
   beats.beat('counter_0', 0.0, False, True, False, '')
-  clock.now += 6
+  _wait(beats, clock, 6)
   assert not beats.stalls()
-  clock.now += 7
+  _wait(beats, clock, 7)
   assert _named(beats) == ['counter_0']
 
 
