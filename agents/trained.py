@@ -20,9 +20,11 @@ from ald_acme.runs import folder as run_folder
 if typing.TYPE_CHECKING:
   import acme
 
+  from ald_acme.acting import evaluation
   from ald_acme.networks import protocols
 
 POLICIES = ('actor', 'learner')
+_BATCH = 100  # Episodes that are played at a time.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,6 +100,48 @@ class Trained:
         f'policy must be one of {", ".join(POLICIES)}, but received {policy!r}.'
       )
     return getattr(self.networks, policy)
+
+  def play(
+    self,
+    policy: str,
+    episodes: int,
+    seed: int = 0,
+    deterministic: bool = False,
+    max_steps: int | None = None,
+  ) -> evaluation.Episodes:
+    """Plays episodes in new environments of the run's kind.
+
+    Args:
+      policy: one of `POLICIES`.
+      episodes: how many; up to 100 are played at a time.
+      seed: of episodes and actions.
+      deterministic: whether to take the likeliest action.
+      max_steps: of an episode; by default as in the run's evaluations.
+
+    Raises:
+      ValueError: if there is no such policy.
+    """
+    from ald_acme.acting import evaluation
+    from ald_acme.acting import policies
+
+    batch = min(episodes, _BATCH)
+    acting = policies.BatchedPolicy(
+      self.network(policy),
+      self.environment_spec.observations,
+      batch,
+      seed,
+      deterministic,
+    )
+    environment = self.run.make_environment(batch, seed)
+    try:
+      return evaluation.play_many(
+        environment,
+        acting,
+        episodes,
+        max_steps or self.run.experiment.evaluation_max_steps,
+      )
+    finally:
+      environment.close()
 
 
 def read(workdir: str) -> Run:

@@ -80,7 +80,6 @@ _ENVIRONMENT_KWARGS = flags.DEFINE_string(
   "Arguments of the environment instead of the run's own; they must leave "
   'observations and actions as they are.',
 )
-_BATCH = 100  # Episodes that are played at a time.
 
 
 def main():
@@ -109,29 +108,18 @@ def main():
 def _evaluate(agent: trained.Trained):
   """Plays episodes and prints their statistics."""
   from ald_acme.acting import evaluation
-  from ald_acme.acting import policies
 
-  batch, seed = min(_EPISODES.value, _BATCH), _SEED.value
-  environment = agent.run.make_environment(batch, seed)
-  policy = policies.BatchedPolicy(
-    agent.network(_POLICY.value),
-    agent.environment_spec.observations,
-    batch,
-    seed,
-    _DETERMINISTIC.value,
-  )
   max_steps = _MAX_STEPS.value or agent.run.experiment.evaluation_max_steps
-  returns, lengths, cut = evaluation.play_many(
-    environment, policy, _EPISODES.value, max_steps
+  returns, lengths, cut = agent.play(
+    _POLICY.value, _EPISODES.value, _SEED.value, _DETERMINISTIC.value, max_steps
   )
-  environment.close()
   rows = {
     'policy': f'{_POLICY.value} of {agent.run.agent}'
     + (', deterministic' if _DETERMINISTIC.value else ''),
     'environment': f'{agent.run.environment}({agent.run.environment_kwargs})',
     'checkpoint': agent.checkpoint,
     'frames': f'{agent.frames:,}',
-    'episodes': f'{len(returns):,}, seed {seed}',
+    'episodes': f'{len(returns):,}, seed {_SEED.value}',
     'mean return': _mean(returns),
     'median return': f'{np.median(returns):.4g}',
     'least, most': f'{returns.min():.4g}, {returns.max():.4g}',

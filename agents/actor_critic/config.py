@@ -45,7 +45,7 @@ class ActorCriticConfig:
     between=(1.0, 64.0),
   )
   learner_replay_size: int = validation.setting(
-    8, 'Newest batches that the learner draws from again.', at_least=1
+    4, 'Newest batches that the learner draws from again.', at_least=1
   )
   queue_size: int = validation.setting(
     1, "Unrolls in the actors' queue; a small queue is on-policy.", at_least=1

@@ -2,6 +2,7 @@
 
 import operator
 
+from launch.reproduction import extrapolation
 from launch.reproduction import figures
 from launch.reproduction import peers
 from launch.reproduction import plots
@@ -185,6 +186,36 @@ _ROWS = (
 )
 
 
+_EXTRAPOLATION = [
+  extrapolation.Line('ald', 'actor', 'ALD: actor (LSTM)', '#0072B2'),
+  extrapolation.Line(
+    'ald', 'learner', 'ALD: learner (GTrXL, memory 64)', '#0072B2', dashed=True
+  ),
+  extrapolation.Line(
+    'ald_memory_32', 'actor', 'ALD, memory 32: actor', '#E69F00'
+  ),
+  extrapolation.Line(
+    'ald_memory_32',
+    'learner',
+    'ALD, memory 32: learner',
+    '#E69F00',
+    dashed=True,
+  ),
+  extrapolation.Line(
+    'ald_memory_128', 'actor', 'ALD, memory 128: actor', '#CC79A7'
+  ),
+  extrapolation.Line(
+    'ald_memory_128',
+    'learner',
+    'ALD, memory 128: learner',
+    '#CC79A7',
+    dashed=True,
+  ),
+  extrapolation.Line('gtrxl', 'actor', 'GTrXL alone', '#009E73', dashed=True),
+  extrapolation.Line('lstm', 'actor', 'LSTM alone', '#D55E00'),
+]
+
+
 FIGURES: dict[str, figures.Figure] = {
   figure.name: figure
   for figure in (
@@ -283,6 +314,15 @@ FIGURES: dict[str, figures.Figure] = {
       ],
       _ablations,
       panels=2,
+    ),
+    extrapolation.Extrapolation(
+      'extrapolation',
+      'Policies that were trained in the 15x15 I-Maze alone, played in mazes '
+      'of 9x9 to 51x51.',
+      'i_maze_15',
+      15,
+      [9, 15, 21, 31, 41, 51],
+      _EXTRAPOLATION,
     ),
     scoreboard.Scoreboard(
       'scoreboard',

@@ -137,5 +137,11 @@ METHODS = {
   'ald_forward_kl': Method(
     'forward KL', _GREEN, fields={'kl_direction': 'forward'}
   ),
+  'ald_memory_32': Method(
+    'ALD, memory 32', _ORANGE, fields={'networks.gtrxl_memory': 32}
+  ),
+  'ald_memory_128': Method(
+    'ALD, memory 128', _PURPLE, fields={'networks.gtrxl_memory': 128}
+  ),
   'ald_vmpo': Method('V-MPO', _PURPLE, fields={'loss': 'vmpo'}),
 }

@@ -148,7 +148,7 @@ class LearningFigure(Figure):
       return False
     solvable = experiments.TASKS[self.task].solvable
     path = order.path(self.name)
-    caption = ' '.join([_seeds(groups), self.reading, *_warning(order)])
+    caption = ' '.join([_seeds(groups), self.reading, *warning(order)])
     with plots.drawing(self.panels, self.about, caption, path) as axes:
       self.draw(axes, groups, solvable)
     tables.write_csv(f'{path}.csv', tables.runs(groups, solvable))
@@ -195,7 +195,7 @@ class LatencyFigure(Figure):
     caption = ' '.join(
       [
         f'Bar: median of {rows[0]["steps"]} steps; whisker: 99th percentile.',
-        *_warning(order),
+        *warning(order),
       ]
     )
     path = order.path(self.name)
@@ -231,6 +231,10 @@ class Measurement:
   @property
   def kind(self) -> str:
     return self.label
+
+  @property
+  def after(self) -> tuple:
+    return ()
 
   def command(self) -> list[str]:
     return [sys.executable, _LATENCY, self.path, *self.arguments]
@@ -289,7 +293,8 @@ def _seeds(groups: plots.Groups) -> str:
   return text
 
 
-def _warning(order: Order) -> list[str]:
+def warning(order: Order) -> list[str]:
+  """What a caption says of runs that are too short to mean anything."""
   if not order.small:
     return []
   return ['SMOKE RUN: tiny settings, which say nothing about the methods.']

@@ -14,11 +14,13 @@ class Job(Protocol):
     label: its name for people, not twice in a pool.
     kind: jobs of one kind take about the same time.
     log: path of the file for its output.
+    after: labels of jobs that have to end before.
   """
 
   label: str
   kind: str
   log: str
+  after: Sequence[str]
 
   def command(self) -> list[str]:
     """The command line."""
@@ -78,9 +80,17 @@ class Pool:
       if status is not None:
         self.running.remove((job, process))
         self._take_in(job, status)
-    while self.waiting and len(self.running) < self._workers:
-      self._start(self.waiting.pop(0))
+    while len(self.running) < self._workers and (job := self._next()):
+      self.waiting.remove(job)
+      self._start(job)
     return bool(self.running)
+
+  def _next(self) -> Job | None:
+    """The first job whose predecessors have ended, with or without success."""
+    open_jobs = [*self.waiting, *(job for job, _ in self.running)]
+    labels = {job.label for job in open_jobs}
+    ready = (job for job in self.waiting if not labels.intersection(job.after))
+    return next(ready, None)
 
   def stop(self):
     """Interrupts what runs, and waits for it."""

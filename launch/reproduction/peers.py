@@ -60,6 +60,10 @@ class PeerRun:
     return os.path.dirname(self.label)
 
   @property
+  def after(self) -> tuple:
+    return ()
+
+  @property
   def log(self) -> str:
     return f'{self.path}.log'
 

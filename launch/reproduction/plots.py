@@ -203,6 +203,34 @@ def bars(
   axes.set_ylim(bottom=0)
 
 
+def against_sizes(axes, sizes: Sequence[int], lines: dict[Any, np.ndarray]):
+  """A line for each policy: its mean return in mazes of several sizes.
+
+  Args:
+    axes: to draw on.
+    sizes: of the mazes.
+    lines: float `[seeds, sizes]` by line, which has `title`, `colour` and
+      `dashed`.
+  """
+  for line, returns in lines.items():
+    if not len(returns):
+      continue
+    mean, low, high = statistics.estimate(returns)
+    style = '--' if line.dashed else '-'
+    axes.plot(
+      sizes, mean, style, marker='o', color=line.colour, label=line.title, ms=4
+    )
+    axes.fill_between(
+      sizes, low, high, color=line.colour, alpha=0.15, linewidth=0
+    )
+  reference(axes, LOCAL_OPTIMUM, 'without a memory 0.5')
+  axes.set_xticks(sizes)
+  axes.set_xlabel('width of the maze')
+  axes.set_ylim(-0.02, 1.04)
+  axes.set_ylabel('mean return')
+  axes.legend(fontsize=8)
+
+
 def scores(
   axes,
   tasks: Sequence[str],

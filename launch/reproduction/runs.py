@@ -46,6 +46,10 @@ class Run:
     return os.path.dirname(self.label)
 
   @property
+  def after(self) -> tuple:
+    return ()
+
+  @property
   def log(self) -> str:
     """Where the launcher's output goes: beside the run's folder."""
     return f'{self.path}.log'

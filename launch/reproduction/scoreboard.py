@@ -78,6 +78,10 @@ class Chance:
     return 'random'
 
   @property
+  def after(self) -> tuple:
+    return ()
+
+  @property
   def log(self) -> str:
     return f'{self.path}.log'
 

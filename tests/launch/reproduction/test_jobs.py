@@ -26,6 +26,7 @@ class Job:
   label: str
   code: str = MAKE
   kind: str = 'kind'
+  after: tuple = ()
 
   @property
   def path(self):
@@ -106,6 +107,17 @@ def test_failures_do_not_stop_the_rest(tmp_path):
   assert why['status'] == f'ended with status 3; its log is {log}, says: two'
   assert 'status 0' in why['no_result'] and 'nothing' in why['no_result']
   assert why['unprepared'] == 'there is no room'
+
+
+@pytest.mark.parametrize('code', [MAKE, 'raise SystemExit(3)'])
+def test_one_after_the_other(tmp_path, code):
+  """A job waits for its predecessor's end, whether or not that succeeds."""
+  first = Job(tmp_path, 'first', f'import time; time.sleep(0.2)\n{code}')
+  pool = jobs.Pool([Job(tmp_path, 'second', after=('first',)), first], 2)
+  pool.step()
+  assert [job.label for job, _ in pool.running] == ['first']
+  _finish(pool)
+  assert 'second' in [job.label for job in pool.done]
 
 
 def test_a_result_counts_whatever_the_status(tmp_path):

@@ -1,0 +1,255 @@
+"""Agents trained on one size of a maze, played in others."""
+
+from collections.abc import Sequence
+import csv
+import dataclasses
+import os
+import sys
+
+import numpy as np
+
+from ald_acme.runs import statistics
+from launch.reproduction import figures
+from launch.reproduction import jobs
+from launch.reproduction import plots
+from launch.reproduction import runs
+from launch.reproduction import tables
+
+_SCRIPT = os.path.join(
+  os.path.dirname(os.path.abspath(__file__)), 'play_elsewhere.py'
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Play:
+  """The job of `play_elsewhere.py`: one CSV file for a finished run.
+
+  Attributes:
+    label: of the run, and where it is played.
+    path: of the file.
+    run: that is played.
+    policies: 'actor', 'learner' or both.
+    environments: arguments of the environments to play in.
+    episodes: in each.
+  """
+
+  label: str
+  path: str
+  run: runs.Run
+  policies: Sequence[str]
+  environments: Sequence[str]
+  episodes: int
+
+  @property
+  def kind(self) -> str:
+    return os.path.dirname(self.label)
+
+  @property
+  def log(self) -> str:
+    return f'{self.path}.log'
+
+  @property
+  def after(self) -> tuple[str, ...]:
+    return (self.run.label,)
+
+  def command(self) -> list[str]:
+    return [
+      sys.executable,
+      _SCRIPT,
+      self.path,
+      self.run.path,
+      ','.join(self.policies),
+      str(self.episodes),
+      *self.environments,
+    ]
+
+  def is_done(self) -> bool:
+    """Whether the file is there.
+
+    Raises:
+      ValueError: if it is of other environments or another number of episodes.
+    """
+    if not os.path.exists(self.path):
+      return False
+    asked = {
+      (policy, kwargs, str(self.episodes))
+      for policy in self.policies
+      for kwargs in self.environments
+    }
+    found = {
+      (row['policy'], row['environment_kwargs'], row['episodes'])
+      for row in self.read()
+    }
+    if found != asked:
+      raise ValueError(
+        f'{self.path} is of other mazes or episodes than the figure asks for; '
+        'delete it to play them anew.'
+      )
+    return True
+
+  def prepare(self):
+    pass
+
+  def seconds(self) -> None:
+    return None
+
+  def progress(self) -> None:
+    return None
+
+  def read(self) -> list[dict[str, str]]:
+    """The rows of the file."""
+    with open(self.path, encoding='utf-8', newline='') as file:
+      return list(csv.DictReader(file))
+
+
+@dataclasses.dataclass(frozen=True)
+class Line:
+  """A line of the figure: a policy of a method.
+
+  Attributes:
+    method: a key of `experiments.METHODS`.
+    policy: 'actor' or 'learner'.
+    title: for people.
+    colour: of the line.
+    dashed: whether the line is dashed.
+  """
+
+  method: str
+  policy: str
+  title: str
+  colour: str
+  dashed: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Extrapolation(figures.Figure):
+  """Returns against the size of the maze, trained on one size alone.
+
+  Attributes:
+    task: a key of `experiments.TASKS`, a maze; its runs are shared with other
+      figures.
+    trained: size of that maze.
+    sizes: of the mazes to play in.
+    lines: what is drawn.
+    episodes: in each maze.
+  """
+
+  name: str
+  about: str
+  task: str
+  trained: int
+  sizes: Sequence[int]
+  lines: Sequence[Line]
+  episodes: int = 200
+
+  def _runs(self, order: figures.Order) -> dict[str, list[runs.Run]]:
+    """The runs of each method, by seed."""
+    methods = list(dict.fromkeys(line.method for line in self.lines))
+    learning = figures.LearningFigure(
+      self.name, self.about, self.task, methods, lambda *_: None
+    )
+    return {name: learning.runs_of(name, order) for name in methods}
+
+  def play(self, method: str, run: runs.Run, order: figures.Order) -> Play:
+    """The job of a run."""
+    policies = [line.policy for line in self.lines if line.method == method]
+    name = os.path.join(method, os.path.basename(run.label))
+    sizes = self.sizes[:2] if order.small else self.sizes
+    return Play(
+      label=f'{self.name}/{name}',
+      path=order.path('runs', self.name, f'{name}.csv'),
+      run=run,
+      policies=policies,
+      environments=[f'size={size}' for size in sizes],
+      episodes=4 if order.small else self.episodes,
+    )
+
+  def needs(self, order: figures.Order) -> list[jobs.Job]:
+    by_method = self._runs(order)
+    by_seed = [run for seed in zip(*by_method.values()) for run in seed]
+    return by_seed + [
+      self.play(method, run, order)
+      for method, found in by_method.items()
+      for run in found
+    ]
+
+  def make(self, order: figures.Order) -> bool:
+    found = {
+      method: [self.play(method, run, order) for run in runs_of]
+      for method, runs_of in self._runs(order).items()
+    }
+    done = {
+      method: [play.read() for play in plays if play.is_done()]
+      for method, plays in found.items()
+    }
+    if not any(done.values()):
+      return False
+    environments = next(iter(found.values()))[0].environments
+    sizes = list(self.sizes[: len(environments)])
+    returns = {  # Line to float64 [seeds, sizes].
+      line.title: np.array(
+        [
+          [float(row['return']) for row in rows if row['policy'] == line.policy]
+          for rows in done[line.method]
+        ],
+        np.float64,
+      ).reshape(-1, len(sizes))
+      for line in self.lines
+    }
+    asked = f'{self.episodes} episodes in each maze, actions sampled.'
+    caption = ' '.join(
+      [
+        f'Trained on {self.trained}x{self.trained} alone; {asked}',
+        figures.MEANS,
+        *figures.warning(order),
+      ]
+    )
+    path = order.path(self.name)
+    with plots.drawing(1, self.about, caption, path) as (axes,):
+      plots.against_sizes(
+        axes, sizes, {line: returns[line.title] for line in self.lines}
+      )
+      axes.axvline(self.trained, color='0.3', linestyle=':', linewidth=1)
+    rows = [
+      {
+        'policy': line.title,
+        'seeds': len(returns[line.title]),
+        **{
+          f'{size}x{size}': _cell(returns[line.title][:, place])
+          for place, size in enumerate(sizes)
+        },
+      }
+      for line in self.lines
+    ]
+    tables.write_csv(
+      f'{path}.csv',
+      [
+        {'policy': line.title, 'seed': seed, 'size': size, 'return': value}
+        for line in self.lines
+        for seed, values in enumerate(returns[line.title])
+        for size, value in zip(sizes, values)
+      ],
+    )
+    commits = sorted(
+      {
+        (run.folder.read_config().get('git_commit') or 'unknown')[:10]
+        for runs_of in self._runs(order).values()
+        for run in runs_of
+        if run.is_done()
+      }
+    )
+    tables.write_markdown(
+      f'{path}.md',
+      self.name,
+      rows,
+      [self.about, caption, f'Made by commit {", ".join(commits)}.'],
+    )
+    return True
+
+
+def _cell(values: np.ndarray) -> str:
+  if not len(values):
+    return '-'
+  mean, low, high = statistics.estimate(values)
+  text = f'{mean:.2f}'
+  return text if np.isnan(low) else f'{text} [{low:.2f}, {high:.2f}]'

@@ -1,0 +1,97 @@
+"""Trained in one maze, played in others."""
+
+import os
+import time
+
+import pytest
+
+from launch.reproduction import catalogue
+from launch.reproduction import extrapolation
+from launch.reproduction import figures
+from launch.reproduction import jobs
+
+FIGURE = catalogue.FIGURES['extrapolation']
+
+
+def _finish(play, value):
+  os.makedirs(os.path.dirname(play.path), exist_ok=True)
+  with open(play.path, 'w', encoding='utf-8') as file:
+    file.write('policy,environment_kwargs,episodes,return,length\n')
+    for policy in play.policies:
+      for kwargs in play.environments:
+        result = value if policy == 'actor' else value / 2
+        file.write(f'{policy},{kwargs},{play.episodes},{result},9.0\n')
+
+
+def _plays(order):
+  return [
+    job for job in FIGURE.needs(order) if isinstance(job, extrapolation.Play)
+  ]
+
+
+def test_runs_are_those_of_the_maze(tmp_path):
+  order = figures.Order(str(tmp_path), 2)
+  plays, needed = _plays(order), FIGURE.needs(order)
+  labels = {job.label for job in needed}
+  assert 'i_maze_15/ald/seed_1' in labels
+  assert {play.run.label for play in plays} <= labels
+  shared = catalogue.FIGURES['i_maze_15'].needs(order)
+  assert {run.label for run in shared} <= labels
+
+
+def test_make(tmp_path, fake_run):
+  order = figures.Order(str(tmp_path), 2)
+  assert not FIGURE.make(order)
+  for play in _plays(order):
+    method, seed = play.label.split('/')[1:]
+    if method == 'ald':
+      fake_run(
+        play.run.path,
+        play.run.fields,
+        environment_kwargs=play.run.environment_kwargs,
+      )
+      _finish(play, 0.5 + 0.5 * int(seed[-1]))
+      assert play.is_done()
+  assert FIGURE.make(order)
+  with open(tmp_path / 'extrapolation.md', encoding='utf-8') as file:
+    page = file.read()
+  assert '| ALD: actor (LSTM) | 2 | 0.75 [0.50, 1.00] |' in page
+  assert '| ALD: learner (GTrXL, memory 64) | 2 | 0.38 [0.25, 0.50] |' in page
+  assert '| LSTM alone | 0 | - |' in page
+  assert 'Made by commit 0123456789.' in page
+  for ending in ('png', 'svg', 'csv'):
+    assert os.path.getsize(tmp_path / f'extrapolation.{ending}') > 500
+
+
+def test_other_mazes_are_not_taken(tmp_path):
+  order = figures.Order(str(tmp_path), 1)
+  play = _plays(order)[0]
+  _finish(play, 1.0)
+  assert play.is_done()
+  with open(play.path, encoding='utf-8') as file:
+    text = file.read()
+  with open(play.path, 'w', encoding='utf-8') as file:
+    file.write(text.replace('size=31', 'size=33'))
+  with pytest.raises(ValueError, match=r'seed_0.csv .* delete it'):
+    play.is_done()
+
+
+@pytest.mark.timeout(600)
+def test_a_real_run_is_played(tmp_path):
+  """Trains for a moment, then plays both policies in two mazes."""
+  order = figures.Order(str(tmp_path), 1, small=True)
+  play = _plays(order)[0]
+  pool = jobs.Pool([play, play.run], 2)  # The run comes first none the less.
+  pool.step()
+  assert [job for job, _ in pool.running] == [play.run]
+  while pool.step():
+    time.sleep(0.1)
+  assert not pool.failed
+  rows = play.read()
+  assert [(row['policy'], row['environment_kwargs']) for row in rows] == [
+    (policy, kwargs)
+    for policy in ('actor', 'learner')
+    for kwargs in ('size=9', 'size=15')
+  ]
+  assert all(-1.0 <= float(row['return']) <= 1.0 for row in rows)
+  assert FIGURE.make(order)
