@@ -1,8 +1,10 @@
 """CUDA from wheels of PyPI, where TensorFlow 2.8 does not look for it.
 
-TensorFlow opens CUDA's libraries by their names when it first looks for an
-accelerator. One that the process has loaded already has that name, wherever it
-lies; so nodes that use an accelerator load them first.
+TensorFlow opens CUDA's libraries by their names while it is imported, and
+registers no kernels for an accelerator where it does not find them. One that
+the process has loaded already has that name, wherever it lies; so nodes that
+use an accelerator load them first, in a process of their own: the fork server
+has imported TensorFlow before.
 """
 
 import ctypes
@@ -19,6 +21,7 @@ WHEELS = (
   'nvidia-cusolver-cu11==11.4.1.48',
   'nvidia-cusparse-cu11==11.7.5.86',
 )
+LOAD = 'ALD_LOAD_CUDA'  # Set for nodes that load them before TensorFlow.
 # What TensorFlow 2.8 wants, each after those that it needs itself; the package
 # of each within `nvidia`. cuDNN opens its parts when they are needed.
 _LIBRARIES = (
@@ -36,7 +39,7 @@ _LIBRARIES = (
 def load(path: list[str] | None = None) -> list[str]:
   """Loads the CUDA libraries of installed wheels, if there are any.
 
-  Call it before TensorFlow looks for accelerators.
+  Call it before TensorFlow is imported.
 
   Args:
     path: folders to look in; by default those that Python imports from.
@@ -44,12 +47,37 @@ def load(path: list[str] | None = None) -> list[str]:
   Returns:
     The names of what was loaded, as TensorFlow asks for them.
   """
-  loaded = []
+  files = find(path)
+  for file in files:
+    ctypes.CDLL(file, ctypes.RTLD_GLOBAL)
+  return [os.path.basename(file) for file in files]
+
+
+def find(path: list[str] | None = None) -> list[str]:
+  """Paths of the wheels' libraries, each after those that it needs.
+
+  Args:
+    path: folders to look in; by default those that Python imports from.
+  """
+  found = []
   for package, name in _LIBRARIES:
     for folder in sys.path if path is None else path:
       file = os.path.join(folder, 'nvidia', package, 'lib', name)
       if os.path.exists(file):
-        ctypes.CDLL(file, ctypes.RTLD_GLOBAL)
-        loaded.append(name)
+        found.append(file)
         break
-  return loaded
+  return found
+
+
+def environment(path: list[str] | None = None) -> dict[str, str]:
+  """Variables with which a new process finds the wheels' libraries.
+
+  Args:
+    path: folders to look in; by default those that Python imports from.
+  """
+  folders = [os.path.dirname(file) for file in find(path)]
+  if not folders:
+    return {}
+  earlier = os.environ.get('LD_LIBRARY_PATH')
+  joined = os.pathsep.join([*folders, *filter(None, [earlier])])
+  return {'LD_LIBRARY_PATH': joined}

@@ -14,7 +14,6 @@ import launchpad as lp
 import reverb
 
 from agents import builders
-from agents import cuda
 from agents import experiment as experiments
 from agents import lifecycle
 from agents import resources
@@ -106,7 +105,6 @@ class DistributedAgent:
   def _learner(
     self, replay: reverb.Client, counter: _Handle, watcher: _Handle
   ) -> lifecycle.Service:
-    cuda.load()
     life = self._life('learner_0', watcher)
     learner = self.builder.make_learner(
       self._networks(),
@@ -204,8 +202,6 @@ class DistributedAgent:
     watcher: _Handle,
   ) -> lifecycle.Service | None:
     """A node that the builder adds."""
-    if node.accelerated:
-      cuda.load()
     name = node.names()[index]
     life = self._life(f'{node.label}_{index}', watcher)
     part = node.make(

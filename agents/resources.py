@@ -3,6 +3,7 @@
 import launchpad as lp
 from launchpad.nodes.python import local_multi_processing
 
+from agents import cuda
 from ald_acme import processes
 
 
@@ -34,6 +35,8 @@ def local(
     }
     if not learns:
       environment['CUDA_VISIBLE_DEVICES'] = '-1'
+    elif cuda.find():
+      environment[cuda.LOAD] = '1'
     found[label] = local_multi_processing.PythonProcess(env=environment)
   return found
 

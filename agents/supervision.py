@@ -16,6 +16,7 @@ import courier
 import launchpad as lp
 from launchpad.launch.run_locally import run_locally
 
+from agents import cuda
 from agents import guardian
 from agents import internals
 from ald_acme import processes
@@ -53,9 +54,19 @@ class ForkServer:
     self._descriptor = os.pidfd_open(internals.fork_server_pid())
     self._status = ''  # How it ended.
 
-  def start(self, name: str, target: Callable[..., None], *args) -> 'Node':
-    """Starts a process that calls a function of a module."""
-    context = multiprocessing.get_context('forkserver')
+  def start(
+    self, name: str, target: Callable[..., None], *args, fresh: bool = False
+  ) -> 'Node':
+    """Starts a process that calls a function of a module.
+
+    Args:
+      name: of the process.
+      target: the function.
+      *args: of the function.
+      fresh: whether the process imports by itself what it needs, instead of
+        being a copy of the server.
+    """
+    context = multiprocessing.get_context('spawn' if fresh else 'forkserver')
     process = context.Process(target=target, args=args, name=name)
     with processes.without_main():
       process.start()
@@ -214,6 +225,7 @@ class Supervisor:
         command.command_as_list[1:],
         dict(command.env_overrides),
         self.log(name),
+        fresh=cuda.LOAD in command.env_overrides,
       )
 
   def log(self, name: str) -> str:
@@ -280,5 +292,7 @@ def _enter(
     os.dup2(file.fileno(), 1)
     os.dup2(file.fileno(), 2)
   os.environ.update(environment)
+  if cuda.LOAD in environment:
+    cuda.load()  # This module does not import TensorFlow.
   sys.argv = list(arguments)
   runpy.run_path(arguments[0], run_name='__main__')

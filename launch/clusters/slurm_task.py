@@ -15,6 +15,7 @@ import sys
 import time
 from typing import TextIO
 
+from agents import cuda
 from agents import guardian
 from launch.clusters import restarts
 from launch.clusters import slurm_commands
@@ -125,7 +126,7 @@ def _run_once(command, environment, log, job, watch) -> int | None:
   """Runs the node; its exit code, None if the job has ended it."""
   node = subprocess.Popen(
     command,
-    env={**os.environ, **environment},
+    env={**os.environ, **cuda.environment(), **environment},
     stdin=subprocess.DEVNULL,
     stdout=log,
     stderr=subprocess.STDOUT,

@@ -53,3 +53,14 @@ def test_looks_where_python_imports_from(wheels):
     check=True,
   )
   assert 'libcudnn.so.8' in done.stdout
+
+
+def test_new_processes_are_told_where_the_wheels_are(wheels, monkeypatch):
+  monkeypatch.setenv('LD_LIBRARY_PATH', '/earlier')
+  folders = cuda.environment([str(wheels)])['LD_LIBRARY_PATH'].split(':')
+  assert folders[-1] == '/earlier'
+  assert [os.path.relpath(folder, wheels) for folder in folders[:-1]] == [
+    'nvidia/cuda_runtime/lib',
+    'nvidia/cudnn/lib',
+  ]
+  assert cuda.environment([]) == {}

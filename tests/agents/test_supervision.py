@@ -1,6 +1,7 @@
 """Supervision of nodes: signals to their group, death of the fork server."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -119,3 +120,47 @@ def test_nothing_is_left_of_a_killed_launcher(tmp_path):
   launcher.kill()
   assert _ends(node) and _ends(child)
   assert _is_removed(temporary)
+
+
+_ACCELERATED = """
+import sys
+with open('/proc/self/maps') as maps:
+  print('nvidia/cuda_runtime' in maps.read(), 'tensorflow' in sys.modules)
+"""
+_FRESH = """
+import os, sys
+from agents import cuda, supervision
+folder = sys.argv[1]
+server = supervision.ForkServer(('tensorflow',))
+for name, environment in (('fresh', {cuda.LOAD: '1'}), ('copy', {})):
+  script, log = os.path.join(folder, 'node.py'), os.path.join(folder, name)
+  node = server.start(
+    name, supervision._enter, [script], environment, log,
+    fresh=bool(environment),
+  )
+  while node.is_alive():
+    pass
+  print(name, open(log).read().strip())
+server.stop()
+"""
+
+
+def test_cuda_is_loaded_where_tensorflow_is_not_yet(tmp_path):
+  stub = tmp_path / 'nvidia' / 'cuda_runtime' / 'lib' / 'libcudart.so.11.0'
+  stub.parent.mkdir(parents=True)
+  some = next(
+    line.split()[-1]
+    for line in open('/proc/self/maps', encoding='utf-8')
+    if '/libm.so' in line or '/libm-' in line
+  )
+  shutil.copy(some, stub)
+  (tmp_path / 'node.py').write_text(_ACCELERATED)
+  done = subprocess.run(
+    [sys.executable, '-c', _FRESH, str(tmp_path)],
+    env={**os.environ, 'PYTHONPATH': f'{ROOT}:{tmp_path}'},
+    stdout=subprocess.PIPE,
+    text=True,
+    timeout=200,
+    check=True,
+  )
+  assert done.stdout.splitlines() == ['fresh True False', 'copy False True']
