@@ -24,7 +24,7 @@ class Guardian:
     folder: a temporary folder that is removed when the process has ended.
   """
 
-  def __init__(self):
+  def __init__(self) -> None:
     """Makes the folder and starts the program."""
     self.folder = tempfile.mkdtemp(prefix='ald-')
     self._process = subprocess.Popen(  # Its pipe stays open to the end.
@@ -35,11 +35,12 @@ class Guardian:
     )
     self._tell(self.folder)
 
-  def watch(self, pid: int):
-    """Has a process, and the group that it leads, killed at the end."""
+  def watch(self, pid: int) -> None:
+    """Kills a process, and the group that it leads, at the end."""
     self._tell(pid)
 
-  def _tell(self, line: object):
+  def _tell(self, line: object) -> None:
+    assert self._process.stdin
     with contextlib.suppress(BrokenPipeError):  # It was killed.
       self._process.stdin.write(f'{line}\n')
       self._process.stdin.flush()
