@@ -53,6 +53,8 @@ class Lifecycle:
       timeline: path of a file for the spans of what it does; '' for none.
     """
     self._stop = lp.stop_event()
+    self._at_end: list[Callable[[], None]] = []
+    self._ending = threading.Lock()
     if timeline:
       timelines.start(name, timeline)
     if watcher is not None:
@@ -76,6 +78,7 @@ class Lifecycle:
       pass
     self._stop.set()
     time.sleep(_GRACE)
+    self._end()
     logging.info('Still busy after %.0f s: ending the hard way.', _GRACE)
     logging.flush()
     os._exit(0)
@@ -92,7 +95,23 @@ class Lifecycle:
     """Waits, with None until the end; true if the program is ending."""
     return self._stop.wait(seconds)
 
-  def guard(self, run: Callable[[], None]) -> None:
+  def at_end(self, close: Callable[[], None]) -> None:
+    """Has a function called when the node ends, even if it is stuck.
+
+    Args:
+      close: flushes what is buffered, within seconds.
+    """
+    self._at_end.append(close)
+
+  def _end(self) -> None:
+    with self._ending:  # Another thread may be closing: wait for it.
+      while self._at_end:
+        try:
+          self._at_end.pop()()
+        except Exception:
+          logging.warning('Closing failed as the node ended.', exc_info=True)
+
+  def guard(self, run: Callable[[], object]) -> None:
     """Runs a node's loop.
 
     Calls to nodes that have ended first fail at the program's end. Such an
@@ -105,6 +124,8 @@ class Lifecycle:
       if not (_is_of_a_call(error) and self._stop.wait(2.0)):
         raise
       logging.info('Ended while a call was under way.', exc_info=True)
+    finally:
+      self._end()
 
 
 def _is_of_a_call(error: Exception) -> bool:

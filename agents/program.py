@@ -110,7 +110,7 @@ class DistributedAgent:
       self._networks(),
       self.builder.make_dataset_iterator(replay, life.should_stop),
       run_counts.BackgroundCounter(counter),
-      self._logger(builders.LEARNER, watcher),
+      self._logger(life, builders.LEARNER, watcher),
     )
     state = self._saved(builders.LEARNER)
     if state:
@@ -139,7 +139,7 @@ class DistributedAgent:
       index,
       times - 1,
       counting.Counter(counter, time_delta=0.0),
-      self._logger(f'actor_{index}', watcher),
+      self._logger(life, f'actor_{index}', watcher),
       life.should_stop,
     )
 
@@ -166,7 +166,7 @@ class DistributedAgent:
       source,
       learner,
       counting.Counter(counter, time_delta=0.0),
-      self._logger('evaluator', watcher, period=0.0),
+      self._logger(life, 'evaluator', watcher, period=0.0),
       lambda: time.time() - began,
       self.experiment,
     )
@@ -188,7 +188,7 @@ class DistributedAgent:
       self._networks(),
       source,
       counting.Counter(counter, time_delta=0.0),
-      self._logger(name, watcher, period=0.0),
+      self._logger(life, name, watcher, period=0.0),
     )
     life.guard(lambda: part.run(life.wait))
 
@@ -211,7 +211,7 @@ class DistributedAgent:
         replay,
         nodes,
         counting.Counter(counter),
-        self._logger(name, watcher),
+        self._logger(life, name, watcher),
         life.should_stop,
       )
     )
@@ -224,7 +224,7 @@ class DistributedAgent:
         life.guard(lambda: part.run(life.should_stop))
       else:
         with activity.resting():
-          life.wait(None)
+          life.guard(lambda: life.wait(None))
 
     methods = [*node.serves, *(['save'] if node.saved else [])]
     if not methods:
@@ -278,11 +278,18 @@ class DistributedAgent:
     return make(self.environment_spec)
 
   def _logger(
-    self, node: str, watcher: _Handle, period: float = 1.0
+    self,
+    life: lifecycle.Lifecycle,
+    node: str,
+    watcher: _Handle,
+    period: float = 1.0,
   ) -> loggers.Logger:
-    return metrics.make_logger(
+    logger = metrics.make_logger(
       self.folder, node, watcher.report, period, self.logger_factory
     )
+    if self.logger_factory:  # Ours write each row at once; others may not.
+      life.at_end(logger.close)
+    return logger
 
   def _saved(self, part: str) -> dict[str, Any] | None:
     """A part's state in the checkpoint that the run resumes from."""

@@ -3,7 +3,7 @@
 `wandb` is an extra: `pip install "ald-acme[wandb]"`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 import dataclasses
 import importlib
 import math
@@ -24,25 +24,32 @@ def check():
 
 
 class WandbLogger(loggers.Logger):
-  """Writes rows to a run of Weights & Biases; leaves out what is NaN."""
+  """Writes rows to a run of Weights & Biases; leaves out what is NaN.
 
-  def __init__(self, run: Any, steps_key: str | None = None):
-    """Takes a run.
+  Rows are buffered: without `close` the last ones are lost.
+  """
+
+  def __init__(self, make_run: Callable[[], Any], steps_key: str | None = None):
+    """Starts no run yet: a node may never write.
 
     Args:
-      run: of `wandb.init`.
+      make_run: calls `wandb.init`; called at the first row.
       steps_key: name of the column that curves are drawn against; None for the
         number of the row.
     """
-    self._run = run
-    if steps_key:
-      run.define_metric('*', step_metric=steps_key)
+    self._make_run, self._steps_key = make_run, steps_key
+    self._run: Any = None
 
   def write(self, data: Mapping[str, Any]):
+    if self._run is None:
+      self._run = self._make_run()
+      if self._steps_key:
+        self._run.define_metric('*', step_metric=self._steps_key)
     self._run.log({k: v for k, v in data.items() if not _is_nan(v)})
 
   def close(self):
-    self._run.finish()
+    if self._run is not None:
+      self._run.finish()
 
 
 def _is_nan(value: Any) -> bool:
@@ -71,10 +78,15 @@ class WandbLoggerFactory:
     self, label: str, steps_key: str | None = None, task_instance: int = 0
   ) -> WandbLogger:
     check()
+    return WandbLogger(
+      lambda: self._make_run(label, f'{self.group}-{label}-{task_instance}'),
+      steps_key,
+    )
+
+  def _make_run(self, label: str, name: str) -> Any:
     import wandb
 
-    name = f'{self.group}-{label}-{task_instance}'
-    run = wandb.init(
+    return wandb.init(
       project=self.project,
       group=self.group,
       job_type=label,
@@ -85,4 +97,3 @@ class WandbLoggerFactory:
       config=dict(self.config),
       settings=wandb.Settings(console='off', disable_git=True),
     )
-    return WandbLogger(run, steps_key)

@@ -47,7 +47,7 @@ class Logger(loggers.Logger):
     open(os.path.join(folder.path, self.name), 'a').close()
 
   def close(self):
-    pass
+    open(os.path.join(folder.path, f'closed_{self.name}'), 'a').close()
 
 
 small = functools.partial(registry.make, 'i_maze', {'size': 5})
@@ -176,6 +176,8 @@ def test_threads(tmp_path):
   }
   written = {f'own_{label}_frames' for label in labels}
   assert written <= set(os.listdir(tmp_path / 'run'))
+  closed = {f'closed_{name}' for name in written}
+  assert closed <= set(os.listdir(tmp_path / 'run'))
   rows = (tmp_path / 'run' / 'logs' / 'evaluator_1.csv').read_text()
   assert 'actor_return' in rows.splitlines()[0]
   # Two unroll batches of 40 frames for each learner update.
