@@ -7,9 +7,14 @@ from collections.abc import Callable, Mapping
 import dataclasses
 import importlib
 import math
+import threading
 from typing import Any
 
 from acme.utils import loggers
+
+# Loggers of this process that have a run; nodes may be threads.
+_OPEN: set['WandbLogger'] = set()
+_LOCK = threading.Lock()
 
 
 def check():
@@ -43,13 +48,25 @@ class WandbLogger(loggers.Logger):
   def write(self, data: Mapping[str, Any]):
     if self._run is None:
       self._run = self._make_run()
+      with _LOCK:
+        _OPEN.add(self)
       if self._steps_key:
         self._run.define_metric('*', step_metric=self._steps_key)
     self._run.log({k: v for k, v in data.items() if not _is_nan(v)})
 
   def close(self):
-    if self._run is not None:
-      self._run.finish()
+    if self._run is None:
+      return
+    self._run.finish()
+    with _LOCK:
+      _OPEN.discard(self)
+      last = not _OPEN
+    if last:
+      import wandb
+
+      # Waits for the process that writes the files: a node's process group is
+      # killed as the node ends.
+      wandb.teardown()
 
 
 def _is_nan(value: Any) -> bool:
@@ -95,5 +112,6 @@ class WandbLoggerFactory:
       resume='allow',  # A resumed run goes on with the same curves.
       dir=self.folder,
       config=dict(self.config),
+      reinit='create_new',  # Nodes may be threads of one process.
       settings=wandb.Settings(console='off', disable_git=True),
     )

@@ -26,11 +26,17 @@ def test_offline(tmp_path, monkeypatch):
     'mazes', 'ald-1', str(tmp_path), {'seed': 3}
   )
   logger = pickle.loads(pickle.dumps(factory))('actor', 'frames', 2)
+  other, unused = factory('learner'), factory('actor_parameters')
   logger.write({'frames': 10, 'return': 0.5, 'episode_length': float('nan')})
+  other.write({'loss': 1.0})
+  other.close()  # Another node of this process goes on.
   logger.write({'frames': 20, 'return': 1.0})
   logger.close()
-  (path,) = glob.glob(str(tmp_path / 'wandb' / 'offline-run-*' / '*.wandb'))
-  assert path.endswith('run-ald-1-actor-2.wandb')
+  unused.close()
+  paths = glob.glob(str(tmp_path / 'wandb' / 'offline-run-*' / '*.wandb'))
+  names = [path.rpartition('/')[2] for path in sorted(paths)]
+  assert names == ['run-ald-1-actor-2.wandb', 'run-ald-1-learner-0.wandb']
+  path = next(path for path in paths if path.endswith('actor-2.wandb'))
   store = datastore.DataStore()
   store.open_for_scan(path)
   rows = []
