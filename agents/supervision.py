@@ -25,6 +25,8 @@ FORK_SERVER = 'fork_server'  # Its name beside those of the nodes.
 _ANSWER = 5.0  # Seconds that the monitor may take to hear of the end.
 _END = 60.0  # Seconds that the monitor may take to write the end.
 _GRACE = 8.0  # Seconds that nodes may take to end.
+_TELLING = 2.0  # Seconds that the fork server has to tell how a node ended.
+_UNKNOWN = 255  # Exit code where it does not.
 _POLL = 0.05  # Seconds between looks at nodes that are to end.
 # What ends a whole process group; the launcher alone sees to the end.
 _STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -108,6 +110,7 @@ class Node:
   def __init__(self, process: multiprocessing.Process) -> None:
     self._process = process
     self.pid = process.pid
+    self._ended_at: float | None = None
     try:
       self._descriptor = os.pidfd_open(process.pid)
     except ProcessLookupError:  # It has ended already.
@@ -115,8 +118,17 @@ class Node:
 
   @property
   def exitcode(self) -> int | None:
-    """As of `multiprocessing.Process`; None as long as it runs."""
-    return self._process.exitcode
+    """As of `multiprocessing.Process`; None as long as it runs.
+
+    The fork server tells it. Where that hangs it is 255 after a while, as
+    `multiprocessing` has it for a server that is gone.
+    """
+    code = self._process.exitcode
+    if code is None and not self.is_alive():
+      self._ended_at = self._ended_at or time.monotonic()
+      if time.monotonic() > self._ended_at + _TELLING:
+        return _UNKNOWN
+    return code
 
   def is_alive(self) -> bool:
     """Whether it runs, whatever has become of the fork server."""

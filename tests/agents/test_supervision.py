@@ -48,6 +48,14 @@ node.kill_group()
 server.stop()
 print(server.status())
 """
+_SERVER_HANGS = """
+os.kill(supervision.internals.fork_server_pid(), signal.SIGSTOP)
+node.kill_group()
+while node.exitcode is None:
+  time.sleep(0.1)
+print(node.exitcode)
+server.stop()
+"""
 _NODE = """
 import subprocess, sys, time
 child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'])
@@ -104,6 +112,13 @@ def test_the_fork_server_dies(tmp_path):
   assert said == ['True', 'signal 9'], error[-2000:]
   assert _is_removed(temporary)
   assert _ends(int(pid))
+
+
+def test_a_node_dies_while_the_fork_server_hangs(tmp_path):
+  out, error = _launch(tmp_path, _SERVER_HANGS).communicate(timeout=200)
+  temporary, _, said = out.splitlines()
+  assert said == '255', error[-2000:]
+  assert _is_removed(temporary)
 
 
 def test_nothing_is_left_of_a_killed_launcher(tmp_path):
