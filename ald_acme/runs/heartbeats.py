@@ -10,6 +10,7 @@ from ald_acme import activity
 
 PERIOD = 5.0  # Seconds between the beats of a node.
 SILENCE = 2.5 * PERIOD  # Seconds without a beat that mean nothing yet.
+_SHORT = 1.0  # Seconds that need no description.
 _GAP = 2.0  # Seconds between two looks that count, at most.
 PREPARING = 600.0  # Seconds that it may take to start, or to compile.
 
@@ -114,10 +115,10 @@ class Heartbeats:
         silent.append(Stall(node, silence, f'{said}{last}', True))
       elif beat.serves:
         continue
-      elif beat.idle <= patience:  # It may have moved since.
+      elif beat.idle <= patience:
         moves = True
-      else:
-        stall = Stall(node, beat.idle + silence, beat.doing)
+      else:  # It may have moved since it told; so the silence is left out.
+        stall = Stall(node, beat.idle, beat.doing)
         (waits if beat.on_others else idle).append(stall)
     causes = _longest_first(silent) + _longest_first(idle)
     return causes or ([] if moves else _longest_first(waits))
@@ -156,7 +157,7 @@ def start(
     while True:
       # Asked before the texts, which may take a call to find out.
       idle, on_others, prepares = own.idle, own.waits_on_others, own.prepares
-      doing = own.describe() if idle > period else ''
+      doing = own.describe() if idle > min(period, _SHORT) else ''
       try:
         beat(node, idle, on_others, serves, prepares, doing)
       except Exception:  # The monitor starts later, ends earlier or hangs.

@@ -1,6 +1,6 @@
 """Loggers of a node: CSV, TensorBoard and the monitor."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 import contextlib
 import csv
 import io
@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from absl import logging
 from acme.utils import loggers
+from tensorboard import compat as tensorboard
 from tensorboard.compat.proto import event_pb2
 from tensorboard.compat.proto import summary_pb2
 from tensorboard.summary.writer import event_file_writer
@@ -21,6 +22,7 @@ from ald_acme.runs import folder as run_folder
 
 STEP = 'frames'  # The column that curves are drawn against.
 _ROWS = 1_000  # Of a log, before they come further apart.
+_REOPENING = 10.0  # Seconds after a failure until events are tried again.
 _WARNING_PERIOD = 60.0  # Seconds between warnings of lost rows.
 
 
@@ -101,11 +103,9 @@ class TensorBoard(loggers.Logger):
   """
 
   def __init__(self, folder: run_folder.RunFolder, node: str):
-    # TensorBoard's own writer: through TensorFlow's operations, as Acme's
-    # TFSummaryLogger writes, a row costs a hundred times as much.
-    self._writer = event_file_writer.EventFileWriter(
-      os.path.join(folder.tensorboard, node)
-    )
+    self._path = os.path.join(folder.tensorboard, node)
+    self._writer = None
+    self._failed_at = -math.inf  # Monotonic seconds.
     self._kind = re.sub(r'_\d+$', '', node)
     # The first value of each column, None once another was seen.
     self._first: dict[str, _Point | None] = {}
@@ -124,7 +124,30 @@ class TensorBoard(loggers.Logger):
         changed[name] = value
     if changed:
       self._add(now, step, changed)
-      self._writer.flush()
+      with self._failing():
+        self._open().flush()
+
+  def _open(self) -> event_file_writer.EventFileWriter:
+    """The writer; one that has failed is replaced, but not at once."""
+    if self._writer is None:
+      if time.monotonic() < self._failed_at + _REOPENING:
+        raise OSError('the last event could not be written')
+      # TensorBoard's own: through TensorFlow's operations, as Acme's
+      # TFSummaryLogger writes, a row costs a hundred times as much.
+      self._writer = event_file_writer.EventFileWriter(self._path)
+    return self._writer
+
+  @contextlib.contextmanager
+  def _failing(self) -> Iterator[None]:
+    """Has TensorFlow's errors of files be OSErrors; the writer is given up."""
+    try:
+      yield
+    except tensorboard.tf.errors.OpError as error:
+      writer, self._writer = self._writer, None
+      self._failed_at = time.monotonic()
+      with contextlib.suppress(tensorboard.tf.errors.OpError):
+        writer.close()
+      raise OSError(str(error)) from error
 
   def _add(self, now: float, step: int, values: Mapping[str, float]):
     summary = summary_pb2.Summary(
@@ -133,12 +156,15 @@ class TensorBoard(loggers.Logger):
         for n, x in values.items()
       ]
     )
-    self._writer.add_event(
-      event_pb2.Event(wall_time=now, step=step, summary=summary)
-    )
+    with self._failing():
+      self._open().add_event(
+        event_pb2.Event(wall_time=now, step=step, summary=summary)
+      )
 
   def close(self):
-    self._writer.close()
+    if self._writer is not None:
+      with self._failing():
+        self._writer.close()
 
 
 class Tolerant(loggers.Logger):

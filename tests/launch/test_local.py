@@ -305,7 +305,7 @@ def test_an_environment_that_hangs(tmp_path, workers):
     f'--environment_kwargs=workers={workers}',
     '--preset=tiny',
     '--envs_per_actor=4',
-    '--config.stall_warning=4',
+    '--config.stall_warning=6',
     '--config.stall_limit=9',
     '--config.evaluation_episodes=4',
     PYTHONPATH=os.pathsep.join([ROOT, str(tmp_path)]),

@@ -48,6 +48,13 @@ def test_a_hanging_environment_is_named(beats):
   assert not beats.stalls()
 
 
+def test_a_step_that_is_slower_than_a_beat_is_no_stall(clock):
+  beats = heartbeats.Heartbeats(9.0, clock)
+  beats.beat('actor_0', 6.0, False, False, False, 'maze, number 3')
+  _wait(beats, clock, 5)  # The next beat will tell that it has moved.
+  assert not beats.stalls()
+
+
 def test_a_deadlock_of_tables_is_named(beats):
   beats.beat('evaluator', 0.0, False, True, False, '')
   beats.beat('actor_0', 50.0, True, False, False, 'table queue')

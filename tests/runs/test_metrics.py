@@ -2,6 +2,8 @@
 
 import glob
 import os
+import subprocess
+import sys
 import time
 
 from acme.utils import loggers
@@ -12,6 +14,8 @@ from tensorboard.backend.event_processing import event_accumulator
 from ald_acme.runs import curves
 from ald_acme.runs import folder as run_folder
 from ald_acme.runs import metrics
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(__file__)))
 
 
 @pytest.fixture
@@ -104,7 +108,7 @@ def test_a_row_goes_everywhere(folder):
   assert {type(value) for value in reports[0][1].values()} == {float}
   log = curves.read(folder, 'learner')
   assert log == {'frames': [4.0], 'loss': [0.5]}
-  assert _events(folder, 'learner') == {}  # A point is no curve.
+  assert not os.path.exists(folder.tensorboard)  # A point is no curve.
 
 
 @pytest.mark.parametrize(
@@ -142,6 +146,35 @@ def test_no_folder_no_files(tmp_path, monkeypatch):
   logger.write({'frames': 1})
   logger.close()
   assert not glob.glob('**', recursive=True)
+
+
+_FULL = """
+import resource, sys, time
+from ald_acme.runs import folder, metrics
+
+metrics._REOPENING = 0.0
+logger = metrics.make_logger(folder.RunFolder(sys.argv[1]), 'actor_0', period=0)
+for frames in range(20):
+  size = 0 if 5 <= frames < 15 else resource.RLIM_INFINITY
+  resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+  logger.write({'frames': frames, 'x': frames})
+logger.close()
+"""
+
+
+def test_no_event_can_be_written_for_a_while(folder, tmp_path):
+  """TensorFlow's errors of files are none of Python's; a node would end."""
+  done = subprocess.run(
+    [sys.executable, '-c', _FULL, str(tmp_path)],
+    env={**os.environ, 'PYTHONPATH': ROOT},
+    stderr=subprocess.PIPE,
+    text=True,
+    check=False,
+  )
+  assert done.returncode == 0, done.stderr
+  assert 'A row of TensorBoard is lost' in done.stderr
+  steps = [step for step, _ in _events(folder, 'actor_0')['actor/x']]
+  assert steps[-3:] == [17, 18, 19]
 
 
 def test_a_full_disk_loses_rows_and_no_more(tmp_path, monkeypatch, caplog):
