@@ -24,6 +24,7 @@ if typing.TYPE_CHECKING:
 
 _MONITOR = 'monitor_0'
 _GOALS = ('max_frames', 'target_return')  # Reasons to end a run that are good.
+_GAP = 2.0  # Seconds between two looks that count, at most.
 _POLL = 0.25  # Seconds between looks at the nodes.
 # Exceptions, and what C++ logs of errors and fatal errors.
 _ERROR = re.compile(r'[\w.]*(Error|Exception|Interrupt)\b|[EF]\d{4} ')
@@ -229,21 +230,27 @@ def _progress(folder: run_folder.RunFolder) -> dict | None:
 
 
 class _News:
-  """Time since the monitor last wrote its progress."""
+  """How long the monitor has written nothing, once it has written."""
 
   def __init__(self, folder: run_folder.RunFolder):
     self._path = folder.progress
-    self._seen, self._since = None, time.monotonic()
+    self._seen, self._silence, self._looked = None, 0.0, time.monotonic()
 
   def silence(self) -> float:
-    """Seconds since there was news, 0 before the first."""
+    """Seconds since there was news, 0 before the first.
+
+    Not all that has passed: the whole machine may have been suspended.
+    """
+    passed, self._looked = time.monotonic() - self._looked, time.monotonic()
     try:
       written = os.stat(self._path).st_mtime_ns
     except FileNotFoundError:
       return 0.0
     if written != self._seen:
-      self._seen, self._since = written, time.monotonic()
-    return time.monotonic() - self._since
+      self._seen, self._silence = written, 0.0
+    else:
+      self._silence += min(passed, _GAP)
+    return self._silence
 
 
 def _write_problem(folder: run_folder.RunFolder) -> str:
