@@ -9,12 +9,14 @@ mean return of 200 episodes   expert   random
 i_maze                          1.000    0.075
 i_maze size=15                  1.000    0.015
 meta_fetch                     39.210    3.200
+knights_tour                    0.925    0.562
 ```
 """
 
 import abc
 import collections
 from collections.abc import Callable
+import math
 from typing import Any
 
 import dm_env
@@ -24,6 +26,8 @@ from ald_acme.environments import actions
 from ald_acme.environments import base
 from ald_acme.environments import gridworlds
 from ald_acme.environments import i_maze
+from ald_acme.environments import knights_tour
+from ald_acme.environments import masks
 from ald_acme.environments import meta_fetch
 
 _FIRST, _LAST = int(dm_env.StepType.FIRST), int(dm_env.StepType.LAST)
@@ -39,15 +43,35 @@ class Agent(abc.ABC):
 
 
 class RandomAgent(Agent):
-  """Takes actions that are uniform within the bounds of an action spec."""
+  """Takes actions that are uniform within the bounds of an action spec.
 
-  def __init__(self, action_spec: Any, seed: int = 0):
+  Where observations have an action mask they are uniform among the legal ones.
+  """
+
+  def __init__(
+    self, action_spec: Any, seed: int = 0, observation_spec: Any = None
+  ):
+    """Keeps what actions are drawn from.
+
+    Args:
+      action_spec: of one environment.
+      seed: of the actions.
+      observation_spec: of one environment, where it may have an action mask.
+    """
     self._action_spec = action_spec
+    self._observation_spec = observation_spec
     self._rng = np.random.default_rng(seed)
 
   def step(self, timestep: dm_env.TimeStep) -> Any:
-    size = len(timestep.step_type)
-    return actions.uniform(self._action_spec, size, self._rng)
+    if self._observation_spec is None:
+      size = len(timestep.step_type)
+      return actions.uniform(self._action_spec, size, self._rng)
+    return masks.uniform(
+      self._action_spec,
+      self._observation_spec,
+      timestep.observation,
+      self._rng,
+    )
 
 
 class _Expert(Agent):
@@ -82,6 +106,18 @@ class MetaFetchExpert(_Expert):
 
   def __init__(self):
     super().__init__(_MetaFetchMemory)
+
+
+class KnightsTourExpert(Agent):
+  """Goes where the fewest moves go on (H. C. von Warnsdorff, 1823)."""
+
+  def step(self, timestep: dm_env.TimeStep) -> np.ndarray:
+    observation = timestep.observation
+    legal = observation['legal']
+    free = observation['visited'] == 0
+    reach = knights_tour.reach(math.isqrt(legal.shape[1]))
+    onward = (free[:, np.newaxis] & reach).sum(-1)
+    return np.where(legal, onward, len(reach)).argmin(-1)
 
 
 def mean_return(
@@ -237,8 +273,17 @@ def main():
     ('i_maze', i_maze.BatchedIMaze, {}, IMazeExpert()),
     ('i_maze size=15', i_maze.BatchedIMaze, {'size': 15}, IMazeExpert()),
     ('meta_fetch', meta_fetch.BatchedMetaFetch, {}, MetaFetchExpert()),
+    (
+      'knights_tour',
+      knights_tour.BatchedKnightsTour,
+      {},
+      KnightsTourExpert(),
+    ),
   ):
-    chance = RandomAgent(gridworlds.action_spec())
+    spec = make(1, **arguments)
+    chance = RandomAgent(
+      spec.action_spec(), observation_spec=spec.observation_spec()
+    )
     returns = [
       mean_return(make(_EPISODES, **arguments), agent)
       for agent in (expert, chance)

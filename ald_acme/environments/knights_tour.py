@@ -59,7 +59,7 @@ class BatchedKnightsTour(base.BatchedEnvironment):
     checks.integer('seed', seed, 0)
     self._size, self._masked, self._seed = size, masked, seed
     self._cells = size * size
-    self._reach = _reach(size)
+    self._reach = reach(size)
     rows, columns = np.divmod(np.arange(self._cells), size)
     usable = (rows + columns) % 2 == 0 if size % 2 else rows >= 0
     self._starts = np.flatnonzero(usable)
@@ -150,13 +150,13 @@ class BatchedKnightsTour(base.BatchedEnvironment):
     return picture.repeat(_PIXELS, axis=0).repeat(_PIXELS, axis=1)
 
 
-def _reach(size: int) -> np.ndarray:
+def reach(size: int) -> np.ndarray:
   """Which cells are a knight's move from which, bool `[cells, cells]`."""
-  reach = np.zeros((size, size, size, size), bool)
+  found = np.zeros((size, size, size, size), bool)
   for row in range(size):
     for column in range(size):
       for down, right in _MOVES:
         to = (row + down, column + right)
         if 0 <= min(to) and max(to) < size:
-          reach[row, column][to] = True
-  return reach.reshape(size * size, size * size)
+          found[row, column][to] = True
+  return found.reshape(size * size, size * size)

@@ -10,6 +10,7 @@ import pytest
 from ald_acme.environments import base
 from ald_acme.environments import experts
 from ald_acme.environments import i_maze
+from ald_acme.environments import knights_tour
 from ald_acme.environments import meta_fetch
 
 
@@ -144,3 +145,30 @@ def test_mean_return_takes_as_many_episodes_of_each(episodes, mean):
   stacked = base.Stacked([Numbered(1), Numbered(5)])
   agent = experts.RandomAgent(specs.DiscreteArray(2))
   assert experts.mean_return(stacked, agent, episodes) == mean
+
+
+def test_a_random_agent_takes_legal_actions():
+  """All of them, each as often."""
+  boards = knights_tour.BatchedKnightsTour(3000)
+  agent = experts.RandomAgent(
+    boards.action_spec(), observation_spec=boards.observation_spec()
+  )
+  step = boards.reset()
+  for _ in range(30):
+    step = boards.step(agent.step(step))
+  assert boards.metrics() == {'illegal_moves': 0}
+  first = boards.reset()
+  central = first.observation['knight'][:, 12] > 0
+  counts = np.bincount(agent.step(first)[central], minlength=25)
+  assert (counts > 0).sum() == 8
+  assert counts.max() < 3 * counts[counts > 0].min()
+
+
+def test_the_knight_is_beyond_chance():
+  made = [knights_tour.BatchedKnightsTour(200) for _ in range(2)]
+  expert = experts.mean_return(made[0], experts.KnightsTourExpert())
+  chance = experts.RandomAgent(
+    made[0].action_spec(), observation_spec=made[0].observation_spec()
+  )
+  assert expert > 0.9
+  assert experts.mean_return(made[1], chance) < 0.75

@@ -9,7 +9,6 @@ import pytest
 import tree
 
 from ald_acme.environments import actions
-from ald_acme.environments import base
 from ald_acme.environments import checked
 from ald_acme.environments import contract
 from ald_acme.environments import masks
@@ -197,42 +196,14 @@ class TestSameStep(testing.ConformanceTestMixin):
   steps = 60
 
   def make_object_under_test(self):
-    return _Uniform(_vector(vector.AutoresetMode.SAME_STEP))
+    return _vector(vector.AutoresetMode.SAME_STEP)
 
 
 class TestDisabled(testing.ConformanceTestMixin):
   steps = 60
 
   def make_object_under_test(self):
-    return _Uniform(_vector(vector.AutoresetMode.DISABLED))
-
-
-class _Uniform(base.BatchedEnvironment):
-  """Takes the lowest legal action where the given one is not legal."""
-
-  def __init__(self, environment):
-    self._environment = environment
-
-  def reset(self):
-    self._seen = self._environment.reset()
-    return self._seen
-
-  def step(self, action):
-    legal = self._seen.observation['legal']
-    lowest = masks.lowest(
-      self.action_spec(), self.observation_spec(), self._seen.observation
-    )
-    fine = legal[np.arange(len(action)), action]
-    self._seen = self._environment.step(np.where(fine, action, lowest))
-    return self._seen
-
-  batch_size = property(lambda self: self._environment.batch_size)
-
-  def observation_spec(self):
-    return self._environment.observation_spec()
-
-  def action_spec(self):
-    return self._environment.action_spec()
+    return _vector(vector.AutoresetMode.DISABLED)
 
 
 class Tampered(vector.VectorWrapper):
