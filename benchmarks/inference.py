@@ -1,15 +1,22 @@
 """Microseconds of a step of acting in each runtime, side by side in one run.
 
   uv run benchmarks/inference.py
+  uv run --extra onnx benchmarks/inference.py --actions=continuous:6
 
 Steps of the 9x9 I-Maze's networks of the preset `small` for 1, 16 and 100
 mazes, one thread: TensorFlow's `tf.function`, one XLA kernel, and TensorFlow
 Lite. The least mean of five rounds.
+
+Then the exported LSTM in each format, for one maze, from an observation to an
+action: percentiles of 2,000 steps. `--actions` has the networks choose other
+actions than the maze's: `continuous:N` is N numbers, `discrete:N` one of N.
 """
 
+import argparse
 import functools
 import os
 import sys
+import tempfile
 import time
 
 _ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -19,6 +26,7 @@ from ald_acme import processes
 from benchmarks import one_thread
 
 _ROUNDS, _STEPS = 5, 200
+_PERCENTS = ('p50', 'p99')
 
 
 def _microseconds(step) -> float:
@@ -49,9 +57,52 @@ def _in_tensorflow(network, inputs, batch_size: int):
   return step
 
 
-def measure(batch_size: int):
-  """Prints a row for each network."""
+def _spec(actions: str):
+  """The I-Maze's spec with other actions, '' for its own."""
   import acme
+  from dm_env import specs
+  import numpy as np
+
+  from ald_acme.environments import i_maze
+
+  spec = acme.make_environment_spec(i_maze.BatchedIMaze())
+  kind, _, count = actions.partition(':')
+  if kind == 'continuous':
+    bounds = specs.BoundedArray((int(count),), np.float32, -1, 1)
+    return spec._replace(actions=bounds)
+  if kind == 'discrete':
+    return spec._replace(actions=specs.DiscreteArray(int(count)))
+  return spec
+
+
+def measure_exports(spec):
+  """Prints a row for each format."""
+  from agents.ald import networks as ald_networks
+  from ald_acme.deployment import act
+  from ald_acme.deployment import exporting
+  from ald_acme.deployment import latency
+  from ald_acme.deployment import step as steps
+
+  actor = ald_networks.make_default_networks(spec).actor
+  step = steps.Step(actor, spec)
+  print(
+    '\nthe exported LSTM, one maze' + ''.join(f'{x:>12}' for x in _PERCENTS)
+  )
+  for form in act.FORMATS:
+    with tempfile.TemporaryDirectory() as folder:
+      try:
+        exporting.export(step, form, folder, {})
+      except ValueError as error:  # ONNX is an extra.
+        print(f'{form:27} {error}')
+        continue
+      policy = act.load(folder)
+      observation = policy.blank()
+      measured = latency.measure(functools.partial(policy.act, observation))
+      print(f'{form:27}' + ''.join(f'{us:12,.0f}' for us in measured))
+
+
+def measure(batch_size: int, spec):
+  """Prints a row for each network."""
   import numpy as np
   import tree
 
@@ -59,14 +110,12 @@ def measure(batch_size: int):
   from ald_acme.acting.inference import lite
   from ald_acme.acting.inference import specs
   from ald_acme.acting.inference import xla
-  from ald_acme.environments import i_maze
 
-  spec = acme.make_environment_spec(i_maze.BatchedIMaze(batch_size))
+  made = ald_networks.make_default_networks(spec)
   inputs = tree.map_structure(
     lambda s: np.zeros(s.shape, s.dtype.as_numpy_dtype),
-    specs.inputs(spec.observations, batch_size),
+    specs.inputs(spec.observations, made.actor.distribution, batch_size),
   )
-  made = ald_networks.make_default_networks(spec)
   for name, network in (('LSTM', made.actor), ('GTrXL', made.learner)):
     row = [_microseconds(_in_tensorflow(network, inputs, batch_size))]
     for runtime in (xla.XLAStep, lite.LiteStep):
@@ -76,13 +125,20 @@ def measure(batch_size: int):
 
 
 def main():
+  parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+  parser.add_argument(
+    '--actions', default='', help='continuous:N or discrete:N'
+  )
+  actions = parser.parse_args().actions
   one_thread.prepare()
   print(f'{processes.usable_cores()} cores; microseconds of a step')
   print(
     f'{"":8}{"mazes":>5}', *(f'{x:>12}' for x in ('TensorFlow', 'XLA', 'Lite'))
   )
+  spec = _spec(actions)
   for batch_size in (1, 16, 100):
-    measure(batch_size)
+    measure(batch_size, spec)
+  measure_exports(spec)
 
 
 if __name__ == '__main__':

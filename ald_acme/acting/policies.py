@@ -120,10 +120,23 @@ class BatchedPolicy:
 
     Returns:
       The actions and the parameters of their distribution.
+
+    Raises:
+      FloatingPointError: if a parameter is nan or infinite: an action would be
+        too, or be arbitrary.
     """
     with activity.doing('infer'):
       parameters = self._step(inputs)
     activity.moved()
+    if not np.isfinite(parameters).all():
+      bad = np.argwhere(~np.isfinite(parameters))
+      raise FloatingPointError(
+        f'policy must be finite, but {len(bad)} of {parameters.size} '
+        'parameters of the distribution of actions are not; the first is '
+        f'{parameters[tuple(bad[0])]}, in environment {bad[0][0]}: the acting '
+        'network has diverged. Go on from an earlier checkpoint with a lower '
+        'learning rate.'
+      )
     rng = None if self._deterministic else self._rng
     self._sample = choose(self._distribution, parameters, rng)
     action = self._distribution.to_environment(self._sample)

@@ -186,6 +186,11 @@ _ROWS = (
 )
 
 
+def _task(task: str, title: str, methods=('ald',)) -> figures.LearningFigure:
+  """A part of a figure of several tasks."""
+  return figures.LearningFigure(task, title, task, methods, _curves)
+
+
 _EXTRAPOLATION = [
   extrapolation.Line('ald', 'actor', 'ALD: actor (LSTM)', '#0072B2'),
   extrapolation.Line(
@@ -331,6 +336,24 @@ FIGURES: dict[str, figures.Figure] = {
       _ROWS,
       ['ald', 'gtrxl', 'lstm', 'memoryless'],
       list(peers.PEERS),
+    ),
+    figures.TasksFigure(
+      'control',
+      'Continuous, multi-discrete and masked actions, with the defaults.',
+      [
+        _task('pendulum', 'Pendulum'),
+        _task('pendulum_hidden', 'Pendulum without velocities'),
+        _task('cartpole_swingup', 'Cartpole swingup'),
+        _task('mine_sweeper', 'MineSweeperEasy'),
+        _task('knights_tour', "Knight's tour", ['ald', 'ald_unmasked']),
+      ],
+    ),
+    figures.LearningFigure(
+      'privileged',
+      'A pendulum whose velocities the actor never sees, and the learner may.',
+      'pendulum_privileged',
+      ['ald_privileged', 'ald_hidden'],
+      _curves,
     ),
     figures.LatencyFigure(
       'latency',

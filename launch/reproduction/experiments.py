@@ -37,14 +37,17 @@ class Method:
     colour: in all figures; told apart also by the colour-blind.
     agent: as the launcher's --agent.
     fields: of the configuration, where they are not the default.
+    kwargs: of the environment, beside the task's.
   """
 
   title: str
   colour: str
   agent: str = 'ald'
   fields: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+  kwargs: str = ''
 
 
+_CLASSIC_CONTROL = 'ald_acme.environments.classic_control:make'
 _WITH_MEMORYLESS = ('ald', 'lstm', 'memoryless')
 TASKS = {
   'i_maze_9': Task(
@@ -96,6 +99,50 @@ TASKS = {
     max_frames=dict.fromkeys(_WITH_MEMORYLESS, 200_000),
     package='bsuite',
   ),
+  'pendulum': Task(
+    environment='gymnasium:Pendulum-v1',
+    kwargs='',
+    small_kwargs='max_episode_steps=20',
+    max_frames={'ald': 1_000_000},
+    solvable=False,
+  ),
+  'pendulum_hidden': Task(
+    environment=_CLASSIC_CONTROL,
+    kwargs='task=Pendulum-v1,velocities=hidden',
+    small_kwargs='task=Pendulum-v1,velocities=hidden,max_episode_steps=20',
+    max_frames={'ald': 2_000_000},
+    solvable=False,
+  ),
+  'pendulum_privileged': Task(
+    environment=_CLASSIC_CONTROL,
+    kwargs='task=Pendulum-v1',
+    small_kwargs='task=Pendulum-v1,max_episode_steps=20',
+    max_frames={'ald': 1_000_000},
+    solvable=False,
+  ),
+  'cartpole_swingup': Task(
+    environment='dm_control:cartpole-swingup',
+    kwargs='',
+    small_kwargs='time_limit=0.2',
+    max_frames={'ald': 3_000_000},
+    solvable=False,
+    package='dm_control',
+  ),
+  'mine_sweeper': Task(
+    environment='gymnasium:popgym:popgym-MineSweeperEasy-v0',
+    kwargs='',
+    small_kwargs='',
+    max_frames={'ald': 3_000_000},
+    solvable=False,
+    package='popgym',
+  ),
+  'knights_tour': Task(
+    environment='knights_tour',
+    kwargs='',
+    small_kwargs='',
+    max_frames={'ald': 200_000},
+    solvable=False,
+  ),
 }
 # Of a run that shows only that all works.
 SMALL_FIELDS = {
@@ -144,4 +191,13 @@ METHODS = {
     'ALD, memory 128', _PURPLE, fields={'networks.gtrxl_memory': 128}
   ),
   'ald_vmpo': Method('V-MPO', _PURPLE, fields={'loss': 'vmpo'}),
+  'ald_unmasked': Method('ALD without the mask', _RED, kwargs='masked=False'),
+  'ald_privileged': Method(
+    'ALD, the learner sees velocities',
+    _BLUE,
+    fields={'actor_observations': 'position'},
+  ),
+  'ald_hidden': Method(
+    'ALD, neither sees velocities', _RED, kwargs='velocities=hidden'
+  ),
 }

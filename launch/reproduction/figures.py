@@ -108,6 +108,7 @@ class LearningFigure(Figure):
     if order.small:
       kwargs = task.small_kwargs
       fields.update(experiments.SMALL_FIELDS)
+    kwargs = ','.join(filter(None, (kwargs, method.kwargs)))
     labels = [f'{self.task}/{name}/seed_{seed}' for seed in range(order.seeds)]
     return [
       runs.Run(
@@ -143,7 +144,7 @@ class LearningFigure(Figure):
 
   def make(self, order: Order) -> bool:
     groups = self.groups(order)
-    found = [result for group in groups for result in group.results]
+    found = _results(groups)
     if not found:
       return False
     solvable = experiments.TASKS[self.task].solvable
@@ -152,7 +153,6 @@ class LearningFigure(Figure):
     with plots.drawing(self.panels, self.about, caption, path) as axes:
       self.draw(axes, groups, solvable)
     tables.write_csv(f'{path}.csv', tables.runs(groups, solvable))
-    commits = sorted({(result.commit or 'unknown')[:10] for result in found})
     tables.write_markdown(
       f'{path}.md',
       self.name,
@@ -161,10 +161,63 @@ class LearningFigure(Figure):
         self.about,
         caption,
         *([_SECONDS] if solvable else []),
-        f'Made by commit {", ".join(commits)}.',
+        _made_by(found),
       ],
     )
     return True
+
+
+@dataclasses.dataclass(frozen=True)
+class TasksFigure(Figure):
+  """Several tasks side by side, an axis for each.
+
+  Attributes:
+    parts: a figure of each task, with one axis; `about` is its title.
+  """
+
+  name: str
+  about: str
+  parts: Sequence[LearningFigure]
+
+  def lacks(self) -> str | None:
+    return next(filter(None, (part.lacks() for part in self.parts)), None)
+
+  def needs(self, order: Order) -> list[jobs.Job]:
+    return [job for part in self.parts for job in part.needs(order)]
+
+  def make(self, order: Order) -> bool:
+    made = [(part, part.groups(order)) for part in self.parts]
+    made = [(part, groups) for part, groups in made if _results(groups)]
+    if not made:
+      return False
+    path = order.path(self.name)
+    seeds = _seeds([group for _, groups in made for group in groups])
+    caption = ' '.join([seeds, MEANS, *_warning(order)])
+    csv_rows, rows = [], []
+    with plots.drawing(len(made), self.about, caption, path) as axes:
+      for panel, (part, groups) in zip(axes, made):
+        solvable = experiments.TASKS[part.task].solvable
+        part.draw([panel], groups, solvable)
+        panel.set_title(part.about)
+        for found, of_task in (
+          (csv_rows, tables.runs(groups, solvable)),
+          (rows, tables.methods(groups, solvable)),
+        ):
+          found += [_of_task(part.task, row) for row in of_task]
+    tables.write_csv(f'{path}.csv', csv_rows)
+    found = [x for _, groups in made for x in _results(groups)]
+    tables.write_markdown(
+      f'{path}.md', self.name, rows, [self.about, caption, _made_by(found)]
+    )
+    return True
+
+
+def _of_task(task: str, row: dict[str, object]) -> dict[str, object]:
+  """A row with its task; areas are named alike whatever their end is."""
+  named = {
+    'area' if 'area' in key else key: value for key, value in row.items()
+  }
+  return {'task': task, **named}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -275,6 +328,15 @@ def _read_rows(path: str) -> list[dict[str, str]] | None:
       return list(csv.DictReader(file))
   except FileNotFoundError:
     return None
+
+
+def _results(groups: plots.Groups) -> list[results.Result]:
+  return [result for group in groups for result in group.results]
+
+
+def _made_by(found: Sequence[results.Result]) -> str:
+  commits = sorted({(result.commit or 'unknown')[:10] for result in found})
+  return f'Made by commit {", ".join(commits)}.'
 
 
 def _seeds(groups: plots.Groups) -> str:

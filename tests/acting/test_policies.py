@@ -155,3 +155,14 @@ def test_reset_forgets():
     np.testing.assert_array_equal(inputs.action, np.zeros(3))
     _act(policy, [MID] * 3, [MID] * 3)
     policy.reset()
+
+
+@pytest.mark.parametrize('bad', [np.nan, np.inf])
+@pytest.mark.parametrize('deterministic', [False, True])
+def test_a_policy_that_is_not_finite_does_not_act(bad, deterministic):
+  policy = _policy(2, logits=np.float32([0, bad]), deterministic=deterministic)
+  with pytest.raises(
+    FloatingPointError,
+    match=rf'policy must be finite, but 2 of 4 .* is {bad}, in environment 0',
+  ):
+    policy.step(policy.inputs(_timestep([FIRST, FIRST])))

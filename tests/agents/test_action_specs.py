@@ -128,7 +128,7 @@ def test_an_agent_with_an_action_spec(agent, kind, eager, tmp_path):
   exporting.export(step, 'numpy', folder, {})
   policy = act.load(folder, deterministic=True)
   assert agreement.largest_difference(policy, step, [episode]) < 1e-5
-  _act(policy, _make(kind, 1, trial_episodes=2))
+  _act(policy, step.observations, _make(kind, 1, trial_episodes=2))
 
 
 def _learn(builder, networks, environment):
@@ -153,11 +153,12 @@ def _learn(builder, networks, environment):
   return counter.get_counts(), turns.source.get_variables(['actor'])
 
 
-def _act(policy, environment):
+def _act(policy, names, environment):
   """An episode of a deterministic export; the environment checks actions."""
   timestep = environment.reset()
   while timestep.step_type[0] != dm_env.StepType.LAST:
-    observation = tree.map_structure(lambda x: x[0], timestep.observation)
+    leaves = [x[0] for x in tree.flatten(timestep.observation)]
+    observation = dict(zip(names, leaves))
     first = timestep.step_type[0] == dm_env.StepType.FIRST
     action = policy.act(observation, timestep.reward[0], bool(first))
     timestep = environment.step(

@@ -1,6 +1,7 @@
 """The catalogue of figures, and figures made of finished runs."""
 
 import dataclasses
+import importlib.util
 import os
 import shutil
 import subprocess
@@ -11,6 +12,7 @@ import pytest
 
 from agents import catalogue
 from agents import settings
+from ald_acme.environments import observed
 from ald_acme.environments import registry
 from launch.reproduction import catalogue as reproduction
 from launch.reproduction import experiments
@@ -387,6 +389,53 @@ def test_latency(tmp_path):
     assert os.path.getsize(tmp_path / f'latency.{ending}') > 5_000
   small = figures.Order(str(tmp_path), seeds=1, small=True)
   assert figure.needs(small)[0].command()[3:] == ['30', 'small']
+
+
+@pytest.mark.parametrize('small', [False, True])
+@pytest.mark.parametrize('name', ['control', 'privileged'])
+def test_what_runs_of_other_actions_ask_for_can_be_made(name, small):
+  """Their environments and fields; with --smoke too."""
+  for run in _runs(reproduction.FIGURES[name], small=small):
+    assert settings.make(run.agent, run.fields).experiment.max_frames > 0
+    package = experiments.TASKS[run.label.split('/')[0]].package
+    if package is not None and not importlib.util.find_spec(package):
+      continue
+    arguments = registry.parse_arguments(run.environment_kwargs)
+    spec = registry.check(run.environment, arguments)
+    seen = getattr(
+      settings.make(run.agent, run.fields).config, 'actor_observations', ''
+    )
+    observed.parse(seen, spec.observations)
+
+
+def test_several_tasks_side_by_side(finish, tmp_path):
+  figure = reproduction.FIGURES['control']
+  order = figures.Order(str(tmp_path), seeds=1)
+  assert not figure.make(order)
+  runs = figure.needs(order)
+  assert [run.label for run in runs] == [
+    'pendulum/ald/seed_0',
+    'pendulum_hidden/ald/seed_0',
+    'cartpole_swingup/ald/seed_0',
+    'mine_sweeper/ald/seed_0',
+    'knights_tour/ald/seed_0',
+    'knights_tour/ald_unmasked/seed_0',
+  ]
+  assert runs[-1].environment_kwargs == 'masked=False'
+  finish([run for run in runs if 'mine_sweeper' not in run.label])
+  assert figure.make(order)  # Of those that have finished.
+  page = _read(tmp_path / 'control.md')
+  rows = [line for line in page.splitlines() if line.startswith('| ')]
+  assert [row.split(' | ')[:2] for row in rows[2:]] == [
+    ['| pendulum', 'ALD'],
+    ['| pendulum_hidden', 'ALD'],
+    ['| cartpole_swingup', 'ALD'],
+    ['| knights_tour', 'ALD'],
+    ['| knights_tour', 'ALD without the mask'],
+  ]
+  assert 'Made by commit 0123456789.' in page
+  assert len(_read(tmp_path / 'control.csv').splitlines()) == 6
+  assert os.path.getsize(tmp_path / 'control.png') > 5_000
 
 
 def test_measuring_gives_a_table(tmp_path):
