@@ -42,6 +42,8 @@ class Doubles(test_contract.Toy):
     return super().reset()
 
   def step(self, action):
+    if not self._left:
+      return self.reset()
     self.actions.append(action)
     self._left -= 1
     timestep = super().step(action)

@@ -37,6 +37,8 @@ def test_what_the_spec_allows_passes(action):
 )
 def test_what_it_does_not_allow_is_named(action, message):
   sound = {'arm': np.float32([0, 1]), 'hand': 1}
+  # A list would be a nest.
+  action = {name: np.array(value) for name, value in action.items()}
   with pytest.raises(ValueError, match=message):
     actions.validate(BOTH, {**sound, **action})
 

@@ -263,6 +263,8 @@ def test_small_runs_are_small(figure):
       'limit=20',
       'size=5,limit=9,hidden_rule=True,trial_episodes=2',
       'memory_length=5',
+      'max_episode_steps=20',
+      'max_episode_steps=20,velocities=hidden',
     )
     # POPGym's episodes are short as they are: 51 steps.
     assert run.environment_kwargs.endswith(small) or 'popgym' in run.environment
