@@ -192,7 +192,7 @@ class TasksFigure(Figure):
       return False
     path = order.path(self.name)
     seeds = _seeds([group for _, groups in made for group in groups])
-    caption = ' '.join([seeds, MEANS, *_warning(order)])
+    caption = ' '.join([seeds, MEANS, *warning(order)])
     csv_rows, rows = [], []
     with plots.drawing(len(made), self.about, caption, path) as axes:
       for panel, (part, groups) in zip(axes, made):
