@@ -146,7 +146,8 @@ class TensorBoard(loggers.Logger):
       writer, self._writer = self._writer, None
       self._failed_at = time.monotonic()
       with contextlib.suppress(tensorboard.tf.errors.OpError):
-        writer.close()
+        if writer is not None:  # It fails when it is made, too.
+          writer.close()
       raise OSError(str(error)) from error
 
   def _add(self, now: float, step: int, values: Mapping[str, float]):
