@@ -66,10 +66,10 @@ class ActorCriticConfig:
     0.95, "Decay of V-trace's traces (lambda).", between=(0.0, 1.0)
   )
   value_cost: float = validation.setting(
-    1.0, 'Weight of half the squared error of values.', at_least=0.0
+    0.25, 'Weight of half the squared error of values.', at_least=0.0
   )
   entropy_cost: float = validation.setting(
-    0.01, 'Weight of the entropy bonus.', at_least=0.0
+    0.015, 'Weight of the entropy bonus.', at_least=0.0
   )
   regulariser_cost: float = validation.setting(
     0.0, 'Weight of KL(acting policy || learner) (lambda).', at_least=0.0
