@@ -94,6 +94,7 @@ def test_every_field_is_tested():
     'target_return',
     'solved_return',
     'stagger_episodes',
+    'timeline',
     'actor_observations',
   }
   assert settings.all_fields().keys() == tested | others
