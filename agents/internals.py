@@ -10,6 +10,7 @@ from multiprocessing import forkserver
 from multiprocessing import resource_tracker
 import os
 import signal
+import threading
 from typing import Any
 
 import launchpad as lp
@@ -43,25 +44,32 @@ def launching_with(
     ways[_TERMINAL] = own
 
 
-def stop_loops_on_signals() -> None:
+def stop_loops_on_signals() -> Callable[[], bool]:
   """Makes SIGINT and SIGTERM end the `run` of Acme's environment loops.
 
   Such a loop has Launchpad's dispatcher handle the signals, and waits for its
   stop handlers to be called, which only a Launchpad program does: outside of
   one the signals would be lost. The first signal ends the loop, at its next
   step; the second, or the first without a loop, ends the process.
+
+  Returns:
+    Whether a loop was told to end. Acme ends it by a SystemExit in its thread;
+    if that comes while TensorFlow traces a function, another error comes out.
   """
+  told = threading.Event()
 
   def stop(number: int, _: Any) -> None:
     # The handler that follows is the default one.
     signal.signal(number, signal.SIG_DFL)
     if worker_manager._SIGNAL_HANDLERS[signal.SIGUSR1]:
+      told.set()
       worker_manager._signal_dispatcher(signal.SIGUSR1)
     else:
       os.kill(os.getpid(), number)
 
   for number in (signal.SIGINT, signal.SIGTERM):
     worker_manager._register_signal_handler(number, stop)
+  return told.is_set
 
 
 def address_of(handle: lp.CourierHandle) -> str:

@@ -22,6 +22,7 @@ _MODULES = {
 _OWN = {
   'ald_acme/environments/workers.py': ['pickle'],  # From its parent.
   'agents/testing.py': ['cloudpickle'],  # A test.
+  'launch/config_file.py': ['yaml'],  # `safe_load`, for plain values.
 }
 _FUNCTIONS = {'eval', 'exec', 'compile', 'read_pickle'}
 

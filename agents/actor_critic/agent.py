@@ -60,8 +60,9 @@ class ActorCritic(acme.Actor, acme.VariableSource):
         observation holds something else than numbers and booleans, or the
         networks' actions are others.
     """
+    self._told_to_stop: Callable[[], bool] = lambda: False
     if threading.current_thread() is threading.main_thread():
-      internals.stop_loops_on_signals()
+      self._told_to_stop = internals.stop_loops_on_signals()
     self._contract = contract.Contract(
       'environment_spec',
       environment_spec.observations,
@@ -119,14 +120,19 @@ class ActorCritic(acme.Actor, acme.VariableSource):
 
   def update(self, wait: bool = False) -> None:
     """Gives every part its turn."""
-    self._turns.before_learning()
-    updates = 0
-    while self._ready():
-      self._learner.step()
-      updates += 1
-    self._turns.after_learning(updates)
-    self._stamp()
-    self._actor.update(wait=True)
+    try:
+      self._turns.before_learning()
+      updates = 0
+      while self._ready():
+        self._learner.step()
+        updates += 1
+      self._turns.after_learning(updates)
+      self._stamp()
+      self._actor.update(wait=True)
+    except Exception as error:
+      if self._told_to_stop():  # The error is what became of the exit.
+        raise SystemExit from error
+      raise
 
   def _stamp(self) -> None:
     """Stamps the next unroll with the learner's number of updates."""

@@ -12,7 +12,6 @@ import sb3_contrib
 from stable_baselines3.common import callbacks
 from stable_baselines3.common import monitor
 import tasks
-import torch
 
 
 class _Watcher(callbacks.BaseCallback):
@@ -32,7 +31,6 @@ class _Watcher(callbacks.BaseCallback):
 
 def main():
   name, arguments, frames, seed, path = tasks.parse(sys.argv[1:])
-  torch.set_num_threads(2)
   environment = monitor.Monitor(tasks.Task(name, arguments, seed))
   seen = curve.Curve(path)
   model = sb3_contrib.RecurrentPPO(

@@ -28,8 +28,12 @@ def test_tables_are_those_that_the_agent_needs(name):
   )
   spec = specs.make_environment_spec(i_maze.BatchedIMaze())
   made = {t.name: t for t in builder.make_replay_tables(spec)}
-  more = {'ald': {'learner', 'distill'}, 'asymmetric': {'learner'}}
-  assert made.keys() == {tables.QUEUE, *more.get(name, ())}
+  queues = {tables.QUEUE}
+  if name in ('ald', 'asymmetric'):
+    queues.add('learner')
+  permits = {tables.permits(queue) for queue in queues}
+  more = {'distill'} if name == 'ald' else set()
+  assert made.keys() == queues | permits | more
   assert builder.learner_table in made
   reverb.Server(list(made.values()))
 

@@ -54,5 +54,6 @@ def test_misuse(arguments, message):
 
 
 def test_on_the_command_line():
-  spec = registry.check(NAME, {'task': 'Pendulum-v1', 'velocities': 'hidden'})
-  assert {key: x.shape for key, x in spec.items()} == {'position': (2,)}
+  specs = registry.check(NAME, {'task': 'Pendulum-v1', 'velocities': 'hidden'})
+  seen = {key: x.shape for key, x in specs.observations.items()}
+  assert seen == {'position': (2,)}

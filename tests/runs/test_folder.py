@@ -132,7 +132,7 @@ def test_all_is_in_the_folder(folder):
     for name, kind in vars(run_folder.RunFolder).items()
     if isinstance(kind, property)
   ]
-  assert len(set(paths)) == len(paths) == 8
+  assert len(set(paths)) == len(paths) == 9
   assert {os.path.dirname(path) for path in paths} == {folder.path}
 
 

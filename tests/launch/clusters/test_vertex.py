@@ -63,6 +63,8 @@ def _make(tmp_path, agent='ald', **fields):
     resume=False,
     config=made.config,
     experiment=made.experiment,
+    network_factory=None,
+    wandb_project=None,
   )
   folder = run_folder.RunFolder(str(tmp_path / 'run'))
   os.makedirs(folder.path)
