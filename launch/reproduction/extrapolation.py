@@ -21,7 +21,7 @@ _SCRIPT = os.path.join(
 
 
 @dataclasses.dataclass(frozen=True)
-class Play:
+class Play(jobs.Job):
   """The job of `play_elsewhere.py`: one CSV file for a finished run.
 
   Attributes:
@@ -86,15 +86,6 @@ class Play:
         'delete it to play them anew.'
       )
     return True
-
-  def prepare(self):
-    pass
-
-  def seconds(self) -> None:
-    return None
-
-  def progress(self) -> None:
-    return None
 
   def read(self) -> list[dict[str, str]]:
     """The rows of the file."""

@@ -266,7 +266,7 @@ class LatencyFigure(Figure):
 
 
 @dataclasses.dataclass(frozen=True)
-class Measurement:
+class Measurement(jobs.Job):
   """The job of `latency.py`, beside this file: one CSV file.
 
   Attributes:
@@ -284,10 +284,6 @@ class Measurement:
   @property
   def kind(self) -> str:
     return self.label
-
-  @property
-  def after(self) -> tuple:
-    return ()
 
   def command(self) -> list[str]:
     return [sys.executable, _LATENCY, self.path, *self.arguments]
@@ -310,15 +306,6 @@ class Measurement:
         f'{self.path} is of another measurement; delete it to measure anew.'
       )
     return True
-
-  def prepare(self):
-    pass
-
-  def seconds(self) -> None:
-    return None
-
-  def progress(self) -> None:
-    return None
 
 
 def _read_rows(path: str) -> list[dict[str, str]] | None:

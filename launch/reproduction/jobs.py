@@ -1,14 +1,15 @@
 """Commands that run a few at a time, each in a process of its own."""
 
+import abc
 from collections.abc import Sequence
 import os
 import signal
 import subprocess
-from typing import Any, Protocol
+from typing import Any
 
 
-class Job(Protocol):
-  """A command and its result.
+class Job(abc.ABC):
+  """A command and what comes of it.
 
   Attributes:
     label: its name for people, not twice in a pool.
@@ -20,22 +21,27 @@ class Job(Protocol):
   label: str
   kind: str
   log: str
-  after: Sequence[str]
+  after: Sequence[str] = ()
 
+  @abc.abstractmethod
   def command(self) -> list[str]:
     """The command line."""
 
+  @abc.abstractmethod
   def is_done(self) -> bool:
     """Whether its result is there; ValueError if that is a wrong one."""
 
   def prepare(self):
-    """Removes what is left of earlier attempts; ValueError if it is in use."""
+    """Makes room for the result; ValueError if that cannot be."""
+    return
 
   def seconds(self) -> float | None:
     """How long it took once it is done, if that is known."""
+    return None
 
   def progress(self) -> dict[str, Any] | None:
     """The contents of a run's progress.json, if there is one."""
+    return None
 
 
 class Pool:

@@ -6,6 +6,7 @@ import os
 import sys
 
 from launch import bootstrap
+from launch.reproduction import jobs
 
 _FOLDER = os.path.join(bootstrap.ROOT, 'benchmarks', 'peers')
 
@@ -34,7 +35,7 @@ PEERS = {
 
 
 @dataclasses.dataclass(frozen=True)
-class PeerRun:
+class PeerRun(jobs.Job):
   """A run of a peer with its documented defaults: one CSV file.
 
   Attributes:
@@ -58,10 +59,6 @@ class PeerRun:
   @property
   def kind(self) -> str:
     return os.path.dirname(self.label)
-
-  @property
-  def after(self) -> tuple:
-    return ()
 
   @property
   def log(self) -> str:
@@ -92,15 +89,9 @@ class PeerRun:
   def is_done(self) -> bool:
     return os.path.exists(self.curve)
 
-  def prepare(self):
-    pass
-
   def seconds(self) -> float | None:
     """How long the finished run took, without its start."""
     return self._last()['wall_seconds']
-
-  def progress(self) -> None:
-    return None
 
   def final_return(self) -> float:
     """Mean over the last 100 training episodes."""

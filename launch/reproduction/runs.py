@@ -10,6 +10,7 @@ from typing import Any
 from agents import settings
 from ald_acme.runs import files
 from ald_acme.runs import folder as run_folder
+from launch.reproduction import jobs
 
 LAUNCHER = os.path.join(
   os.path.dirname(os.path.dirname(os.path.abspath(__file__))), 'local.py'
@@ -18,7 +19,7 @@ _FINISHED = ('max_frames', 'target_return')
 
 
 @dataclasses.dataclass(frozen=True)
-class Run:
+class Run(jobs.Job):
   """A run of the launcher.
 
   Attributes:
@@ -44,10 +45,6 @@ class Run:
   def kind(self) -> str:
     """What it has in common with other seeds, 'i_maze_9/ald'."""
     return os.path.dirname(self.label)
-
-  @property
-  def after(self) -> tuple:
-    return ()
 
   @property
   def log(self) -> str:

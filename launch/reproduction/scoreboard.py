@@ -57,7 +57,7 @@ class Row:
 
 
 @dataclasses.dataclass(frozen=True)
-class Chance:
+class Chance(jobs.Job):
   """The job of `random_policy.py`: what uniformly random actions earn.
 
   Attributes:
@@ -78,10 +78,6 @@ class Chance:
     return 'random'
 
   @property
-  def after(self) -> tuple:
-    return ()
-
-  @property
   def log(self) -> str:
     return f'{self.path}.log'
 
@@ -97,15 +93,6 @@ class Chance:
 
   def is_done(self) -> bool:
     return os.path.exists(self.path)
-
-  def prepare(self):
-    pass
-
-  def seconds(self) -> None:
-    return None
-
-  def progress(self) -> None:
-    return None
 
   def read(self) -> float:
     """The mean return; nan before the job is done."""
