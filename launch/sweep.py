@@ -1,7 +1,7 @@
 """Runs over seeds and values of settings, and a table of the results.
 
-All flags of local.py hold for every run. Runs that have finished are skipped,
-so the same command goes on after an interruption.
+The settings of local.py hold for every run. Runs that have finished are
+skipped, so the same command goes on after an interruption.
 
 Example:
   python launch/sweep.py --sweep=config.learner_learning_rate=1e-3,3e-4 \
@@ -76,6 +76,11 @@ def main():
         'anew; leave it out.'
       )
   opts = options.read()
+  if opts.wandb_project is not None:
+    raise command_line.UsageError(
+      f'wandb_project={opts.wandb_project!r} is not for a sweep; leave it out, '
+      'and give it to local.py for single runs.'
+    )
   try:
     grid = grids.make(
       opts, grids.parse(_SWEEP.value, opts.agent), _SEEDS.value, folder

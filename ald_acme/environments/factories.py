@@ -25,7 +25,18 @@ _ADAPTERS = {
     '-c requirements.txt dm-control==1.0.14 mujoco==2.3.7',
   ),
 }
-_PACKAGE = __name__.partition('.')[0]
+# Modules of this package whose factories import nothing that arguments name.
+_CLOSED = frozenset(
+  f'{__package__}.{name}'
+  for name in (
+    'bandit',
+    'classic_control',
+    'i_maze',
+    'knights_tour',
+    'meta_fetch',
+    'minigrid_adapter',
+  )
+)
 TRIALS = 'trial_episodes'  # An argument of every environment.
 # Arguments of every environment that is not ours and is made one by one.
 WORKERS, REMAKES, MASK = 'workers', 'remakes', 'action_mask'
@@ -82,7 +93,7 @@ def find(name: str, arguments: dict[str, Any]) -> Factory:
 
 
 def imports_code(name: str) -> bool:
-  """Whether a name has a module imported that is not of this package.
+  """Whether a name, or its arguments, may have any module imported.
 
   Args:
     name: as of `registry.make`.
@@ -92,7 +103,7 @@ def imports_code(name: str) -> bool:
     return ':' in attribute  # They import what stands before another colon.
   if module in _ADAPTERS:
     return False
-  return bool(attribute) and module.partition('.')[0] != _PACKAGE
+  return bool(attribute) and module not in _CLOSED
 
 
 class _NotAnEnvironment(ValueError):
@@ -110,7 +121,7 @@ def _refuse_pythons_own(name: str, module: str | None):
 
 
 def _refuse_other_factories(name: str, factory: Any):
-  """Refuses what can be known to make no environment before it is called."""
+  """Rejects, without calling it, what visibly cannot make an environment."""
   while isinstance(factory, functools.partial):
     factory = factory.func
   if not callable(factory):

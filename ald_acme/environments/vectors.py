@@ -87,9 +87,9 @@ class VectorEnvironment(base.BatchedEnvironment):
   - NEXT_STEP does the same by itself.
   - SAME_STEP and DISABLED need `reset(options={'reset_mask': ...})`, as
     Gymnasium's own vectors have it. A vector steps all its environments, and
-    the first step of an episode is none: an environment whose episode has ended
-    is stepped in vain while the others are, then reset. That is one reset more
-    for an episode (with DISABLED two), but where all end at once.
+    an environment whose episode has ended takes a step whose result is dropped,
+    and is then reset. This costs one extra reset per episode (two with
+    DISABLED), unless all end together.
 
   It is not held to its specs: `checked.Checked` does that.
   """

@@ -1,4 +1,4 @@
-"""Data is made when its reader is about to want it, and not long before.
+"""Writers make an item only when its reader is almost ready for it.
 
 A full queue blocks its writer only when the next item is made, and that item
 then grows old in the writer's hands. With permits the writer waits before it
@@ -43,13 +43,20 @@ class Permits:
     self._own = own - 1
     self._taken = reader.Reader(client, self._table, 1, should_stop)
     self._stream: reverb.TrajectoryWriter | None = None
+    self._unknown = False  # Whether the server has no such permits.
 
   def take(self) -> bool:
     """Waits for a permit for the next item; false if told to stop."""
     if self._own:
       self._own -= 1
       return True
-    return next(self._taken, None) is not None
+    if self._unknown:
+      return True
+    try:
+      return next(self._taken, None) is not None
+    except KeyError:  # The tables of another builder: no queue has permits.
+      self._unknown = True
+      return True
 
   def give(self):
     """Gives one; waits for nothing."""

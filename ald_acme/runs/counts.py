@@ -32,9 +32,9 @@ class RunCounter(counting.Counter):
 class BackgroundCounter(counting.Counter):
   """Tells another counter at once, but does not wait for its answer.
 
-  A loop that counts with every update waits for a call to another process each
-  time otherwise. Its own increments are in what it answers from the beginning,
-  those of others when the calls have come back.
+  Otherwise a loop that counts every update waits for a call to another process
+  each time. Answers include its own increments at once, and others' once the
+  parent has replied.
   """
 
   def __init__(self, parent: counting.Counter):

@@ -95,10 +95,10 @@ class Heartbeats:
   def stalls(self) -> list[Stall]:
     """The stalled nodes, the longest stall first.
 
-    Processes that do not answer come before nodes that do: these may wait for
-    them. A node that says so is no cause, and is named only where all nodes
-    wait, as in a deadlock of rate limiters. Neither is one that prepares, for
-    `PREPARING` seconds.
+    Processes that do not answer come before nodes that do, which may be waiting
+    for them. A node that reports waiting on others is not treated as the cause:
+    it is named only when every node is waiting, as in a deadlock of rate
+    limiters. Nor is a node that is preparing, for `PREPARING` seconds.
     """
     now = self._clock()
     self._passed += min(now - self._looked, _GAP)

@@ -34,9 +34,9 @@ LoggerFactory = Callable[[str, str | None, int], loggers.Logger]
 class CSV(loggers.Logger):
   """Appends rows to `logs/<node>.csv`, also when a run is resumed.
 
-  The columns are those of the header that is there. A row with others has the
-  file written anew with these as well, empty in the rows before; what a row
-  does not have is left empty.
+  The columns are those of the existing header. A row with new columns rewrites
+  the file with them added; earlier rows leave them empty, as does any row that
+  lacks a column.
   """
 
   def __init__(self, folder: run_folder.RunFolder, node: str):
@@ -72,6 +72,7 @@ class CSV(loggers.Logger):
 
   def _add_columns(self, names: Sequence[str]):
     self._file.close()
+    self._file = None  # If this fails, the next row begins anew.
     with open(self._path, encoding='utf-8', newline='') as file:
       _, *rows = list(csv.reader(file)) or [[]]
     self._columns = [*self._columns, *names]
@@ -192,8 +193,8 @@ class Tolerant(loggers.Logger):
 class Thinned(loggers.Logger):
   """Drops rows so that a run of any length has a few thousand.
 
-  Rows are a period apart at first, and a thousandth of the time that has
-  passed later: of each tenfold of the time there are as many.
+  Rows are a period apart at first, and later a thousandth of the elapsed time:
+  each tenfold increase in time adds about the same number of rows.
   """
 
   def __init__(

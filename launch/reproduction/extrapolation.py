@@ -170,7 +170,9 @@ class Extrapolation(figures.Figure):
       for method, runs_of in self._runs(order).items()
     }
     done = {
-      method: [play.read() for play in plays if play.is_done()]
+      method: {
+        seed: play.read() for seed, play in enumerate(plays) if play.is_done()
+      }
       for method, plays in found.items()
     }
     if not any(done.values()):
@@ -181,13 +183,14 @@ class Extrapolation(figures.Figure):
       line.title: np.array(
         [
           [float(row['return']) for row in rows if row['policy'] == line.policy]
-          for rows in done[line.method]
+          for rows in done[line.method].values()
         ],
         np.float64,
       ).reshape(-1, len(sizes))
       for line in self.lines
     }
-    asked = f'{self.episodes} episodes in each maze, actions sampled.'
+    episodes = next(iter(found.values()))[0].episodes
+    asked = f'{episodes} episodes in each maze, actions sampled.'
     caption = ' '.join(
       [
         f'Trained on {self.trained}x{self.trained} alone; {asked}',
@@ -217,7 +220,7 @@ class Extrapolation(figures.Figure):
       [
         {'policy': line.title, 'seed': seed, 'size': size, 'return': value}
         for line in self.lines
-        for seed, values in enumerate(returns[line.title])
+        for seed, values in zip(done[line.method], returns[line.title])
         for size, value in zip(sizes, values)
       ],
     )

@@ -128,6 +128,8 @@ class Pool:
           stdin=subprocess.DEVNULL,
           stdout=log,
           stderr=subprocess.STDOUT,
+          # A terminal's Ctrl-C reaches it by `stop` alone: twice means now.
+          start_new_session=True,
         )
     except (OSError, ValueError) as error:
       self.failed.append((job, str(error)))

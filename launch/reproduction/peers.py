@@ -99,5 +99,9 @@ class PeerRun(jobs.Job):
 
   def _last(self) -> dict[str, float]:
     with open(self.curve, encoding='utf-8', newline='') as file:
-      *_, last = csv.DictReader(file)
-    return {name: float(value) for name, value in last.items()}
+      rows = list(csv.DictReader(file))
+    if not rows:
+      raise ValueError(
+        f'{self.curve} has no row: no episode ended; delete it to run anew.'
+      )
+    return {name: float(value) for name, value in rows[-1].items()}

@@ -23,7 +23,7 @@ def run(pool: jobs.Pool, console: rich_console.Console) -> bool:
 
   earlier = {
     number: signal.signal(number, interrupt)
-    for number in (signal.SIGINT, signal.SIGTERM)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
   }
   try:
     with Display(console) as display:

@@ -69,7 +69,10 @@ class Run(jobs.Job):
         if self.network_factory
         else []
       ),
-      *(f'--config.{name}={value}' for name, value in self.fields.items()),
+      *(
+        f'--config.{name}={"none" if value is None else value}'
+        for name, value in self.fields.items()
+      ),
     ]
 
   def is_done(self) -> bool:

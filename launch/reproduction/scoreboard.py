@@ -107,11 +107,13 @@ class Cell:
   """What a method earned on a task.
 
   Attributes:
-    returns: float64 `[seeds]`, at the end of the finished runs.
+    returns: float64 `[n]`, at the end of the finished runs.
+    seeds: of these.
     asked: how many runs were asked for.
   """
 
   returns: np.ndarray
+  seeds: Sequence[int]
   asked: int
 
   @property
@@ -190,16 +192,17 @@ class Scoreboard(figures.Figure):
 
   def cell(self, row: Row, method: str, order: figures.Order) -> Cell:
     """What the finished runs of a method earned on a task."""
-    returns = []
+    returns, seeds = [], []
     for seed in range(order.seeds):
       run = self.run(row, method, seed, order)
       if run.is_done():
+        seeds.append(seed)
         returns.append(
           run.final_return()
           if isinstance(run, peers.PeerRun)
           else results.read(run.path).final_return
         )
-    return Cell(np.array(returns, np.float64), order.seeds)
+    return Cell(np.array(returns, np.float64), seeds, order.seeds)
 
   def shortfalls(self, order: figures.Order) -> list[str]:
     """A line for each task on which the first method misses its bar."""
@@ -282,7 +285,8 @@ class Scoreboard(figures.Figure):
         {'task': row.name, 'method': columns[name], 'seed': seed, 'return': x}
         for row in self.rows
         for name in columns
-        for seed, x in enumerate(cells[row.name][name].returns)
+        for cell in [cells[row.name][name]]
+        for seed, x in zip(cell.seeds, cell.returns)
       ],
     )
     short = self.shortfalls(order)

@@ -459,6 +459,11 @@ def test_check_refuses(name, message):
     ('gymnasium:CartPole-v1', False),
     ('gymnasium:popgym:popgym-Autoencode-v0', True),
     ('ald_acme.environments.minigrid_adapter:make', False),
+    ('ald_acme.environments.i_maze:BatchedIMaze', False),
+    # These import what their arguments name.
+    ('ald_acme.environments.registry:make', True),
+    ('ald_acme.environments.gymnasium_adapter:make', True),
+    ('ald_acme.environments.vectors:make', True),
     ('my_maze:make', True),
     ('ald_acme_of_others:make', True),
     ('subprocess:getoutput', True),

@@ -119,6 +119,7 @@ def test_a_real_run(launch, tmp_path):
     (['--sweep=seed=1,2'], ('--seeds',)),
     (['--seeds=0'], ('seeds', '0')),
     (['--workdir=x'], ('--workdir', '--folder')),
+    (['--wandb_project=mine'], ('wandb_project', "'mine'")),
     (['--environment_kwargs=size=8'], ('size', '8', 'odd')),
   ],
 )

@@ -73,3 +73,10 @@ def test_another_writer_goes_on_where_one_has_ended(client):
   next(reader)
   assert _write(_writer(client, own=2), 1)
   assert _write(_writer(client, own=2), 2)
+
+
+def test_tables_without_permits(serve):
+  """A builder of another kind may make the queue alone."""
+  signature = {'n': tf.TensorSpec([], tf.int64)}
+  writer = _writer(serve([tables.Queue('queue', 4).make(signature)]))
+  assert all(_write(writer, number) for number in range(4))

@@ -1,5 +1,6 @@
 """Loggers: CSV, TensorBoard events and reports."""
 
+import csv
 import glob
 import os
 import subprocess
@@ -197,3 +198,28 @@ def test_a_full_disk_loses_rows_and_no_more(tmp_path, monkeypatch, caplog):
   assert 'A row of logs/learner.csv is lost' in caplog.text
   rows = (tmp_path / 'logs' / 'learner.csv').read_text()
   assert rows.split() == ['frames', '2']
+
+
+@pytest.mark.parametrize('before', [{}, {'frames': 0}])
+def test_a_full_disk_while_columns_are_added(tmp_path, monkeypatch, before):
+  """The file of the columns cannot be written; later rows are whole again."""
+  folder = run_folder.RunFolder(str(tmp_path))
+  logger = metrics.make_logger(
+    folder, 'learner', lambda node, row: None, period=0.0
+  )
+  if before:
+    logger.write(before)
+
+  def refuse(*_):
+    raise OSError(28, 'No space left on device')
+
+  good = metrics.files.atomic
+  monkeypatch.setattr(metrics.files, 'atomic', refuse)
+  logger.write({'frames': 1, 'loss': 0.5})
+  monkeypatch.setattr(metrics.files, 'atomic', good)
+  logger.write({'frames': 2, 'loss': 0.25})
+  logger.close()
+  with open(tmp_path / 'logs' / 'learner.csv', encoding='utf-8') as file:
+    rows = list(csv.DictReader(file))
+  assert rows[-1] == {'frames': '2', 'loss': '0.25'}
+  assert len(rows) == 1 + bool(before)

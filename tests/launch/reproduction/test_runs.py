@@ -9,7 +9,12 @@ import pytest
 from ald_acme.networks import sizes
 from launch.reproduction import runs
 
-FIELDS = {'seed': 3, 'max_frames': 1_000, 'dprl': 16.0}
+FIELDS = {
+  'seed': 3,
+  'max_frames': 1_000,
+  'dprl': 16.0,
+  'target_return': None,
+}
 
 
 @pytest.fixture
@@ -54,6 +59,7 @@ def test_command(run, monkeypatch):
     '--config.seed=3',
     '--config.max_frames=1000',
     '--config.dprl=16.0',
+    '--config.target_return=none',
   ]
   assert run.kind == 'maze/ald_dprl_16'
   assert run.log == run.path + '.log'

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import shutil
 
 import numpy as np
 import pytest
@@ -126,6 +127,10 @@ def test_make(order, fake_run):
   assert rows[4].split(' | ')[4:7] == ['0.75 (2)', '0.00 (1)', '0.25 (1)']
   assert 'Below the bar: 1 of 2.' in lines
   assert len(_read(order.path('board.csv')).splitlines()) == 1 + 4 * 2
+  shutil.rmtree(SMALL.run(SMALL.rows[0], 'ald', 0, order).path)
+  assert SMALL.make(order)
+  assert 'one,ALD,1,0.3' in _read(order.path('board.csv')).splitlines()
+  assert 'one,ALD,0,0.3' not in _read(order.path('board.csv')).splitlines()
   for ending in ('png', 'svg'):
     assert os.path.getsize(order.path(f'board.{ending}')) > 5_000
 
