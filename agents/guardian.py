@@ -5,6 +5,7 @@ reads from a pipe that ends with it, however it ends: first the path of a
 temporary folder, then the process IDs of nodes, one a line.
 """
 
+import atexit
 import contextlib
 import os
 import select
@@ -34,10 +35,17 @@ class Guardian:
       start_new_session=True,
     )
     self._tell(self.folder)
+    self._owner = os.getpid()
+    atexit.register(self._clean_alone)
 
   def watch(self, pid: int) -> None:
     """Kills a process, and the group that it leads, at the end."""
     self._tell(pid)
+
+  def _clean_alone(self) -> None:
+    """Removes the folder at the end, if the program was killed before."""
+    if os.getpid() == self._owner and self._process.poll() is not None:
+      shutil.rmtree(self.folder, ignore_errors=True)
 
   def _tell(self, line: object) -> None:
     assert self._process.stdin
