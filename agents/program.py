@@ -138,7 +138,7 @@ class DistributedAgent:
       source,
       index,
       times - 1,
-      counting.Counter(counter, time_delta=0.0),
+      counting.Counter(run_counts.Remote(counter), time_delta=0.0),
       self._logger(life, f'actor_{index}', watcher),
       life.should_stop,
     )
@@ -165,7 +165,7 @@ class DistributedAgent:
       self.environment_factory,
       source,
       learner,
-      counting.Counter(counter, time_delta=0.0),
+      counting.Counter(run_counts.Remote(counter), time_delta=0.0),
       self._logger(life, 'evaluator', watcher, period=0.0),
       lambda: time.time() - began,
       self.experiment,
@@ -187,7 +187,7 @@ class DistributedAgent:
     part = factory(
       self._networks(),
       source,
-      counting.Counter(counter, time_delta=0.0),
+      counting.Counter(run_counts.Remote(counter), time_delta=0.0),
       self._logger(life, name, watcher, period=0.0),
     )
     life.guard(lambda: part.run(life.wait))
@@ -210,7 +210,7 @@ class DistributedAgent:
         self._networks(),
         replay,
         nodes,
-        counting.Counter(counter),
+        counting.Counter(run_counts.Remote(counter)),
         self._logger(life, name, watcher),
         life.should_stop,
       )

@@ -255,15 +255,15 @@ def _close_terminal(run: Run) -> str:
 
 
 def _limit_files(run: Run, size: int):
-  """How large the files may be that the nodes write from now on."""
-  for process in run.processes[1:]:
+  """How large the files may be that the run writes from now on."""
+  for process in run.processes:
     with contextlib.suppress(ProcessLookupError):
       _, hard = resource.prlimit(process.pid, resource.RLIMIT_FSIZE)
       resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (size, hard))
 
 
 def _fill_disk(run: Run) -> str:
-  """No node can write anything any more."""
+  """Neither a node nor the launcher can write anything any more."""
   _limit_files(run, 0)
   return 'cannot be written'
 
@@ -355,9 +355,11 @@ def trial(number: int, kind: str, wait: float, folder: str) -> Result:
     kept = int(saved.state['counts']['frames']) if saved else 0
     # A terminal that was closed shows nothing: its line is in the summary.
     last = said[-1] if said else ''
-    told = (
-      summary if words == 'interrupted' else f'{last} {" ".join(said[-3:])}'
-    )
+    told = f'{last} {" ".join(said[-3:])}'
+    if words == 'interrupted':
+      told = summary
+    elif words == 'Stopping':  # The end that follows has lines of its own.
+      told = ' '.join(said)
     return Result(
       number,
       kind,

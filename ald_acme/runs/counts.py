@@ -4,6 +4,8 @@ import threading
 
 from acme.utils import counting
 
+from ald_acme import activity
+
 STOP_ACTING = 'stop_acting'  # Counts how often actors were told to stop.
 
 
@@ -27,6 +29,23 @@ class RunCounter(counting.Counter):
     if self._max_frames and counts.get('frames', 0) >= self._max_frames:
       counts[STOP_ACTING] = counts.get(STOP_ACTING, 0) + 1
     return counts
+
+
+class Remote:
+  """The parent of a counter, where that is in another process.
+
+  A call to it counts as a wait for others: where it hangs, its caller is not
+  taken for the node that stalls.
+  """
+
+  def __init__(self, counter: counting.Counter):
+    """Keeps the counter, or a client of one."""
+    self._counter = counter
+
+  def increment(self, **counts: counting.Number) -> dict[str, counting.Number]:
+    """As of `acme.utils.counting.Counter`, the one method that it calls."""
+    with activity.waiting('waiting for the counter', True, 'count'):
+      return self._counter.increment(**counts)
 
 
 class BackgroundCounter(counting.Counter):

@@ -6,6 +6,7 @@ import time
 from acme.utils import counting
 import pytest
 
+from ald_acme import activity
 from ald_acme.runs import counts
 
 
@@ -22,6 +23,21 @@ def test_actors_are_told_by_another_node():
   counter = counts.RunCounter()
   counter.increment(**{counts.STOP_ACTING: 1})
   assert counter.increment(frames=5)[counts.STOP_ACTING] == 1
+
+
+def test_a_call_to_a_counter_elsewhere_is_a_wait_for_others():
+  own = activity.current()
+  seen = []
+
+  class Parent(counting.Counter):
+    def increment(self, **more):
+      seen.append((own.waits_on_others, own.describe().split(' (')[0]))
+      return super().increment(**more)
+
+  counter = counting.Counter(counts.Remote(Parent()), time_delta=0.0)
+  assert counter.increment(frames=3) == {'frames': 3}
+  assert seen == [(True, 'waiting for the counter')]
+  assert not own.waits_on_others
 
 
 def _until(condition):
