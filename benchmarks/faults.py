@@ -255,15 +255,19 @@ def _close_terminal(run: Run) -> str:
 
 
 def _limit_files(run: Run, size: int):
-  """How large the files may be that the run writes from now on."""
-  for process in run.processes:
+  """How large the files may be that the nodes write from now on.
+
+  The launcher's may be: what it says goes to a file here. So it cannot tell why
+  a node could not write, as it does where the disk is full for it as well.
+  """
+  for process in run.processes[1:]:
     with contextlib.suppress(ProcessLookupError):
       _, hard = resource.prlimit(process.pid, resource.RLIMIT_FSIZE)
       resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (size, hard))
 
 
 def _fill_disk(run: Run) -> str:
-  """Neither a node nor the launcher can write anything any more."""
+  """No node can write anything any more."""
   _limit_files(run, 0)
   return 'cannot be written'
 
