@@ -1,10 +1,10 @@
 """CUDA from wheels of PyPI, where TensorFlow 2.8 does not look for it.
 
 TensorFlow opens CUDA's libraries by their names while it is imported, and
-registers no kernels for an accelerator where it does not find them. One that
-the process has loaded already has that name, wherever it lies; so nodes that
-use an accelerator load them first, in a process of their own: the fork server
-has imported TensorFlow before.
+registers no kernels for an accelerator if they are not found. A library that
+the process has already loaded is found by its name, wherever it lies; so nodes
+that use an accelerator load them first, in a process of their own: the fork
+server has imported TensorFlow before.
 """
 
 import ctypes

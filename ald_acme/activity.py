@@ -39,7 +39,7 @@ _record: Callable[[Span], None] | None = None
 
 
 class _Wait(NamedTuple):
-  """What a thread waits for.
+  """A wait of a thread, and how to describe it.
 
   Attributes:
     what: for people.

@@ -4,7 +4,8 @@
 
 runs `launch/local.py` and prints, for each node and for each thing that it does
 or waits for, the share of the wall-clock, the share of a core that its process
-used meanwhile, how often, and milliseconds each. What is in no span is 'rest'.
+used meanwhile, how often, and milliseconds each. 'rest' is the time outside all
+spans.
 The trace is for chrome://tracing or ui.perfetto.dev. Flags of local.py come
 after `--`. A span's time leaves out the spans within it.
 """

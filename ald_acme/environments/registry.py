@@ -242,7 +242,7 @@ def _make_batch(
 
 
 def _attempt(make: Callable[[], Any], name: str, own: dict[str, Any]) -> Any:
-  """What a factory makes; raises ValueError where it raises anything."""
+  """Calls a factory; its errors are raised as ValueError."""
   try:
     return make()
   except (Exception, SystemExit) as error:  # Foreign code may raise anything.

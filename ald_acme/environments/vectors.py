@@ -337,7 +337,7 @@ def _choose(which: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def _take(values: Any, index: int) -> Any:
-  """What a vector's infos have of one environment."""
+  """The info of one environment, from those of a vector."""
   if isinstance(values, dict):
     return {
       key: _take(value, index)

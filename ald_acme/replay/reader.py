@@ -115,7 +115,7 @@ class Reader(Iterator[list[Nest]]):
 
 
 class Mapped(Iterator[Any]):
-  """What a function makes of batches, and of the example of them."""
+  """Applies a function to batches, and to their example."""
 
   def __init__(
     self, function: Callable[[Any], Any], batches: Iterator[Any]

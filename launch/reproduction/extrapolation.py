@@ -21,7 +21,7 @@ _SCRIPT = os.path.join(
 
 
 @dataclasses.dataclass(frozen=True)
-class Play(jobs.Job):
+class Play(jobs.FileJob):
   """The job of `play_elsewhere.py`: one CSV file for a finished run.
 
   Attributes:
@@ -39,14 +39,6 @@ class Play(jobs.Job):
   policies: Sequence[str]
   environments: Sequence[str]
   episodes: int
-
-  @property
-  def kind(self) -> str:
-    return os.path.dirname(self.label)
-
-  @property
-  def log(self) -> str:
-    return f'{self.path}.log'
 
   @property
   def after(self) -> tuple[str, ...]:

@@ -44,6 +44,25 @@ class Job(abc.ABC):
     return None
 
 
+class FileJob(Job):
+  """A job whose result has a path, and whose log lies beside it.
+
+  Attributes:
+    path: of the result.
+  """
+
+  path: str
+
+  @property
+  def kind(self) -> str:
+    """The label without its last part, which other seeds share."""
+    return os.path.dirname(self.label)
+
+  @property
+  def log(self) -> str:
+    return f'{self.path}.log'
+
+
 class Pool:
   """Runs those jobs whose results are not there yet.
 

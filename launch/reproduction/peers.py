@@ -35,7 +35,7 @@ PEERS = {
 
 
 @dataclasses.dataclass(frozen=True)
-class PeerRun(jobs.Job):
+class PeerRun(jobs.FileJob):
   """A run of a peer with its documented defaults: one CSV file.
 
   Attributes:
@@ -55,14 +55,6 @@ class PeerRun(jobs.Job):
   environment_kwargs: str
   frames: int
   seed: int
-
-  @property
-  def kind(self) -> str:
-    return os.path.dirname(self.label)
-
-  @property
-  def log(self) -> str:
-    return f'{self.path}.log'
 
   @property
   def curve(self) -> str:

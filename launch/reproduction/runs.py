@@ -19,7 +19,7 @@ _FINISHED = ('max_frames', 'target_return')
 
 
 @dataclasses.dataclass(frozen=True)
-class Run(jobs.Job):
+class Run(jobs.FileJob):
   """A run of the launcher.
 
   Attributes:
@@ -40,16 +40,6 @@ class Run(jobs.Job):
   environment_kwargs: str
   fields: Mapping[str, Any]
   network_factory: str | None = None
-
-  @property
-  def kind(self) -> str:
-    """What it has in common with other seeds, 'i_maze_9/ald'."""
-    return os.path.dirname(self.label)
-
-  @property
-  def log(self) -> str:
-    """Where the launcher's output goes: beside the run's folder."""
-    return f'{self.path}.log'
 
   @property
   def folder(self) -> run_folder.RunFolder:

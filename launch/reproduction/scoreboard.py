@@ -57,7 +57,7 @@ class Row:
 
 
 @dataclasses.dataclass(frozen=True)
-class Chance(jobs.Job):
+class Chance(jobs.FileJob):
   """The job of `random_policy.py`: what uniformly random actions earn.
 
   Attributes:
@@ -76,10 +76,6 @@ class Chance(jobs.Job):
   @property
   def kind(self) -> str:
     return 'random'
-
-  @property
-  def log(self) -> str:
-    return f'{self.path}.log'
 
   def command(self) -> list[str]:
     return [
