@@ -20,7 +20,7 @@ import agents.ald.learner_runner
 import agents.ald.networks
 import agents.program
 import ald_acme.acting.evaluator
-import ald_acme.parameters.store
+import ald_acme.parameters.shared
 import ald_acme.replay.reader
 import ald_acme.replay.tables
 import ald_acme.replay.writer

@@ -18,7 +18,7 @@ from agents import experiment as experiments
 from agents import lifecycle
 from agents import resources
 from ald_acme import activity
-from ald_acme.parameters import cache
+from ald_acme.parameters import pulled
 from ald_acme.runs import checkpoints
 from ald_acme.runs import counts as run_counts
 from ald_acme.runs import folder as run_folder
@@ -99,7 +99,7 @@ class DistributedAgent:
   ) -> lifecycle.Service:
     life = self._life(f'cacher_{index}', watcher, serves=True)
     return lifecycle.Service(
-      cache.ParameterCache(source), ('get_variables',), lambda: life.wait(None)
+      pulled.ParameterCache(source), ('get_variables',), lambda: life.wait(None)
     )
 
   def _learner(

@@ -61,11 +61,11 @@ def serve_parameters(pipe, preset: str, name: str, origin: int | None = None):
   """Serves a network's parameters, or those of another server."""
   import courier
 
-  from ald_acme.parameters import cache
+  from ald_acme.parameters import pulled
 
   parts = scale_work.Parts(preset)
   if origin:
-    source = cache.ParameterCache(courier.Client(f'localhost:{origin}'))
+    source = pulled.ParameterCache(courier.Client(f'localhost:{origin}'))
   elif name == 'actor':
     source = parts.builder.make_actor_parameters(parts.networks)
   else:

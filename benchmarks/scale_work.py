@@ -20,7 +20,7 @@ class Parts:
 
     from agents.ald import builder as ald_builder
     from agents.ald import config as ald_config
-    from agents.ald import types
+    from agents.ald import learner_runner
     from ald_acme.environments import registry
     from ald_acme.networks import sizes
 
@@ -48,7 +48,7 @@ class Parts:
     )
     shape = self.unroll.behaviour_policy.shape
     logits = rng.normal(size=shape).astype(np.float32)
-    targets = types.Targets(logits, logits[..., 0], np.int64(0))
+    targets = learner_runner.Targets(logits, logits[..., 0], np.int64(0))
     self.step = {'unroll': self.unroll, 'state': memory, 'targets': targets}
 
   def acting(self):
@@ -78,17 +78,17 @@ class Parts:
 
   def written(self, writer: str) -> tuple[Any, dict[str, Callable]]:
     """What the actor or the runner appends, and what each table gets of it."""
-    from agents.actor_critic import types as actor_critic_types
-    from agents.ald import types
+    from agents.actor_critic import learning
+    from agents.ald import learner_runner
     from ald_acme.replay import tables
 
     if writer == 'actor':
       return self.unroll, {tables.QUEUE: lambda unroll: unroll}
     return self.step, {
-      'learner': lambda s: actor_critic_types.LearnerItem(
-        s['unroll'], s['state']
+      'learner': lambda s: learning.LearnerItem(s['unroll'], s['state']),
+      'distill': lambda s: learner_runner.DistillItem(
+        s['unroll'], s['targets']
       ),
-      'distill': lambda s: types.DistillItem(s['unroll'], s['targets']),
     }
 
   def item(self, table: str):

@@ -16,12 +16,56 @@ from agents import builders
 from agents import internals
 from agents.actor_critic import builder as actor_critic_builder
 from agents.actor_critic import config as actor_critic_config
+from agents.actor_critic import learner_runner
 from agents.actor_critic import networks as actor_critic_networks
 from ald_acme import types
 from ald_acme.environments import base
 from ald_acme.environments import contract
 from ald_acme.replay import local
+from ald_acme.replay import tables
 from ald_acme.runs import saving
+
+
+class Turns:
+  """No parts beside learner and actor.
+
+  Attributes:
+    source: from which the actor pulls.
+  """
+
+  def __init__(self, source: acme.VariableSource) -> None:
+    self.source = source
+
+  def saved(self) -> dict[str, saving.Saveable]:
+    """Further parts to checkpoint, by name."""
+    return {}
+
+  def before_learning(self) -> None:
+    """Called before the learner reads its table."""
+
+  def after_learning(self, updates: int) -> None:
+    """Called after the learner's turn.
+
+    Args:
+      updates: that the learner did.
+    """
+
+
+class RunnerTurns(Turns):
+  """Runs the learner runner before the learner."""
+
+  def __init__(
+    self,
+    source: acme.VariableSource,
+    replay: local.LocalReplay,
+    runner: learner_runner.LearnerRunner,
+  ) -> None:
+    super().__init__(source)
+    self._replay, self._runner = replay, runner
+
+  def before_learning(self) -> None:
+    while self._replay.size(tables.QUEUE):
+      self._runner.step()
 
 
 class ActorCritic(acme.Actor, acme.VariableSource):
@@ -75,9 +119,8 @@ class ActorCritic(acme.Actor, acme.VariableSource):
     )
     self._counter = counter = counter or counting.Counter()
     builder = make_builder(config)
-    tables = builder.tables()
     self._replay = local.LocalReplay(
-      tables, builder.seed_of(actor_critic_builder.SAMPLING)
+      builder.tables(), builder.seed_of(actor_critic_builder.SAMPLING)
     )
     batches = builder.make_dataset_iterator(self._replay)
     self._learner = builder.make_learner(networks, batches, counter, logger)

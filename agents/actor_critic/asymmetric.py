@@ -18,12 +18,11 @@ from agents.actor_critic import config as actor_critic_config
 from agents.actor_critic import parts
 
 if typing.TYPE_CHECKING:
+  from agents.actor_critic import agent
   from agents.actor_critic import learner_runner
   from agents.actor_critic import learning
   from agents.actor_critic import networks as actor_critic_networks
   from agents.actor_critic import objectives
-  from agents.actor_critic import turns
-  from agents.actor_critic import types as actor_critic_types
   from ald_acme import optimizers
   from ald_acme.acting import observing
   from ald_acme.replay import local
@@ -89,13 +88,13 @@ class AsymmetricBuilder(builder.ActorCriticBuilder):
     networks: actor_critic_networks.ActorCriticNetworks,
   ) -> dict[str, Any]:
     from agents.actor_critic import learner_runner
-    from agents.actor_critic import types
+    from agents.actor_critic import learning
     from ald_acme.replay import items
     from ald_acme.replay import tables
 
     made = super()._signatures(environment_spec, networks)
     state = items.state_spec(networks.learner, self._config.envs_per_actor)
-    item = types.LearnerItem(made[tables.QUEUE], state)
+    item = learning.LearnerItem(made[tables.QUEUE], state)
     return {**made, learner_runner.LEARNER: item}
 
   def _stores_state(self) -> bool:
@@ -103,7 +102,7 @@ class AsymmetricBuilder(builder.ActorCriticBuilder):
 
   def _make_batches(
     self, replay_client: parts.Replay, should_stop: builders.ShouldStop
-  ) -> Iterator[Sequence[actor_critic_types.LearnerItem]]:
+  ) -> Iterator[Sequence[learning.LearnerItem]]:
     batch = self._config.learner_batch
     return parts.queue_reader(
       replay_client, self.learner_table, batch, should_stop
@@ -150,13 +149,13 @@ class AsymmetricBuilder(builder.ActorCriticBuilder):
     replay: local.LocalReplay,
     learner: learning.ActorCriticLearner,
     counter: counting.Counter,
-  ) -> turns.Turns:
-    from agents.actor_critic import turns
+  ) -> agent.Turns:
+    from agents.actor_critic import agent
 
     runner = self.make_learner_runner(
       copy.deepcopy(networks), replay, learner, counter
     )
-    return turns.RunnerTurns(learner, replay, runner)
+    return agent.RunnerTurns(learner, replay, runner)
 
   def nodes(self) -> list[builders.Node]:
     """The learner runner."""

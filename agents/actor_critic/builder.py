@@ -26,18 +26,17 @@ if typing.TYPE_CHECKING:
   import tensorflow as tf
 
   from agents.actor_critic import acting
+  from agents.actor_critic import agent
   from agents.actor_critic import learning
   from agents.actor_critic import networks as actor_critic_networks
   from agents.actor_critic import objectives
-  from agents.actor_critic import turns
-  from agents.actor_critic import types as actor_critic_types
   from ald_acme import optimizers
   from ald_acme.acting import evaluator
   from ald_acme.acting import observing
   from ald_acme.networks import protocols
   from ald_acme.replay import adder
   from ald_acme.replay import local
-  from ald_acme.replay import reuse
+  from ald_acme.replay import reader
   from ald_acme.replay import tables
 
 # Each method imports what its part is made of: TensorFlow takes seconds to
@@ -205,11 +204,11 @@ class ActorCriticBuilder:
     self,
     replay_client: parts.Replay,
     should_stop: builders.ShouldStop = builders.never,
-  ) -> reuse.Reuse:
+  ) -> reader.Reuse:
     """Batches for the learner: new ones in order, with recent ones replayed."""
-    from ald_acme.replay import reuse
+    from ald_acme.replay import reader
 
-    return reuse.Reuse(
+    return reader.Reuse(
       self._make_batches(replay_client, should_stop),
       self._config.learner_reuse,
       self._config.learner_replay_size,
@@ -218,15 +217,15 @@ class ActorCriticBuilder:
 
   def _make_batches(
     self, replay_client: parts.Replay, should_stop: builders.ShouldStop
-  ) -> Iterator[Sequence[actor_critic_types.LearnerItem]]:
+  ) -> Iterator[Sequence[learning.LearnerItem]]:
     """New batches, each unroll once and in order."""
-    from agents.actor_critic import types
+    from agents.actor_critic import learning
     from ald_acme.replay import reader
 
     def items(
       unrolls: Sequence[Any],
-    ) -> list[types.LearnerItem]:
-      return [types.LearnerItem(u, u.actor_state) for u in unrolls]
+    ) -> list[learning.LearnerItem]:
+      return [learning.LearnerItem(u, u.actor_state) for u in unrolls]
 
     batch = self._config.learner_batch
     return reader.Mapped(
@@ -333,7 +332,7 @@ class ActorCriticBuilder:
   def make_learner(
     self,
     networks: actor_critic_networks.ActorCriticNetworks,
-    dataset: Iterator[Sequence[actor_critic_types.LearnerItem]],
+    dataset: Iterator[Sequence[learning.LearnerItem]],
     counter: counting.Counter | None = None,
     logger: loggers.Logger | None = None,
     checkpoint: bool = False,
@@ -472,7 +471,7 @@ class ActorCriticBuilder:
     replay: local.LocalReplay,
     learner: learning.ActorCriticLearner,
     counter: counting.Counter,
-  ) -> turns.Turns:
+  ) -> agent.Turns:
     """Creates the turns of the other parts in the single-process agent.
 
     Args:
@@ -481,9 +480,9 @@ class ActorCriticBuilder:
       learner: of the agent.
       counter: of the agent.
     """
-    from agents.actor_critic import turns
+    from agents.actor_critic import agent
 
-    return turns.Turns(learner)
+    return agent.Turns(learner)
 
   def nodes(self) -> list[builders.Node]:
     """No nodes beside those that every agent has."""

@@ -8,7 +8,7 @@ from acme.utils import loggers
 import numpy as np
 import tensorflow as tf
 
-from agents.actor_critic import types as actor_critic_types
+from agents.actor_critic import learning
 from ald_acme import activity
 from ald_acme import graphs
 from ald_acme import types
@@ -109,9 +109,7 @@ class LearnerRunner:
       outputs: of the network, `[T, E, ...]`.
     """
     return {'unroll': unroll, 'state': state}, {
-      LEARNER: lambda step: actor_critic_types.LearnerItem(
-        step['unroll'], step['state']
-      )
+      LEARNER: lambda step: learning.LearnerItem(step['unroll'], step['state'])
     }
 
   @property

@@ -12,7 +12,6 @@ import numpy as np
 import tensorflow as tf
 
 from agents.actor_critic import objectives
-from agents.actor_critic import types as actor_critic_types
 from ald_acme import activity
 from ald_acme import finite
 from ald_acme import graphs
@@ -24,6 +23,19 @@ from ald_acme.parameters import vectors
 from ald_acme.replay import items as replay_items
 from ald_acme.replay import reader
 from ald_acme.runs import saving
+
+
+class LearnerItem(NamedTuple):
+  """An unroll and the learner's recurrent state before it.
+
+  Attributes:
+    unroll: of an actor.
+    learner_state: the learner's recurrent state before step 0, leaves
+      `[E, ...]`.
+  """
+
+  unroll: types.Unroll
+  learner_state: types.Nest
 
 
 class _Snapshot(NamedTuple):
@@ -48,7 +60,7 @@ class ActorCriticLearner(acme.Learner):
   def __init__(
     self,
     network: protocols.Network,
-    batches: Iterator[Sequence[actor_critic_types.LearnerItem]],
+    batches: Iterator[Sequence[LearnerItem]],
     objective: objectives.Objective,
     optimizer: optimizers.Optimizer,
     counter: counting.Counter | None = None,
@@ -113,7 +125,7 @@ class ActorCriticLearner(acme.Learner):
       self._saver.restore()
 
   def _update_on(
-    self, items: Sequence[actor_critic_types.LearnerItem]
+    self, items: Sequence[LearnerItem]
   ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
     """Updates if all metrics are finite; gives flat parameters and metrics."""
     item = replay_items.concatenate(items)

@@ -29,12 +29,12 @@ def queue_reader(
 ) -> Iterator[list]:
   """As `reader`, of a queue; gives its writers permits."""
   from ald_acme.replay import local
-  from ald_acme.replay import permits
   from ald_acme.replay import reader
+  from ald_acme.replay import writer
 
   if isinstance(client, local.LocalReplay):
     return local.Reader(client, queue, batch_size)
-  give = permits.Permits(client, queue).give
+  give = writer.Permits(client, queue).give
   return reader.Reader(client, queue, batch_size, should_stop, give)
 
 
@@ -50,12 +50,11 @@ def queue_writer(
     should_stop: asked while waiting; true ends the wait.
   """
   from ald_acme.replay import local
-  from ald_acme.replay import permits
   from ald_acme.replay import writer
 
   if isinstance(client, local.LocalReplay):
     return client
-  take = permits.Permits(client, queue, ahead, should_stop).take
+  take = writer.Permits(client, queue, ahead, should_stop).take
   return writer.Writer(client, should_stop, take)
 
 

@@ -24,13 +24,12 @@ if typing.TYPE_CHECKING:
   from agents.actor_critic import learner_runner
   from agents.actor_critic import learning
   from agents.actor_critic import objectives
+  from agents.ald import agent
   from agents.ald import distilling
   from agents.ald import networks as ald_networks
-  from agents.ald import turns
   from ald_acme import optimizers
   from ald_acme.acting import observing
   from ald_acme.parameters import shared as shared_parameters
-  from ald_acme.parameters import store
   from ald_acme.replay import local
   from ald_acme.replay import tables
 
@@ -122,11 +121,10 @@ class ALDBuilder(asymmetric.AsymmetricBuilder):
     networks: ald_networks.ALDNetworks,
   ) -> dict[str, Any]:
     from agents.ald import learner_runner
-    from agents.ald import types
     from ald_acme.replay import tables
 
     made = super()._signatures(environment_spec, networks)
-    item = types.distill_spec(made[tables.QUEUE])
+    item = learner_runner.distill_spec(made[tables.QUEUE])
     return {**made, learner_runner.DISTILL: item}
 
   def _stores_state(self) -> bool:
@@ -139,12 +137,12 @@ class ALDBuilder(asymmetric.AsymmetricBuilder):
 
   def make_actor_parameters(
     self, networks: ald_networks.ALDNetworks
-  ) -> store.ActorParameters:
+  ) -> shared_parameters.ActorParameters:
     """Creates the parameters that distillers update and actors pull."""
-    from ald_acme.parameters import store
+    from ald_acme.parameters import shared
 
     initial = [v.numpy() for v in networks.actor.trainable_variables]
-    return store.ActorParameters(initial, self._config.num_distillers)
+    return shared.ActorParameters(initial, self._config.num_distillers)
 
   def make_distiller(
     self,
@@ -176,8 +174,8 @@ class ALDBuilder(asymmetric.AsymmetricBuilder):
     replay: local.LocalReplay,
     learner: learning.ActorCriticLearner,
     counter: counting.Counter,
-  ) -> turns.DistillingTurns:
-    from agents.ald import turns
+  ) -> agent.DistillingTurns:
+    from agents.ald import agent
     from ald_acme.parameters import shared
 
     runner = self.make_learner_runner(
@@ -194,7 +192,7 @@ class ALDBuilder(asymmetric.AsymmetricBuilder):
       )
       for worker in range(self._config.num_distillers)
     ]
-    return turns.DistillingTurns(
+    return agent.DistillingTurns(
       parameters, replay, runner, distillers, self._config.dprl
     )
 

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from agents.ald import config as ald_config
-from agents.ald import types
+from agents.ald import learner_runner
 from ald_acme import activity
 from ald_acme import finite
 from ald_acme import graphs
@@ -36,7 +36,7 @@ class Distiller:
     self,
     network: protocols.Network,
     shared: shared_parameters.SharedParameters,
-    batches: Iterator[Sequence[types.DistillItem]],
+    batches: Iterator[Sequence[learner_runner.DistillItem]],
     config: ald_config.ALDConfig,
     worker: int = 0,
     counter: counting.Counter | None = None,
@@ -76,7 +76,7 @@ class Distiller:
     )
 
   def _update_at(
-    self, vector: tf.Tensor, items: Sequence[types.DistillItem]
+    self, vector: tf.Tensor, items: Sequence[learner_runner.DistillItem]
   ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
     """Computes a step at `vector`, taken if all metrics are finite."""
     item = replay_items.concatenate(items)

@@ -1,10 +1,47 @@
-"""The learner runner of ALD: also writes the distillation targets."""
+"""The learner runner of ALD, and the items that it writes for distillers."""
+
+from typing import NamedTuple
+
+import tensorflow as tf
 
 from agents.actor_critic import learner_runner
-from agents.ald import types as ald_types
 from ald_acme import types
 
 DISTILL = 'distill'  # The table that distillers sample.
+
+
+class Targets(NamedTuple):
+  """Distillation targets: the learner's outputs on an unroll.
+
+  Attributes:
+    policy: float32 `[T, E, P]`, parameters of the distribution of actions.
+    value: float32 `[T, E]`.
+    learner_updates: int64 scalar, the age of the learner that answered.
+  """
+
+  policy: types.Array
+  value: types.Array
+  learner_updates: types.Array
+
+
+class DistillItem(NamedTuple):
+  """An item of the `distill` table."""
+
+  unroll: types.Unroll
+  targets: Targets
+
+
+def distill_spec(unroll: types.Unroll) -> DistillItem:
+  """Signature of the `distill` table, from that of the unrolls."""
+  length, batch_size, num_parameters = unroll.behaviour_policy.shape
+  return DistillItem(
+    unroll,
+    Targets(
+      policy=tf.TensorSpec([length, batch_size, num_parameters], tf.float32),
+      value=tf.TensorSpec([length, batch_size], tf.float32),
+      learner_updates=tf.TensorSpec([], tf.int64),
+    ),
+  )
 
 
 class DistillingRunner(learner_runner.LearnerRunner):
@@ -15,10 +52,6 @@ class DistillingRunner(learner_runner.LearnerRunner):
   ) -> learner_runner.Written:
     # The learner's item first: it must not wait for the distillers' turn.
     step, tables = super()._written(unroll, state, outputs)
-    step['targets'] = ald_types.Targets(
-      outputs.policy, outputs.value, self._age
-    )
-    tables[DISTILL] = lambda step: ald_types.DistillItem(
-      step['unroll'], step['targets']
-    )
+    step['targets'] = Targets(outputs.policy, outputs.value, self._age)
+    tables[DISTILL] = lambda step: DistillItem(step['unroll'], step['targets'])
     return step, tables

@@ -1,5 +1,7 @@
 """One vector of parameters that several processes update without locks.
 
+`ActorParameters` owns it and serves it to actors.
+
 Niu et al., 2011, "HOGWILD!" (https://arxiv.org/abs/1106.5730).
 """
 
@@ -10,6 +12,8 @@ import secrets
 from typing import Any, NamedTuple
 
 import numpy as np
+
+from ald_acme.parameters import vectors
 
 _NAME = 'actor_parameters'
 
@@ -136,6 +140,55 @@ class SharedParameters:
     del self._counters, self._vector
     self._memory.close()
     os.close(self._descriptor)
+
+
+class ActorParameters:
+  """An Acme variable source over parameters that other processes update."""
+
+  def __init__(
+    self,
+    initial: Sequence[np.ndarray],
+    num_workers: int,
+  ) -> None:
+    """Puts the parameters into shared memory.
+
+    Args:
+      initial: the actor network's variables, in order.
+      num_workers: how many processes may update them.
+    """
+    self._layout = vectors.Layout([np.shape(array) for array in initial])
+    self._shared = SharedParameters.create(
+      self._layout.pack(initial), num_workers
+    )
+
+  def handle(self) -> list[Any]:
+    """What a worker on this host needs to attach."""
+    return list(self._shared.handle)
+
+  def get_variables(self, names: Sequence[str]) -> list[list[np.ndarray]]:
+    """Variables by name: 'actor' (the network's) or 'updates' (their age)."""
+    known = {
+      'updates': [np.int64(self._shared.updates)],
+      'actor': self._layout.unpack(self._shared.read()),
+    }
+    return [known[name] for name in names]
+
+  def save(self) -> dict[str, Any]:
+    """The parameters and their age."""
+    return {
+      'variables': self._shared.read(),
+      'updates': np.int64(self._shared.updates),
+    }
+
+  def restore(self, state: dict[str, Any]) -> None:
+    """Restores a state returned by `save`; call it before any worker attaches.
+
+    Raises:
+      ValueError: if the state is of a network of another size.
+    """
+    self._layout.check(state['variables'])
+    self._shared.write(state['variables'])
+    self._shared.restore_updates(int(state['updates']))
 
 
 def _check_link(path: str, handle: Handle) -> None:

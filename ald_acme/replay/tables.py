@@ -27,7 +27,7 @@ class Queue:
     return reverb.Table.queue(self.name, self.max_size, signature=signature)
 
   def make_permits(self) -> reverb.Table:
-    """A table of the permits to write to it (`replay.permits`).
+    """A table of the permits to write to it (`writer.Permits`).
 
     It takes all that are given: there are no more of them than writers need.
     """

@@ -79,8 +79,8 @@ from agents import settings
 from agents.actor_critic import learning
 from ald_acme.runs import folder as run_folder
 from ald_acme.environments import registry
-from ald_acme.parameters import cache
-from ald_acme.parameters import store
+from ald_acme.parameters import pulled
+from ald_acme.parameters import shared
 
 flags.FLAGS(sys.argv[:1])
 asked, lags, owners = collections.Counter(), collections.defaultdict(list), []
@@ -92,7 +92,7 @@ def watch(kind):
     if list(names) == ['actor', 'updates']:
       key = f'{kind.__name__} {id(self)}'
       asked[key] += 1
-      if kind is not cache.ParameterCache:
+      if kind is not pulled.ParameterCache:
         owners.append(self)
       else:
         (now,), = owners[0].get_variables(['updates'])
@@ -100,7 +100,7 @@ def watch(kind):
     return variables
   kind.get_variables = watched
 
-for kind in (cache.ParameterCache, store.ActorParameters,
+for kind in (pulled.ParameterCache, shared.ActorParameters,
              learning.ActorCriticLearner):
   watch(kind)
 fields = {'num_actors': 4, 'actors_per_cacher': 2, 'envs_per_actor': 4,

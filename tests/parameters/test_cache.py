@@ -5,7 +5,7 @@ import threading
 import numpy as np
 import pytest
 
-from ald_acme.parameters import cache
+from ald_acme.parameters import pulled
 
 
 class Source:
@@ -30,7 +30,7 @@ def source():
 
 @pytest.fixture
 def cached(source):
-  return cache.ParameterCache(source, source.clock)
+  return pulled.ParameterCache(source, source.clock)
 
 
 def test_answers_as_the_source_does(source, cached):
@@ -86,7 +86,7 @@ def test_readers_that_come_during_a_pull_share_it():
 
   pulling, go_on = threading.Event(), threading.Event()
   source = Slow()
-  cached = cache.ParameterCache(source, source.clock)
+  cached = pulled.ParameterCache(source, source.clock)
   answers = []
   threads = [
     threading.Thread(target=lambda: answers.append(cached.get_variables(['a'])))

@@ -10,11 +10,10 @@ import tensorflow as tf
 import tree
 
 from agents.actor_critic import acting
-from agents.actor_critic import types as actor_critic_types
+from agents.actor_critic import learning
 from agents.ald import builder as ald_builder
 from agents.ald import config as ald_config
 from agents.ald import learner_runner
-from agents.ald import types as ald_types
 from ald_acme import types
 from ald_acme.environments import base
 from ald_acme.environments import i_maze
@@ -80,10 +79,10 @@ def test_specs_are_of_real_items(environment):
   )
   expected = {
     tables.QUEUE: unroll_spec,
-    'learner': actor_critic_types.LearnerItem(
+    'learner': learning.LearnerItem(
       unroll_spec, items.state_spec(networks.learner, E)
     ),
-    'distill': ald_types.distill_spec(unroll_spec),
+    'distill': learner_runner.distill_spec(unroll_spec),
   }
 
   fake = Fake(networks.learner)
@@ -141,14 +140,14 @@ def _state(rng):
 
 
 def _learner_item(rng):
-  return actor_critic_types.LearnerItem(_unroll(rng), _state(rng))
+  return learning.LearnerItem(_unroll(rng), _state(rng))
 
 
 def _distill_item(rng):
-  targets = ald_types.Targets(
+  targets = learner_runner.Targets(
     _numbers(rng, T, E, 7), _numbers(rng, T, E), np.asarray(_numbers(rng))
   )
-  return ald_types.DistillItem(_unroll(rng), targets)
+  return learner_runner.DistillItem(_unroll(rng), targets)
 
 
 @pytest.mark.parametrize('graph', [False, True], ids=['eager', 'graph'])

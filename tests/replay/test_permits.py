@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from ald_acme.replay import permits
 from ald_acme.replay import reader as replay_reader
 from ald_acme.replay import tables
 from ald_acme.replay import writer as replay_writer
@@ -21,12 +20,12 @@ def client(serve):
 
 
 def _writer(client, own=1, should_stop=lambda: False):
-  take = permits.Permits(client, 'queue', own, should_stop).take
+  take = replay_writer.Permits(client, 'queue', own, should_stop).take
   return replay_writer.Writer(client, should_stop, take)
 
 
 def _reader(client):
-  give = permits.Permits(client, 'queue').give
+  give = replay_writer.Permits(client, 'queue').give
   return replay_reader.Reader(client, 'queue', taken=give)
 
 

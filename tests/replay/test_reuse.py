@@ -5,11 +5,11 @@ import collections
 import numpy as np
 import pytest
 
-from ald_acme.replay import reuse
+from ald_acme.replay import reader
 
 
 def _take(number, ratio, size=4, new=10_000, seed=0):
-  batches = reuse.Reuse(iter([i] for i in range(new)), ratio, size, seed)
+  batches = reader.Reuse(iter([i] for i in range(new)), ratio, size, seed)
   return [next(batches)[0] for _ in range(number)]
 
 
@@ -39,7 +39,7 @@ def test_old_batches_are_recent_ones():
 
 
 def test_what_is_due_comes_before_the_next_new_one():
-  batches = reuse.Reuse(iter([[0]]), 3.0, 4, 0)
+  batches = reader.Reuse(iter([[0]]), 3.0, 4, 0)
   assert [next(batches) for _ in range(3)] == [[0]] * 3
   with pytest.raises(StopIteration):
     next(batches)
@@ -55,7 +55,7 @@ def test_nothing_yet_changes_nothing():
       return [7]
 
   later = Later()
-  batches = reuse.Reuse(later, 2.0, 4, 0)
+  batches = reader.Reuse(later, 2.0, 4, 0)
   with pytest.raises(StopIteration):
     next(batches)
   later.ready = True

@@ -12,7 +12,6 @@ import tensorflow as tf
 import tree
 
 from ald_acme.replay import reader as replay_reader
-from ald_acme.replay import reuse
 from ald_acme.replay import waiting
 from ald_acme.replay import writer as replay_writer
 
@@ -176,7 +175,7 @@ def test_an_example_is_of_the_items_to_come(serve, stop_after):
   client = serve([_queue(signature=spec)])
   batches = replay_reader.Reader(client, 'queue', 2)
   mapped = replay_reader.Mapped(lambda batch: batch[::-1], batches)
-  for one in (batches, mapped, reuse.Reuse(batches, 2.0, 1, seed=0)):
+  for one in (batches, mapped, replay_reader.Reuse(batches, 2.0, 1, seed=0)):
     example = replay_reader.example(one)
     assert len(example) == 2
     for item in example:

@@ -15,7 +15,6 @@ import tree
 from agents.actor_critic import learning
 from agents.actor_critic import networks
 from agents.actor_critic import objectives
-from agents.actor_critic import types as actor_critic_types
 from ald_acme import optimizers
 from ald_acme import types
 from ald_acme.environments import i_maze
@@ -32,9 +31,7 @@ def make_item(make_unroll, tensors):
     unroll = make_unroll(seed, **kwargs)
     change(unroll)
     # Most tests have an LSTM learn: its graphs are made in no time.
-    return tensors(
-      actor_critic_types.LearnerItem(unroll, state or unroll.actor_state)
-    )
+    return tensors(learning.LearnerItem(unroll, state or unroll.actor_state))
 
   return make
 
@@ -156,7 +153,7 @@ def test_learns_the_rewarded_numbers(
       is_last=np.zeros_like(unroll.is_last),
       behaviour_policy=policy,
     )
-    return tensors(actor_critic_types.LearnerItem(unroll, unroll.actor_state))
+    return tensors(learning.LearnerItem(unroll, unroll.actor_state))
 
   batches = [[item(10 * i + j) for j in range(10)] for i in range(10)]
   learner, log = make_learner(

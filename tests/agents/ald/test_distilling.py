@@ -11,9 +11,8 @@ import tensorflow as tf
 import tree
 
 from agents.ald import distilling
-from agents.ald import types
+from agents.ald import learner_runner
 from ald_acme.parameters import shared as shared_parameters
-from ald_acme.parameters import store
 
 
 @pytest.fixture
@@ -23,12 +22,12 @@ def make_item(make_unroll, tensors):
   def make(seed=0, change=lambda item: None, teacher=0):
     unroll = make_unroll(seed)
     rng = np.random.RandomState(seed + 1000)
-    targets = types.Targets(
+    targets = learner_runner.Targets(
       policy=rng.randn(*unroll.behaviour_policy.shape).astype(np.float32),
       value=rng.randn(*unroll.action.shape).astype(np.float32),
       learner_updates=np.int64(teacher),
     )
-    item = types.DistillItem(unroll, targets)
+    item = learner_runner.DistillItem(unroll, targets)
     change(item)
     return tensors(item)
 
@@ -41,7 +40,9 @@ def make_store(make_networks):
 
   def make(num_workers=2):
     variables = make_networks().actor.trainable_variables
-    return store.ActorParameters([v.numpy() for v in variables], num_workers)
+    return shared_parameters.ActorParameters(
+      [v.numpy() for v in variables], num_workers
+    )
 
   return make
 
@@ -225,7 +226,9 @@ def test_goes_on_from_what_was_saved(make_store, make_distiller, make_item):
   saved = parameters.save(), distiller.save()
   distiller.run()
 
-  again = store.ActorParameters(parameters.get_variables(['actor'])[0], 2)
+  again = shared_parameters.ActorParameters(
+    parameters.get_variables(['actor'])[0], 2
+  )
   again.restore(saved[0])
   distiller_again, _ = make_distiller(again, [[item] for item in items[3:]])
   distiller_again.restore(saved[1])

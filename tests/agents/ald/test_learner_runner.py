@@ -8,9 +8,8 @@ import tensorflow as tf
 import tree
 
 from agents.actor_critic import learner_runner as base_runner
-from agents.actor_critic import types as actor_critic_types
+from agents.actor_critic import learning
 from agents.ald import learner_runner
-from agents.ald import types
 
 LENGTH = 4
 
@@ -199,7 +198,7 @@ def test_stops_when_nothing_can_be_written(run, make_stream, writer):
 
 def test_tables_hold_their_kinds(run, make_stream):
   (learner_item,), (distill_item,) = run(make_stream(1)[1])
-  assert isinstance(learner_item, actor_critic_types.LearnerItem)
-  assert isinstance(distill_item, types.DistillItem)
+  assert isinstance(learner_item, learning.LearnerItem)
+  assert isinstance(distill_item, learner_runner.DistillItem)
   assert distill_item.targets.policy.shape == (LENGTH, 3, 4)
   assert distill_item.targets.value.shape == (LENGTH, 3)

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from ald_acme.parameters import shared as shared_parameters
-from ald_acme.parameters import store
 
 INITIAL = [np.float32([[1, 2], [3, 4]]), np.float32(5), np.float32([6])]
 
@@ -29,7 +28,7 @@ def _assert_equal(variables, expected):
 
 
 def test_variables_by_name_and_order():
-  parameters = store.ActorParameters(INITIAL, num_workers=2)
+  parameters = shared_parameters.ActorParameters(INITIAL, num_workers=2)
   updates, actor = parameters.get_variables(['updates', 'actor'])
   _assert_equal(actor, INITIAL)
   assert updates == [0]
@@ -44,11 +43,11 @@ def test_variables_by_name_and_order():
 @pytest.mark.parametrize('names', [['learner'], ['actor', 'critic']])
 def test_unknown_names(names):
   with pytest.raises(KeyError, match=names[-1]):
-    store.ActorParameters(INITIAL, 1).get_variables(names)
+    shared_parameters.ActorParameters(INITIAL, 1).get_variables(names)
 
 
 def test_updates_of_distillers_are_served(attach):
-  parameters = store.ActorParameters(INITIAL, num_workers=2)
+  parameters = shared_parameters.ActorParameters(INITIAL, num_workers=2)
   (before,) = parameters.get_variables(['actor'])
   for worker in range(2):
     attach(parameters).add(np.ones(6, np.float32), worker)
@@ -59,16 +58,16 @@ def test_updates_of_distillers_are_served(attach):
 
 
 def test_a_handle_is_plain_values():
-  handle = store.ActorParameters(INITIAL, 3).handle()
+  handle = shared_parameters.ActorParameters(INITIAL, 3).handle()
   assert [type(value) for value in handle] == [int] * 4 + [str]
   assert handle[2:4] == [6, 3]
 
 
 def test_save_and_go_on(attach):
-  parameters = store.ActorParameters(INITIAL, num_workers=2)
+  parameters = shared_parameters.ActorParameters(INITIAL, num_workers=2)
   attach(parameters).add(np.full(6, 0.5, np.float32), worker=1)
   state = parameters.save()
-  again = store.ActorParameters(
+  again = shared_parameters.ActorParameters(
     [np.zeros_like(x) for x in INITIAL], num_workers=3
   )
   again.restore(state)
@@ -82,6 +81,6 @@ def test_save_and_go_on(attach):
 
 
 def test_a_state_of_other_sizes_is_refused():
-  state = store.ActorParameters(INITIAL[:2], 1).save()
+  state = shared_parameters.ActorParameters(INITIAL[:2], 1).save()
   with pytest.raises(ValueError, match=r'6 parameters.*other sizes'):
-    store.ActorParameters(INITIAL, 1).restore(state)
+    shared_parameters.ActorParameters(INITIAL, 1).restore(state)
