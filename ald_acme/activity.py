@@ -1,8 +1,8 @@
-"""Activity of a thread's loop, read by a thread that watches it.
+"""What each thread does, for heartbeats and timelines.
 
-Loops say when they have moved, and what they are about to wait for. A node's
-heartbeat reads that; without a reader it costs a microsecond. Spans of time
-that have a name may be recorded, to be looked at later (`runs.timelines`).
+A loop reports its progress (`moved`) and what it is about to wait for; the
+node's heartbeat reads that. A report costs a microsecond. Named spans of time
+can be recorded (`runs.timelines`).
 """
 
 from collections.abc import Callable, Iterator
@@ -18,14 +18,14 @@ _own = threading.local()
 
 
 class Span(NamedTuple):
-  """A span of time in which a thread did one thing.
+  """A named span of time of one thread.
 
   Attributes:
-    name: of what it did.
+    name: of the work.
     began: seconds since the epoch.
-    seconds: for which it did so.
-    cpu_seconds: of all threads of the process meanwhile.
-    thread: its identifier.
+    seconds: duration.
+    cpu_seconds: CPU time of the whole process during the span.
+    thread: the thread's identifier.
   """
 
   name: str
@@ -39,12 +39,12 @@ _record: Callable[[Span], None] | None = None
 
 
 class _Wait(NamedTuple):
-  """A wait of a thread, and how to describe it.
+  """What a thread waits for.
 
   Attributes:
-    what: for people.
+    what: description for people.
     on_others: whether other nodes can end the wait.
-    compiles: whether it is for something to be compiled.
+    compiles: whether it is a compilation.
   """
 
   what: str | Callable[[], str]
@@ -53,10 +53,10 @@ class _Wait(NamedTuple):
 
 
 class Activity:
-  """The activity of one thread; the thread writes, others read."""
+  """The activity of one thread: written by it, read by others."""
 
   def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-    """Is that of the calling thread.
+    """Creates the activity of the calling thread.
 
     Args:
       clock: seconds now.
@@ -70,15 +70,15 @@ class Activity:
     self._moved_at = clock()
 
   def moved(self) -> None:
-    """The loop has done a step."""
+    """Reports that the loop has done a step."""
     self._moved_at = self._clock()
     self._started = True
 
   def mirror(self, write: Callable[[str], None]) -> None:
-    """Writes what is waited for, as it begins, for another process to read.
+    """Reports each wait as it begins, for another process to read.
 
     Args:
-      write: takes the text, '' where nothing is waited for.
+      write: takes the description, '' when the wait is over.
     """
     self._mirror = write
 
@@ -88,21 +88,21 @@ class Activity:
     on_others: bool = False,
     name: str = '',
   ) -> contextlib.AbstractContextManager[None]:
-    """Declares what the body waits for; the innermost counts.
+    """Declares what the body waits for; the innermost wait counts.
 
     Args:
-      what: for people; a function is called by those who read.
-      on_others: whether the wait is for what other nodes do.
+      what: description for people, or a function that returns it.
+      on_others: whether other nodes can end the wait.
       name: of the span; '' records none.
     """
     return self._within(_Wait(what, on_others, False), name)
 
   @contextlib.contextmanager
   def compiling(self, what: str) -> Iterator[None]:
-    """Declares that the body compiles, so that it is not taken for a hang.
+    """Declares that the body compiles, so that it is not reported as a hang.
 
     Args:
-      what: is compiled, for people.
+      what: name of what is compiled, for people.
     """
     with self._within(_Wait(f'compiling {what}', False, True), 'compile'):
       yield
@@ -123,7 +123,7 @@ class Activity:
 
   @contextlib.contextmanager
   def resting(self) -> Iterator[None]:
-    """Declares that the body may idle without being taken for a hang."""
+    """Declares that the body may idle without being reported as a hang."""
     self._resting = True
     try:
       yield
@@ -133,7 +133,7 @@ class Activity:
 
   @property
   def idle(self) -> float:
-    """Seconds since it moved; 0 where it rests."""
+    """Seconds since the last step; 0 while it rests."""
     return 0.0 if self._resting else self._clock() - self._moved_at
 
   @property
@@ -144,20 +144,20 @@ class Activity:
 
   @property
   def waits_on_others(self) -> bool:
-    """Whether it waits for what other nodes do."""
+    """Whether other nodes can end its wait."""
     return self._wait.on_others
 
   @property
   def prepares(self) -> bool:
-    """Whether it compiles something, or has not done its first step.
+    """Whether it compiles, or has not done its first step.
 
-    Before that step too it may wait, for an environment say.
+    It may also wait before that step, for example for an environment.
     """
     starts = not (self._started or self._waits or self._resting)
     return starts or self._wait.compiles
 
   def describe(self) -> str:
-    """What it waits for, and where in the code that is."""
+    """What it waits for, and its place in the code."""
     what = self._wait.what
     what = what() if callable(what) else what
     frame = sys._current_frames().get(self._thread)
@@ -177,7 +177,7 @@ def current() -> Activity:
 
 
 def moved() -> None:
-  """The calling thread's loop has done a step."""
+  """Reports that the calling thread's loop has done a step."""
   current().moved()
 
 
@@ -199,23 +199,23 @@ def compiling(what: str) -> contextlib.AbstractContextManager[None]:
 
 
 class Compiled:
-  """A function that compiles itself when it is called first."""
+  """A `tf.function` whose first call is reported as a compilation."""
 
   def __init__(self, function: Callable[..., Any], what: str) -> None:
     """Wraps the function.
 
     Args:
-      function: a `tf.function`, called with tensors of the same shapes always.
-      what: it is, for people.
+      function: a `tf.function`, always called with the same shapes.
+      what: its name, for people.
     """
     self._function, self._what = function, what
     self._is_compiled = False
 
   def prepare(self, *arguments: Any) -> None:
-    """Makes the graph without running it.
+    """Traces the graph without running it.
 
     Args:
-      *arguments: of the shapes and the structure of later calls'.
+      *arguments: of the shapes and structure of later calls.
     """
     with compiling(self._what):
       self._function.get_concrete_function(*arguments)
@@ -230,10 +230,11 @@ class Compiled:
 
 
 def record(to: Callable[[Span], None] | None) -> None:
-  """Has all spans of this process recorded from now on.
+  """Records all spans of this process from now on.
 
   Args:
-    to: takes each when it ends, in its own thread; None records no more.
+    to: called with each span when it ends, in the span's thread; None stops
+      recording.
   """
   global _record
   _record = to
@@ -241,7 +242,7 @@ def record(to: Callable[[Span], None] | None) -> None:
 
 @contextlib.contextmanager
 def doing(name: str) -> Iterator[None]:
-  """Names what the body does, for those who record; spans may be nested."""
+  """Records the body as a named span; spans may be nested."""
   if _record is None:
     yield
     return

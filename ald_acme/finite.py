@@ -11,13 +11,13 @@ def check(terms: Mapping[str, float], where: str) -> None:
 
   Args:
     terms: scalars by name.
-    where: the update, for the message.
+    where: the update that gave them, for the error message.
   """
   bad = {name: x for name, x in terms.items() if not math.isfinite(x)}
   if bad:
     raise FloatingPointError(
-      f'At {where} these are not finite: {bad}. Look for infinite rewards or '
-      'observations, or lower the learning rate.'
+      f'NaN or infinite metrics at {where}: {bad}. Look for infinite rewards '
+      'or observations, or lower the learning rate.'
     )
 
 
@@ -28,12 +28,12 @@ def step_if(
 ) -> tf.Tensor:
   """Runs a step in a graph unless a metric is NaN or infinite.
 
-  So that gradient and step are one call.
+  This keeps the gradient and the step in one call.
 
   Args:
     terms: scalars by name.
-    step: changes variables, and gives a tensor.
-    otherwise: given where it is left out.
+    step: updates variables and returns a tensor.
+    otherwise: returned when the step is skipped.
   """
   fine = tf.reduce_all(
     [tf.math.is_finite(tf.cast(x, tf.float32)) for x in terms.values()]

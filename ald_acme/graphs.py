@@ -1,10 +1,10 @@
-"""Functions that TensorFlow compiles to graphs, for programs that run for days.
+"""`tf.function` without its memory leak, for programs that run for days.
 
-TensorFlow 2.8 makes a rendezvous for each call of a function that XLA does not
-compile, and keeps it: about 400 bytes a call, 100 MB an hour of a learner. (The
-table of them is emptied when the process ends; from 2.12 on each is freed with
-its call.) Its eager context can have all calls share one. The setting has no
-public name, so it is called by its symbol in the library.
+TensorFlow 2.8 creates a rendezvous for each call of a function that XLA does
+not compile and frees it only at exit: about 400 bytes per call, 100 MB per hour
+in a learner. (TensorFlow 2.12 frees each after its call.) The eager context can
+make all calls share one. That setting has no Python API, so it is called by its
+symbol in the library.
 """
 
 from collections.abc import Callable
@@ -17,16 +17,16 @@ import tensorflow as tf
 from tensorflow.python import _pywrap_tensorflow_internal as library
 from tensorflow.python.eager import context as eager_context
 
-_VERSION = '2.8.'  # Of TensorFlow, in which it is needed and was tried.
+_VERSION = '2.8.'  # The TensorFlow version that needs this and was tested.
 _SHARE = '_ZN10tensorflow12EagerContext30SetReuseRendezvousForFunctionsEb'
 
 
 def function(f: Callable[..., Any], **options) -> Callable[..., Any]:
-  """As `tf.function` without autograph; calls gather no memory.
+  """As `tf.function` without autograph; calls leak no memory.
 
   Args:
-    f: to compile.
-    **options: of `tf.function`.
+    f: the function to compile.
+    **options: arguments of `tf.function`.
   """
   share_rendezvous()
   return tf.function(f, autograph=False, **options)
@@ -34,14 +34,14 @@ def function(f: Callable[..., Any], **options) -> Callable[..., Any]:
 
 @functools.lru_cache
 def share_rendezvous() -> bool:
-  """Has all calls of functions in this process share a rendezvous.
+  """Makes all function calls of this process share one rendezvous.
 
-  Where functions run on one device nothing ever goes through it. With an
-  accelerator tensors do, and functions that run at the same time might take
-  each other's; so there everything stays as TensorFlow has it.
+  On a single device nothing passes through it. With an accelerator tensors do,
+  and concurrent functions could receive each other's, so TensorFlow's default
+  is kept there.
 
   Returns:
-    Whether they do.
+    Whether the rendezvous is shared.
   """
   if not tf.__version__.startswith(_VERSION):
     return False
@@ -51,8 +51,8 @@ def share_rendezvous() -> bool:
     return False
   try:
     share = getattr(ctypes.CDLL(library.__file__), _SHARE)
-  except (AttributeError, OSError) as error:  # A build of one's own.
-    logging.warning('TensorFlow loses 400 bytes with each call: %s', error)
+  except (AttributeError, OSError) as error:  # A custom build.
+    logging.warning('TensorFlow leaks 400 bytes per call: %s', error)
     return False
   pointer = ctypes.pythonapi.PyCapsule_GetPointer
   pointer.restype = ctypes.c_void_p

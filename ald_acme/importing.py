@@ -1,4 +1,4 @@
-"""Objects that are named by import path, 'package.module:name'."""
+"""Loads objects by import path, 'package.module:name'."""
 
 from collections.abc import Callable
 import importlib
@@ -6,8 +6,8 @@ import sys
 from typing import Any
 
 
-def is_pythons_own(module: str) -> bool:
-  """Whether a module is of the standard library, or the running program."""
+def is_standard_library(module: str) -> bool:
+  """Whether a module is in the standard library, or is `__main__`."""
   top = module.partition('.')[0]
   return top in sys.stdlib_module_names or top == '__main__'
 
@@ -20,17 +20,17 @@ def load(field: str, path: str) -> Callable[..., Any]:
     path: 'package.module:function'.
 
   Raises:
-    ValueError: naming the field, the path and the cure.
+    ValueError: if it cannot be imported or is not callable.
   """
   module, colon, name = path.partition(':')
   if not (module and colon and name.isidentifier()):
     raise ValueError(
       f'{field} must be package.module:function, but received {path!r}.'
     )
-  if is_pythons_own(module):
+  if is_standard_library(module):
     raise ValueError(
-      f"{field}={path!r} cannot be used: {module!r} is Python's own; give a "
-      'function of a module of yours.'
+      f'{field}={path!r} cannot be used: {module!r} is in the standard '
+      'library; name a function of your own module.'
     )
   try:
     made = getattr(importlib.import_module(module), name)
@@ -41,7 +41,7 @@ def load(field: str, path: str) -> Callable[..., Any]:
     ) from error
   if not callable(made):
     raise ValueError(
-      f'{field}={path!r} must name a function, but it is of type '
-      f'{type(made).__name__}; give a function.'
+      f'{field}={path!r} must name a function, but it is a '
+      f'{type(made).__name__}; name a function or a class.'
     )
   return made

@@ -23,25 +23,25 @@ def unflatten(
 def check_gradients(
   gradients: Sequence[tf.Tensor | None], variables: Sequence[tf.Variable]
 ) -> None:
-  """Refuses variables on which the loss does not depend.
+  """Checks that the loss depends on every variable.
 
   Raises:
-    ValueError: naming them.
+    ValueError: if it does not.
   """
   without = [v.name for v, g in zip(variables, gradients) if g is None]
   if without:
     raise ValueError(
       f'the loss has no gradient for {", ".join(without)}: the network does '
-      'not use these variables, or stops their gradient; use them, or make no '
-      'such variables.'
+      'not use these variables, or stops their gradient; use them or remove '
+      'them.'
     )
 
 
 class Optimizer(Protocol):
-  """Turns gradients of a flat vector into steps to add to it."""
+  """Computes steps to add to a flat vector from its gradients."""
 
   def step(self, gradient: tf.Tensor) -> tf.Tensor:
-    """The difference, float32 `[P]`, for a gradient `[P]`; in a graph."""
+    """The step, float32 `[P]`, for a gradient `[P]`; runs in a graph."""
 
   def save(self) -> dict[str, np.ndarray]:
     """The state, as arrays by name."""
@@ -50,16 +50,16 @@ class Optimizer(Protocol):
     """Restores a state returned by `save`."""
 
 
-# Of the number of steps so far, a float32 scalar that begins with 1.
+# Learning rate at a step, a float32 scalar that counts from 1.
 Schedule = Callable[[tf.Tensor], tf.Tensor]
 
 
 def linear_decay(first: float, steps: int, last: float = 0.0) -> Schedule:
-  """A learning rate that falls linearly, and then stays.
+  """A learning rate that decays linearly and then stays constant.
 
   Args:
-    first: at the first step.
-    steps: until the rate is `last`.
+    first: the rate at the first step.
+    steps: number of steps until the rate is `last`.
     last: the rate from then on.
   """
 
@@ -73,8 +73,8 @@ def linear_decay(first: float, steps: int, last: float = 0.0) -> Schedule:
 class FlatAdam:
   """Adam (Kingma & Ba, 2015) with gradients clipped to a global norm.
 
-  One vector takes a dozen operations where one variable each would take a
-  dozen times sixty; and a HOGWILD worker needs its update as a vector.
+  On one vector an update takes a dozen operations instead of a dozen for each
+  of sixty variables; and a HOGWILD worker needs its update as a vector.
   """
 
   def __init__(
@@ -90,8 +90,8 @@ class FlatAdam:
 
     Args:
       size: P, the number of parameters.
-      learning_rate: size of a step, or a schedule of it.
-      max_norm: gradients are scaled down to this norm; None leaves them.
+      learning_rate: step size, or its schedule.
+      max_norm: bound of the gradient's norm; None for no clipping.
       beta_1: decay of the first moment.
       beta_2: decay of the second moment.
       epsilon: added to the root of the second moment.
@@ -103,13 +103,13 @@ class FlatAdam:
     self._second = tf.Variable(tf.zeros([size]), trainable=False)
 
   def step(self, gradient: tf.Tensor) -> tf.Tensor:
-    """Computes the difference and updates the moments, not the parameters.
+    """Computes the step and updates the moments, not the parameters.
 
     Args:
       gradient: float32 `[P]`.
 
     Returns:
-      The difference to add to the parameters, float32 `[P]`.
+      The step to add to the parameters, float32 `[P]`.
     """
     norm = tf.norm(gradient)
     if self._max_norm is not None:

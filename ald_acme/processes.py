@@ -10,10 +10,10 @@ import types
 
 @contextlib.contextmanager
 def without_main() -> Iterator[None]:
-  """Hides the main module from the child processes that are started meanwhile.
+  """Hides the main module from child processes started in the body.
 
-  `multiprocessing` has every child import the parent's main module, and so run
-  the user's script a second time.
+  Otherwise `multiprocessing` imports the parent's main module in every child
+  and so runs the user's script again.
   """
   main = sys.modules['__main__']
   sys.modules['__main__'] = types.ModuleType('__main__')
@@ -24,14 +24,14 @@ def without_main() -> Iterator[None]:
 
 
 def usable_cores(cgroups: str = '/sys/fs/cgroup') -> int:
-  """Cores that this process may keep busy, at least 1.
+  """Number of cores that this process may use, at least 1.
 
-  `os.cpu_count()` gives those of the machine. A batch system or `taskset`
-  leaves a process some of them (its affinity), and a container's limit is a
-  share of time (cgroups, version 2 or 1), which is rounded up.
+  `os.cpu_count()` counts those of the machine. A batch system or `taskset`
+  restricts a process by affinity, a container by a CPU quota (cgroups, version
+  2 or 1), which is rounded up.
 
   Args:
-    cgroups: where the container's limits are mounted.
+    cgroups: folder where cgroups are mounted.
   """
   cores = len(os.sched_getaffinity(0))
   quota = _quota(cgroups)
@@ -39,7 +39,7 @@ def usable_cores(cgroups: str = '/sys/fs/cgroup') -> int:
 
 
 def _quota(cgroups: str) -> float | None:
-  """Cores' worth of time that the container may take; None for no limit."""
+  """The container's CPU quota in cores; None if there is no limit."""
   try:
     limit, period = _read(os.path.join(cgroups, 'cpu.max')).split()
   except (OSError, ValueError):

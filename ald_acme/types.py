@@ -3,7 +3,7 @@
 from typing import Any, NamedTuple
 
 Nest = Any
-UNKNOWN = -1  # Learner updates of a stamp where nothing tells their number.
+UNKNOWN = -1  # `Stamp.learner_updates` where the number is not known.
 Array = Any  # A numpy array or a tensor.
 
 
@@ -14,11 +14,11 @@ class Inputs(NamedTuple):
 
   Attributes:
     observation: the environment's observation, a nest.
-    action: the sample (`distributions.Distribution`) that led here; it means
-      nothing at the start of an episode.
+    action: the previous action, a sample of `distributions.Distribution`;
+      arbitrary at the start of an episode.
     reward: float32, the reward that came with the observation.
-    start_of_episode: bool, true where the recurrent state must be reset before
-      this step is read.
+    start_of_episode: bool, true where the recurrent state is reset before this
+      step.
   """
 
   observation: Nest
@@ -31,9 +31,9 @@ class Outputs(NamedTuple):
   """Outputs of a network at a step.
 
   Attributes:
-    policy: float32 `[..., P]`, parameters of the distribution of actions.
-    value: float32 `[...]`, the expected discounted return, in units of the
-      learner's (`losses.popart`).
+    policy: float32 `[..., P]`, parameters of the action distribution.
+    value: float32 `[...]`, the expected discounted return, normalised
+      (`losses.popart`).
   """
 
   policy: Array
@@ -43,22 +43,23 @@ class Outputs(NamedTuple):
 class Unroll(NamedTuple):
   """T steps of E environments, time-major: the unit of data of every table.
 
-  `inputs` holds one step more than the rest: the last is the bootstrap, and it
-  is the first of the next unroll of the same environments. A step whose
-  `is_last` is set is the end of an episode: its action has no effect (the
-  environment resets), so it counts in no loss.
+  `inputs` has one more step than the other fields: the last is the bootstrap
+  step, which is also the first of the next unroll of these environments. Where
+  `is_last` is set, the step ends an episode: its action has no effect (the
+  environment resets), so the losses mask it.
 
   Attributes:
     inputs: `[T + 1, E, ...]`.
-    action: `[T, E, ...]`, the sample taken at step t.
-    reward: float32 `[T, E]`, received for it.
-    discount: float32 `[T, E]`, the environment's: 0 where the episode ended.
+    action: `[T, E, ...]`, the action taken at step t, as the distribution
+      samples it.
+    reward: float32 `[T, E]`, the reward of that action.
+    discount: float32 `[T, E]`, the environment's discount: 0 on termination.
     is_last: bool `[T, E]`.
     behaviour_policy: float32 `[T, E, P]`, parameters of the distribution that
-      the action was sampled from.
-    actor_state: the acting network's state before step 0, leaves `[E, ...]`;
-      empty where it is not stored.
-    stamp: where and when the unroll was made.
+      sampled the action.
+    actor_state: the acting network's recurrent state before step 0, leaves `[E,
+      ...]`; empty if not stored.
+    stamp: where and when the unroll was collected.
   """
 
   inputs: Inputs
@@ -72,13 +73,13 @@ class Unroll(NamedTuple):
 
 
 class Stamp(NamedTuple):
-  """Where and when an unroll was made; every field an int64 scalar.
+  """Where and when an unroll was collected; int64 scalars.
 
   Attributes:
-    stream: number of the actor.
-    sequence: 0 for the actor's first unroll, then one more each time; a gap
-      tells the learner runner that the actor was restarted.
-    learner_updates: learner updates done by then, or `UNKNOWN`.
+    stream: index of the actor.
+    sequence: index of the unroll in its stream, from 0; a gap tells the learner
+      runner that the actor was restarted.
+    learner_updates: learner updates when the unroll began, or `UNKNOWN`.
   """
 
   stream: Array

@@ -5,7 +5,7 @@ import dataclasses
 import math
 from typing import Any
 
-_LARGEST = 2**63 - 1  # As arrays and counters hold them.
+_LARGEST = 2**63 - 1  # Counters and arrays are int64.
 
 
 def setting(
@@ -17,7 +17,7 @@ def setting(
   between: tuple[float, float] | None = None,
   one_of: Sequence[str] | None = None,
 ) -> Any:
-  """A field of a configuration's dataclass, with its help and its range.
+  """A dataclass field with its help text and its allowed range.
 
   Args:
     default: the field's default.
@@ -53,7 +53,7 @@ def check(config: Any, where: str = '') -> None:
     where: name of the field that holds `config`, for the message.
 
   Raises:
-    ValueError: naming the field, the value received and what is allowed.
+    ValueError: if a field is out of range or of another type.
   """
   check_types(config, where)
   for field in dataclasses.fields(config):
@@ -64,11 +64,11 @@ def check(config: Any, where: str = '') -> None:
 def check_types(config: Any, where: str = '') -> None:
   """Checks that a dataclass's plain fields hold what their types say.
 
-  Integers are taken for floats; a field of `float | None` may be None. Other
-  types are left alone.
+  Integers are accepted as floats; a field of `float | None` may be None. Other
+  types are not checked.
 
   Raises:
-    ValueError: naming the field, its type and the value received.
+    ValueError: if a field is of another type, or not finite.
   """
   for field in dataclasses.fields(config):
     value = getattr(config, field.name)

@@ -19,15 +19,15 @@ Distribution = base.Distribution
 def from_spec(
   action_spec: Any, name: str = 'the environment'
 ) -> base.Distribution:
-  """The distribution that a policy of an environment has.
+  """The policy's distribution for an action spec.
 
   Args:
     action_spec: a `dm_env.specs.DiscreteArray`, a `BoundedArray` with finite
       bounds, or a nest of them.
-    name: of the environment, for errors.
+    name: name of the environment, for errors.
 
   Raises:
-    ValueError: if a part is none of those.
+    ValueError: if a leaf is none of those.
   """
   leaves = [_leaf(part) for part in actions.parts(action_spec, name)]
   if not tree.is_nested(action_spec):

@@ -10,23 +10,22 @@ Nest = Any
 
 
 class Distribution(abc.ABC):
-  """A family of distributions over actions, given by P parameters.
+  """A family of distributions over actions with P parameters.
 
   It holds no variables: the parameters `[..., P]` are a network's output, and
   every method broadcasts over their leading dimensions. A *sample* is an action
-  in the form that unrolls hold and networks read, one array of `shape` and
-  `dtype`; `to_environment` turns it into the form of the action spec. The two
-  differ so that no information is lost: what a bounded action was before it was
-  squashed cannot be computed from the action.
+  as unrolls store it and networks read it, one array of `shape` and `dtype`;
+  `to_environment` converts it to the action spec. Both forms are needed because
+  squashing to bounds cannot be inverted precisely.
 
-  Sampling and `mode` are numpy, for acting; the rest is TensorFlow.
+  `sample` and `mode` use numpy, for acting; the other methods TensorFlow.
 
   Attributes:
     num_parameters: P.
     num_features: F, length of an encoded action.
-    shape: of one sample; () for a single number.
-    dtype: of samples, int32 or float32.
-    trust_regions: names of the terms that `trust_region_kls` gives.
+    shape: shape of one sample; () for a single number.
+    dtype: dtype of samples, int32 or float32.
+    trust_regions: names of the terms that `trust_region_kls` returns.
   """
 
   num_parameters: int
@@ -43,11 +42,11 @@ class Distribution(abc.ABC):
 
   @abc.abstractmethod
   def mode(self, parameters: np.ndarray) -> np.ndarray:
-    """The action of a deterministic policy, as `sample`."""
+    """The deterministic policy's action; shapes as `sample`."""
 
   @abc.abstractmethod
   def to_environment(self, sample: np.ndarray) -> Nest:
-    """Samples as the action spec has them, a nest of `[..., *leaf.shape]`."""
+    """Converts samples to the action spec: a nest of `[..., *leaf.shape]`."""
 
   @abc.abstractmethod
   def log_probability(
@@ -57,7 +56,7 @@ class Distribution(abc.ABC):
 
   @abc.abstractmethod
   def entropy(self, parameters: tf.Tensor) -> tf.Tensor:
-    """In nats, `[..., P]` to `[...]`; differential where it is continuous."""
+    """Entropy in nats, `[..., P]` to `[...]`; differential if continuous."""
 
   @abc.abstractmethod
   def kl(self, p: tf.Tensor, q: tf.Tensor) -> tf.Tensor:
@@ -69,37 +68,37 @@ class Distribution(abc.ABC):
 
   @abc.abstractmethod
   def encode(self, sample: tf.Tensor) -> tf.Tensor:
-    """Samples as a network reads them, `[..., *shape]` to `[..., F]`."""
+    """Encodes samples as network inputs, `[..., *shape]` to `[..., F]`."""
 
   @abc.abstractmethod
   def mask(self, parameters: tf.Tensor, legal: tf.Tensor) -> tf.Tensor:
-    """Parameters of the same distribution without its illegal actions.
+    """Parameters that give illegal actions probability 0.
 
     Args:
       parameters: `[..., P]`.
-      legal: bool `[..., mask_size]`, true where a value may be chosen.
+      legal: bool `[..., mask_size]`, true for legal values.
     """
 
   @property
   def mask_size(self) -> int:
-    """How many flags say which values are legal; 0 where none can."""
+    """Size of the action mask; 0 if the distribution cannot be masked."""
     return 0
 
   @abc.abstractmethod
   def odds(
     self, parameters: np.ndarray, sample: np.ndarray
   ) -> tuple[np.ndarray, np.ndarray]:
-    """For drawing: how likely each of R ranges of actions is.
+    """Probabilities of R ranges of actions, for plots.
 
     Args:
       parameters: float32 `[..., P]`.
       sample: `[..., *shape]`.
 
     Returns:
-      Numbers of 0 to 1, `[..., R]`, and the places of the sample's K numbers
-      among the ranges, float `[..., K]`.
+      Probabilities, or densities scaled to [0, 1], `[..., R]`, and the
+      positions of the sample's K numbers among the ranges, float `[..., K]`.
     """
 
   @abc.abstractmethod
   def describe(self) -> dict[str, Any]:
-    """Everything that sampling needs, as plain values for JSON."""
+    """Everything that sampling needs, as JSON values."""

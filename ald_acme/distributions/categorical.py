@@ -8,11 +8,11 @@ import tensorflow as tf
 from ald_acme.distributions import base
 from ald_acme.environments import actions
 
-_NEVER = -1e9  # A logit whose probability is 0 in float32, yet no infinity.
+_NEVER = -1e9  # A finite logit whose probability is 0 in float32.
 
 
 class Categorical(base.Distribution):
-  """One integer; the parameters are logits, one for each value.
+  """One integer; the parameters are the logits of its values.
 
   Samples are int32 scalars that count from 0.
   """
@@ -69,9 +69,9 @@ class Categorical(base.Distribution):
 
 
 class Categoricals(base.Distribution):
-  """K independent integers; the parameters are the logits of each in turn.
+  """K independent integers; the parameters are their concatenated logits.
 
-  Samples are int32 `[K]`, each of which counts from 0.
+  Samples are int32 `[K]` and count from 0.
   """
 
   trust_regions = ('policy',)
@@ -83,7 +83,8 @@ class Categoricals(base.Distribution):
     self.num_parameters = self.num_features = int(sizes.sum())
     self.shape = (len(sizes),)
     self._most = int(sizes.max())
-    # Where the logits of each integer are, `[K, most]`, and which are not.
+    # Indices of each integer's logits, `[K, most]`; padding where not
+    # `_exists`.
     columns = np.arange(self._most)
     self._exists = columns < sizes[:, np.newaxis]
     begins = (np.cumsum(sizes) - sizes)[:, np.newaxis]
@@ -126,7 +127,7 @@ class Categoricals(base.Distribution):
     return tf.concat(rows, axis=-1)
 
   def _split(self, parameters: tf.Tensor) -> tf.Tensor:
-    """The logits of each integer, `[..., K, most]`."""
+    """The logits of each integer, padded, `[..., K, most]`."""
     if self._exists.all():
       shape = [*self.shape, self._most]
       return tf.reshape(
@@ -159,7 +160,7 @@ class Categoricals(base.Distribution):
 
 
 def _form(distribution: Categorical | Categoricals) -> dict[str, Any]:
-  """How samples become the environment's actions, for JSON."""
+  """How `to_environment` converts samples, as JSON values."""
   spec = distribution._spec
   return {
     'first': np.ravel(distribution._first).tolist(),

@@ -11,8 +11,8 @@ from ald_acme.environments import actions
 
 # Bounds and initial value of the standard deviation.
 _LEAST, _MOST, _FIRST = 0.01, 1.5, 0.7
-_FARTHEST = 3.0  # Bound of the mean; tanh of it is 0.995.
-_RANGES = 16  # Of a number, for drawing.
+_FARTHEST = 3.0  # Bound of the mean; tanh(3) = 0.995.
+_RANGES = 16  # Bins per number in plots.
 # Nodes and weights of E[f(z)], z standard normal (Gauss-Hermite).
 _NODES, _WEIGHTS = np.polynomial.hermite_e.hermegauss(32)
 _WEIGHTS = _WEIGHTS / _WEIGHTS.sum()
@@ -21,17 +21,17 @@ _WEIGHTS = _WEIGHTS / _WEIGHTS.sum()
 class SquashedGaussian(base.Distribution):
   """Independent Gaussians, squashed by tanh and scaled to the bounds.
 
-  The parameters are D numbers for the means, 3 tanh(x / 3), and D for the
-  standard deviations, 0.01 + 1.49 sigmoid(x - 0.15). Without these bounds both
-  drift to where tanh is flat while the value is still wrong: all actions are
-  then at the bounds, and exploration ends. Samples are float32 `[D]` *before*
-  squashing: the density of an action near a bound could not be computed from
-  the action. Squashing is a bijection, so the KL and ratios of densities are
-  those of the Gaussians, in closed form. The density is that of the
-  environment's action, and so is the entropy, which is greatest for actions
-  spread evenly between the bounds: an entropy bonus does not reward ever larger
-  deviations, as it does where actions are clipped. (On Pendulum-v1 clipping
-  had learned nothing by 109,000 frames, where this had learned.)
+  Of the 2 D parameters x, D give the means, 3 tanh(x / 3), and D the standard
+  deviations, 0.01 + 1.49 sigmoid(x - 0.15). Without these bounds both drift
+  into the saturated part of tanh early in training: all actions are then at the
+  bounds, and exploration ends. Samples are float32 `[D]` *before* squashing,
+  because the density of an action near a bound cannot be computed from the
+  action. Squashing is a bijection, so KLs and density ratios are those of the
+  Gaussians, in closed form. Density and entropy are those of the environment's
+  action: entropy is largest for actions uniform between the bounds, so an
+  entropy bonus does not reward ever larger deviations, as it does with clipped
+  actions. (On Pendulum-v1 clipped actions had learned nothing by 109,000
+  frames; these had.)
   """
 
   trust_regions = ('mean', 'covariance')
@@ -62,7 +62,7 @@ class SquashedGaussian(base.Distribution):
     action = middle + half * np.tanh(sample.astype(np.float64))
     spec = self._spec
     shaped = action.reshape(*sample.shape[:-1], *spec.shape).astype(spec.dtype)
-    # Rounding may have passed a bound.
+    # Rounding may exceed a bound.
     return np.clip(shaped, spec.minimum, spec.maximum).astype(spec.dtype)
 
   def log_probability(
@@ -91,7 +91,7 @@ class SquashedGaussian(base.Distribution):
     return of_means + _kl_of_deviations(deviation_p, deviation_q)
 
   def trust_region_kls(self, p: tf.Tensor, q: tf.Tensor) -> list[tf.Tensor]:
-    """The KL if only the mean were to move, and if only the covariance were.
+    """KLs of a change of the mean alone, and of the covariance alone.
 
     Song et al., 2020, appendix; both are relative to p, the old policy.
     """
@@ -106,14 +106,14 @@ class SquashedGaussian(base.Distribution):
     return tf.tanh(sample)
 
   def mask(self, parameters: tf.Tensor, legal: tf.Tensor) -> tf.Tensor:
-    del legal  # Of no numbers.
+    del legal  # `mask_size` is 0.
     return parameters
 
   def odds(
     self, parameters: np.ndarray, sample: np.ndarray
   ) -> tuple[np.ndarray, np.ndarray]:
     mean, deviation = (x[..., np.newaxis] for x in _moments(parameters))
-    # Densities of the action in the middle of each range, `[..., D, ranges]`.
+    # Densities at the middle of each bin, `[..., D, ranges]`.
     middle = (np.arange(_RANGES) + 0.5) / _RANGES * 2 - 1
     z = (np.arctanh(middle) - mean) / deviation
     log_density = -0.5 * z**2 - np.log1p(-(middle**2))
@@ -123,7 +123,7 @@ class SquashedGaussian(base.Distribution):
     return odds.reshape(*odds.shape[:-2], -1), first + place
 
   def _split(self, parameters: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Means and standard deviations."""
+    """Means and standard deviations, `[..., D]` each."""
     mean, raw = tf.split(parameters, 2, axis=-1)
     mean = _FARTHEST * tf.tanh(mean / _FARTHEST)
     return mean, _LEAST + (_MOST - _LEAST) * tf.sigmoid(raw + _SHIFT)
@@ -143,7 +143,7 @@ class SquashedGaussian(base.Distribution):
 
 
 _HALF_LOG_TAU = 0.5 * math.log(2 * math.pi)
-# So that a parameter of 0 gives the initial standard deviation.
+# A parameter of 0 gives the initial standard deviation.
 _SHIFT = math.log((_FIRST - _LEAST) / (_MOST - _FIRST))
 
 
@@ -157,7 +157,7 @@ def _moments(parameters: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _log_slope(x: tf.Tensor) -> tf.Tensor:
-  """log(d tanh(x) / dx), without loss where tanh is near a bound."""
+  """log(d tanh(x) / dx), accurate where tanh saturates."""
   return 2.0 * (math.log(2.0) - x - tf.nn.softplus(-2.0 * x))
 
 

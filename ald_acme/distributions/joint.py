@@ -1,4 +1,4 @@
-"""Actions of several parts, discrete and continuous ones mixed."""
+"""Nested actions, discrete and continuous mixed."""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -15,9 +15,9 @@ _Array = Any  # A numpy array or a tensor.
 class Joint(base.Distribution):
   """The product of independent distributions, one for each leaf of a nest.
 
-  Parameters, samples and features are those of the leaves in turn. A sample is
-  one vector: int32 where all leaves are discrete, otherwise float32, which
-  holds the indices exactly.
+  Parameters, samples and features are those of the leaves, concatenated. A
+  sample is one vector: int32 if all leaves are discrete, otherwise float32,
+  which represents the indices exactly.
   """
 
   def __init__(
@@ -26,8 +26,8 @@ class Joint(base.Distribution):
     """Joins distributions.
 
     Args:
-      leaves: in the order of `tree.flatten`.
-      action_spec: the nest that actions of the environment have.
+      leaves: their distributions, in the order of `tree.flatten`.
+      action_spec: the environment's action spec, a nest.
     """
     self._leaves, self._action_spec = list(leaves), action_spec
     self._sizes = [int(np.prod(leaf.shape)) for leaf in leaves]
@@ -35,7 +35,7 @@ class Joint(base.Distribution):
     self.num_features = sum(leaf.num_features for leaf in leaves)
     self.shape = (sum(self._sizes),)
     self.dtype = np.result_type(*[np.dtype(leaf.dtype) for leaf in leaves]).type
-    if self.dtype == np.float64:  # Of int32 and float32.
+    if self.dtype == np.float64:  # From int32 and float32.
       self.dtype = np.float32
     names = [name for leaf in leaves for name in leaf.trust_regions]
     self.trust_regions = tuple(dict.fromkeys(names))
@@ -127,14 +127,14 @@ class Joint(base.Distribution):
   def _with(
     self, parameters: _Array
   ) -> Iterable[tuple[base.Distribution, _Array]]:
-    """Each leaf with its own parameters."""
+    """Pairs of each leaf and its parameters."""
     sizes = [leaf.num_parameters for leaf in self._leaves]
     return zip(self._leaves, _divide(parameters, sizes))
 
   def _split_sample(
     self, sample: _Array
   ) -> Iterable[tuple[base.Distribution, _Array]]:
-    """Each leaf with its own part of a sample, as the leaf has it."""
+    """Pairs of each leaf and its part of a sample, in its shape and dtype."""
     for leaf, x in zip(self._leaves, _divide(sample, self._sizes)):
       cast: Callable = tf.cast if tf.is_tensor(x) else np.ndarray.astype
       yield leaf, cast(x if leaf.shape else x[..., 0], leaf.dtype)
@@ -150,7 +150,7 @@ class Joint(base.Distribution):
 
 
 def _divide(x: _Array, sizes: Sequence[int]) -> list[_Array]:
-  """Parts of the last dimension."""
+  """Splits the last dimension."""
   if tf.is_tensor(x):
     return tf.split(x, sizes, axis=-1)
   return np.split(x, np.cumsum(sizes)[:-1], axis=-1)

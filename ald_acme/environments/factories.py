@@ -113,7 +113,7 @@ class _NotAnEnvironment(ValueError):
 def _refuse_pythons_own(name: str, module: str | None):
   """Refuses modules of Python's standard library, and the running program."""
   top = (module or '').partition('.')[0]
-  if importing.is_pythons_own(top):
+  if importing.is_standard_library(top):
     raise _NotAnEnvironment(
       f"environment {name!r} cannot be used: {top!r} is Python's own and has "
       'no environments; give the module of a factory of a dm_env.Environment.'

@@ -1,4 +1,4 @@
-"""The losses of distillation, and the regulariser towards the actor.
+"""Distillation losses, and the learner's regulariser towards the actor.
 
 Parisotto & Salakhutdinov, 2021, "Actor-Learner Distillation"
 (https://arxiv.org/abs/2104.01655).

@@ -4,14 +4,14 @@ import tensorflow as tf
 
 
 def masked_mean(x: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
-  """Mean of `x` where `mask` is true, 0 where it is true nowhere.
+  """Mean of `x` where `mask` is true; 0 if it is false everywhere.
 
   Args:
     x: float32 `[T, B]`.
     mask: bool `[T, B]`.
 
   Returns:
-    A scalar. Steps outside the mask have no gradient, whatever they hold.
+    A scalar. Masked steps have no gradient, even where they are NaN.
   """
   kept = tf.where(mask, x, tf.zeros_like(x))
   count = tf.reduce_sum(tf.cast(mask, x.dtype))
@@ -22,4 +22,6 @@ def assert_same_shape(**tensors: tf.Tensor) -> None:
   """Raises ValueError unless all static shapes agree."""
   shapes = {name: tuple(x.shape) for name, x in tensors.items()}
   if len(set(shapes.values())) > 1:
-    raise ValueError(f'These must have one shape, but received {shapes}.')
+    raise ValueError(
+      f'Tensors must have the same shape, but received {shapes}.'
+    )

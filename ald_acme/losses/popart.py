@@ -1,4 +1,4 @@
-"""PopArt: values normalised by the running statistics of the returns.
+"""PopArt: values normalised by running statistics of the returns.
 
 Van Hasselt et al., 2016, "Learning values across many orders of magnitude"
 (https://arxiv.org/abs/1602.07714). The network predicts the normalised value
@@ -14,8 +14,8 @@ import tensorflow as tf
 from ald_acme.losses import masking
 
 _RATE = 0.01  # Weight of a batch in the running moments.
-# Rewards, not returns, say whether a task pays at all: bootstrapped values of
-# an untrained network vary too.
+# Rewards, not returns, show whether there is anything to learn: bootstrapped
+# values of an untrained network vary too.
 _MOMENTS = ('weight', 'mean', 'squares', 'squared_rewards')
 
 
@@ -23,11 +23,11 @@ class Normalisation(NamedTuple):
   """An affine map between returns and normalised values; all scalars.
 
   Attributes:
-    mean: of the returns.
-    scale: their standard deviation, or the root mean square of the rewards
-      where that is more; 1 before the first batch.
-    informative: 1 once a reward other than 0 was seen, else 0. Advantages are
-      multiplied by it: before, they are noise of the untrained value.
+    mean: mean of the returns.
+    scale: the returns' standard deviation or the rewards' root mean square,
+      whichever is larger; 1 before the first batch.
+    informative: 1 after the first non-zero reward, else 0. Advantages are
+      multiplied by it: without rewards they are noise of the untrained value.
   """
 
   mean: tf.Tensor
@@ -35,20 +35,20 @@ class Normalisation(NamedTuple):
   informative: tf.Tensor
 
   def normalise(self, returns: tf.Tensor) -> tf.Tensor:
-    """Returns to normalised values, any shape."""
+    """Maps returns to normalised values, any shape."""
     return (returns - self.mean) / self.scale
 
   def denormalise(self, values: tf.Tensor) -> tf.Tensor:
-    """Normalised values to returns, any shape."""
+    """Maps normalised values to returns, any shape."""
     return self.scale * values + self.mean
 
 
 class _Decay(NamedTuple):
-  """Weights of a batch in decaying sums; all scalars.
+  """Weights in exponential moving averages; all scalars.
 
   Attributes:
-    new: of the batch, 0 where none of its steps counts.
-    kept: what is left of the sums; all of them where no step counts.
+    new: weight of the batch; 0 if all its steps are masked.
+    kept: weight of the past; 1 if all steps are masked.
   """
 
   new: tf.Tensor
@@ -56,38 +56,38 @@ class _Decay(NamedTuple):
 
   @classmethod
   def of(cls, mask: tf.Tensor) -> '_Decay':
-    """The weights of a batch whose steps count where `mask` is true."""
+    """The weights of a batch, from its mask `[T, B]`."""
     counts = masking.masked_mean(tf.ones_like(mask, tf.float32), mask)
     return cls(_RATE * counts, 1.0 - _RATE * counts)
 
   def mean(self, total: tf.Tensor, value: tf.Tensor) -> tf.Tensor:
-    """A decaying sum with a batch's mean taken in."""
+    """Adds a batch's mean to a decaying sum."""
     return self.kept * total + self.new * value
 
 
 def _if_finite(moments: tf.Tensor, before: tf.Tensor) -> tf.Tensor:
-  """The moments, or those before where a batch was not finite."""
+  """The new moments, or the old ones if a batch was not finite."""
   finite = tf.reduce_all(tf.math.is_finite(moments))
   return tf.where(finite, moments, before)
 
 
 class PopArt:
-  """Running statistics of returns that keep the value as they change.
+  """Running statistics of returns; updating them leaves the value unchanged.
 
-  With all rewards multiplied by any positive constant, normalised values,
-  their targets and normalised advantages stay the same, so costs of entropy
-  and divergence and the learning rate mean the same whatever a task pays.
+  Normalised values, targets and advantages do not change when all rewards are
+  multiplied by a positive constant, so entropy and KL costs and the learning
+  rate need no tuning to a task's reward scale.
   """
 
   def __init__(self) -> None:
-    # Decaying sums: of weights; the mean; squares about the mean, which keep
-    # the spread about a large mean (Chan et al., 1979); squared rewards.
+    # The sum of weights; the mean; squared deviations from it, which stay
+    # precise for a large mean (Chan et al., 1979); squared rewards.
     self._moments = tf.Variable(tf.zeros([len(_MOMENTS)]), trainable=False)
     self._observed = tf.Variable(tf.zeros([len(_MOMENTS)]), trainable=False)
 
   @property
   def normalisation(self) -> Normalisation:
-    """The map as it is now."""
+    """The current map."""
     weight, mean, squares, rewards = tf.unstack(self._moments)
     deviation = tf.sqrt(tf.math.divide_no_nan(squares, weight))
     reward = tf.sqrt(tf.math.divide_no_nan(rewards, weight))
@@ -103,10 +103,10 @@ class PopArt:
   ) -> None:
     """Updates the statistics; `normalisation` changes at `commit`.
 
-    A batch that is not finite changes nothing.
+    A batch with NaN or infinite values is ignored.
 
     Args:
-      returns: float32 `[T, B]`, targets of the value in the task's own units.
+      returns: float32 `[T, B]`, value targets in the task's units.
       rewards: float32 `[T, B]`.
       mask: bool `[T, B]`, the steps that count.
     """
@@ -136,7 +136,7 @@ class PopArt:
 
     Args:
       rescale: called with scalars `a` and `b`; must change the network's last
-        layer so that its normalised value `n` becomes `a n + b`.
+        layer so that its output `n` becomes `a n + b`.
     """
     before = self.normalisation
     self._moments.assign(self._observed)
@@ -153,12 +153,13 @@ class PopArt:
     """Restores a state returned by `save`.
 
     Raises:
-      ValueError: if it is of another shape.
+      ValueError: if its shape differs.
     """
     if np.shape(state) != (len(_MOMENTS),):
       raise ValueError(
         f'return moments must have shape ({len(_MOMENTS)},), but received '
-        f'{np.shape(state)}; the checkpoint is of another version of ald_acme.'
+        f'{np.shape(state)}; the checkpoint is of another version of ald_acme; '
+        'use that version.'
       )
     self._moments.assign(state)
     self._observed.assign(state)
@@ -167,8 +168,8 @@ class PopArt:
 class AdvantageScale:
   """Running root mean square of normalised advantages, at least `_LEAST`.
 
-  Policy gradients in units of it have one size as the value gets better. The
-  bound keeps the noise of a value that has nothing left to explain small.
+  Dividing by it keeps the size of policy gradients constant as the value
+  improves. The lower bound avoids amplifying the noise of a converged value.
   """
 
   _LEAST = 0.1

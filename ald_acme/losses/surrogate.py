@@ -1,4 +1,4 @@
-"""The clipped surrogate of a policy's improvement.
+"""The clipped surrogate objective of PPO.
 
 Schulman et al., 2017, "Proximal policy optimization"
 (https://arxiv.org/abs/1707.06347), eq. (7).
@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from ald_acme.losses import masking
 
-_LARGEST = 20.0  # Logarithm of a ratio, so that its exponential is finite.
+_LARGEST = 20.0  # Bound of log ratios; keeps the ratios finite.
 
 
 def clipped_surrogate_loss(
@@ -19,15 +19,15 @@ def clipped_surrogate_loss(
 ) -> tf.Tensor:
   """-E[min(ratio A, clip(ratio, 1 - epsilon, 1 + epsilon) A)], a scalar.
 
-  A step whose ratio has already moved by more than epsilon in the direction of
-  its advantage has no gradient, so the same data may be used several times.
+  A step whose ratio has moved by more than epsilon in the direction of its
+  advantage has no gradient, so data can be reused.
 
   Args:
     log_ratios: float32 `[T, B]`, log pi(a_t | x_t) - log mu(a_t | x_t), with mu
-      the policy that acted; the gradient flows through them.
+      the behaviour policy; the gradient flows through them.
     advantages: float32 `[T, B]`; no gradient flows through them.
     mask: bool `[T, B]`, the steps that count.
-    epsilon: bound of the change that pays.
+    epsilon: clipping range of the ratio.
 
   Raises:
     ValueError: if the shapes do not agree.
@@ -35,7 +35,7 @@ def clipped_surrogate_loss(
   masking.assert_same_shape(
     log_ratios=log_ratios, advantages=advantages, mask=mask
   )
-  # Before any product: 0 times what is not finite is not 0.
+  # Mask before any product: 0 times infinity is NaN.
   advantages = tf.stop_gradient(tf.where(mask, advantages, 0.0))
   log_ratios = tf.minimum(tf.where(mask, log_ratios, 0.0), _LARGEST)
   ratios = tf.exp(log_ratios)

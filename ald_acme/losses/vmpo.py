@@ -13,14 +13,14 @@ from ald_acme.losses import masking
 
 
 class VMPO(NamedTuple):
-  """Terms to be added up, each a scalar; `kls` are for the log.
+  """Loss terms to add up, each a scalar; `kls` is for logging.
 
   Attributes:
-    policy: weighted maximum likelihood, gradient to the policy.
-    temperature: dual of the E-step's bound, gradient to the temperature eta.
-    trust_region: duals of the M-step's bounds, gradient to the alphas and the
+    policy: weighted maximum likelihood; gradient to the policy.
+    temperature: dual of the E-step's bound; gradient to the temperature eta.
+    trust_region: duals of the M-step's bounds; gradient to the alphas and the
       policy.
-    kls: of each trust region the mean KL(target || online) in nats, `[R]`.
+    kls: mean KL(target || online) of each trust region in nats, `[R]`.
   """
 
   policy: tf.Tensor
@@ -39,11 +39,11 @@ def vmpo_loss(
   epsilon_temperature: float,
   epsilon_alphas: Sequence[float],
 ) -> VMPO:
-  """The policy's losses on the half of samples with the best advantages.
+  """V-MPO's losses, on the half of the samples with the largest advantages.
 
   Args:
-    log_pi: float32 `[T, B]`, log-probabilities of the actions taken, of the
-      online network.
+    log_pi: float32 `[T, B]`, the online network's log-probabilities of the
+      actions taken.
     kls: R times float32 `[T, B]`, KL(target || online) of each trust region.
     advantages: float32 `[T, B]`; no gradient flows through them.
     mask: bool `[T, B]`, the steps that count.
@@ -67,7 +67,7 @@ def vmpo_loss(
   flat_mask = tf.reshape(mask, [-1])
   flat = tf.boolean_mask(tf.reshape(advantages, [-1]), flat_mask)
   log_pi = tf.boolean_mask(tf.reshape(log_pi, [-1]), flat_mask)
-  # Where no step counts, a zero stands in: it is weighted, but moves nothing.
+  # If all steps are masked, pad with a zero, which has no gradient.
   none = tf.cast(tf.equal(tf.size(flat), 0), tf.int32)
   flat, log_pi = (tf.pad(x, [[0, none]]) for x in (flat, log_pi))
   half = tf.maximum(tf.size(flat) // 2, 1)

@@ -14,12 +14,12 @@ class VTrace(NamedTuple):
   """Targets without gradient.
 
   Attributes:
-    values: float32 `[T, B]`, v_s of eq. (1), what the value should be.
+    values: float32 `[T, B]`, v_s of eq. (1), targets of the value.
     errors: float32 `[T, B]`, r_s + gamma v_{s+1} - V(x_s): advantages before
-      they are weighted with rho_s.
+      weighting with rho_s.
 
-  With lambda below 1 both bootstrap from lambda v_{s+1} + (1 - lambda)
-  V(x_{s+1}) instead of v_{s+1}.
+  With lambda < 1 both bootstrap from lambda v_{s+1} + (1 - lambda) V(x_{s+1})
+  instead of v_{s+1}.
   """
 
   values: tf.Tensor
@@ -36,21 +36,21 @@ def vtrace(
   clip_c: float = 1.0,
   trace_decay: float = 1.0,
 ) -> VTrace:
-  """Off-policy corrected targets for an unroll.
+  """Off-policy corrected targets of an unroll.
 
   Args:
     values: float32 `[T + 1, B]`, V(x_0) to V(x_T).
     rewards: float32 `[T, B]`, r_t of the transition from x_t to x_{t+1}.
     discounts: float32 `[T, B]`, gamma of that transition; 0 where x_{t+1} is
-      terminal, gamma where the episode was cut off there.
+      terminal, gamma where the episode was truncated there.
     log_rhos: float32 `[T, B]`, log pi(a_t | x_t) - log mu(a_t | x_t).
     mask: bool `[T, B]`, false where x_t ends an episode: such a step is its own
-      target, and nothing passes it.
-    clip_rho: bound of the weights of the temporal differences.
-    clip_c: bound of the weights of the trace.
-    trace_decay: lambda of remark 2 of the paper, 0 to 1: below 1 later
-      temporal differences count less, which trades variance for the bias of
-      the value; advantages bootstrap from the same mixture.
+      target, and stops the trace.
+    clip_rho: bound of the importance weights of temporal differences.
+    clip_c: bound of the importance weights of the trace.
+    trace_decay: lambda of remark 2 of the paper, 0 to 1; below 1 it trades
+      variance for bias, as in TD(lambda). Advantages bootstrap from the same
+      mixture.
 
   Returns:
     The targets; no gradient flows through them.
@@ -85,11 +85,11 @@ def _backward_sums(deltas: tf.Tensor, decays: tf.Tensor) -> tf.Tensor:
   """x_t = delta_t + decay_t x_{t+1} for all t at once, x_T = 0; all `[T, B]`.
 
   A parallel prefix sum (Blelloch, 1990, "Prefix Sums and Their Applications",
-  sec. 1.4): what is reached within n steps, then within 2 n, so log2(T) rounds.
+  sec. 1.4): each round doubles the span summed, so log2(T) rounds.
   """
   length, reach = deltas.shape[0], 1
   while reach < length:
-    ahead = [[0, reach], [0, 0]]  # Beyond the end there is nothing.
+    ahead = [[0, reach], [0, 0]]  # Zero past the end.
     deltas += decays * tf.pad(deltas[reach:], ahead)
     decays *= tf.pad(decays[reach:], ahead)
     reach *= 2
@@ -109,8 +109,8 @@ def explained_variance(
 ) -> tf.Tensor:
   """1 - Var[target - V] / Var[target], a scalar; all `[T, B]`.
 
-  1 is a perfect value, 0 is no better than a constant; 0 also where the targets
-  do not vary.
+  1 for a perfect value, 0 for a constant one; also 0 if the targets are
+  constant.
   """
 
   def variance(x: tf.Tensor) -> tf.Tensor:

@@ -10,26 +10,26 @@ import numpy as np
 
 from ald_acme import activity
 
-_REST = 9.0  # A copy is used for so many times the length of its pull.
-_OLDEST = 0.5  # Seconds; a pull that was slow by chance is not to count long.
+_REST = 9.0  # A copy is used for this multiple of its pull's duration.
+_OLDEST = 0.5  # Seconds; bounds the effect of one slow pull.
 
 
 class PulledParameters:
-  """Copies of a source's parameters as plain arrays, and their age.
+  """Copies of a source's parameters, and how many updates made them.
 
-  Acme's `VariableClient` does the pulling. It assigns to what it is given:
-  here, to places for arrays, because no TensorFlow variable is needed to act.
+  Acme's `VariableClient` pulls. It assigns to `ParameterSlot`s instead of
+  TensorFlow variables, which acting does not need.
   """
 
   def __init__(
     self, source: acme.VariableSource, name: str, count: int, period: int = 1
   ) -> None:
-    """Pulls for the first time.
+    """Pulls once.
 
     Args:
-      source: has the variables `name` and 'updates'.
-      name: of the parameters.
-      count: how many arrays they are.
+      source: serves the variables `name` and 'updates'.
+      name: name of the parameters in the source.
+      count: their number of arrays.
       period: calls of `update` between pulls.
     """
     self._places = [_ParameterSlot() for _ in range(count)]
@@ -41,16 +41,16 @@ class PulledParameters:
 
   @property
   def arrays(self) -> Sequence[np.ndarray]:
-    """The newest parameters that arrived, in the source's order."""
+    """The newest parameters received, in the source's order."""
     return [place.value for place in self._places]
 
   @property
   def age(self) -> int:
-    """Number of updates behind them."""
+    """Number of updates that the parameters have received."""
     return int(self._updates.value)
 
   def pull(self) -> None:
-    """Pulls now."""
+    """Pulls now, and waits."""
     with activity.waiting('waiting for parameters', True, 'pull'):
       self._client.update_and_wait()
 
@@ -58,7 +58,7 @@ class PulledParameters:
     """Pulls when due; returns whether new parameters arrived.
 
     Args:
-      wait: whether to wait for them; else they arrive in a later call.
+      wait: whether to wait for the pull; otherwise a later call receives it.
     """
     before = self._updates.assigned
     self._client.update(wait)
@@ -68,11 +68,10 @@ class PulledParameters:
 class ParameterCache(acme.VariableSource):
   """A variable source that caches another one.
 
-  A copy is used for nine times as long as it took to get, but for half a second
-  at most. So where a pull takes less than 50 ms a cache keeps its source busy
-  for a tenth of the time at most, however many readers it has. A node that
-  serves ten readers or more needs longer than that to serve each of them once:
-  the copy is no older than what they would get by turns.
+  A copy is used for nine times as long as its pull took, but for at most 0.5 s.
+  So if a pull takes less than 50 ms, the cache uses at most a tenth of the
+  source's time, for any number of readers. Ten readers without a cache would
+  wait as long for their turns, so the copy is not more stale.
   """
 
   def __init__(
@@ -83,17 +82,17 @@ class ParameterCache(acme.VariableSource):
     """Pulls at the first request.
 
     Args:
-      source: has the parameters.
+      source: source of the parameters.
       clock: seconds now.
     """
     self._source, self._clock = source, clock
-    self._copies = {}  # Names to (variables, when they get too old).
+    self._copies = {}  # Names to (variables, expiry time).
     self._lock = threading.Lock()
 
   def get_variables(self, names: Sequence[str]) -> list[list[np.ndarray]]:
     """The source's variables, slightly stale; thread-safe."""
     names = tuple(names)
-    with self._lock:  # Those who come during a pull share it.
+    with self._lock:  # Concurrent requests share one pull.
       began = self._clock()
       variables, too_old = self._copies.get(names, (None, began))
       if began >= too_old:
@@ -109,7 +108,7 @@ class _ParameterSlot:
 
   def __init__(self) -> None:
     self.value = None
-    self.assigned = 0  # Times.
+    self.assigned = 0  # Number of assignments.
 
   def assign(self, value: np.ndarray) -> None:
     self.value = value

@@ -19,25 +19,25 @@ _NAME = 'actor_parameters'
 
 
 class Handle(NamedTuple):
-  """What another process on this host needs to attach; plain values."""
+  """What another process on this host needs to attach; picklable."""
 
   pid: int
   descriptor: int
   size: int
   num_workers: int
-  name: str  # A random one: another process may have the number by now.
+  name: str  # Random: another process may have reused the pid.
 
 
 class SharedParameters:
-  """A float32 vector and its workers' counts in anonymous shared memory.
+  """A float32 vector and per-worker update counts in anonymous shared memory.
 
-  The memory has no name, so nothing of it can be left behind: it is an
-  unlinked file (`memfd_create`) that other processes of the same user open
-  through the owner's `/proc` entry, and the kernel frees it with the last
-  process that holds it, however that process ends.
+  The memory is an unlinked file (`memfd_create`) that other processes of the
+  same user open through the owner's `/proc` entry. The kernel frees it when the
+  last process that maps it ends, even if that is killed.
 
-  Updates are plain additions in place. Two that meet may lose a few elements
-  of one of them; each worker counts in a slot of its own, so no count is lost.
+  Updates are unsynchronised additions in place. Concurrent updates may lose a
+  few elements of one of them; counts are exact, because each worker has its
+  own.
   """
 
   def __init__(self, handle: Handle, descriptor: int) -> None:
@@ -52,14 +52,14 @@ class SharedParameters:
 
   @classmethod
   def create(cls, initial: np.ndarray, num_workers: int) -> 'SharedParameters':
-    """Makes new shared memory.
+    """Creates shared memory.
 
     Args:
       initial: float32 `[P]`, the first parameters.
-      num_workers: how many may update them.
+      num_workers: number of workers that may update them.
 
     Returns:
-      The owner's view; others may attach while the owner lives.
+      The owner's view; others can attach while the owner is running.
     """
     name = f'{_NAME}_{secrets.token_hex(8)}'
     descriptor = os.memfd_create(name)
@@ -71,22 +71,22 @@ class SharedParameters:
 
   @classmethod
   def attach(cls, handle: Sequence[Any]) -> 'SharedParameters':
-    """Maps the memory of a living owner on this host.
+    """Maps the memory of a running owner on this host.
 
     Raises:
       FileNotFoundError: if the owner is gone or on another host.
-      ValueError: if what is there is another file, or of another size.
+      ValueError: if another file is there, or its size differs.
     """
     handle = Handle(*handle)
     path = f'/proc/{handle.pid}/fd/{handle.descriptor}'
     try:
-      _check_link(path, handle)  # First: to open a pipe or a device may block.
+      _check_link(path, handle)  # First: opening a pipe or a device may block.
       descriptor = os.open(path, os.O_RDWR)
     except OSError as error:
       raise FileNotFoundError(
         f'No shared parameters at {path}: their owner has ended, runs on '
-        'another host, or may not be looked into by this user; workers must '
-        'run beside the parameters that they update.'
+        'another host, or belongs to another user; run workers on the host of '
+        'the parameters that they update.'
       ) from error
     try:
       _check_link(f'/proc/self/fd/{descriptor}', handle)
@@ -120,18 +120,18 @@ class SharedParameters:
 
     Args:
       difference: float32 `[P]`.
-      worker: who updates, from 0.
+      worker: index of the worker, from 0.
     """
     np.add(self._vector, difference, out=self._vector)
     self._counters[worker] += 1
 
   @property
   def updates(self) -> int:
-    """Updates of all workers together."""
+    """Number of updates by all workers."""
     return int(self._counters.sum())
 
   def restore_updates(self, updates: int) -> None:
-    """Goes on from the count of an earlier run."""
+    """Continues from the count of an earlier run."""
     self._counters[:] = 0
     self._counters[0] = updates
 
@@ -143,18 +143,18 @@ class SharedParameters:
 
 
 class ActorParameters:
-  """An Acme variable source over parameters that other processes update."""
+  """An Acme variable source of parameters that other processes update."""
 
   def __init__(
     self,
     initial: Sequence[np.ndarray],
     num_workers: int,
   ) -> None:
-    """Puts the parameters into shared memory.
+    """Copies the parameters into shared memory.
 
     Args:
       initial: the actor network's variables, in order.
-      num_workers: how many processes may update them.
+      num_workers: number of processes that may update them.
     """
     self._layout = vectors.Layout([np.shape(array) for array in initial])
     self._shared = SharedParameters.create(
@@ -166,7 +166,8 @@ class ActorParameters:
     return list(self._shared.handle)
 
   def get_variables(self, names: Sequence[str]) -> list[list[np.ndarray]]:
-    """Variables by name: 'actor' (the network's) or 'updates' (their age)."""
+    """Variables by name: 'actor', the network's, or 'updates', the update
+    count."""
     known = {
       'updates': [np.int64(self._shared.updates)],
       'actor': self._layout.unpack(self._shared.read()),
@@ -174,14 +175,14 @@ class ActorParameters:
     return [known[name] for name in names]
 
   def save(self) -> dict[str, Any]:
-    """The parameters and their age."""
+    """The parameters and the update count."""
     return {
       'variables': self._shared.read(),
       'updates': np.int64(self._shared.updates),
     }
 
   def restore(self, state: dict[str, Any]) -> None:
-    """Restores a state returned by `save`; call it before any worker attaches.
+    """Restores a state returned by `save`; call before any worker attaches.
 
     Raises:
       ValueError: if the state is of a network of another size.
@@ -192,7 +193,7 @@ class ActorParameters:
 
 
 def _check_link(path: str, handle: Handle) -> None:
-  """Refuses another file than the owner's memory."""
+  """Raises ValueError if the link is not to the owner's memory."""
   link = os.readlink(path)
   if link != f'/memfd:{handle.name} (deleted)':
     raise ValueError(

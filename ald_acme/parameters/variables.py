@@ -1,4 +1,4 @@
-"""All variables of a network at once."""
+"""Reads and assigns all variables of a network at once."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,32 +12,33 @@ from ald_acme.parameters import vectors
 
 
 def check_trainable(network: Any) -> None:
-  """Raises ValueError if a network has variables that are not trainable.
+  """Checks that all variables of a network are trainable.
 
-  Gradients, pulls, checkpoints and exports take the trainable variables;
-  statistics that a layer keeps beside them would stay behind.
+  Gradients, pulls, checkpoints and exports cover only trainable variables, so
+  they would miss others, such as BatchNorm's statistics.
 
   Args:
     network: a `snt.Module` whose variables exist.
 
   Raises:
-    ValueError: naming the variables that are not trainable.
+    ValueError: if some are not.
   """
   trainable = {v.ref() for v in network.trainable_variables}
   others = [v.name for v in network.variables if v.ref() not in trainable]
   if others:
     raise ValueError(
       f'{network.name} has variables that are not trainable: '
-      f'{", ".join(others)}. They would be neither taught nor saved; make the '
-      'network without them, say with LayerNorm in place of BatchNorm.'
+      f'{", ".join(others)}. They would be neither trained nor saved; build '
+      'the network without them, for example with LayerNorm instead of '
+      'BatchNorm.'
     )
 
 
 class Variables:
   """Reads and assigns many variables in one compiled call.
 
-  Each operation that Python starts costs TensorFlow tens of microseconds, and a
-  transformer has a hundred variables: one by one they cost more than its step.
+  Each eager operation costs tens of microseconds and a transformer has a
+  hundred variables: one by one they would cost more than its step.
   """
 
   def __init__(self, variables: Sequence[tf.Variable]) -> None:
@@ -72,7 +73,7 @@ class Variables:
     return self._layout.pack(values)
 
   def assign_in_graph(self, vector: tf.Tensor) -> None:
-    """Replaces their values; part of a function that does more.
+    """Replaces their values, within a graph.
 
     Args:
       vector: float32 `[P]`.
@@ -82,7 +83,8 @@ class Variables:
       variable.assign(part)
 
   def assign_flat(self, vector: np.ndarray) -> None:
-    """Replaces their values by what `read_flat` gave.
+    """Replaces their values by a vector as `read_flat` returns it, float32
+    `[P]`.
 
     Raises:
       ValueError: if the vector has another size.

@@ -6,7 +6,7 @@ import numpy as np
 
 
 class Layout:
-  """The shapes of a network's variables, in order, within one vector."""
+  """The shapes of a network's variables, in their order within one vector."""
 
   def __init__(self, shapes: Sequence[Sequence[int]]) -> None:
     self.shapes = [tuple(shape) for shape in shapes]
@@ -26,7 +26,8 @@ class Layout:
     shapes = [np.shape(array) for array in arrays]
     if shapes != self.shapes:
       raise ValueError(
-        f'Parameters of shapes {self.shapes} are needed, received {shapes}.'
+        f'parameters must have shapes {self.shapes}, but received {shapes}; '
+        'use networks of the same sizes.'
       )
     flat = [np.asarray(array, np.float32).ravel() for array in arrays]
     return np.concatenate(flat)
@@ -48,6 +49,7 @@ class Layout:
     """Raises ValueError if the vector has another size."""
     if np.shape(vector) != (self.size,):
       raise ValueError(
-        f'{self.size} parameters are needed, but received an array of shape '
-        f'{np.shape(vector)}: it belongs to networks of other sizes.'
+        f'parameters must have shape ({self.size},), but received '
+        f'{np.shape(vector)}: they belong to a network of other sizes; use the '
+        'sizes that it was trained with.'
       )

@@ -1,1 +1,1 @@
-"""The replay tables: the only package here that knows Reverb."""
+"""Replay tables, their writers and readers; no other package uses Reverb."""

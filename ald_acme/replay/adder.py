@@ -18,12 +18,12 @@ _FIRST, _LAST = (
 
 
 class Extras(NamedTuple):
-  """Outputs of the policy that unrolls keep beside the action.
+  """Policy outputs that unrolls store with the action.
 
   Attributes:
-    policy: float32 `[E, P]` that the action was sampled from.
-    state: the network's state before the step, leaves `[E, ...]`; only wanted
-      where an unroll begins.
+    policy: float32 `[E, P]`, parameters that the action was sampled from.
+    state: the network's state before the step, leaves `[E, ...]`; only needed
+      where `UnrollAdder.needs_state`.
   """
 
   policy: np.ndarray
@@ -31,17 +31,16 @@ class Extras(NamedTuple):
 
 
 class UnrollAdder(adders.Adder):
-  """Writes an unroll every T steps of E environments, E inserts in one.
+  """Writes one unroll for every T steps of E environments.
 
-  Takes the time steps of a `BatchedEnvironment`, or those of a single
-  `dm_env.Environment` (E = 1). Buffers are numpy arrays that are filled in
-  place: Reverb and Python cost next to nothing per frame. A time step is copied
-  when it arrives: many environments return the same array at every step, and
-  change it.
+  Takes time steps of a `BatchedEnvironment`, or of a single
+  `dm_env.Environment` (E = 1). They are copied into preallocated numpy buffers,
+  because many environments reuse their arrays and because it makes the cost per
+  frame negligible.
 
   Attributes:
     learner_updates: learner updates so far, for the stamp of the next unroll;
-      None where they are not known.
+      None if not known.
   """
 
   def __init__(
@@ -54,10 +53,10 @@ class UnrollAdder(adders.Adder):
     """Starts an empty unroll.
 
     Args:
-      writer: of the replay server.
+      writer: writes to the replay server.
       unroll_length: T.
-      stream: number of the actor.
-      store_state: whether unrolls hold the network's state before them.
+      stream: index of the actor.
+      store_state: whether unrolls hold the network's initial state.
     """
     self.learner_updates: int | None = None
     self._writer = writer
@@ -66,11 +65,11 @@ class UnrollAdder(adders.Adder):
     self._store_state = store_state
     self._sequence = 0
     self._t = 0
-    self._first: dm_env.TimeStep | None = None  # Of all; a copy.
+    self._first: dm_env.TimeStep | None = None  # The initial time step, copied.
     self._is_last: np.ndarray | None = None  # Of the newest step.
     self._unroll: types.Unroll | None = None
     self._state = ()
-    self._born_at = types.UNKNOWN  # Learner updates as the unroll began.
+    self._born_at = types.UNKNOWN  # Learner updates when the unroll began.
 
   @property
   def needs_state(self) -> bool:
@@ -98,11 +97,13 @@ class UnrollAdder(adders.Adder):
       self._first = tree.map_structure(np.array, timestep)
       self._is_last = self._first.step_type == _LAST
       return
-    # The step from the end of an episode to the next; it counts in no loss.
+    # The step between two episodes; the losses mask it.
     if self._unroll is None:
-      raise ValueError('An episode needs a step before another begins.')
+      raise ValueError(
+        'add_first was called twice in a row; call add in between.'
+      )
     policy = np.zeros_like(self._unroll.behaviour_policy[0])
-    # Nothing is remembered across it, so any state does.
+    # The network resets its state here, so the stored one is not read.
     state = tree.map_structure(np.zeros_like, self._state)
     action = np.zeros_like(self._unroll.action[0])
     self._append(action, timestep, Extras(policy, state))
@@ -110,13 +111,13 @@ class UnrollAdder(adders.Adder):
   def add(
     self, action: np.ndarray, next_timestep: dm_env.TimeStep, extras: Extras
   ) -> None:
-    """Records a step; blocks at the end of an unroll until it is written.
+    """Records a step; at the end of an unroll, blocks until it is written.
 
     Args:
-      action: the sample (`distributions.Distribution`) that was taken,
-        `[E, ...]`, or a scalar.
-      next_timestep: what followed.
-      extras: what the actor tells.
+      action: the action taken, a sample of `distributions.Distribution`, `[E,
+        ...]` or a scalar.
+      next_timestep: the time step that followed.
+      extras: outputs of the policy.
     """
     self._append(np.atleast_1d(action), base.as_batch(next_timestep), extras)
 
@@ -144,12 +145,12 @@ class UnrollAdder(adders.Adder):
       self._write()
 
   def _begin(self) -> None:
-    """Stores the step that an unroll begins with."""
+    """Stores the first step of an unroll."""
     if self._first is not None:
       self._store_inputs(0, 0, self._first)
       self._first = None
       return
-    # It was the bootstrap of the unroll before.
+    # It was the bootstrap step of the previous unroll.
     for buffer in tree.flatten(self._unroll.inputs):
       buffer[0] = buffer[-1]
 

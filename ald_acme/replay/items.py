@@ -1,4 +1,4 @@
-"""Signatures of the tables' items, and how items become a batch."""
+"""Signatures of table items, and batching of items."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -26,7 +26,7 @@ def unroll_spec(
   Args:
     environment_spec: an `acme.specs.EnvironmentSpec`.
     actor_state_spec: `tf.TensorSpec`s of the acting network's state, leaves
-      `[E, ...]`.
+      `[E, ...]`; empty if not stored.
     length: T.
     batch_size: E.
 
@@ -63,17 +63,17 @@ def unroll_spec(
 
 
 def state_spec(network: protocols.Network, batch_size: int) -> Nest:
-  """Signature of a recurrent network's state for a batch."""
+  """Signature of a recurrent network's state, leaves `[batch_size, ...]`."""
   return tree.map_structure(
     lambda x: tf.TensorSpec(x.shape, x.dtype), network.initial_state(batch_size)
   )
 
 
 def concatenate(items: Sequence[Nest]) -> Nest:
-  """Joins items along their environments, for use in a `tf.function`.
+  """Concatenates items along their environments, for use in a `tf.function`.
 
   Args:
-    items: `Unroll`s, or named tuples that hold them, all of one kind. A field
+    items: `Unroll`s, or named tuples that hold them, all of one type. A field
       whose name ends with `_state`, outside the inputs, is a recurrent state
       with leaves `[E, ...]`.
 
@@ -95,7 +95,7 @@ def concatenate(items: Sequence[Nest]) -> Nest:
 
 
 def _is_state(path: tuple) -> bool:
-  """Whether a leaf belongs to a recurrent state, whose batch comes first."""
+  """Whether a leaf belongs to a recurrent state, which is batch-major."""
   for name in map(str, path):
     if name == 'inputs':  # Observations may have any names.
       return False

@@ -14,17 +14,16 @@ Nest = Any
 
 
 class LocalReplay:
-  """Replaces a replay server and its writers.
+  """In-process replacement for a replay server and its writers.
 
-  Nothing waits and nothing is left to timing: the same writes and reads give
-  the same items. It enforces no ratio; that is up to the caller, who decides
-  which part steps next.
+  Nothing blocks, so results are deterministic. It enforces no ratio of samples
+  to inserts; the caller does, by the order of its calls.
   """
 
   def __init__(
     self, described: Sequence[tables.Queue | tables.Replay], seed: Any
   ) -> None:
-    """Makes empty tables.
+    """Creates empty tables.
 
     Args:
       described: the tables.
@@ -56,7 +55,7 @@ class LocalReplay:
   def write(
     self, step: Nest, select: Mapping[str, Callable[[Nest], Nest]]
   ) -> bool:
-    """Inserts at once, as `replay.writer.Writer.write`."""
+    """Inserts without blocking, as `replay.writer.Writer.write`."""
     # The writer reuses its buffers.
     kept = tree.map_structure(lambda x: tf.constant(np.array(x)), step)
     for table, part in select.items():
@@ -64,7 +63,8 @@ class LocalReplay:
     return True
 
   def take(self, table: str) -> Nest:
-    """An item: any of a replay table; the oldest of a queue, removing it."""
+    """A random item of a replay table, or the oldest of a queue, removed from
+    it."""
     items = self._tables[table]
     if self.samples(table):
       return items[self._rng.integers(len(items))]
@@ -78,7 +78,7 @@ class Reader(Iterator[list[Nest]]):
     self._replay, self._table, self._size = replay, table, batch_size
 
   def __next__(self) -> list[Nest]:
-    """A batch; raises StopIteration where there is none yet."""
+    """The next batch; raises StopIteration if there is none yet."""
     if not self._replay.can_sample(self._table, self._size):
       raise StopIteration
     return [self._replay.take(self._table) for _ in range(self._size)]

@@ -1,4 +1,4 @@
-"""Batches of a table's items: read, mapped, and replayed within a process."""
+"""Batches of a table's items: read, mapped, and replayed in the process."""
 
 import collections
 from collections.abc import Callable, Iterator, Sequence
@@ -18,9 +18,8 @@ Nest = Any
 class Reader(Iterator[list[Nest]]):
   """Iterates over batches of a table's items.
 
-  An item is asked of the server when it is wanted, and none ahead of that: a
-  queue stays in order, its items are no older than they must be, and a rate
-  limiter counts what was used.
+  It never prefetches: a queue stays in order, its items are as fresh as
+  possible, and a rate limiter counts only items that are used.
   """
 
   def __init__(
@@ -31,14 +30,14 @@ class Reader(Iterator[list[Nest]]):
     should_stop: Callable[[], bool] = lambda: False,
     taken: Callable[[], None] = lambda: None,
   ):
-    """Prepares to sample; nothing is asked of the server yet.
+    """Prepares to sample; does not contact the server yet.
 
     Args:
       client: of the replay server.
       table: name of the table; items have the structure of its signature.
       batch_size: items per batch.
       should_stop: asked while waiting; true ends the iteration.
-      taken: called when an item has come.
+      taken: called after each item received.
     """
     self._batch_size = batch_size
     self._should_stop, self._taken = should_stop, taken
@@ -62,7 +61,7 @@ class Reader(Iterator[list[Nest]]):
             self._samples = iter(self._dataset)
           self._batch.append(next(self._samples).data)
         except (StopIteration, reverb.errors.DeadlineExceededError):
-          # The server had nothing for us in time, or is not up yet.
+          # No item before the deadline, or the server is not up yet.
           self._samples = None
           self._patience.waiting()
           continue
@@ -74,10 +73,10 @@ class Reader(Iterator[list[Nest]]):
     raise StopIteration
 
   def example(self) -> list[Nest] | None:
-    """A batch of zeros of the shapes to come; None when stopped.
+    """A batch of zeros in the shapes of later batches; None when stopped.
 
-    Waits for the server, not for data: a graph can be made of it before there
-    is any.
+    It waits for the server but not for data, so a graph can be traced before
+    any arrives.
     """
     with activity.waiting(self._patience.describe, on_others=True):
       while not self._should_stop():
@@ -105,27 +104,27 @@ class Reader(Iterator[list[Nest]]):
       max_in_flight_samples_per_worker=1,
       num_workers_per_iterator=1,
       rate_limiter_timeout_ms=waiting.POLL_MS,
-      # A worker has the next sample sent while one is used; one that may send
-      # a single sample does not, and `repeat` makes another when it is time.
+      # A worker prefetches one sample, unless it may only send a single one;
+      # `repeat` then creates the next worker.
       max_samples=1,
     ).repeat()
-    # An autotuning iterator may take a minute to be destroyed (a wake-up is
-    # lost in TensorFlow 2.8), and one is destroyed at every time-out.
+    # Destroying an autotuning iterator may take a minute (TensorFlow 2.8 loses
+    # a wake-up), and every time-out destroys one.
     options = tf.data.Options()
     options.autotune.enabled = False
     return dataset.with_options(options)
 
 
 class Mapped(Iterator[Any]):
-  """Applies a function to batches, and to their example."""
+  """As `map` over batches, and over their example."""
 
   def __init__(
     self, function: Callable[[Any], Any], batches: Iterator[Any]
   ) -> None:
-    """As `map`.
+    """Wraps the batches.
 
     Args:
-      function: of a batch.
+      function: applied to each batch.
       batches: the iteration ends when they do.
     """
     self._function, self._batches = function, batches
@@ -134,16 +133,16 @@ class Mapped(Iterator[Any]):
     return self._function(next(self._batches))
 
   def example(self) -> Any:
-    """As `Reader.example`; None where the batches have none."""
+    """As `Reader.example`; None if the batches have none."""
     found = example(self._batches)
     return None if found is None else self._function(found)
 
 
 def example(batches: Iterator[Any]) -> Any:
-  """A batch of zeros of the shapes to come; None if that is not known.
+  """A batch of zeros in the shapes of later batches; None if not known.
 
   Args:
-    batches: any iterator; those of this package tell.
+    batches: any iterator; those of this package have an example.
   """
   make = getattr(batches, 'example', None)
   return make() if make else None
@@ -152,12 +151,12 @@ def example(batches: Iterator[Any]) -> Any:
 class Reuse(Iterator[Sequence[Nest]]):
   """Yields new batches in order, and replays recent ones in between.
 
-  Of `ratio` batches one is new and `ratio - 1` are drawn uniformly from the
-  last `size` new ones, itself among them. They stay in this process: a table
-  would only send them to the same reader twice.
+  One batch in `ratio` is new; the others are drawn uniformly from the last
+  `size` new ones, including the newest. They are kept in this process, because
+  a table would send them to the same reader twice.
 
-  The updates that are due for a batch come before the next new one is asked
-  for, so nothing waits for data that is not needed yet.
+  Replayed batches come before the next new one is requested, so the learner
+  does not block while it has updates to do.
   """
 
   def __init__(
@@ -170,10 +169,10 @@ class Reuse(Iterator[Sequence[Nest]]):
     """Starts with an empty buffer.
 
     Args:
-      batches: new ones; the iteration ends when they do.
-      ratio: batches yielded for each new one, at least 1; may be a fraction.
-      size: new batches kept, oldest out first.
-      seed: of the draws; anything that `np.random.default_rng` takes.
+      batches: new batches; the iteration ends with them.
+      ratio: batches yielded per new one, at least 1; may be fractional.
+      size: number of new batches kept; the oldest is dropped first.
+      seed: seed of the draws; anything that `np.random.default_rng` takes.
     """
     self._batches = batches
     self._again = ratio - 1.0
@@ -191,7 +190,7 @@ class Reuse(Iterator[Sequence[Nest]]):
     return example(self._batches)
 
   def __next__(self) -> list[Nest]:
-    """A batch; raises StopIteration when the new ones end."""
+    """The next batch; raises StopIteration when the new ones end."""
     if self.due:
       self._due -= 1.0
       return self._kept[self._rng.integers(len(self._kept))]

@@ -6,7 +6,7 @@ from typing import Any
 import reverb
 import tensorflow as tf
 
-QUEUE = 'queue'  # What actors write to.
+QUEUE = 'queue'  # The table that actors write to.
 _MOST_PERMITS = 1_000_000  # More than there are writers.
 
 
@@ -16,20 +16,20 @@ class Queue:
 
   Attributes:
     name: of the table.
-    max_size: items that may wait; writes block while it is full.
+    max_size: capacity in items; writes block while it is full.
   """
 
   name: str
   max_size: int
 
   def make(self, signature: Any) -> reverb.Table:
-    """The table, for one `reverb.Server`."""
+    """Creates the table, for one `reverb.Server`."""
     return reverb.Table.queue(self.name, self.max_size, signature=signature)
 
   def make_permits(self) -> reverb.Table:
-    """A table of the permits to write to it (`writer.Permits`).
+    """Creates the table of permits to write to the queue (`writer.Permits`).
 
-    It takes all that are given: there are no more of them than writers need.
+    Its capacity is never reached: permits are at most as many as writers need.
     """
     return reverb.Table(
       name=permits(self.name),
@@ -43,7 +43,7 @@ class Queue:
 
 
 def permits(queue: str) -> str:
-  """Name of the table of a queue's permits."""
+  """Name of the table that holds a queue's permits."""
   return f'{queue}_permits'
 
 
@@ -51,12 +51,12 @@ def permits(queue: str) -> str:
 class Replay:
   """A table that is sampled uniformly, at a fixed ratio of samples to inserts.
 
-  The limiter holds samples at `samples_per_insert` times the inserts, whichever
-  side is ahead: writers that are ahead block, and so do readers.
+  The rate limiter keeps samples at `samples_per_insert` times the inserts: it
+  blocks writers or readers, whichever are ahead.
 
   Attributes:
     name: of the table.
-    max_size: items kept, oldest out first.
+    max_size: capacity in items; the oldest is dropped first.
     min_size: items needed before sampling begins.
     samples_per_insert: samples for each insert.
   """
@@ -68,11 +68,11 @@ class Replay:
 
   @property
   def error_buffer(self) -> float:
-    """How far samples may be from their due: the least that Reverb takes."""
+    """Reverb's error buffer; the smallest that it accepts."""
     return max(1.0, self.samples_per_insert)
 
   def make(self, signature: Any) -> reverb.Table:
-    """The table, for one `reverb.Server`."""
+    """Creates the table, for one `reverb.Server`."""
     return reverb.Table(
       name=self.name,
       sampler=reverb.selectors.Uniform(),

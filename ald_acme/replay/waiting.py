@@ -6,12 +6,12 @@ import time
 from absl import logging
 import reverb
 
-POLL_MS = 500  # The longest that a wait goes without a look at `should_stop`.
-_PATIENCE = 30.0  # Seconds of waiting before each report.
+POLL_MS = 500  # Interval of checks of `should_stop` while blocked.
+_PATIENCE = 30.0  # Seconds between reports.
 
 
 class Patience:
-  """Logs what a node waits for, every 30 s of waiting."""
+  """Logs what a node waits for, after every 30 s of waiting."""
 
   def __init__(
     self,
@@ -24,10 +24,10 @@ class Patience:
     """Starts the clock.
 
     Args:
-      client: asked for the limiter's numbers.
+      client: client of the replay server.
       table: name of the table waited on.
       side: 'insert' or 'sample'.
-      patience: seconds of waiting before each report.
+      patience: seconds between reports.
       clock: seconds now.
     """
     self._client, self._table, self._side = client, table, side
@@ -35,11 +35,11 @@ class Patience:
     self.served()
 
   def served(self) -> None:
-    """The wait is over."""
+    """Ends the wait."""
     self._since = self._reported = self._clock()
 
   def waiting(self) -> None:
-    """Still waiting: reports when it is time."""
+    """Continues the wait; logs a report if one is due."""
     now = self._clock()
     if now - self._reported < self._patience:
       return
@@ -49,7 +49,7 @@ class Patience:
     )
 
   def describe(self) -> str:
-    """What is waited for: the table, and its limiter's numbers."""
+    """The table waited for, and its limiter's numbers."""
     return f'waiting to {self._numbers()}'
 
   def _numbers(self) -> str:

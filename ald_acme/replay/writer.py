@@ -1,4 +1,4 @@
-"""Inserts items, blocking while a table is full, and permits to make them."""
+"""Inserts items, blocking while a table is full, and permits to insert."""
 
 from collections.abc import Callable, Mapping
 import time
@@ -14,14 +14,14 @@ from ald_acme.replay import tables
 from ald_acme.replay import waiting
 
 Nest = Any
-_PATIENCE = 300.0  # Seconds for a server to answer at all.
+_PATIENCE = 300.0  # Seconds for a server to respond.
 
 
 class Writer:
   """Writes one step at a time, each an item of one or more tables.
 
-  Items of one step share their chunks: what several tables hold is sent and
-  stored once.
+  Items of one step share chunks: data in several tables is sent and stored
+  once.
   """
 
   def __init__(
@@ -35,38 +35,38 @@ class Writer:
     Args:
       client: of the replay server.
       should_stop: asked while waiting; true ends the wait.
-      may_go_on: called after each step that was taken; waits until another may
-        be made, false if the program stopped before.
+      may_go_on: called after each insert; blocks until the next step may be
+        collected, and returns false if the program stopped before.
     """
     self._client = client
     self._should_stop, self._may_go_on = should_stop, may_go_on
     self._stream = self._open()
 
   def _open(self) -> reverb.TrajectoryWriter:
-    """A stream; a server that is just starting may take a while to answer."""
+    """Opens a stream; waits for a server that is starting."""
     deadline = time.monotonic() + _PATIENCE
     while True:
       try:
         return self._client.trajectory_writer(num_keep_alive_refs=1)
-      except RuntimeError:  # Reverb's own 'Deadline Exceeded' among others.
+      except RuntimeError:  # Includes Reverb's 'Deadline Exceeded'.
         if self._should_stop() or time.monotonic() > deadline:
           raise
 
   def write(
     self, step: Nest, select: Mapping[str, Callable[[Nest], Nest]]
   ) -> bool:
-    """Inserts, blocking until the tables accept it and ask for another.
+    """Inserts a step; blocks until the next may be collected.
 
     Args:
       step: a nest of arrays.
-      select: for each table, a function from the nest to the part of it that
-        the table's item holds.
+      select: for each table, a function that selects the table's item from the
+        nest.
 
     Returns:
-      False if the program stopped before that.
+      False if the program stopped meanwhile.
 
     Raises:
-      reverb.ReverbError: if the item does not fit the table's signature, or
+      reverb.ReverbError: if the item does not match the table's signature, or
         the server is gone.
     """
     self._stream.append(step)
@@ -93,16 +93,16 @@ class Writer:
 
 
 class Permits:
-  """The permits of a queue, as its reader gives and its writers take them.
+  """The permits of a queue: its reader gives them, its writers take them.
 
-  A full queue blocks its writer only when the next item is made, and that item
-  then grows old in the writer's hands. With permits the writer waits before it
-  makes one: the reader gives a permit with each item that it takes. So a writer
-  is one item ahead of its reader where it would be two, and what it makes is
-  made by newer parameters.
+  A full queue blocks a writer only after it has collected the next item, which
+  then becomes stale while it waits. With permits the writer blocks before it
+  collects an item; the reader returns a permit for each item that it takes. So
+  a writer is one item ahead of its reader instead of two, and collects with
+  more recent parameters.
 
-  A writer begins with some of its own. So nothing stands still where a writer
-  ends with a permit in its hands and another begins in its place.
+  Each writer starts with permits of its own, so a writer that replaces one that
+  died with a permit does not deadlock.
   """
 
   def __init__(
@@ -112,20 +112,19 @@ class Permits:
     own: int = 1,
     should_stop: Callable[[], bool] = lambda: False,
   ):
-    """Asks nothing of the server yet.
+    """Does not contact the server yet.
 
     Args:
       client: of the replay server.
       queue: name of a table that has permits (`tables.Queue`).
-      own: permits that a writer begins with, the one for its first item among
-        them.
+      own: permits that a writer starts with, including that for its first item.
       should_stop: asked while waiting; true ends the wait.
     """
     self._client, self._table = client, tables.permits(queue)
     self._own = own - 1
     self._taken = reader.Reader(client, self._table, 1, should_stop)
     self._stream: reverb.TrajectoryWriter | None = None
-    self._unknown = False  # Whether the server has no such permits.
+    self._unknown = False  # Whether the server has no permits for this queue.
 
   def take(self) -> bool:
     """Waits for a permit for the next item; false if told to stop."""
@@ -136,12 +135,12 @@ class Permits:
       return True
     try:
       return next(self._taken, None) is not None
-    except KeyError:  # The tables of another builder: no queue has permits.
+    except KeyError:  # Tables of another builder, without permits.
       self._unknown = True
       return True
 
   def give(self):
-    """Gives one; waits for nothing."""
+    """Gives one permit; never blocks."""
     if self._stream is None:
       self._stream = self._client.trajectory_writer(num_keep_alive_refs=1)
     self._stream.append({'permit': np.int64(0)})

@@ -261,7 +261,7 @@ def test_a_loss_that_is_not_finite(tmp_path):
   assert status == 1
   (line,) = (x for x in error.splitlines() if x.startswith('error: '))
   said = re.search(
-    r'At (?:learner|distillation) update \d+ these are not finite: .*loss.*nan'
+    r'metrics at (?:learner|distillation) update \d+: .*loss.*nan'
     r'.*learning rate\. The last good checkpoint is (.*)\.$',
     line,
   )

@@ -50,5 +50,5 @@ def test_ratios_that_are_far_too_large_stay_finite(advantage):
 
 
 def test_shapes_must_agree():
-  with pytest.raises(ValueError, match='one shape'):
+  with pytest.raises(ValueError, match='same shape'):
     _loss([[1.0, 1.0]], [[3.0]], [[True, True]])

@@ -186,7 +186,7 @@ def test_targets_have_no_gradient():
 def test_shapes_must_agree():
   steps = _steps()
   steps['values'] = steps['values'][:-1]
-  with pytest.raises(ValueError, match='one shape'):
+  with pytest.raises(ValueError, match='same shape'):
     vtrace.vtrace(**steps)
 
 

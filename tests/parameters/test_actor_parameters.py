@@ -82,5 +82,5 @@ def test_save_and_go_on(attach):
 
 def test_a_state_of_other_sizes_is_refused():
   state = shared_parameters.ActorParameters(INITIAL[:2], 1).save()
-  with pytest.raises(ValueError, match=r'6 parameters.*other sizes'):
+  with pytest.raises(ValueError, match=r'\(6,\).*other sizes'):
     shared_parameters.ActorParameters(INITIAL, 1).restore(state)
