@@ -1,1 +1,1 @@
-"""Policies that act, the compiled steps behind them, and whole episodes."""
+"""Acting: compiled policies, evaluation and recording of episodes."""

@@ -1,4 +1,4 @@
-"""Evaluation on whole episodes, without a bias to short ones."""
+"""Evaluation on whole episodes, without a bias towards short ones."""
 
 from collections.abc import Callable
 import math
@@ -11,8 +11,8 @@ from ald_acme import activity
 from ald_acme.acting import policies
 from ald_acme.environments import base
 
-MAX_STEPS = 10_000  # Of an episode that is evaluated, by default.
-_Z = 1.959964  # A normal distribution has 95% within so many deviations.
+MAX_STEPS = 10_000  # Default bound of an evaluated episode's length.
+_Z = 1.959964  # 97.5% quantile of the standard normal distribution.
 
 
 class Episodes(NamedTuple):
@@ -21,7 +21,7 @@ class Episodes(NamedTuple):
   Attributes:
     returns: float64 `[n]`.
     lengths: int64 `[n]`.
-    cut: bool `[n]`, whether an episode was cut at the most steps allowed.
+    cut: bool `[n]`, whether an episode was truncated at the step limit.
   """
 
   returns: np.ndarray
@@ -34,7 +34,7 @@ class Stopped(Exception):
 
 
 class Rate(NamedTuple):
-  """A share of episodes and the bounds of its interval, each 0 to 1."""
+  """A share of episodes and its confidence interval, each in [0, 1]."""
 
   share: float
   low: float
@@ -47,23 +47,21 @@ def play(
   max_steps: int = MAX_STEPS,
   should_stop: Callable[[], bool] = lambda: False,
 ) -> Episodes:
-  """Plays one episode in each environment.
+  """Plays exactly one episode in each environment.
 
-  Exactly one each: to take whichever episodes end first would favour the
-  short. An episode that was lost, as its environment failed and was made anew,
-  is played again.
+  Taking the episodes that end first would favour short ones. An episode lost to
+  a failure of its environment is replayed.
 
   Args:
-    environment: E environments; they are reset.
-    policy: for a batch of E; it is reset.
-    max_steps: of an episode; those that take longer are cut.
-    should_stop: asked at each step; true ends the episodes.
+    environment: E environments, which are reset.
+    policy: acts in the batch of E, and is reset.
+    max_steps: bound of an episode's length; longer ones are truncated.
+    should_stop: called at each step; true stops the evaluation.
 
   Returns:
     The E episodes.
 
-  Raises:
-    Stopped: if told to stop.
+  Raises: Stopped: if `should_stop` returned true.
   """
   policy.reset()
   timestep = environment.reset()
@@ -95,11 +93,11 @@ def play_many(
   """Plays a number of episodes, one in each environment at a time.
 
   Args:
-    environment: E environments; they are reset.
-    policy: for a batch of E; it is reset.
+    environment: E environments, which are reset.
+    policy: acts in the batch of E, and is reset.
     episodes: how many; of the last round, those of the first environments
       count, however they ended.
-    max_steps: of an episode; those that take longer are cut.
+    max_steps: bound of an episode's length; longer ones are truncated.
 
   Returns:
     The episodes.

@@ -1,4 +1,4 @@
-"""The evaluator: evaluates both policies during training."""
+"""Evaluates policies during training."""
 
 import collections
 from collections.abc import Callable, Mapping
@@ -18,16 +18,16 @@ from ald_acme.acting import policies
 from ald_acme.environments import base
 from ald_acme.parameters import pulled
 
-_POLL = 0.2  # Seconds between looks at the frames.
+_POLL = 0.2  # Seconds between reads of the frame count.
 
 
 class Schedule(NamedTuple):
-  """When evaluations begin.
+  """When evaluations start.
 
   Attributes:
-    frames: between the beginnings of evaluations, so that the curves of
-      different methods have the same points.
-    seconds: that lie between them at least, to bound what they cost.
+    frames: frames between starts of evaluations, which gives the curves of
+      different methods the same points.
+    seconds: least time between starts, which bounds the cost.
   """
 
   frames: int
@@ -38,10 +38,10 @@ class EvaluatedPolicy(NamedTuple):
   """A policy under evaluation.
 
   Attributes:
-    environment: one environment for each episode of an evaluation.
+    environment: a batch of one environment per episode of an evaluation.
     policy: acts in them.
-    parameters: of the policy, pulled before each evaluation.
-    schedule: of its evaluations.
+    parameters: the policy's parameters, pulled before each evaluation.
+    schedule: schedule of its evaluations.
   """
 
   environment: base.BatchedEnvironment
@@ -51,7 +51,7 @@ class EvaluatedPolicy(NamedTuple):
 
 
 class _Turn:
-  """When a policy is evaluated next."""
+  """Decides when a policy is evaluated next."""
 
   def __init__(self, schedule: Schedule) -> None:
     self._schedule = schedule
@@ -67,9 +67,9 @@ class _Turn:
 
 
 class Evaluator:
-  """Evaluates the actor's policy often and the learner's less so.
+  """Evaluates the actor's policy, and less often the learner's.
 
-  Actions are sampled, as in acting. Each evaluation is one row of the log.
+  Actions are sampled, as during acting. Each evaluation logs one row.
   """
 
   def __init__(
@@ -82,15 +82,16 @@ class Evaluator:
     remembered: int = 100,
     max_steps: int = evaluation.MAX_STEPS,
   ) -> None:
-    """Schedules the first evaluation.
+    """Prepares the first evaluation.
 
     Args:
-      actor: the policy that acts.
-      learner: the policy that learns, if it is to be evaluated.
-      counter: asked for `frames`.
-      logger: gets a row per evaluation.
-      clock: tells how long the run has lasted, in seconds.
-      remembered: episodes of the actor that `final_return` is the mean of.
+      actor: the acting policy.
+      learner: the learner's policy; None to leave it out.
+      counter: provides `frames`.
+      logger: receives a row per evaluation.
+      clock: returns seconds since the run started.
+      remembered: `final_return` is the mean over this number of the actor's
+        latest episodes.
       max_steps: of an episode; those that take longer are cut.
     """
     self._actor, self._learner = actor, learner
@@ -105,14 +106,14 @@ class Evaluator:
   def evaluate(self) -> dict[str, float]:
     """Evaluates all policies now, and returns the row.
 
-    For the end of a run: an evaluation under way is given up, and there is none
-    after it.
+    Call it at the end of a run: it stops an evaluation in progress and is the
+    last.
 
-    The row holds the frames and the seconds of the run at the time the
-    parameters were pulled, the mean return and length of the actor's episodes,
-    how many of these were cut, `final_return` over the last episodes, the
-    environment's own metrics, the learner's return, nan where it was not its
-    turn, and the seconds that the evaluation took.
+    The row holds the run's frames and seconds when the parameters were pulled,
+    the mean return and length of the actor's episodes, how many of them were
+    truncated, `final_return`, the environment's own metrics, the learner's
+    return (NaN if it was not evaluated), and the duration of the evaluation in
+    seconds.
     """
     self._last_asked.set()
     with self._lock:
@@ -147,14 +148,14 @@ class Evaluator:
     return row
 
   def _updates(self, counts: Mapping[str, float]) -> dict[str, float]:
-    """Updates so far; those of the actor where it is not what learns."""
+    """Updates so far; also of the actor if it is not the learner."""
     names = ['actor_updates'] if self._learner else []
     return {name: counts.get(name, 0) for name in [*names, 'learner_updates']}
 
   def _play(
     self, subject: EvaluatedPolicy, should_stop: Callable[[], bool]
   ) -> evaluation.Episodes:
-    """One episode in each environment with the newest parameters."""
+    """Plays one episode per environment with the newest parameters."""
     subject.parameters.pull()
     subject.policy.load(subject.parameters.arrays)
     return evaluation.play(
@@ -162,10 +163,10 @@ class Evaluator:
     )
 
   def run(self, wait: Callable[[float], bool] = lambda _: False) -> None:
-    """Evaluates on schedule until stopped, or until the last was requested.
+    """Evaluates on schedule until stopped or until `evaluate` is called.
 
     Args:
-      wait: waits that many seconds; true means stop.
+      wait: sleeps for a number of seconds; true means stop.
     """
     actor = _Turn(self._actor.schedule)
     learner = self._learner and _Turn(self._learner.schedule)
@@ -185,6 +186,6 @@ class Evaluator:
           self._evaluate(counts, learner_too, should_stop)
       with activity.resting():
         wait(_POLL)
-    with activity.resting():  # Its node stays, for the last evaluation.
+    with activity.resting():  # The node stays up to serve `evaluate`.
       while not wait(_POLL):
         pass

@@ -1,7 +1,7 @@
 """Recordings of episodes as animated GIF or MP4.
 
-It shows what the agent sees beside the environment, and below both its value
-and its policy along the episode.
+Each frame shows the observation beside the environment, and below them the
+value and the policy along the episode.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ import tree
 
 from ald_acme.runs import files
 
-if typing.TYPE_CHECKING:  # They import TensorFlow.
+if typing.TYPE_CHECKING:  # These import TensorFlow.
   from ald_acme import types
   from ald_acme.acting import recording
 
-_MOST_TICKS = 12  # Of actions.
+_MOST_TICKS = 12  # Labels of the action axis.
 _END = 2  # Seconds that the last frame is shown.
 _MP4 = '.mp4'
-# What the channels of a window are drawn in; the gridworlds' own begin so.
+# Colours of a window's channels, in the order of the gridworlds' channels.
 _COLOURS = (
   (60, 60, 60),
   (235, 235, 235),
@@ -38,11 +38,11 @@ _COLOURS = (
   (150, 110, 80),
   (90, 200, 220),
 )
-_AGENT = (1.0, 0.45, 0.0)  # Of the ring around it.
+_AGENT = (1.0, 0.45, 0.0)  # Colour of the ring around the agent.
 
 
 def check_format(path: str) -> None:
-  """Refuses names of files that cannot be drawn here.
+  """Checks that a file's format can be written here.
 
   Raises:
     ValueError: if it ends with neither .gif nor .mp4, or there is no ffmpeg.
@@ -60,16 +60,16 @@ def check_format(path: str) -> None:
 
 
 def write(recording: recording.Recording, path: str, fps: float = 5.0) -> None:
-  """Draws an episode, a frame for each of T + 1 time steps.
+  """Draws an episode, one frame per time step (T + 1).
 
-  A panel whose picture there is not (the environment cannot be drawn, or no
-  part of the observation is a window `[height, width, channels]`) is left out.
+  It omits the environment's panel if that cannot be rendered, and the
+  observation's if no leaf is a window `[height, width, channels]`.
 
   Args:
-    recording: of the episode.
-    path: of the file, which appears once it is complete; its folder must exist.
-      It ends with .gif, or with .mp4 where there is ffmpeg.
-    fps: time steps a second; the last one is shown for two seconds.
+    recording: the episode.
+    path: file to write, atomically, in an existing folder. It ends with .gif,
+      or with .mp4 if ffmpeg is installed.
+    fps: time steps per second; the last is shown for two seconds.
 
   Raises:
     ValueError: as of `check_format`, or if ffmpeg fails.
@@ -110,12 +110,13 @@ def _write_mp4(drawn: Iterable[np.ndarray], file: BinaryIO, fps: float) -> None:
   pixels = b''.join(np.ascontiguousarray(frame).tobytes() for frame in frames)
   done = subprocess.run(command, input=pixels, capture_output=True, check=False)
   if done.returncode:
-    said = done.stderr.decode(errors='replace').strip() or 'it does not say why'
+    said = done.stderr.decode(errors='replace').strip() or 'no error message'
     raise ValueError(f'ffmpeg ended with {done.returncode}: {said}')
 
 
 def _ffmpeg() -> str | None:
-  """The program, of the system or of imageio's wheel."""
+  """Path of ffmpeg, of the system or of imageio's wheel; None if there is
+  none."""
   found = shutil.which('ffmpeg')
   if found:
     return found
@@ -134,7 +135,7 @@ def _windows(observation: types.Nest) -> np.ndarray | None:
     observation: leaves `[T + 1, 1, ...]`.
 
   Returns:
-    `[T + 1, height, width, 3]`, None where no leaf is a window.
+    `[T + 1, height, width, 3]`; None if no leaf is a window.
   """
   windows = [x[:, 0] for x in tree.flatten(observation) if x.ndim == 5]
   if not windows:
@@ -180,7 +181,7 @@ def _draw(recording: recording.Recording):
     value, policy, recording.outputs.value, odds, places, names
   )
   canvas.draw()
-  figure.set_layout_engine('none')  # Nothing is to move from frame to frame.
+  figure.set_layout_engine('none')  # Keep the layout fixed between frames.
 
   for step in range(recording.length + 1):
     text = f'step {step} of {recording.length}'
@@ -196,7 +197,7 @@ def _draw(recording: recording.Recording):
 
 
 def _text(actions: types.Nest, step: int, names: Sequence[str] | None) -> str:
-  """A step's action for people."""
+  """Formats a step's action."""
   if names:
     return names[int(actions[step])]
   parts = [
@@ -207,15 +208,15 @@ def _text(actions: types.Nest, step: int, names: Sequence[str] | None) -> str:
 
 
 def _draw_answers(value, policy, values, odds, places, names):
-  """Draws value and policy along the episode; returns their cursors.
+  """Plots value and policy along the episode; returns their cursors.
 
   Args:
     value: axes.
     policy: axes.
     values: `[T]`.
-    odds: `[T, R]`, as of `Distribution.odds`.
-    places: `[T, K]`, as of `Distribution.odds`.
-    names: of the rows; None for numbers.
+    odds: `[T, R]`, from `Distribution.odds`.
+    places: `[T, K]`, from `Distribution.odds`.
+    names: names of the actions; None to number them.
   """
   steps, rows = odds.shape
   value.plot(values, marker='.')

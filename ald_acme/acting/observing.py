@@ -1,4 +1,4 @@
-"""Acme's observers of an environment loop, on a batch of environments."""
+"""Runs Acme's environment-loop observers on a batch of environments."""
 
 from collections.abc import Callable, Mapping, Sequence
 
@@ -10,24 +10,24 @@ import tree
 from ald_acme import types
 from ald_acme.environments import base
 
-# Makes the observers of one environment.
+# Creates the observers of one environment.
 ObserverFactory = Callable[[], Sequence[observers.EnvLoopObserver]]
 
 
 class Observers:
-  """Observers of E environments, each of which sees one.
+  """Observers of E environments, a set for each.
 
-  An observer gets what `acme.EnvironmentLoop` gives it: time steps and actions
-  of a single environment, and the environment, here the batch that it is in.
+  Each observes a single environment's time steps and actions, as in
+  `acme.EnvironmentLoop`; the `environment` argument is the whole batch.
   """
 
   def __init__(
     self, environment: base.BatchedEnvironment, factory: ObserverFactory | None
   ) -> None:
-    """Makes the observers.
+    """Creates the observers.
 
     Args:
-      environment: of which the time steps are.
+      environment: the environments that produce the time steps.
       factory: called once per environment; None for no observers.
     """
     self._environment = environment
@@ -41,13 +41,13 @@ class Observers:
     action: types.Nest = None,
     reported: np.ndarray | None = None,
   ) -> None:
-    """Shows each observer a time step, and asks it at the end of an episode.
+    """Passes a time step to each observer; collects metrics at episode ends.
 
     Args:
       timestep: leaves `[E, ...]`.
-      action: that led there, leaves `[E, ...]`; None after a reset.
-      reported: bool `[E]`, whether an episode that ends here counts; by default
-        all do.
+      action: the previous actions, leaves `[E, ...]`; None after a reset.
+      reported: bool `[E]`, whether the metrics of an episode that ends here
+        count; by default all do.
     """
     for index, own in enumerate(self._observers):
       single = base.unbatch(timestep, index)

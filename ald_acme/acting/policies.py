@@ -1,4 +1,4 @@
-"""Sampling actions from a recurrent network, many environments at a time."""
+"""Samples actions of a recurrent network for a batch of environments."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -16,12 +16,12 @@ from ald_acme.networks import protocols
 
 
 class Decision(NamedTuple):
-  """Actions and the policy that they were sampled from.
+  """Actions and the policy that sampled them.
 
   Attributes:
-    action: as the environments take it, a nest of `[E, ...]`.
-    sample: the same as unrolls hold it, `[E, ...]`.
-    policy: float32 `[E, P]`, parameters that it was sampled from.
+    action: in the environments' form, a nest of `[E, ...]`.
+    sample: the same as the distribution samples it, `[E, ...]`.
+    policy: float32 `[E, P]`, parameters of the distribution.
   """
 
   action: types.Nest
@@ -33,8 +33,8 @@ def inputs_at(timestep: dm_env.TimeStep, sample: np.ndarray) -> types.Inputs:
   """A network's inputs at a batched time step, leaves `[E, ...]`.
 
   Args:
-    timestep: of E environments.
-    sample: the action that led there, as the distribution samples it.
+    timestep: time step of E environments.
+    sample: the previous action, as the distribution samples it.
   """
   return types.Inputs(
     observation=timestep.observation,
@@ -49,14 +49,14 @@ def choose(
   parameters: np.ndarray,
   rng: np.random.Generator | None,
 ) -> np.ndarray:
-  """Samples actions, or takes the distribution's mode where `rng` is None."""
+  """Samples actions, or returns the mode if `rng` is None."""
   if rng is None:
     return distribution.mode(parameters)
   return distribution.sample(parameters, rng)
 
 
 class BatchedPolicy:
-  """Acts in E environments with one compiled inference a step."""
+  """Acts in E environments with one compiled inference per step."""
 
   def __init__(
     self,
@@ -69,11 +69,11 @@ class BatchedPolicy:
     """Starts from the initial state.
 
     Args:
-      network: a `PolicyValueNetwork` whose variables exist.
+      network: its variables exist.
       observation_spec: of one environment, a nest of specs with `shape` and
         `dtype`.
       batch_size: E.
-      seed: of the actions' noise; anything that `np.random.default_rng` takes.
+      seed: seed of the actions; anything that `np.random.default_rng` takes.
       deterministic: whether to take the distribution's mode instead of samples.
     """
     self._deterministic = deterministic
@@ -116,14 +116,13 @@ class BatchedPolicy:
     """Samples actions and advances the recurrent state.
 
     Args:
-      inputs: as `inputs` gave them.
+      inputs: the result of `inputs`.
 
     Returns:
       The actions and the parameters of their distribution.
 
     Raises:
-      FloatingPointError: if a parameter is nan or infinite: an action would be
-        too, or be arbitrary.
+      FloatingPointError: if the network's output is NaN or infinite.
     """
     with activity.doing('infer'):
       parameters = self._step(inputs)
@@ -131,11 +130,10 @@ class BatchedPolicy:
     if not np.isfinite(parameters).all():
       bad = np.argwhere(~np.isfinite(parameters))
       raise FloatingPointError(
-        f'policy must be finite, but {len(bad)} of {parameters.size} '
-        'parameters of the distribution of actions are not; the first is '
-        f'{parameters[tuple(bad[0])]}, in environment {bad[0][0]}: the acting '
-        'network has diverged. Go on from an earlier checkpoint with a lower '
-        'learning rate.'
+        f'policy parameters must be finite, but {len(bad)} of '
+        f'{parameters.size} are not; the first is {parameters[tuple(bad[0])]}, '
+        f'in environment {bad[0][0]}: the acting network has diverged. Resume '
+        'from an earlier checkpoint with a lower learning rate.'
       )
     rng = None if self._deterministic else self._rng
     self._sample = choose(self._distribution, parameters, rng)
@@ -151,5 +149,5 @@ def _compile(
     try:
       return lite.LiteStep(network, observation_spec, batch_size)
     except ValueError as error:
-      logging.warning('%s It acts in TensorFlow, more slowly.', error)
+      logging.warning('%s Falling back to XLA, which is slower here.', error)
   return xla.XLAStep(network, observation_spec, batch_size)

@@ -23,15 +23,14 @@ class Recording(NamedTuple):
   """An episode of T steps.
 
   Attributes:
-    inputs: what the network saw at each of the T + 1 time steps, leaves
-      `[T + 1, 1, ...]`. `action[t + 1]` and `reward[t + 1]` are those of step
-      t; at the last time step nothing is decided.
-    outputs: what it answered, policy `[T, P]` and value `[T]`.
-    pictures: of the environment at each time step, uint8
-      `[T + 1, height, width, 3]`; None where it cannot be drawn.
-    distribution: of the actions.
-    action_names: what people call them; None for numbers.
-    agent: its row and column in the window that it sees; None if not known.
+    inputs: the network's inputs at the T + 1 time steps, leaves `[T + 1, 1,
+      ...]`. `action[t + 1]` and `reward[t + 1]` are those of step t.
+    outputs: the network's outputs, policy `[T, P]` and value `[T]`.
+    pictures: the environment at each time step, uint8 `[T + 1, height, width,
+      3]`; None if it cannot be rendered.
+    distribution: distribution of the actions.
+    action_names: names of the actions; None if they have none.
+    agent: the agent's row and column in its observed window; None if unknown.
   """
 
   inputs: types.Inputs
@@ -56,9 +55,9 @@ def record(
   """Plays an episode.
 
   Args:
-    environment: a batch of 1; it is reset.
-    network: a `PolicyValueNetwork` whose variables exist.
-    seed: of the actions; anything that `np.random.default_rng` takes.
+    environment: a batch of 1, which is reset.
+    network: its variables exist.
+    seed: seed of the actions; anything that `np.random.default_rng` takes.
     deterministic: whether to take the distribution's mode instead of samples.
 
   Raises:
@@ -104,7 +103,7 @@ def record(
 def _picture(environment: base.BatchedEnvironment) -> np.ndarray | None:
   try:
     return environment.render()
-  except ValueError:  # It cannot.
+  except ValueError:  # It cannot be rendered.
     return None
 
 

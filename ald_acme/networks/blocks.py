@@ -1,13 +1,13 @@
-"""Parts of a transformer's layer whose gradients are written out.
+"""Building blocks of a transformer layer with hand-written gradients.
 
-Automatic differentiation of these takes two to three times the operations, and
-at the sizes of `networks.sizes` most of the time goes to their number.
+Automatic differentiation takes two to three times as many operations, and at
+the sizes of `networks.sizes` their number dominates the run time.
 """
 
 import tensorflow as tf
 
 EPSILON = 1e-5  # Added to the variance, as `snt.LayerNorm` does.
-MASKED = -1e9  # Added to the logit of what must not be seen.
+MASKED = -1e9  # Added to the logits of masked keys.
 
 
 @tf.custom_gradient
@@ -39,11 +39,11 @@ def gate(x, y, of_y, of_x, of_reset, bias):
   """GRU-type gating (Parisotto et al., 2019, eq. (5) to (8)).
 
   Args:
-    x: `[N, D]`, the stream.
-    y: `[N, D]`, the output of the submodule that is gated.
+    x: `[N, D]`, the residual stream.
+    y: `[N, D]`, the output of the gated submodule.
     of_y: `[D, 3 D]`, weights of `y` for reset, update and candidate.
     of_x: `[D, 2 D]`, weights of `x` for reset and update.
-    of_reset: `[D, D]`, weights of the stream after the reset.
+    of_reset: `[D, D]`, weights of the stream after the reset gate.
     bias: `[D]`, b_g.
 
   Returns:
@@ -81,17 +81,17 @@ def gate(x, y, of_y, of_x, of_reset, bias):
 
 @tf.custom_gradient
 def attend(query, of_distance, key, value, position, bias):
-  """Attention by content and by distance (Dai et al., 2019, section 3.3).
+  """Relative attention, by content and distance (Dai et al., 2019, sec. 3.3).
 
   Args:
-    query: `[H, B, T, d]`, scaled, with the bias of content u.
-    of_distance: `[H, B, T, d]`, scaled, with the bias of distance v.
-    key: `[H, B, S, d]`; the last T are of the queries' own steps.
+    query: `[H, B, T, d]`, scaled, with the content bias u.
+    of_distance: `[H, B, T, d]`, scaled, with the distance bias v.
+    key: `[H, B, S, d]`; the last T belong to the queries' own steps.
     value: `[H, B, S, d]`.
-    position: `[H, S + 1, d]`, of the distances S - T, ..., 1, 0, and then T
-      rows that are not read.
-    bias: `[B, T, S]`, 0, or `MASKED` for what must not be seen: all that is
-      later than the query or further away than S - T, for a start.
+    position: `[H, S + 1, d]`, projected distances S - T, ..., 1, 0, then T rows
+      of padding.
+    bias: `[B, T, S]`, 0, or `MASKED` for masked keys, which must include all
+      keys after the query or more than S - T steps before it.
 
   Returns:
     `[H, B, T, d]`. No gradient reaches the bias.
@@ -128,11 +128,11 @@ def attend(query, of_distance, key, value, position, bias):
 
 
 def _odds(by_content, by_distance, bias):
-  """The softmax before its division: `[H, B, T, S]`, and sums `[H, B, T, 1]`.
+  """The unnormalised softmax `[H, B, T, S]`, and its sums `[H, B, T, 1]`.
 
-  Rows of distances turn to rows of keys when each is moved on by one (Dai et
-  al., appendix B): with one column more than there are keys, that is what
-  comes of reading the same numbers in rows that are shorter by one.
+  Each row of logits by distance must be shifted by one more than the row before
+  to align with the keys (Dai et al., appendix B). With one more column than
+  keys, a reshape to rows that are shorter by one does that.
   """
   length, num_keys = by_content.shape[2:]
   rows = tf.reshape(by_distance, [-1, length * (num_keys + 1)])
@@ -144,7 +144,7 @@ def _odds(by_content, by_distance, bias):
 
 
 def _of_odds(odds, of_odds, along):
-  """Gradients of the logits: by keys, and as rows of distances."""
+  """Gradients of the logits, by key and by distance."""
   length, num_keys = odds.shape[2:]
   of_logits = odds * (of_odds - along)
   rows = tf.reshape(of_logits, [-1, length * num_keys])

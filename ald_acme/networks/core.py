@@ -10,10 +10,10 @@ State = Any
 
 
 class UnrollableCore(snt.RNNCore, abc.ABC):
-  """A recurrent core that also unrolls whole sequences with resets.
+  """A recurrent core that also unrolls sequences with resets.
 
-  A step and an unroll give the same numbers, because a step is an unroll of
-  length one. States are nests of tensors with the batch as first dimension.
+  A step and an unroll give the same outputs: a step is an unroll of length one.
+  States are nests of tensors with the batch as first dimension.
 
   Attributes:
     prefers_tflite: whether dispatch overhead dominates a step, so that TFLite
@@ -30,8 +30,7 @@ class UnrollableCore(snt.RNNCore, abc.ABC):
 
     Args:
       inputs: float32 `[T, B, D]`.
-      reset: bool `[T, B]`; where true, what was read before is forgotten
-        before the step is read.
+      reset: bool `[T, B]`; where true, the state is reset before the step.
       state: the state before the first step, leaves `[B, ...]`.
 
     Returns:
@@ -41,10 +40,9 @@ class UnrollableCore(snt.RNNCore, abc.ABC):
   def acting_state(self, state: State) -> State:
     """The state of `act`: the recurrent state, with cached projections of it.
 
-    A core that computes the same from its state at every step, while the
-    parameters stay what they are, may keep the results. What comes out here
-    holds for the parameters of this moment: after a change of them it must be
-    made anew, from `recurrent_state`.
+    A core may cache what it computes from its state at every step with
+    unchanged parameters. The cache is valid for the current parameters: after a
+    change of them, recreate the acting state from `recurrent_state`.
     """
     return state
 
@@ -55,12 +53,12 @@ class UnrollableCore(snt.RNNCore, abc.ABC):
   def act(
     self, inputs: tf.Tensor, reset: tf.Tensor, acting_state: State
   ) -> tuple[tf.Tensor, State]:
-    """An unroll of one step, without gradients.
+    """One step with a reset, without gradients.
 
     Args:
       inputs: float32 `[B, D]`.
       reset: bool `[B]`.
-      acting_state: of `acting_state`, or of the step before.
+      acting_state: from `acting_state` or the previous step.
 
     Returns:
       The outputs, float32 `[B, output_size]`, and the acting state after them.

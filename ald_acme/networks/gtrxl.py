@@ -28,19 +28,18 @@ class GTrXLState(NamedTuple):
 
 
 class GTrXLActingState(NamedTuple):
-  """A state in rings of M + 1 slots, and what the layers make of it.
+  """A recurrent state in ring buffers of M + 1 slots, with cached projections.
 
-  The rings have a slot for the step itself, which takes the place of the
-  oldest: nothing is moved. One leaf a layer, so none is copied to be read.
+  A step overwrites the oldest slot, so nothing is shifted. Each layer has its
+  own leaf, so that reading one copies nothing.
 
   Attributes:
-    memory: for each layer `[B, M + 1, width]`, its inputs.
-    key: for each layer `[B, H, M + 1, width / H]`, projected from its inputs.
-    value: the same.
-    position: for each layer `[H, M + 1, width / H]`, the projected distances M
-      to 0.
+    memory: `[B, M + 1, width]` per layer, its inputs.
+    key: `[B, H, M + 1, width / H]` per layer, projected from its inputs.
+    value: as `key`.
+    position: `[H, M + 1, width / H]` per layer, the projected distances M to 0.
     valid: `[B, M + 1]`, 1 where the slot belongs to the current episode.
-    place: int32 scalar, the slot that the next step takes.
+    place: int32 scalar, the slot of the next step.
   """
 
   memory: tuple[tf.Tensor, ...]
@@ -54,8 +53,8 @@ class GTrXLActingState(NamedTuple):
 class GTrXL(core.UnrollableCore):
   """TrXL-I layer order with GRU gates and a sliding memory of M steps.
 
-  Each step attends to itself and to the M steps before it in its own episode.
-  No gradient reaches the memory that an unroll starts from.
+  Each step attends to itself and to the last M steps of its episode. No
+  gradient flows into the memory that an unroll starts from.
   """
 
   def __init__(
@@ -75,19 +74,19 @@ class GTrXL(core.UnrollableCore):
       num_layers: number of transformer layers.
       num_heads: attention heads per layer.
       mlp_size: hidden units of each layer's position-wise network.
-      memory_size: M, steps of the past kept per layer.
-      gate_bias: b_g of eq. (8) of the paper; above 0, layers start near the
-        identity.
+      memory_size: M, past steps kept per layer.
+      gate_bias: b_g of eq. (8) of the paper; with a positive bias, layers start
+        near the identity.
       name: name of the module.
 
     Raises:
-      ValueError: if the sizes do not fit each other.
+      ValueError: if the sizes are inconsistent.
     """
     super().__init__(name=name)
     if width % num_heads or width % 2:
       raise ValueError(
         f'GTrXL width must be even and a multiple of num_heads={num_heads}, '
-        f'but received width={width}.'
+        f'but received width={width}; try {2 * num_heads * 8}.'
       )
     if memory_size < 1 or num_layers < 1:
       raise ValueError(
@@ -125,7 +124,7 @@ class GTrXL(core.UnrollableCore):
     )
     batch = batch or tf.shape(inputs)[1]
     episode = tf.cumsum(tf.cast(tf.transpose(reset), tf.int32), axis=1)  # [B,T]
-    # A memory slot of an earlier episode has number -1, which no step has.
+    # Memory slots of earlier episodes get number -1, which matches no step.
     of_memory = tf.cast(state.valid, tf.int32) - 1  # [B, M]
     of_keys = tf.concat([of_memory, episode], axis=1)  # [B, M + T]
     seen = tf.logical_and(
@@ -152,7 +151,7 @@ class GTrXL(core.UnrollableCore):
     return tf.reshape(x, [length, batch, self._width]), next_state
 
   def acting_state(self, state: GTrXLState) -> GTrXLActingState:
-    """Projects the whole memory once, so that a step projects one slot."""
+    """Projects the whole memory once, so that each step projects one slot."""
     memory = tf.unstack(state.memory, axis=1)
     projected = [
       layer.project(x, self._memory_size)
@@ -206,8 +205,8 @@ def _slide(memory, streams, length: int):
   """The last M inputs of every layer.
 
   Args:
-    memory: `[B, layers, M, D]`, those before the unroll.
-    streams: `[layers, T * B, D]`, those of the unroll.
+    memory: `[B, layers, M, D]`, before the unroll.
+    streams: `[layers, T * B, D]`, of the unroll.
     length: T.
   """
   num_layers, size, width = memory.shape[1:]
@@ -217,7 +216,7 @@ def _slide(memory, streams, length: int):
 
 
 def _window(length: int, memory_size: int) -> np.ndarray:
-  """Bool `[T, M + T]`: a step sees itself and the M steps before it."""
+  """Bool `[T, M + T]`: a step attends to itself and the M steps before it."""
   step = np.arange(length)[:, np.newaxis] + memory_size
   key = np.arange(memory_size + length)
   return (key <= step) & (key >= step - memory_size)

@@ -1,4 +1,4 @@
-"""One layer of the Gated Transformer-XL, for sequences and for steps."""
+"""One layer of the Gated Transformer-XL, for sequences and single steps."""
 
 import numpy as np
 import sonnet as snt
@@ -8,7 +8,7 @@ from ald_acme.networks import blocks
 
 
 class Layer(snt.Module):
-  """Relative attention and a position-wise network, each gated."""
+  """Relative attention and a position-wise network, each with a gate."""
 
   def __init__(self, width, num_heads, mlp_size, gate_bias, name) -> None:
     super().__init__(name=name)
@@ -48,7 +48,7 @@ class Layer(snt.Module):
 
     Args:
       x: `[T * B, D]`, time-major.
-      memory: `[B, M, D]`, normalised without scale and offset.
+      memory: `[B, M, D]`, normalised, without scale and offset.
       bias: `[B, T, M + T]`, as `blocks.attend` takes it.
       distances: `[M + T + 1, D]`, of `positions`.
 
@@ -59,7 +59,7 @@ class Layer(snt.Module):
     length, width = bias.shape[1], x.shape[-1]
     size = width // self._num_heads
 
-    # Scale and offset are taken into the weights that follow.
+    # Fold scale and offset into the weights that follow.
     norm, query, key_value = self._attention_norm, self._query, self._key_value
     root = 1 / np.sqrt(size)
     content_bias = tf.reshape(self._content_bias, [width])
@@ -97,7 +97,7 @@ class Layer(snt.Module):
     return self._mlp_gate(x, y)
 
   def project(self, memory, memory_size: int):
-    """What `act` reads: keys, values `[B, H, M, D / H]`, and distances.
+    """Keys and values `[B, H, M, D / H]`, and distances, as `act` reads them.
 
     Args:
       memory: `[B, M, D]`, inputs of the layer.
@@ -120,7 +120,7 @@ class Layer(snt.Module):
       position: `[H, M + 1, D / H]`.
       bias: `[B, 1, 1, M + 1]`, added to the attention's logits.
       own: bool `[M + 1]`, the slot of this step.
-      columns: int32 `[M + 1]`, each slot's place among the distances.
+      columns: int32 `[M + 1]`, each slot's index among the distances.
 
     Returns:
       `[B, D]`, and memory, key and value with this step.
@@ -150,7 +150,7 @@ class Layer(snt.Module):
     return self._mlp_gate(x, y), memory, key, value
 
   def _split(self, x):
-    """`[B, S, n * D]` to `[B, n * H, S, D / H]`; n keeps the size of heads."""
+    """Splits heads: `[B, S, n * D]` to `[B, n * H, S, D / H]`."""
     size = self._query.w.shape[-1] // self._num_heads
     x = tf.reshape(x, [-1, x.shape[1], x.shape[2] // size, size])
     return tf.transpose(x, [0, 2, 1, 3])
@@ -175,7 +175,7 @@ class _Norm(snt.Module):
     """Folds scale and offset into the linear map that follows.
 
     Args:
-      weights: `[D, N]`, of the scaled and moved vector.
+      weights: `[D, N]`, of the scaled and shifted vector.
       bias: `[N]`.
     """
     moved = tf.matmul(self.offset[tf.newaxis], weights)[0]
@@ -192,13 +192,13 @@ class _Gate(snt.Module):
   def __init__(self, width, bias, name) -> None:
     super().__init__(name=name)
     self._bias = tf.Variable(tf.fill([width], float(bias)), name='bias')
-    # Products of the same input are made in one go.
+    # One product for all gates of the same input.
     self._of_y = snt.Linear(3 * width, with_bias=False, name='of_y')
     self._of_x = snt.Linear(2 * width, with_bias=False, name='of_x')
     self._of_reset = snt.Linear(width, with_bias=False, name='of_reset')
 
   def initialize(self, x) -> None:
-    """Makes the variables; `x` is any `[N, D]`."""
+    """Creates the variables; `x` is any `[N, D]`."""
     for linear in (self._of_y, self._of_x, self._of_reset):
       linear(x)
 
@@ -209,7 +209,7 @@ class _Gate(snt.Module):
 
 
 def _apply(linear, x):
-  """A linear map of `[B, S, D]` as one flat product."""
+  """Applies a linear map to `[B, S, D]` in one product."""
   flat = linear(tf.reshape(x, [-1, x.shape[-1]]))
   return tf.reshape(flat, [-1, x.shape[1], flat.shape[-1]])
 

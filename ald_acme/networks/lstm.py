@@ -11,11 +11,10 @@ from ald_acme.networks import core
 class LSTM(core.UnrollableCore):
   """Long short-term memory (Hochreiter & Schmidhuber, 1997) with resets.
 
-  The cell is `snt.LSTM`. Sequences go through TensorFlow's fused kernel of one
-  step, which leaves room for resets between steps, and the gradients of the
-  weights are products over all steps at once: a fourth of the operations that
-  automatic differentiation of the written out equations takes. On a CPU these
-  are so small that their number is what they cost.
+  The cell is `snt.LSTM`. Sequences use TensorFlow's fused kernel of one step,
+  which permits resets between steps, and weight gradients are products over all
+  steps: a quarter of the operations of automatic differentiation. On a CPU
+  their number dominates the run time.
 
   Attributes:
     cell: the `snt.LSTM` that holds the variables.
@@ -42,7 +41,7 @@ class LSTM(core.UnrollableCore):
     self.cell(inputs[0], state)  # Creates the variables, once.
     keep = tf.cast(~reset, inputs.dtype)[..., tf.newaxis]
     if inputs.shape[0] == 1:
-      # Of plain operations, which XLA and TensorFlow Lite know.
+      # Plain operations, which XLA and TensorFlow Lite support.
       outputs, state = self.cell(
         inputs[0], snt.LSTMState(keep[0] * state.hidden, keep[0] * state.cell)
       )
@@ -67,7 +66,7 @@ def _unroll(inputs, keep, hidden, memory, weights, bias):
 
   Args:
     inputs: `[T, B, D]`.
-    keep: `[T, B, 1]`, 0 where the state is reset before the step, else 1.
+    keep: `[T, B, 1]`, 0 where the state is reset before the step, otherwise 1.
     hidden: `[B, H]`, the output before the first step.
     memory: `[B, H]`, the cell before the first step.
     weights: `[D + H, 4 H]`, of the inputs and of the hidden state.
@@ -77,12 +76,12 @@ def _unroll(inputs, keep, hidden, memory, weights, bias):
     The outputs `[T, B, H]` and the cell after them `[B, H]`.
   """
   size, length = inputs.shape[-1], inputs.shape[0]
-  none = tf.zeros_like(bias[: hidden.shape[-1]])  # There are no peepholes.
+  none = tf.zeros_like(bias[: hidden.shape[-1]])  # No peepholes.
   shared = dict.fromkeys(('wci', 'wcf', 'wco'), none)
   shared |= {'w': weights, 'b': bias, 'use_peephole': False}
 
-  def split(x):  # Written out, or for a loop.
-    return tf.unstack(x) if length <= _WRITTEN_OUT else x
+  def split(x):  # Unrolled in the graph, or looped over.
+    return tf.unstack(x) if length <= _MAX_UNROLLED else x
 
   def step(state, x, k):
     read = (k * state[0], k * state[1])
@@ -143,17 +142,17 @@ def _scan(step, state, sequences, like, backwards: bool = False):
   """Carries a state along sequences.
 
   Args:
-    step: takes a state and a tensor of each sequence; gives the next state and
-      a tuple of tensors.
+    step: maps a state and a tensor of each sequence to the next state and a
+      tuple of tensors.
     state: a tuple of tensors.
-    sequences: each a list of T tensors, for steps that are written out, or a
-      tensor `[T, ...]`, for a loop within the graph.
-    like: zeros of the shapes of the tensors that a step gives.
+    sequences: each a list of T tensors, to unroll the steps in the graph, or a
+      tensor `[T, ...]`, for a loop in the graph.
+    like: zeros in the shapes of a step's tensors.
     backwards: whether the last step comes first.
 
   Returns:
-    The state after it, and what the steps gave in the order of the sequences:
-    lists, or tensors `[T, ...]`, as the sequences are.
+    The final state, and the steps' tensors in the order of the sequences:
+    lists, or tensors `[T, ...]`, as the sequences.
   """
   if isinstance(sequences[0], list):
     made = list(range(len(sequences[0])))
@@ -171,4 +170,4 @@ def _scan(step, state, sequences, like, backwards: bool = False):
 
 
 _KEPT = ('i', 'cs', 'f', 'o', 'ci', 'co')  # What the kernel's gradient reads.
-_WRITTEN_OUT = 128  # Steps; of more the graph would take minutes to make.
+_MAX_UNROLLED = 128  # Steps; longer graphs take minutes to trace.

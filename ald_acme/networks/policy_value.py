@@ -1,4 +1,4 @@
-"""A whole network: torso, recurrent core, policy and value heads."""
+"""A network of a torso, a recurrent core, and policy and value heads."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -20,12 +20,12 @@ class PolicyValueNetwork(snt.RNNCore):
   """The default network of actors and learners.
 
   A step (`__call__`) takes leaves `[B, ...]`, an unroll takes `[T, B, ...]`,
-  and both give the same numbers. Where `start_of_episode` is set the state is
-  reset before the step is read.
+  and both give the same outputs. Where `start_of_episode` is set, the state is
+  reset before the step.
 
   Attributes:
-    distribution: of the actions; its P parameters are the first outputs.
-    observed: entries of the observation that it reads; None for all.
+    distribution: distribution of the actions; a policy is its P parameters.
+    observed: entries of the observation that the network reads; None for all.
   """
 
   def __init__(
@@ -40,13 +40,13 @@ class PolicyValueNetwork(snt.RNNCore):
     """Builds the heads.
 
     Args:
-      torso: from inputs `[N, ...]` to features `[N, D]`.
-      core: reads the features.
-      distribution: of the actions.
+      torso: maps inputs `[N, ...]` to features `[N, D]`.
+      core: maps features to outputs with memory.
+      distribution: distribution of the actions.
       mask: path of the action mask in the observation (`environments.masks`);
         None where all actions are legal.
       observed_entries: entries of the observation that the network reads
-        (`environments.observed`); None for everything.
+        (`environments.observed`); None for all.
       name: name of the module.
     """
     super().__init__(name=name)
@@ -62,7 +62,7 @@ class PolicyValueNetwork(snt.RNNCore):
 
   @property
   def prefers_tflite(self) -> bool:
-    """As the core has it."""
+    """As `UnrollableCore.prefers_tflite`."""
     return self._core.prefers_tflite
 
   def initial_state(self, batch_size: int, **kwargs: Any) -> State:
@@ -71,7 +71,7 @@ class PolicyValueNetwork(snt.RNNCore):
   def unroll(
     self, inputs: types.Inputs, state: State
   ) -> tuple[types.Outputs, State]:
-    """Reads a sequence, leaves `[T, B, ...]`, from a state `[B, ...]`."""
+    """Unrolls inputs `[T, B, ...]` from a state `[B, ...]`."""
     length, batch = inputs.start_of_episode.shape
     batch = batch or tf.shape(inputs.start_of_episode)[1]
 
@@ -97,19 +97,20 @@ class PolicyValueNetwork(snt.RNNCore):
   def act(
     self, inputs: types.Inputs, acting_state: State
   ) -> tuple[types.Outputs, State]:
-    """Reads one step, leaves `[B, ...]`, where parameters stay as they are."""
+    """One step, leaves `[B, ...]`; parameters unchanged since
+    `acting_state`."""
     inputs = self._select(inputs)
     features, reset = self._torso(inputs), inputs.start_of_episode
     x, acting_state = self._core.act(features, reset, acting_state)
     return self._outputs(self._head(x), inputs.observation), acting_state
 
   def _select(self, inputs: types.Inputs) -> types.Inputs:
-    """Inputs without what the network does not observe."""
+    """Inputs with the observed entries alone."""
     observation = observed.select(inputs.observation, self.observed)
     return inputs._replace(observation=observation)
 
   def _outputs(self, x: tf.Tensor, observation: types.Nest) -> types.Outputs:
-    """Splits the head, `[..., P + 1]`, and masks illegal actions."""
+    """Splits the head's outputs `[..., P + 1]`, and masks illegal actions."""
     policy = x[..., :-1]
     if self._mask is not None:
       legal = masks.read(observation, self._mask)
@@ -130,8 +131,8 @@ class PolicyValueNetwork(snt.RNNCore):
   def __call__(
     self, inputs: types.Inputs, state: State
   ) -> tuple[types.Outputs, State]:
-    """Reads one step, leaves `[B, ...]`."""
-    # No index: TensorFlow Lite has none for tensors of more than 5 dimensions.
+    """One step, leaves `[B, ...]`."""
+    # Not `x[None]`: TensorFlow Lite cannot index more than 5 dimensions.
     sequence = tree.map_structure(lambda x: tf.expand_dims(x, 0), inputs)
     outputs, state = self.unroll(sequence, state)
     return tree.map_structure(lambda x: x[0], outputs), state
@@ -140,10 +141,10 @@ class PolicyValueNetwork(snt.RNNCore):
 def create_variables(
   network: PolicyValueNetwork, observation_spec: types.Nest
 ) -> None:
-  """Makes the network's variables by one step on zeros.
+  """Creates the network's variables by one step on zeros.
 
   Args:
-    network: whose variables may not exist yet.
+    network: a network whose variables need not exist yet.
     observation_spec: a nest of specs with `shape` and `dtype`.
   """
   distribution = network.distribution

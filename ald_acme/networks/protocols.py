@@ -16,20 +16,20 @@ if typing.TYPE_CHECKING:
 
 @typing.runtime_checkable
 class Network(Protocol):
-  """A recurrent policy and value, as `policy_value.PolicyValueNetwork`.
+  """A recurrent policy and value, such as `policy_value.PolicyValueNetwork`.
 
-  Steps and unrolls give the same numbers. It can be copied with
-  `copy.deepcopy`, and two of one kind have their variables in the same order.
+  Steps and unrolls give the same outputs. `copy.deepcopy` copies it, and two
+  networks of the same kind have their variables in the same order.
 
   Attributes:
-    distribution: of the actions, whose P parameters are the outputs' policy.
+    distribution: distribution of the actions; a policy is its P parameters.
   """
 
   distribution: distributions.Distribution
 
   @property
   def trainable_variables(self) -> Sequence[tf.Variable]:
-    """All variables; they exist before the network is handed to a part."""
+    """All variables; they must exist before the network is used."""
 
   def initial_state(self, batch_size: int) -> types.Nest:
     """The state before the first step of an episode, leaves `[B, ...]`."""
@@ -40,8 +40,8 @@ class Network(Protocol):
     """Reads a sequence.
 
     Args:
-      inputs: leaves `[T, B, ...]`; where `start_of_episode` is set the state is
-        reset before the step is read.
+      inputs: leaves `[T, B, ...]`; where `start_of_episode` is set, the state
+        is reset before the step.
       state: leaves `[B, ...]`.
 
     Returns:
@@ -56,7 +56,7 @@ class Network(Protocol):
 
 @typing.runtime_checkable
 class LearnerNetwork(Network, Protocol):
-  """A network whose value can be rescaled, as learning of values needs."""
+  """A network whose value can be rescaled, as PopArt needs."""
 
   def rescale_value(self, factor: tf.Tensor, offset: tf.Tensor) -> None:
-    """Changes the value `v` to `factor v + offset`, both scalars, for good."""
+    """Changes weights so that the value `v` becomes `factor v + offset`."""

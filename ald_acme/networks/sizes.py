@@ -1,4 +1,4 @@
-"""Sizes of the default networks, and presets of them."""
+"""Sizes of the default networks, and presets."""
 
 import dataclasses
 from typing import Any
@@ -14,25 +14,25 @@ def _size(default: int, about: str) -> Any:
 class NetworkSizes:
   """Sizes of a network with an LSTM and of one with a GTrXL.
 
-  The defaults are the `small` preset: both networks learn on a CPU. The torso
-  of the GTrXL's network is as wide as the GTrXL.
+  The defaults are the `small` preset: both networks can be trained on a CPU.
+  The GTrXL's torso is as wide as the GTrXL.
   """
 
-  torso: int = _size(64, 'Units of the layer in front of the LSTM.')
+  torso: int = _size(64, 'Units of the torso in front of the LSTM.')
   lstm: int = _size(64, 'Hidden units of the LSTM.')
   gtrxl_width: int = _size(64, 'Width of the GTrXL and of its torso.')
   gtrxl_layers: int = _size(2, 'Layers of the GTrXL.')
   gtrxl_heads: int = _size(4, 'Attention heads of each layer.')
   gtrxl_mlp: int = _size(128, 'Hidden units of the position-wise networks.')
-  gtrxl_memory: int = _size(64, 'Steps of the past kept per layer.')
+  gtrxl_memory: int = _size(64, 'Past steps kept per layer.')
   image_torso: str = validation.setting(
     'shallow',
-    'What reads images: two convolutions, or the residual ones of the paper '
-    'of IMPALA, of which a CPU learns little an hour.',
+    'Torso for images: two convolutions, or the residual network of the IMPALA '
+    'paper, which is slow to train on a CPU.',
     one_of=('shallow', 'residual'),
   )
   image_channels: int = _size(
-    16, 'Channels of the first convolutions, where images are observed.'
+    16, 'Channels of the first convolution of the image torso.'
   )
 
   def __post_init__(self) -> None:
@@ -46,7 +46,7 @@ class NetworkSizes:
 
 
 PRESETS = {
-  # Learns little, and compiles in no time: for tests and first steps.
+  # Learns little but compiles fast: for tests and first steps.
   'tiny': NetworkSizes(
     torso=8,
     lstm=8,
@@ -58,7 +58,7 @@ PRESETS = {
     image_channels=2,
   ),
   'small': NetworkSizes(),
-  # The learner of the paper's figures, for an accelerator.
+  # The learner of the paper's figures; needs an accelerator.
   'paper': NetworkSizes(
     torso=128,
     lstm=128,

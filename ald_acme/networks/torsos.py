@@ -1,4 +1,4 @@
-"""Torsos: from observation, action and reward to a feature vector."""
+"""Torsos: map observation, action and reward to a feature vector."""
 
 import functools
 
@@ -9,17 +9,16 @@ import tree
 from ald_acme import distributions
 from ald_acme import types
 
-_LEAST_SIDE = 16  # Of an image; what is smaller is a window on a grid.
+_LEAST_SIDE = 16  # Of an image; smaller arrays are gridworld windows.
 
 
 def is_image(shape, dtype) -> bool:
-  """Whether a part of the observation is read by convolutions.
+  """Whether a leaf of the observation is an image, read by convolutions.
 
   Args:
     shape: of one observation; an image's is `[height, width, channels]`, with
       at least 16 rows and columns.
-    dtype: an image's is uint8 or a floating one; of integers it would be a map
-      of kinds, which have no order.
+    dtype: an image's is uint8 or floating; other integers are categories.
   """
   dtype = tf.as_dtype(dtype)
   return (
@@ -30,10 +29,10 @@ def is_image(shape, dtype) -> bool:
 
 
 class Torso(snt.Module):
-  """Observation, previous action and previous reward, through one layer.
+  """A dense layer over observation, previous action and previous reward.
 
-  Each leaf of the observation is read by itself: images by convolutions, and
-  all else is flattened. What comes of them is joined.
+  Images pass through convolutions and other leaves are flattened; the results
+  are concatenated.
   """
 
   def __init__(
@@ -47,9 +46,9 @@ class Torso(snt.Module):
     """Builds the torso.
 
     Args:
-      size: of the features.
-      distribution: of the actions, which it encodes.
-      image_channels: as of the image's torso.
+      size: size of the features.
+      distribution: encodes the actions.
+      image_channels: `channels` of the image torso.
       image_torso: 'shallow' for `ShallowImageTorso`, 'residual' for
         `ResidualImageTorso`.
       name: name of the module.
@@ -80,7 +79,7 @@ class Torso(snt.Module):
       else tf.cast(snt.flatten(leaf), tf.float32)
       for leaf in leaves
     ]
-    # At the start of an episode there was no action: all zeros.
+    # There is no previous action at the start of an episode: zeros.
     action = self._distribution.encode(inputs.action)
     start = inputs.start_of_episode[:, tf.newaxis]
     parts.append(tf.where(start, tf.zeros_like(action), action))
@@ -89,9 +88,9 @@ class Torso(snt.Module):
 
 
 def _compress(reward: tf.Tensor) -> tf.Tensor:
-  """sign(r) log(1 + |r|): near r for small rewards, of few units for large.
+  """sign(r) log(1 + |r|), which compresses large rewards.
 
-  Of operations that TensorFlow Lite has.
+  Uses only operations that TensorFlow Lite supports.
   """
   size = tf.math.log(1.0 + tf.abs(reward))
   return tf.where(reward < 0.0, -size, size)
@@ -152,7 +151,7 @@ class ResidualImageTorso(snt.Module):
 
 
 class _Section(snt.Module):
-  """A convolution that halves the picture, and two residual blocks."""
+  """A convolution, pooling that halves the image, and two residual blocks."""
 
   def __init__(self, channels: int, name: str) -> None:
     super().__init__(name=name)

@@ -11,7 +11,7 @@ from ald_acme.networks import lstm
 @pytest.fixture(params=[128, 2], ids=['written out', 'loop'], autouse=True)
 def written_out(request, monkeypatch):
   """Steps that are written out: more than in these tests, or fewer."""
-  monkeypatch.setattr(lstm, '_WRITTEN_OUT', request.param)
+  monkeypatch.setattr(lstm, '_MAX_UNROLLED', request.param)
 
 
 @pytest.mark.parametrize('input_size, hidden_size', [(5, 7), (4, 4), (1, 3)])

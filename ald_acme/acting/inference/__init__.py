@@ -1,1 +1,1 @@
-"""A network's step, compiled for acting: the quickest runtime that takes it."""
+"""A network's step, compiled for acting."""

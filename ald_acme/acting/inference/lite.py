@@ -1,9 +1,8 @@
-"""Steps in TensorFlow Lite, for networks whose step is cheap.
+"""Steps in TensorFlow Lite, for networks with cheap steps.
 
-Where a step is a few small products, TensorFlow spends most of it on itself. In
-TensorFlow Lite the step of an LSTM of 64 units in 16 mazes takes a tenth of the
-time of an XLA kernel that is called from TensorFlow (`benchmarks/inference.py`
-measures both).
+TensorFlow's overhead dominates a step of a few small products. In TensorFlow
+Lite a step of an LSTM of 64 units in 16 mazes takes a tenth of the time of an
+XLA kernel called from TensorFlow (`benchmarks/inference.py` measures both).
 """
 
 from collections.abc import Sequence
@@ -19,13 +18,13 @@ from ald_acme import types
 from ald_acme.acting.inference import quiet
 from ald_acme.acting.inference import specs
 
-_CONVERTING = threading.Lock()  # The converter is not said to be reentrant.
+_CONVERTING = threading.Lock()  # The converter is not documented as reentrant.
 
 
 class LiteStep:
-  """A network's step whose parameters are inputs, so they can be replaced.
+  """A network's step whose parameters are inputs, so that they can change.
 
-  The network's own variables are read once and never written.
+  The network's own variables are read once.
   """
 
   NAME = 'TensorFlow Lite'
@@ -36,12 +35,12 @@ class LiteStep:
     """Starts from the initial state, with the network's parameters.
 
     Args:
-      network: a `PolicyValueNetwork` whose variables exist.
+      network: its variables exist.
       observation_spec: a nest of specs with `shape` and `dtype`.
       batch_size: E.
 
     Raises:
-      ValueError: if TensorFlow Lite does not take the network.
+      ValueError: if TensorFlow Lite does not support the network.
     """
     self._initial_state = tree.map_structure(
       lambda x: x.numpy(), network.initial_state(batch_size)
@@ -51,7 +50,7 @@ class LiteStep:
     parts = (inputs, self._initial_state, parameters)
     with _CONVERTING, quiet.conversion():
       model = _convert(network, parts)
-      # One thread: the work is too little to share.
+      # One thread: too little work for more.
       self._interpreter = tf.lite.Interpreter(
         model_content=model, num_threads=1
       )
@@ -85,7 +84,7 @@ class LiteStep:
     self._state = tree.flatten(self._initial_state)
 
   def load(self, parameters: Sequence[np.ndarray]) -> None:
-    """Replaces the parameters, in the order of the trainable variables."""
+    """Replaces the parameters, in the order of `trainable_variables`."""
     for index, value in zip(self._parameters, parameters, strict=True):
       self._interpreter.set_tensor(index, value)
 
@@ -103,7 +102,7 @@ class LiteStep:
 
 
 def _convert(network: snt.Module, parts) -> bytes:
-  """The step as a model: inputs, state and parameters to policy and state."""
+  """Converts the step: inputs, state and parameters to policy and state."""
   network = copy.deepcopy(network)
   variables = list(network.trainable_variables)
   places = [
@@ -129,19 +128,19 @@ def _convert(network: snt.Module, parts) -> bytes:
   )
   if traced.trainable_variables:
     raise ValueError(
-      'TensorFlow Lite would freeze variables that are no attributes of a '
-      f'module: {[v.name for v in traced.trainable_variables]}.'
+      'TensorFlow Lite would freeze variables that are not attributes of a '
+      'module: {[v.name for v in traced.trainable_variables]}.'
     )
   converter = tf.lite.TFLiteConverter.from_concrete_functions([traced], network)
   try:
     return converter.convert()
-  except Exception as error:  # The converter's own is not public.
+  except Exception as error:  # The converter's exception is not public.
     raise ValueError(
-      'TensorFlow Lite has no operation for a part of this network: '
+      'TensorFlow Lite does not support an operation of this network: '
       f'{str(error).splitlines()[0]}'
     ) from error
 
 
 def _number(name: str) -> int:
-  """Of an input or output: `3:0` and `3` to 3."""
+  """Index in the name of an input or output: `3:0` and `3` give 3."""
   return int(name.split(':')[0])

@@ -9,7 +9,7 @@ import tempfile
 
 from absl import logging
 
-# What TensorFlow Lite prints of every conversion, whatever its log level.
+# TensorFlow Lite prints these at every conversion, at any log level.
 _CHATTER = re.compile(
   rb'\s*$|Estimated count of arithmetic ops|INFO: Created TensorFlow Lite'
 )
@@ -17,17 +17,17 @@ _CHATTER = re.compile(
 
 @contextlib.contextmanager
 def conversion() -> Iterator[None]:
-  """Captures what the process prints, and drops harmless messages.
+  """Captures the process's output, and drops harmless messages.
 
-  C++ writes to the descriptors, not to `sys.stdout`. The rest of it, another
-  thread's lines too, goes to stderr at the end.
+  C++ writes to the descriptors, not to `sys.stdout`. The other lines, including
+  other threads', go to stderr at the end.
   """
   sys.stdout.flush()
   sys.stderr.flush()
   verbosity = logging.get_verbosity()
   with tempfile.TemporaryFile() as held:
     kept = [os.dup(descriptor) for descriptor in (1, 2)]
-    logging.set_verbosity(logging.WARNING)  # Each conversion saves "assets".
+    logging.set_verbosity(logging.WARNING)  # Conversions log assets.
     try:
       for descriptor in (1, 2):
         os.dup2(held.fileno(), descriptor)

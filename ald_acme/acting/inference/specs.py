@@ -16,9 +16,9 @@ def inputs(
   """Tensor specs of a step's inputs, leaves `[E, ...]`.
 
   Args:
-    observation_spec: a nest of specs with `shape` and `dtype`; observations
-      are expected in the dtypes that are taken (`dtypes.taken`).
-    distribution: of the actions.
+    observation_spec: a nest of specs with `shape` and `dtype`; the result has
+      the dtypes of `dtypes.taken`.
+    distribution: distribution of the actions.
     batch_size: E.
   """
 

@@ -1,4 +1,4 @@
-"""Steps as one XLA kernel, for networks whose step is expensive."""
+"""Steps as one XLA kernel, for networks with expensive steps."""
 
 from collections.abc import Sequence
 
@@ -28,7 +28,7 @@ class XLAStep:
     """Starts from the initial state.
 
     Args:
-      network: a `PolicyValueNetwork` whose variables exist.
+      network: its variables exist.
       observation_spec: a nest of specs with `shape` and `dtype`.
       batch_size: E.
     """
@@ -48,7 +48,7 @@ class XLAStep:
       return tree.map_structure(lambda v: v.read_value(), self._state)
 
     def write(state, before=None) -> None:
-      """Writes leaves that are not as before."""
+      """Assigns leaves that changed."""
       before = before or [None] * len(tree.flatten(state))
       for variable, old, new in zip(
         tree.flatten(self._state), before, tree.flatten(state)
@@ -84,7 +84,7 @@ class XLAStep:
   def load(self, parameters: Sequence[np.ndarray]) -> None:
     """Replaces the network's trainable variables.
 
-    The memory stays; what the old parameters made of it is made anew.
+    The recurrent state stays; cached projections of it are recomputed.
     """
     self._variables.assign(parameters)
     self._begin(self._recall())

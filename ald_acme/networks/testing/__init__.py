@@ -1,7 +1,7 @@
-"""The contracts of cores and of networks, as tests to inherit.
+"""Conformance tests of cores and networks, to inherit.
 
-A core that breaks them learns wrongly, and no error says so: its unrolls differ
-from its steps, or an episode reads the one before.
+A core that fails them trains wrongly without an error: its unrolls differ from
+its steps, or state leaks between episodes.
 
   class TestMyCore(testing.CoreTestMixin):
     def make_object_under_test(self):

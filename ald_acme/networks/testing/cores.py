@@ -1,4 +1,4 @@
-"""The contract of cores, as tests to inherit."""
+"""Conformance tests of cores, to inherit."""
 
 import abc
 import copy
@@ -18,9 +18,9 @@ class CoreTestMixin(abc.ABC):
   """Tests that every `UnrollableCore` passes.
 
   Attributes:
-    input_size: D, of the vectors that it reads.
-    length: T, of sequences.
-    batch: B, of sequences.
+    input_size: D, size of the inputs.
+    length: T, length of sequences.
+    batch: B, number of sequences.
   """
 
   input_size = 8
@@ -32,7 +32,7 @@ class CoreTestMixin(abc.ABC):
     """A core whose variables need not exist yet."""
 
   def core(self) -> cores.UnrollableCore:
-    """A core none of whose variables is as it was initialised."""
+    """A core with randomised variables."""
     core = self.make_object_under_test()
     core.unroll(*self.sequence(), core.initial_state(self.batch))
     return nests.randomise(core)
@@ -48,7 +48,7 @@ class CoreTestMixin(abc.ABC):
     return tf.constant(inputs), tf.constant(reset)
 
   def _state(self, core: cores.UnrollableCore) -> types.Nest:
-    """A state in the middle of a sequence."""
+    """A state from the middle of a sequence."""
     initial = core.initial_state(self.batch)
     return core.unroll(*self.sequence(seed=9), initial)[1]
 
@@ -127,7 +127,7 @@ class CoreTestMixin(abc.ABC):
     following = self.sequence(seed=1)
     for start in (0, 1, self.length // 2, self.length - 1):
       reset = np.zeros([self.length, self.batch], bool)
-      reset[start, 0] = True  # In one environment; the others go on.
+      reset[start, 0] = True  # In one environment only.
       mixed = tf.concat([others[:start], inputs[start:]], axis=0)
       _, other_state = core.unroll(others, reset & False, state)
       after = []
@@ -144,10 +144,10 @@ class CoreTestMixin(abc.ABC):
     core = self.core()
     inputs, reset = self.sequence(resets=False)
     reset = tf.concat([tf.ones([1, self.batch], tf.bool), reset[1:]], axis=0)
-    anew, _ = core.unroll(inputs, reset, self._state(core))
+    after_reset, _ = core.unroll(inputs, reset, self._state(core))
     initial = core.initial_state(self.batch)
     fresh, _ = core.unroll(inputs, reset & False, initial)
-    nests.assert_close(anew, fresh)
+    nests.assert_close(after_reset, fresh)
 
   def test_no_gradient_passes_a_reset(self) -> None:
     core = self.core()
@@ -182,7 +182,9 @@ class CoreTestMixin(abc.ABC):
     nests.assert_close(tf.function(core.unroll)(inputs, reset, state), expected)
     step = tf.function(core.__call__)
     nests.assert_close(step(inputs[0], state), core(inputs[0], state))
-    assert nests.identities(core) == identities, 'a graph made variables anew'
+    assert nests.identities(core) == identities, (
+      'a graph recreated the variables'
+    )
 
   def test_the_batch_may_be_unknown(self) -> None:
     core = self.core()

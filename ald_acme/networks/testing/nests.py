@@ -1,4 +1,4 @@
-"""Nests of arrays, and the variables of modules, in tests."""
+"""Helpers for nests of arrays and variables of modules in tests."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ import tree
 
 
 def randomise(module: Any, seed: int = 0, scale: float = 0.4) -> Any:
-  """Moves all variables of a module, biases at 0 and scales at 1 too."""
+  """Adds noise to all variables of a module, in place, and returns it."""
   rng = np.random.RandomState(seed)
   for variable in module.variables:
     noise = scale * rng.randn(*variable.shape)
@@ -17,19 +17,19 @@ def randomise(module: Any, seed: int = 0, scale: float = 0.4) -> Any:
 
 
 def assert_close(answer: Any, expected: Any, atol: float = 1e-5) -> None:
-  """Asserts that two nests of arrays are nearly the same."""
+  """Asserts that two nests of arrays are close."""
   tree.map_structure(
     lambda x, y: np.testing.assert_allclose(x, y, atol=atol), answer, expected
   )
 
 
 def at(nest: Any, where: Any) -> Any:
-  """A nest with each of its arrays indexed."""
+  """Indexes each array of a nest."""
   return tree.map_structure(lambda x: x[where], nest)
 
 
 def unknown_size(nest: Any, axis: int) -> Any:
-  """Specs of tensors, with one dimension of unknown size."""
+  """Tensor specs of a nest, with one dimension of unknown size."""
 
   def unknown(x: tf.Tensor) -> tf.TensorSpec:
     shape = x.shape.as_list()
@@ -40,5 +40,5 @@ def unknown_size(nest: Any, axis: int) -> Any:
 
 
 def identities(module: Any) -> list[int]:
-  """Tells whether variables are the same objects as before."""
+  """Object ids of the variables, to check that they were not recreated."""
   return [id(variable) for variable in module.variables]

@@ -1,4 +1,4 @@
-"""The contract of networks, as tests to inherit."""
+"""Conformance tests of networks, to inherit."""
 
 import abc
 from collections.abc import Sequence
@@ -16,15 +16,15 @@ from ald_acme.environments import observed
 from ald_acme.networks import protocols
 from ald_acme.networks.testing import nests
 
-_IMPOSSIBLE = -100.0  # A logit below it is of an action that is never chosen.
+_IMPOSSIBLE = -100.0  # Logits below it belong to masked actions.
 
 
 class NetworkTestMixin(abc.ABC):
   """Tests that every `protocols.Network` passes.
 
   Attributes:
-    length: T, of sequences.
-    batch: B, of sequences.
+    length: T, length of sequences.
+    batch: B, number of sequences.
     mask: path of the action mask in the observation; None without one.
     observed: entries of the observation that the network reads, as
       `PolicyValueNetwork`; None for all.
@@ -41,10 +41,10 @@ class NetworkTestMixin(abc.ABC):
 
   @abc.abstractmethod
   def environment_spec(self) -> specs.EnvironmentSpec:
-    """What the network was made for."""
+    """The spec that the network was made for."""
 
   def network(self) -> Any:
-    """A network none of whose variables is as it was initialised."""
+    """A network with randomised variables."""
     return nests.randomise(self.make_object_under_test())
 
   def inputs(self, seed: int = 0, resets: float = 0.25) -> types.Inputs:
@@ -60,7 +60,7 @@ class NetworkTestMixin(abc.ABC):
       legal = observation
       for key in self.mask:
         legal = legal[key]
-      legal[..., 0] = True  # Something can always be done.
+      legal[..., 0] = True  # At least one action is legal.
     parameters = rng.randn(*shape, distribution.num_parameters)
     action = distribution.sample(
       parameters.astype(np.float32), np.random.default_rng(seed)
@@ -74,18 +74,18 @@ class NetworkTestMixin(abc.ABC):
     return tree.map_structure(tf.constant, inputs)
 
   def _state(self, network: Any) -> types.Nest:
-    """A state in the middle of a sequence."""
+    """A state from the middle of a sequence."""
     initial = network.initial_state(self.batch)
     return network.unroll(self.inputs(seed=9), initial)[1]
 
-  def test_it_has_what_parts_ask_for(self) -> None:
+  def test_protocol(self) -> None:
     network = self.make_object_under_test()
     assert isinstance(network, protocols.Network)
     found = network.distribution.describe()
     spec = self.environment_spec()
     assert found == distributions.from_spec(spec.actions).describe()
     before = [v.shape for v in network.trainable_variables]
-    assert before, 'it has no variables before it is used'
+    assert before, 'the network must have variables before its first use'
     network.unroll(self.inputs(), network.initial_state(self.batch))
     assert [v.shape for v in network.trainable_variables] == before
 
@@ -115,7 +115,7 @@ class NetworkTestMixin(abc.ABC):
 
   def test_acting_is_a_step(self) -> None:
     network = self.network()
-    if not hasattr(network, 'act'):  # It is stepped as it is unrolled.
+    if not hasattr(network, 'act'):  # It is stepped by `__call__`.
       return
     state, inputs = self._state(network), self.inputs()
     acting_state = network.acting_state(state)
@@ -206,7 +206,7 @@ class NetworkTestMixin(abc.ABC):
     never = outputs.policy.numpy() < _IMPOSSIBLE
     np.testing.assert_array_equal(never, ~legal.numpy())
 
-  def test_what_it_does_not_observe_makes_no_difference(self) -> None:
+  def test_unobserved_entries_make_no_difference(self) -> None:
     if self.observed is None:
       return
     network, inputs = self.network(), self.inputs()
@@ -239,7 +239,7 @@ class NetworkTestMixin(abc.ABC):
     step, one = tf.function(network.__call__), nests.at(inputs, 0)
     nests.assert_close(step(one, state), network(one, state))
     assert nests.identities(network) == identities, (
-      'a graph made variables anew'
+      'a graph recreated the variables'
     )
 
   def test_the_batch_may_be_unknown(self) -> None:
@@ -275,7 +275,7 @@ class NetworkTestMixin(abc.ABC):
 def _draw(
   spec: Any, shape: tuple[int, ...], rng: np.random.RandomState
 ) -> np.ndarray:
-  """Random values of a leaf of an observation, `[*shape, *spec.shape]`."""
+  """Random values of an observation's leaf, `[*shape, *spec.shape]`."""
   whole, dtype = (*shape, *spec.shape), np.dtype(spec.dtype)
   if dtype.kind == 'b':
     return rng.rand(*whole) < 0.5
@@ -287,7 +287,7 @@ def _draw(
 
 
 def _with_entry(nest: Any, source: Any, path: Sequence[str]) -> Any:
-  """A nest of dictionaries with one entry of another."""
+  """A nest of dictionaries with one entry replaced by `source`."""
   if not path:
     return source
   name, *rest = path
