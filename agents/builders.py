@@ -1,7 +1,7 @@
-"""The interface of builders to a program, and the nodes that a builder may add.
+"""The interface between builders and the program.
 
-Nothing here imports TensorFlow or Launchpad: builders are made, and refused,
-before either is needed.
+It imports neither TensorFlow nor Launchpad, so that builders are created and
+validated without waiting for them.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if typing.TYPE_CHECKING:
 # Makes E environments from (batch_size, seed).
 EnvironmentFactory = Callable[[int, int], base.BatchedEnvironment]
 ShouldStop = Callable[[], bool]
-LEARNER = 'learner'  # The node that every agent has, in `Node.uses`.
+LEARNER = 'learner'  # Label of the learner's node, in `Node.uses`.
 
 
 def never() -> bool:
@@ -36,15 +36,15 @@ def never() -> bool:
 
 @dataclasses.dataclass
 class Context:
-  """The inputs of a node, made by the program in the node's own process.
+  """The inputs of a node, which the program creates in the node's process.
 
   Attributes:
-    index: number of the node within its group.
-    networks: of the agent, made for this node alone.
+    index: index of the node within its group.
+    networks: the agent's networks, created for this node alone.
     replay: client of the replay server.
-    nodes: the nodes that it uses, by label.
-    counter: of the whole program.
-    logger: of the node.
+    nodes: handles of the nodes that it uses, by label.
+    counter: the program's counter.
+    logger: the node's logger.
     should_stop: true once the program is ending.
   """
 
@@ -62,14 +62,14 @@ class Node:
   """A kind of node that a builder adds to the program.
 
   Attributes:
-    label: of its group.
-    make: makes the part that runs in it. A part with a method
-      `run(should_stop)` ends the program when that returns; a part without it
+    label: label of its group.
+    make: creates the part that runs in it. If the part has a method
+      `run(should_stop)`, the program ends when that returns; otherwise the part
       serves until the end.
-    count: how many there are; None for one without a number in its name.
+    count: number of nodes; None for a single node without a number in its name.
     serves: names of the part's methods that other nodes may call.
-    uses: labels of nodes that it calls, declared before it.
-    saved: whether the part's `save` and `restore` are for checkpoints.
+    uses: labels of the nodes that it calls, which must be declared before it.
+    saved: whether checkpoints include the part (`save` and `restore`).
     accelerated: whether it gets the accelerator and half of the cores.
   """
 
@@ -82,7 +82,7 @@ class Node:
   accelerated: bool = False
 
   def names(self) -> list[str]:
-    """Names of its nodes, in logs and in checkpoints."""
+    """Names of its nodes in logs and checkpoints."""
     if self.count is None:
       return [self.label]
     return [f'{self.label}_{i}' for i in range(self.count)]
@@ -92,21 +92,22 @@ class Worker(Protocol):
   """A part with a loop."""
 
   def run(self, should_stop: ShouldStop) -> None:
-    """Works until told to stop."""
+    """Runs until `should_stop` returns true."""
 
 
 class Evaluator(Protocol):
   """A part that evaluates policies."""
 
   def evaluate(self) -> dict[str, float]:
-    """Evaluates now; gives the row, with 'actor_return' and 'frames'."""
+    """Evaluates now; returns the row, with 'actor_return' and 'frames'."""
 
   def run(self, wait: Callable[[float], bool]) -> None:
-    """Evaluates until `wait`, which waits that many seconds, gives true."""
+    """Evaluates until `wait`, which sleeps for a number of seconds, returns
+    true."""
 
 
 class EvaluatorFactory(Protocol):
-  """Makes an evaluator beside that of the builder; it can be pickled."""
+  """Creates an evaluator in addition to the builder's; picklable."""
 
   def __call__(
     self,
@@ -115,39 +116,40 @@ class EvaluatorFactory(Protocol):
     counter: counting.Counter,
     logger: loggers.Logger,
   ) -> Evaluator:
-    """An evaluator, whose `run` the program calls.
+    """Creates an evaluator; the program calls its `run`.
 
     Args:
-      networks: of the agent, made for this evaluator alone.
-      variable_source: the node from which actors pull.
-      counter: of the whole program.
-      logger: of the evaluator: `logs/evaluator_1.csv` for the first factory.
+      networks: the agent's networks, created for this evaluator alone.
+      variable_source: the node that actors pull from.
+      counter: the program's counter.
+      logger: the evaluator's logger: `logs/evaluator_1.csv` for the first
+        factory.
     """
 
 
 class Builder(Protocol):
-  """Makes the parts of an agent for a program; it can be pickled.
+  """Creates the parts of an agent for a program; picklable.
 
-  The first three methods are those of Acme's TensorFlow builders (0.4.0); the
-  program tells those that wait when to stop.
+  The signatures extend those of Acme's TensorFlow builders (0.4.0); methods
+  that may block also take `should_stop`.
   """
 
   @property
   def acting_source(self) -> str:
-    """Label of the node from which actors pull parameters."""
+    """Label of the node that actors pull parameters from."""
 
   def make_networks(self, environment_spec: specs.EnvironmentSpec) -> Any:
-    """The networks that the other methods take, with their variables."""
+    """Creates the networks, with their variables."""
 
   def make_replay_tables(
     self, environment_spec: specs.EnvironmentSpec
   ) -> list[reverb.Table]:
-    """The tables of the replay server."""
+    """Creates the tables of the replay server."""
 
   def make_dataset_iterator(
     self, replay_client: reverb.Client, should_stop: ShouldStop
   ) -> Iterator[Any]:
-    """Batches for the learner; ends once `should_stop` is true."""
+    """Creates the learner's batches; they end once `should_stop` is true."""
 
   def make_learner(
     self,
@@ -156,7 +158,7 @@ class Builder(Protocol):
     counter: counting.Counter,
     logger: loggers.Logger,
   ) -> acme.Learner:
-    """The learner: `run`, `get_variables`, `save` and `restore`."""
+    """Creates the learner: `run`, `get_variables`, `save` and `restore`."""
 
   def make_acting_loop(
     self,
@@ -170,19 +172,19 @@ class Builder(Protocol):
     logger: loggers.Logger,
     should_stop: ShouldStop,
   ) -> Worker:
-    """An actor in environments of its own.
+    """Creates an actor with its environments.
 
     Args:
-      networks: of `make_networks`.
-      environment_factory: makes environments.
+      networks: from `make_networks`.
+      environment_factory: creates environments.
       replay_client: of the replay server.
       variable_source: the node that `acting_source` names, or a cache of it.
-      index: number of the actor.
-      restarts: how often this actor began before, in this run; it is to play
-        other episodes than it did then.
-      counter: counts `frames` and `episodes`; acting is over when its answer
-        holds `ald_acme.runs.counts.STOP_ACTING`.
-      logger: of the actor.
+      index: index of the actor.
+      restarts: number of earlier starts of this actor in this run; its episodes
+        must differ from theirs.
+      counter: counts `frames` and `episodes`; acting ends when its reply holds
+        `ald_acme.runs.counts.STOP_ACTING`.
+      logger: the actor's logger.
       should_stop: true once the program is ending.
     """
 
@@ -197,10 +199,12 @@ class Builder(Protocol):
     clock: Callable[[], float],
     evaluation: experiment.EvaluationConfig,
   ) -> Evaluator:
-    """Evaluates the acting policy, and the learner's if it has a source."""
+    """Creates the evaluator of the acting policy, and of the learner's if it
+    has a source."""
 
   def nodes(self) -> Sequence[Node]:
-    """The nodes beside replay, learner, actors, evaluator and monitor."""
+    """The nodes in addition to replay, learner, actors, evaluator and
+    monitor."""
 
   def indicators(self) -> indicators.Indicators:
     """The agent's values in the progress and the summary of a run."""

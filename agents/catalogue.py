@@ -17,10 +17,10 @@ class Agent(NamedTuple):
 
   Attributes:
     about: one line of help.
-    config: gives the class of its configuration.
-    builder: makes its builder from a configuration and a network factory, or
-      None for the agent's own networks.
-    attends: whether what learns has a GTrXL.
+    config: returns the class of its configuration.
+    builder: creates its builder from a configuration and a network factory, or
+      None for the default networks.
+    attends: whether the learner's network has a GTrXL.
   """
 
   about: str
@@ -29,7 +29,7 @@ class Agent(NamedTuple):
   attends: bool
 
 
-# Imports are within functions, so that the names alone import nothing.
+# Imports are inside functions, so that reading the names imports nothing.
 def _ald_config() -> type:
   from agents.ald import config
 
@@ -75,7 +75,7 @@ def _actor_critic(
 
 _AGENTS = {
   ALD: Agent(
-    'an LSTM acts, a GTrXL learns, and distillers teach the LSTM',
+    'an LSTM acts, a GTrXL learns, and is distilled into the LSTM',
     _ald_config,
     _ald,
     attends=True,
@@ -93,7 +93,7 @@ _AGENTS = {
     attends=True,
   ),
   'memoryless': Agent(
-    'a network without memory acts and learns: a lower bound',
+    'a memoryless network acts and learns: a lower-bound baseline',
     _config,
     _actor_critic('memoryless'),
     attends=False,
@@ -103,12 +103,12 @@ NAMES = tuple(_AGENTS)
 
 
 def about(name: str) -> str:
-  """A description of an agent in one line."""
+  """A one-line description of an agent."""
   return _AGENTS[name].about
 
 
 def attends(name: str) -> bool:
-  """Whether what learns has a GTrXL, whose memory grows with T x (M + T)."""
+  """Whether the learner has a GTrXL; its memory use grows with T x (M + T)."""
   return _AGENTS[name].attends
 
 
@@ -128,14 +128,14 @@ def config_class(name: str) -> type:
 def make_builder(
   name: str, config: Any, network_factory: str | None = None
 ) -> builder.ActorCriticBuilder:
-  """The builder of an agent's parts.
+  """Creates an agent's builder.
 
   Args:
     name: one of `NAMES`.
-    config: of the agent, a `config_class(name)`.
-    network_factory: import path of a function that makes the networks from an
-      `acme.EnvironmentSpec`, 'package.module:function'; None for the agent's
-      own networks. It is imported when networks are made.
+    config: the agent's configuration, a `config_class(name)`.
+    network_factory: import path, 'package.module:function', of a function that
+      creates the networks from an `acme.EnvironmentSpec`; None for the default
+      networks. It is imported when networks are created.
 
   Raises:
     ValueError: if there is no such agent.
@@ -144,8 +144,8 @@ def make_builder(
   wanted = config_class(name)
   if type(config) is not wanted:  # A subclass has other defaults.
     raise TypeError(
-      f'the config of agent {name!r} must be of class {wanted.__name__}, but '
-      f'received one of {type(config).__name__}.'
+      f'the config of agent {name!r} must be a {wanted.__name__}, but received '
+      f'a {type(config).__name__}.'
     )
   factory = None
   if network_factory is not None:

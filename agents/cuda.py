@@ -1,10 +1,9 @@
-"""CUDA from wheels of PyPI, where TensorFlow 2.8 does not look for it.
+"""Loads CUDA from PyPI's wheels, where TensorFlow 2.8 does not look for it.
 
-TensorFlow opens CUDA's libraries by their names while it is imported, and
-registers no kernels for an accelerator if they are not found. A library that
-the process has already loaded is found by its name, wherever it lies; so nodes
-that use an accelerator load them first, in a process of their own: the fork
-server has imported TensorFlow before.
+TensorFlow opens CUDA's libraries by name during its import, and registers no
+GPU kernels if they are missing. A library that the process has already loaded
+is found by name in any folder, so accelerated nodes load them first. They need
+a fresh process, because the fork server has already imported TensorFlow.
 """
 
 import ctypes
@@ -21,9 +20,9 @@ WHEELS = (
   'nvidia-cusolver-cu11==11.4.1.48',
   'nvidia-cusparse-cu11==11.7.5.86',
 )
-LOAD = 'ALD_LOAD_CUDA'  # Set for nodes that load them before TensorFlow.
-# What TensorFlow 2.8 wants, each after those that it needs itself; the package
-# of each within `nvidia`. cuDNN opens its parts when they are needed.
+LOAD = 'ALD_LOAD_CUDA'  # Set in nodes that load CUDA before TensorFlow.
+# Libraries of TensorFlow 2.8 in order of dependency, each with its package in
+# `nvidia`. cuDNN opens its parts on demand.
 _LIBRARIES = (
   ('cuda_runtime', 'libcudart.so.11.0'),
   ('cublas', 'libcublasLt.so.11'),
@@ -37,15 +36,15 @@ _LIBRARIES = (
 
 
 def load(path: list[str] | None = None) -> list[str]:
-  """Loads the CUDA libraries of installed wheels, if there are any.
+  """Loads the CUDA libraries of installed wheels, if any.
 
   Call it before TensorFlow is imported.
 
   Args:
-    path: folders to look in; by default those that Python imports from.
+    path: folders to search; by default `sys.path`.
 
   Returns:
-    The names of what was loaded, as TensorFlow asks for them.
+    The names of the loaded libraries, as TensorFlow asks for them.
   """
   files = find(path)
   for file in files:
@@ -54,10 +53,10 @@ def load(path: list[str] | None = None) -> list[str]:
 
 
 def find(path: list[str] | None = None) -> list[str]:
-  """Paths of the wheels' libraries, each after those that it needs.
+  """Paths of the wheels' libraries, in order of dependency.
 
   Args:
-    path: folders to look in; by default those that Python imports from.
+    path: folders to search; by default `sys.path`.
   """
   found = []
   for package, name in _LIBRARIES:
@@ -70,10 +69,10 @@ def find(path: list[str] | None = None) -> list[str]:
 
 
 def environment(path: list[str] | None = None) -> dict[str, str]:
-  """Variables with which a new process finds the wheels' libraries.
+  """Environment variables for a new process to find the wheels' libraries.
 
   Args:
-    path: folders to look in; by default those that Python imports from.
+    path: folders to search; by default `sys.path`.
   """
   folders = [os.path.dirname(file) for file in find(path)]
   if not folders:

@@ -8,7 +8,7 @@ from ald_acme import validation
 
 @dataclasses.dataclass
 class EvaluationConfig:
-  """How often policies are evaluated, and on how many episodes."""
+  """Frequency and size of evaluations."""
 
   evaluation_episodes: int = validation.setting(
     100, 'Episodes of each evaluation of the actor.', at_least=1
@@ -20,7 +20,7 @@ class EvaluationConfig:
     1.0, 'Seconds between the starts of evaluations, at least.', above=0.0
   )
   evaluation_max_steps: int = validation.setting(
-    10_000, 'Steps after which an evaluation cuts an episode.', at_least=1
+    10_000, 'Steps after which an evaluation truncates an episode.', at_least=1
   )
   learner_evaluation_episodes: int = validation.setting(
     32, 'Episodes of each evaluation of the learner.', at_least=1
@@ -42,7 +42,7 @@ class EvaluationConfig:
 
 @dataclasses.dataclass
 class CheckpointingConfig:
-  """How often a run is saved, and what is kept."""
+  """Frequency and number of checkpoints."""
 
   checkpoint_period: float = validation.setting(
     30.0, 'Seconds between checkpoints.', above=0.0
@@ -66,17 +66,18 @@ class ExperimentConfig(CheckpointingConfig, EvaluationConfig):
   Construction validates; after changing a field call `validate`.
 
   Raises:
-    ValueError: naming the field, the value received and the cure.
+    ValueError: if a field is out of range.
   """
 
   num_actors: int = validation.setting(1, 'Actor processes.', at_least=1)
   actors_per_cacher: int = validation.setting(
     32,
-    'With more actors than this, a cacher pulls parameters for each so many.',
+    'With more actors than this, one cacher per so many actors pulls '
+    'parameters.',
     at_least=1,
   )
   max_frames: int = validation.setting(
-    600_000, 'Stop after these frames; 0: never.', at_least=0
+    600_000, 'Stop after this number of frames; 0: never.', at_least=0
   )
   target_return: float | None = validation.setting(
     None,
@@ -84,27 +85,28 @@ class ExperimentConfig(CheckpointingConfig, EvaluationConfig):
   )
   solved_return: float | None = validation.setting(
     None,
-    'The summary says when evaluations of the actor had this return three '
-    'times in a row; none: what the environment says of itself, if anything.',
+    'The summary reports when three consecutive evaluations of the actor '
+    "reached this return; none: the environment's own value, if it has one.",
   )
   stall_warning: float = validation.setting(
     40.0,
-    'Seconds without a move after which a node is named on the console.',
+    'Seconds without progress after which a node is reported on the console.',
     above=0.0,
   )
   stall_limit: float = validation.setting(
     0.0,
-    'Seconds without a move of a node after which the run ends; 0: never.',
+    'Seconds without progress of a node after which the run ends; 0: never.',
     at_least=0.0,
   )
 
   timeline: bool = validation.setting(
-    False, 'Record what each node does when (benchmarks/timeline.py).'
+    False, 'Record a timeline of each node (benchmarks/timeline.py).'
   )
 
   @property
   def num_cachers(self) -> int:
-    """Nodes that pull parameters for the actors; 0 where these are few."""
+    """Number of nodes that cache parameters for the actors; 0 for few
+    actors."""
     if self.num_actors <= self.actors_per_cacher:
       return 0
     return math.ceil(self.num_actors / self.actors_per_cacher)

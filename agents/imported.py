@@ -1,4 +1,4 @@
-"""Networks of a run that its settings name by import path."""
+"""Networks that a run's settings name by import path."""
 
 import dataclasses
 from typing import Any
@@ -10,7 +10,7 @@ from ald_acme import importing
 
 @dataclasses.dataclass(frozen=True)
 class ImportedNetworks:
-  """A network factory that imports another; it can be pickled.
+  """A picklable network factory that imports another.
 
   Attributes:
     path: 'package.module:function' of a function that takes an
@@ -20,7 +20,7 @@ class ImportedNetworks:
   path: str
 
   def __call__(self, environment_spec: specs.EnvironmentSpec) -> Any:
-    """Makes the networks.
+    """Creates the networks.
 
     Raises:
       ValueError: if the function cannot be imported, or raises.
@@ -28,9 +28,9 @@ class ImportedNetworks:
     factory = importing.load('network_factory', self.path)
     try:
       return factory(environment_spec)
-    except Exception as error:  # It is not ours.
+    except Exception as error:  # User code may raise anything.
       raise ValueError(
         f'network_factory={self.path!r} cannot make networks for this '
-        f'environment ({type(error).__name__}: {error}); it is called with an '
-        'acme.specs.EnvironmentSpec.'
+        f'environment ({type(error).__name__}: {error}); it receives an '
+        'acme.specs.EnvironmentSpec; mend the function or name another.'
       ) from error

@@ -1,7 +1,7 @@
-"""The private names of Launchpad and `multiprocessing` that we depend on.
+"""The private APIs of Launchpad and `multiprocessing` that we use.
 
-Neither offers a public way to do these things. They are kept together so that
-an update of either library is checked against one file.
+There is no public alternative. They are kept together so that an update of
+either library is checked against one file.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -17,7 +17,7 @@ import launchpad as lp
 from launchpad.launch import worker_manager
 from launchpad.launch.run_locally import run_locally
 
-_TERMINAL = 'output_to_files'  # The way to run commands that is replaced.
+_TERMINAL = 'output_to_files'  # The launch mode that is replaced.
 
 
 @contextlib.contextmanager
@@ -26,14 +26,14 @@ def launching_with(
 ) -> Iterator[str]:
   """Makes Launchpad pass the commands of a program's nodes to a function.
 
-  All of its own ways start a new interpreter for each node, which takes ten
-  nodes half a minute longer than the fork server.
+  Launchpad's own modes start a new interpreter per node, which takes ten nodes
+  half a minute longer than the fork server.
 
   Args:
-    start: starts the commands.
+    start: starts the nodes' commands.
 
   Yields:
-    What to pass to `lp.launch` as `terminal`.
+    The `terminal` argument of `lp.launch`.
   """
   ways = run_locally._LOCAL_LAUNCHER_MAP
   own = ways[_TERMINAL]
@@ -47,19 +47,20 @@ def launching_with(
 def stop_loops_on_signals() -> Callable[[], bool]:
   """Makes SIGINT and SIGTERM end the `run` of Acme's environment loops.
 
-  Such a loop has Launchpad's dispatcher handle the signals, and waits for its
-  stop handlers to be called, which only a Launchpad program does: outside of
-  one the signals would be lost. The first signal ends the loop, at its next
-  step; the second, or the first without a loop, ends the process.
+  Such a loop registers with Launchpad's signal dispatcher, whose stop handlers
+  only run inside a Launchpad program: elsewhere signals would be lost. The
+  first signal ends the loop at its next step; the second, or the first without
+  a loop, ends the process.
 
   Returns:
-    Whether a loop was told to end. Acme ends it by a SystemExit in its thread;
-    if that comes while TensorFlow traces a function, another error comes out.
+    A function that tells whether a loop was interrupted. Acme raises SystemExit
+    in its thread; TensorFlow may turn that into another error while it traces a
+    function.
   """
   told = threading.Event()
 
   def stop(number: int, _: Any) -> None:
-    # The handler that follows is the default one.
+    # The next signal gets the default handler.
     signal.signal(number, signal.SIG_DFL)
     if worker_manager._SIGNAL_HANDLERS[signal.SIGUSR1]:
       told.set()
@@ -73,7 +74,7 @@ def stop_loops_on_signals() -> Callable[[], bool]:
 
 
 def address_of(handle: lp.CourierHandle) -> str:
-  """'host:port' that a handle stands for, once the program is launched."""
+  """A handle's 'host:port', after the launch."""
   return handle._address.resolve()
 
 
@@ -86,13 +87,13 @@ def start_fork_server(modules: Sequence[str], blocked: Sequence[int]) -> None:
   """Starts `multiprocessing`'s fork server.
 
   Args:
-    modules: names of what it imports first.
-    blocked: signals that it does not receive. Its children inherit the block.
+    modules: names of the modules that it imports.
+    blocked: signals blocked in it and in its children.
   """
   forkserver.set_forkserver_preload(list(modules))
   signal.pthread_sigmask(signal.SIG_BLOCK, blocked)
   try:
-    # The tracker is started first, because that unblocks signals.
+    # Start the tracker first, because that unblocks signals.
     resource_tracker.ensure_running()
     signal.pthread_sigmask(signal.SIG_BLOCK, blocked)
     forkserver.ensure_running()
@@ -101,15 +102,15 @@ def start_fork_server(modules: Sequence[str], blocked: Sequence[int]) -> None:
 
 
 def fork_server_pid() -> int | None:
-  """Process ID of the fork server, None if it was not started."""
+  """Process ID of the fork server; None if not started."""
   return forkserver._forkserver._forkserver_pid
 
 
 def stop_fork_server() -> None:
-  """Ends the fork server now, even while it imports."""
+  """Kills the fork server, even while it imports."""
   server = forkserver._forkserver
   if server._forkserver_pid is not None:
     with contextlib.suppress(ProcessLookupError):
       os.kill(server._forkserver_pid, signal.SIGKILL)
-  with contextlib.suppress(ChildProcessError):  # It was waited for before.
+  with contextlib.suppress(ChildProcessError):  # It was already waited for.
     server._stop()

@@ -1,6 +1,6 @@
-"""Public names of a package that are imported when they are first used.
+"""Imports a package's public names at their first use.
 
-So a command line can be read, and refused, without waiting for TensorFlow.
+So a command line is parsed and rejected without waiting for TensorFlow.
 """
 
 from collections.abc import Callable, Mapping
@@ -15,7 +15,7 @@ def attach(
 
   Args:
     package: name of the package.
-    modules: for each public name the module in the package that has it.
+    modules: for each public name, the module in the package that defines it.
   """
   names = sorted(modules)
 
