@@ -16,9 +16,9 @@ from ald_acme import activity
 from ald_acme.runs import heartbeats
 from ald_acme.runs import timelines
 
-_LINGER = 3.0  # Seconds; of the ten that Launchpad waits for threads.
-_GRACE = 1.0  # Seconds to end by itself; Launchpad kills after ten.
-# Libraries that call other nodes; Courier raises errors of pybind11_abseil.
+_LINGER = 3.0  # Seconds; Launchpad waits ten for threads.
+_GRACE = 1.0  # Seconds to end cleanly; Launchpad kills after ten.
+# Libraries that make remote calls; Courier raises errors of pybind11_abseil.
 _CALLS = ('pybind11_abseil', 'courier', 'reverb')
 _CALLS_IN_TENSORFLOW = (
   'AbortedError',
@@ -29,12 +29,11 @@ _CALLS_IN_TENSORFLOW = (
 
 
 class Lifecycle:
-  """Shutdown handling of a node; create one first of all.
+  """Shutdown handling of a node; create it before anything else.
 
-  In a process of its own a node ignores Ctrl-C (the launcher sees to an
-  orderly end), ends when its launcher does, however that ends, and ends within
-  seconds of a SIGTERM even if it is stuck in a call that Python cannot
-  interrupt.
+  In its own process a node ignores Ctrl-C (the launcher shuts down in order),
+  ends when its launcher ends or is killed, and ends within seconds of a SIGTERM
+  even during a call that Python cannot interrupt.
   """
 
   def __init__(
@@ -47,10 +46,10 @@ class Lifecycle:
     """Installs signal handlers and starts the heartbeat.
 
     Args:
-      name: of the node.
-      watcher: a monitor, or a handle of one; None sends no heartbeat.
-      serves: whether the node has no loop of its own that could stop.
-      timeline: path of a file for the spans of what it does; '' for none.
+      name: name of the node.
+      watcher: a monitor or its handle; None sends no heartbeat.
+      serves: whether the node has no loop that could hang.
+      timeline: path of the file to record spans in; '' for none.
     """
     self._stop = lp.stop_event()
     self._at_end: list[Callable[[], None]] = []
@@ -62,7 +61,7 @@ class Lifecycle:
     if threading.current_thread() is threading.main_thread():
       signal.signal(signal.SIGINT, signal.SIG_IGN)
       signal.signal(signal.SIGTERM, lambda *_: self._stop.set())
-      # A Python handler waits for the main thread; the wake-up pipe does not.
+      # A Python handler needs the main thread; the wake-up pipe does not.
       self._woken, wake = os.pipe()
       os.set_blocking(wake, False)
       signal.set_wakeup_fd(wake)
@@ -79,7 +78,7 @@ class Lifecycle:
     self._stop.set()
     time.sleep(_GRACE)
     self._end()
-    logging.info('Still busy after %.0f s: ending the hard way.', _GRACE)
+    logging.info('Still busy after %.0f s: forcing the exit.', _GRACE)
     logging.flush()
     os._exit(0)
 
@@ -92,19 +91,19 @@ class Lifecycle:
     return self._stop.is_set()
 
   def wait(self, seconds: float | None) -> bool:
-    """Waits, with None until the end; true if the program is ending."""
+    """Waits for seconds, or with None until the end; true if ending."""
     return self._stop.wait(seconds)
 
   def at_end(self, close: Callable[[], None]) -> None:
-    """Has a function called when the node ends, even if it is stuck.
+    """Registers a function to call when the node ends, even if it is stuck.
 
     Args:
-      close: flushes what is buffered, within seconds.
+      close: flushes buffers; must return within seconds.
     """
     self._at_end.append(close)
 
   def _end(self) -> None:
-    with self._ending:  # Another thread may be closing: wait for it.
+    with self._ending:  # Wait for another thread that is closing.
       while self._at_end:
         try:
           self._at_end.pop()()
@@ -114,22 +113,22 @@ class Lifecycle:
   def guard(self, run: Callable[[], object]) -> None:
     """Runs a node's loop.
 
-    Calls to nodes that have ended first fail at the program's end. Such an
-    error is logged; any other is raised, at whatever time it comes.
+    At the program's end, calls to nodes that have already ended fail. Such
+    errors are logged; all others are raised.
     """
     try:
       run()
     except Exception as error:
-      # The node that was called may end shortly before this one is told to.
+      # The called node may end shortly before this one is stopped.
       if not (_is_of_a_call(error) and self._stop.wait(2.0)):
         raise
-      logging.info('Ended while a call was under way.', exc_info=True)
+      logging.info('Ended during a remote call.', exc_info=True)
     finally:
       self._end()
 
 
 def _is_of_a_call(error: Exception) -> bool:
-  """Whether an error may come from a call to another node."""
+  """Whether an error may come from a remote call."""
   kind = type(error)
   library = kind.__module__.partition('.')[0]
   if library == 'tensorflow':
@@ -140,7 +139,7 @@ def _is_of_a_call(error: Exception) -> bool:
 
 
 def _named(name: str, method: Callable[..., Any]) -> Callable[..., Any]:
-  """Wraps a method so that timelines show when it serves."""
+  """Wraps a method so that timelines show its calls."""
 
   def serve(*arguments: Any, **options: Any) -> Any:
     with activity.doing(f'serve {name}'):
@@ -150,7 +149,7 @@ def _named(name: str, method: Callable[..., Any]) -> Callable[..., Any]:
 
 
 class Service:
-  """The object of a `CourierNode`: some methods of a part, and its loop."""
+  """The object of a `CourierNode`: a part's served methods, and its loop."""
 
   def __init__(
     self, part: Any, methods: Sequence[str], run: Callable[[], object]
@@ -158,9 +157,9 @@ class Service:
     """Wraps a part.
 
     Args:
-      part: of the system.
+      part: the part of the agent that runs in the node.
       methods: names of its methods that other nodes may call.
-      run: the node's loop; the node ends with it.
+      run: the node's loop; the node ends when it returns.
     """
     self._run = run
     for method in methods:
@@ -169,6 +168,6 @@ class Service:
   def run(self) -> None:
     self._run()
     if threading.current_thread() is not threading.main_thread():
-      # Nodes are threads here, and a call to one that is gone never ends:
-      # stay until the calls of other nodes have returned.
+      # Nodes are threads here, and a call to one that has ended never returns,
+      # so stay until the other nodes' calls have returned.
       time.sleep(_LINGER)

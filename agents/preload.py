@@ -1,4 +1,4 @@
-"""Imports of all nodes; the fork server imports them once.
+"""Imports of all nodes, which the fork server does once.
 
 Importing starts no thread and touches no device, so it is safe to fork after.
 """

@@ -25,12 +25,12 @@ from ald_acme.runs import folder as run_folder
 from ald_acme.runs import metrics
 from ald_acme.runs import monitor
 
-_Handle = Any  # A client of another node, with its methods.
+_Handle = Any  # Client of another node, with its methods.
 _PATIENCE = 20.0  # Seconds that the monitor waits for a node's answer.
 
 
 class _Replay(lp.ReverbNode):
-  """A replay server that knows the monitor."""
+  """A replay server that reports to the monitor."""
 
   def __init__(
     self,
@@ -43,27 +43,27 @@ class _Replay(lp.ReverbNode):
 
 @dataclasses.dataclass
 class DistributedAgent:
-  """A Launchpad program of the parts that a builder makes.
+  """A Launchpad program of a builder's parts.
 
   Every agent has the nodes `replay`, `counter`, `learner`, `evaluator`,
-  `actor`, `monitor` and, where actors are many, `cacher`; the builder's `nodes`
-  are added to them.
+  `actor`, `monitor` and, with many actors, `cacher`; the builder adds its
+  `nodes`.
 
   Attributes:
-    builder: makes the parts.
-    environment_factory: makes environments from a batch size and a seed.
-    folder: of the run.
-    experiment: how the run is carried out.
-    network_factory: makes networks from an `acme.EnvironmentSpec`; by default
+    builder: creates the parts.
+    environment_factory: creates environments from a batch size and a seed.
+    folder: the run's folder.
+    experiment: settings of the run.
+    network_factory: creates networks from an `acme.EnvironmentSpec`; by default
       the builder's `make_networks`.
-    environment_spec: of one environment; by default that of one which `build`
-      makes. Nodes get it as plain data.
+    environment_spec: spec of one environment; by default `build` creates one to
+      read it. Nodes receive it as plain data.
     checkpoint: path of the checkpoint to resume from, None for a new run.
-    logger_factory: makes one more logger of each node, from its label, the name
-      of the column that counts steps and its number; rows go there beside the
-      run's own files.
-    evaluator_factories: each makes one more evaluator, in a node of its own.
-    launched: when the user gave the command, seconds since the epoch.
+    logger_factory: creates an additional logger per node, from the node's
+      label, the name of its step column and its index; it receives the rows of
+      the run's log files.
+    evaluator_factories: each creates an additional evaluator, in its own node.
+    launched: time of the user's command, seconds since the epoch.
   """
 
   builder: builders.Builder
@@ -127,8 +127,8 @@ class DistributedAgent:
     watcher: _Handle,
   ) -> None:
     life = self._life(f'actor_{index}', watcher)
-    # An actor that begins again, after a resume or after the loss of its host,
-    # plays new episodes.
+    # An actor restarted after a resume or the loss of its host plays new
+    # episodes.
     begins = f'actor_{index}_begins'
     times = int(counter.increment(**{begins: 1})[begins])
     loop = self.builder.make_acting_loop(
@@ -145,7 +145,7 @@ class DistributedAgent:
 
     def run() -> None:
       loop.run(life.should_stop)
-      with activity.resting():  # Acting may be over before the program is.
+      with activity.resting():  # Acting may end before the program.
         life.wait(None)
 
     life.guard(run)
@@ -287,7 +287,7 @@ class DistributedAgent:
     logger = metrics.make_logger(
       self.folder, node, watcher.report, period, self.logger_factory
     )
-    if self.logger_factory:  # Ours write each row at once; others may not.
+    if self.logger_factory:  # Ours write each row at once; others may buffer.
       life.at_end(logger.close)
     return logger
 
@@ -311,7 +311,7 @@ class DistributedAgent:
       with program.group(label):
         return program.add_node(node)
 
-    # The monitor and the nodes that report to it know each other.
+    # The monitor and its nodes hold handles of each other.
     monitor_node = lp.CourierNode(self._monitor)
     watcher = monitor_node.create_handle()
     replay = add('replay', _Replay(self._replay, watcher))
@@ -322,7 +322,7 @@ class DistributedAgent:
     )
     nodes, savers = {builders.LEARNER: learner}, {builders.LEARNER: learner}
     for node in self.builder.nodes():
-      kind = _kind(node)
+      kind = _launchpad_class(node)
       used = {label: nodes[label] for label in node.uses}
       for index, own in enumerate(node.names()):
         handle = add(
@@ -333,8 +333,8 @@ class DistributedAgent:
         if node.saved:
           savers[own] = handle
     source = nodes[self.builder.acting_source]
-    other = None if source is learner else learner  # Of the learner's policy.
-    # Read here: an evaluator that begins again may find newer checkpoints only.
+    other = None if source is learner else learner  # Pulls the learner.
+    # Read here: a restarted evaluator may find only newer checkpoints.
     earlier = float((self._saved('run') or {}).get('wall_seconds', 0.0))
     evaluator_ = add(
       'evaluator',
@@ -353,21 +353,21 @@ class DistributedAgent:
     monitor_node.configure(
       _patient(counter),
       {name: _patient(handle) for name, handle in savers.items()},
-      evaluator_,  # Without a timeout: evaluations may take long.
+      evaluator_,  # No timeout: evaluations may take long.
     )
     add('monitor', monitor_node)
     return program, watcher
 
 
-def _kind(node: builders.Node) -> type[lp.PyNode]:
-  """The class of Launchpad's node for a node of a builder."""
+def _launchpad_class(node: builders.Node) -> type[lp.PyNode]:
+  """Launchpad's class for a builder's node."""
   if node.serves or node.saved:
     return resources.Accelerated if node.accelerated else lp.CourierNode
   return resources.AcceleratedLoop if node.accelerated else lp.PyNode
 
 
 def _patient(handle: lp.CourierHandle) -> lp.CourierHandle:
-  """The monitor's handle, with a timeout: the node may be gone."""
+  """The monitor's handle with a timeout, because the node may have ended."""
   own = copy.copy(handle)
   own.set_client_kwargs(call_timeout=_PATIENCE)
   return own

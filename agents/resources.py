@@ -12,7 +12,7 @@ class Accelerated(lp.CourierNode):
 
 
 class AcceleratedLoop(lp.PyNode):
-  """The same, without methods for other nodes."""
+  """As `Accelerated`, without methods for other nodes."""
 
 
 def local(
@@ -20,9 +20,9 @@ def local(
 ) -> dict[str, local_multi_processing.PythonProcess]:
   """Threads and devices of each node for a local launch.
 
-  TensorFlow starts a thread pool per process, and every process would have
-  every core in it: two cores thrash. Accelerators belong to the learner and
-  to nodes that a builder has marked; any other process would take their memory.
+  TensorFlow starts a thread pool of all cores in each process, which thrashes
+  on few cores. Only the learner and nodes that a builder marks see
+  accelerators; any other process would reserve their memory.
   """
   half = max(1, processes.usable_cores() // 2)
   found = {}
@@ -42,12 +42,12 @@ def local(
 
 
 def threads(number: int) -> dict[str, str]:
-  """Environment variables of a node in which TensorFlow has so many threads."""
+  """Environment variables of a node with so many TensorFlow threads."""
   return {
     'TF_NUM_INTRAOP_THREADS': str(number),
     'TF_NUM_INTEROP_THREADS': '1',
     'OMP_NUM_THREADS': '1',
     'OPENBLAS_NUM_THREADS': '1',
-    # Off by default in TensorFlow 2.8; products are quicker with it.
+    # Off by default in TensorFlow 2.8; makes matrix products faster.
     'TF_ENABLE_ONEDNN_OPTS': '1',
   }

@@ -1,4 +1,4 @@
-"""The settings of a run, flat: those of its agent and of its experiment."""
+"""The settings of a run, by flat names: its agent's and its experiment's."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from ald_acme.networks import sizes
 
 
 class Settings(NamedTuple):
-  """Everything that can be set of a run.
+  """All settings of a run.
 
   Attributes:
-    agent: its name, one of `catalogue.NAMES`.
-    config: of the agent.
-    experiment: of the run.
+    agent: the agent's name, one of `catalogue.NAMES`.
+    config: the agent's configuration.
+    experiment: the run's configuration.
   """
 
   agent: str
@@ -26,12 +26,13 @@ class Settings(NamedTuple):
   experiment: experiments.ExperimentConfig
 
   def validate(self) -> None:
-    """Raises ValueError if a field is out of range or fields do not fit."""
+    """Raises ValueError if a field is out of range or fields are
+    inconsistent."""
     self.config.validate()
     self.experiment.validate()
 
   def flat(self) -> dict[str, Any]:
-    """All fields by name; `networks` is a dictionary of its own."""
+    """All fields by name; `networks` is a nested dictionary."""
     return {
       **dataclasses.asdict(self.config),
       **dataclasses.asdict(self.experiment),
@@ -45,7 +46,7 @@ def fields_of(agent: str) -> dict[str, dataclasses.Field]:
 
 
 def all_fields() -> dict[str, dataclasses.Field]:
-  """The fields of any agent's settings; of several, those of ALD."""
+  """The fields of all agents' settings; where several share a name, ALD's."""
   fields = {}
   for name in reversed(catalogue.NAMES):
     fields.update(fields_of(name))
@@ -76,7 +77,8 @@ def make(agent: str, fields: Mapping[str, Any]) -> Settings:
 
 
 def flatten(fields: Mapping[str, Any], prefix: str = '') -> dict[str, Any]:
-  """Fields of fields by one name, 'networks.lstm'."""
+  """Flattens nested fields: {'networks': {'lstm': 64}} to {'networks.lstm':
+  64}."""
   flat: dict[str, Any] = {}
   for name, value in fields.items():
     if isinstance(value, Mapping):
@@ -102,12 +104,12 @@ def read(agent: str, saved: Mapping[str, Any]) -> Settings:
   """The settings of a run's config.json.
 
   Args:
-    agent: of the run.
-    saved: the whole of config.json. Fields that only other agents have are
-      passed over: earlier versions wrote all fields.
+    agent: the run's agent.
+    saved: the content of config.json. Fields of other agents are ignored,
+      because earlier versions wrote all fields.
 
   Raises:
-    ValueError: if it is not of this version.
+    ValueError: if it cannot be read by this version.
   """
   fields = saved['config']
   try:
@@ -116,9 +118,9 @@ def read(agent: str, saved: Mapping[str, Any]) -> Settings:
     if unknown:
       raise ValueError(f'there is no field {min(unknown)!r}.')
     if 'networks' not in fields:
-      raise ValueError("it has no field 'networks'.")
+      raise ValueError("the field 'networks' is missing.")
     fields = {k: v for k, v in fields.items() if k in known}
-    if 'evaluation_frames' not in fields:  # Of a version to which 0 was none.
+    if 'evaluation_frames' not in fields:  # Of a version where 0 meant none.
       for name in ('target_return', 'solved_return'):
         fields[name] = fields.get(name) or None
     return make(agent, fields)
@@ -130,7 +132,7 @@ def read(agent: str, saved: Mapping[str, Any]) -> Settings:
 
 
 def version() -> str:
-  """The version of this package; 'a clone' where it is not installed."""
+  """The version of this package; 'a clone' if it is not installed."""
   try:
     return importlib.metadata.version('ald-acme')
   except importlib.metadata.PackageNotFoundError:

@@ -21,33 +21,33 @@ from agents import guardian
 from agents import internals
 from ald_acme import processes
 
-FORK_SERVER = 'fork_server'  # Its name beside those of the nodes.
-_ANSWER = 5.0  # Seconds that the monitor may take to hear of the end.
-_END = 60.0  # Seconds that the monitor may take to write the end.
-_GRACE = 8.0  # Seconds that nodes may take to end.
-_TELLING = 2.0  # Seconds that the fork server has to tell how a node ended.
-_UNKNOWN = 255  # Exit code where it does not.
-_POLL = 0.05  # Seconds between looks at nodes that are to end.
-# What ends a whole process group; the launcher alone sees to the end.
+FORK_SERVER = 'fork_server'  # Its name among those of the nodes.
+_ANSWER = 5.0  # Seconds for the monitor to acknowledge the end.
+_END = 60.0  # Seconds for the monitor to save the run.
+_GRACE = 8.0  # Seconds for nodes to end.
+_REPORT = 2.0  # Seconds for the fork server to report an exit code.
+_UNKNOWN = 255  # Exit code if it does not.
+_POLL = 0.05  # Seconds between checks of nodes that should end.
+# Signals to a whole process group; only the launcher handles them.
 _STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class ForkServer:
   """A process with all imports done, from which nodes are forked.
 
-  TensorFlow takes seconds of one core to import: ten nodes start in the time of
-  one. This process, the server and the nodes have a temporary folder of their
-  own from now on. Another process removes it when this one has ended, however
-  that comes.
+  Importing TensorFlow takes seconds of one core: this way ten nodes start in
+  the time of one. From now on this process, the server and the nodes share a
+  temporary folder, which a guardian process removes when this one ends or is
+  killed.
   """
 
   def __init__(self, modules: Sequence[str] = ('agents.preload',)) -> None:
     """Starts importing, in the background.
 
     Args:
-      modules: names of what to import.
+      modules: names of the modules to import.
     """
-    # Read when numpy is imported; TensorFlow's threads are set for each node.
+    # Read when numpy is imported; TensorFlow's threads are set per node.
     os.environ['OPENBLAS_NUM_THREADS'] = os.environ['OMP_NUM_THREADS'] = '1'
     os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
     self._guardian = guardian.Guardian()
@@ -62,11 +62,10 @@ class ForkServer:
     """Starts a process that calls a function of a module.
 
     Args:
-      name: of the process.
+      name: name of the process.
       target: the function.
-      *args: of the function.
-      fresh: whether the process imports by itself what it needs, instead of
-        being a copy of the server.
+      *args: the function's arguments.
+      fresh: whether the process starts without the server's imports.
     """
     context = multiprocessing.get_context('spawn' if fresh else 'forkserver')
     process = context.Process(target=target, args=args, name=name)
@@ -76,7 +75,7 @@ class ForkServer:
     return Node(process)
 
   def has_ended(self) -> bool:
-    """Whether the server is gone; how nodes end can then not be told."""
+    """Whether the server has ended; exit codes of nodes are then unknown."""
     if not self._status and _is_ready(self._descriptor):
       how = os.WEXITED | os.WNOHANG | os.WNOWAIT
       ended = os.waitid(os.P_PIDFD, self._descriptor, how)
@@ -85,7 +84,7 @@ class ForkServer:
     return bool(self._status)
 
   def status(self) -> str:
-    """How the server had ended when `has_ended` was true first, in words."""
+    """How the server ended, in words."""
     return self._status
 
   def stop(self) -> None:
@@ -104,7 +103,7 @@ class Node:
   """A process of the fork server.
 
   Attributes:
-    pid: its process ID, and that of the group that it leads.
+    pid: its process ID, which is also its process group.
   """
 
   def __init__(self, process: multiprocessing.Process) -> None:
@@ -113,25 +112,25 @@ class Node:
     self._ended_at: float | None = None
     try:
       self._descriptor = os.pidfd_open(process.pid)
-    except ProcessLookupError:  # It has ended already.
+    except ProcessLookupError:  # It has ended.
       self._descriptor = None
 
   @property
   def exitcode(self) -> int | None:
-    """As of `multiprocessing.Process`; None as long as it runs.
+    """As `multiprocessing.Process.exitcode`; None while it runs.
 
-    The fork server tells it. Where that hangs it is 255 after a while, as
-    `multiprocessing` has it for a server that is gone.
+    The fork server reports it. If that hangs, it is 255 after a while, as in
+    `multiprocessing` if the server has ended.
     """
     code = self._process.exitcode
     if code is None and not self.is_alive():
       self._ended_at = self._ended_at or time.monotonic()
-      if time.monotonic() > self._ended_at + _TELLING:
+      if time.monotonic() > self._ended_at + _REPORT:
         return _UNKNOWN
     return code
 
   def is_alive(self) -> bool:
-    """Whether it runs, whatever has become of the fork server."""
+    """Whether it runs, even if the fork server has ended."""
     return self._descriptor is not None and not _is_ready(self._descriptor)
 
   def send(self, number: int) -> None:
@@ -141,26 +140,26 @@ class Node:
         signal.pidfd_send_signal(self._descriptor, number)
 
   def kill_group(self) -> None:
-    """Kills it and the processes that it has started."""
+    """Kills it and its children."""
     self.send(signal.SIGKILL)
     with contextlib.suppress(ProcessLookupError):
       os.killpg(self.pid, signal.SIGKILL)
 
 
 def first_failure(codes: Mapping[str, int]) -> str | None:
-  """The node to name as the cause of a program's end, None if none has ended.
+  """The node that caused the program's end; None if none has ended.
 
   Prefers a node with a non-zero exit code: nodes that exited cleanly were
   probably stopped as a consequence.
 
   Args:
-    codes: exit codes of nodes, or minus their signals, by their names.
+    codes: exit codes of nodes by name; minus the signal if killed by one.
   """
   return max(codes, key=lambda name: codes[name] != 0, default=None)
 
 
 def in_words(code: int) -> str:
-  """How a process ended, from its exit code, or minus its signal."""
+  """Describes how a process ended, from its exit code or minus its signal."""
   return f'signal {-code}' if code < 0 else f'exit code {code}'
 
 
@@ -170,10 +169,10 @@ def ask_to_end(watcher: lp.CourierHandle, reason: str, failed: str) -> bool:
   Args:
     watcher: handle of the monitor.
     reason: for the summary.
-    failed: name of the node that is gone, '' if all are there.
+    failed: name of the node that has ended; '' if none has.
 
   Returns:
-    Whether the monitor did so; false if it had not started, or hangs.
+    Whether the monitor did so; false if it has not started or hangs.
   """
   address = internals.address_of(watcher)
 
@@ -183,14 +182,14 @@ def ask_to_end(watcher: lp.CourierHandle, reason: str, failed: str) -> bool:
   try:
     client(_ANSWER).request_stop(reason, failed)
     return client(_END + _ANSWER).wait_for_end(_END)
-  except Exception:  # Courier's own error, which is of no public class.
+  except Exception:  # Courier's exception is not public.
     return False
 
 
 class Supervisor:
   """The processes of a program, by the names of their nodes.
 
-  Launchpad's own waiting says that a worker failed, but not which.
+  Launchpad's own `wait` does not tell which node failed.
   """
 
   def __init__(
@@ -201,14 +200,14 @@ class Supervisor:
     logs: str,
     server: ForkServer,
   ) -> None:
-    """Takes a program that was not launched yet.
+    """Prepares to launch a program.
 
     Args:
       program: with a monitor node.
       resources: Launchpad's local resources of each group.
       watcher: handle of the monitor.
-      logs: existing folder for what the nodes print.
-      server: starts the nodes; it is stopped with them.
+      logs: existing folder for the nodes' output.
+      server: starts the nodes, and is stopped with them.
     """
     self._program, self._resources = program, resources
     self._watcher = watcher
@@ -217,7 +216,7 @@ class Supervisor:
     self._nodes: dict[str, Node] = {}
 
   def launch(self) -> None:
-    """Starts the processes; what they print goes to files."""
+    """Starts the processes, with their output in files."""
     if not flags.FLAGS.is_parsed():
       flags.FLAGS.mark_as_parsed()
     with internals.launching_with(self._start) as terminal:
@@ -241,11 +240,11 @@ class Supervisor:
       )
 
   def log(self, name: str) -> str:
-    """Path of what a node prints."""
+    """Path of a node's output."""
     return os.path.join(self._logs, f'{name}.log')
 
   def failed(self) -> str | None:
-    """The name of a node that has ended, None if all are there."""
+    """The name of a node that has ended; None if none has."""
     if self._server.has_ended():
       return FORK_SERVER
     return first_failure(
@@ -253,7 +252,7 @@ class Supervisor:
     )
 
   def status(self, name: str) -> str:
-    """How a node's process ended, in words."""
+    """Describes how a node's process ended."""
     if name == FORK_SERVER:
       return self._server.status()
     return in_words(self._nodes[name].exitcode)
@@ -263,7 +262,7 @@ class Supervisor:
 
     Args:
       reason: for the summary.
-      failed: name of the node that is gone, '' if all are there.
+      failed: name of the node that has ended; '' if none has.
     """
     monitor = self._nodes.get('monitor_0')
     if monitor is None or not monitor.is_alive():
@@ -274,12 +273,12 @@ class Supervisor:
     """Ends every process and waits for them.
 
     Args:
-      urgent: asked while waiting; true ends them at once.
+      urgent: called while waiting; true kills them at once.
     """
     nodes = self._nodes.values()
     for node in nodes:
       node.send(signal.SIGTERM)
-      node.send(signal.SIGCONT)  # One that is suspended would not hear it.
+      node.send(signal.SIGCONT)  # Resumes a suspended node.
     deadline = time.monotonic() + _GRACE
     while any(node.is_alive() for node in nodes):
       if urgent() or time.monotonic() > deadline:
@@ -296,8 +295,8 @@ def _enter(
   arguments: Sequence[str], environment: dict[str, str], log: str
 ) -> None:
   """Runs Launchpad's entry of a node in a fresh fork."""
-  os.setpgrp()  # Signals to the launcher's group stop short of the nodes.
-  for number in (signal.SIGINT, signal.SIGHUP):  # One may have come before.
+  os.setpgrp()  # Nodes do not receive signals to the launcher's group.
+  for number in (signal.SIGINT, signal.SIGHUP):  # One may be pending.
     signal.signal(number, signal.SIG_IGN)
   signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPS)
   with open(log, 'w', encoding='utf-8') as file:

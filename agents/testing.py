@@ -1,4 +1,4 @@
-"""The contract of builders, as tests to inherit."""
+"""Conformance tests of builders, to inherit."""
 
 import abc
 from collections.abc import Callable
@@ -19,10 +19,10 @@ import tree
 
 from agents import builders
 
-# Nodes of every program, and what else a checkpoint holds.
+# Reserved names: nodes of every program and other keys of a checkpoint.
 _TAKEN = {'replay', 'counter', 'evaluator', 'monitor', 'counts', 'run'}
-_PATIENCE = 60.0  # Seconds that a learner may wait for its first batch.
-_STOP = 5.0  # Seconds in which a part ends that is told to stop.
+_PATIENCE = 60.0  # Seconds for a learner's first batch.
+_STOP = 5.0  # Seconds for a part to stop.
 # Methods and their parameters, in order (Acme 0.4.0, `D4PGBuilder`).
 PROTOCOL = {
   'make_replay_tables': ('environment_spec',),
@@ -36,7 +36,7 @@ PROTOCOL = {
 class ProgramBuilderTestMixin(abc.ABC):
   """Tests that any builder of `agents.program.DistributedAgent` passes.
 
-  They look at what the builder declares; nothing is launched.
+  They check what the builder declares; nothing is launched.
   """
 
   @abc.abstractmethod
@@ -50,7 +50,7 @@ class ProgramBuilderTestMixin(abc.ABC):
         continue
       wanted = list(inspect.signature(method).parameters)[1:]
       own = inspect.signature(getattr(builder, name)).parameters.values()
-      # More may follow, with defaults.
+      # Further parameters need defaults.
       assert [p.name for p in own][: len(wanted)] == wanted, name
       for parameter in list(own)[len(wanted) :]:
         assert parameter.default is not parameter.empty, (name, parameter)
@@ -96,12 +96,13 @@ class ProgramBuilderTestMixin(abc.ABC):
 class BuilderTestMixin(abc.ABC):
   """Tests that any builder of Acme's TensorFlow protocol passes.
 
-  As `dm_env.test_utils.EnvironmentTestMixin` is for environments: a test class
-  inherits it and says how to make the builder, an environment and networks.
+  A counterpart of `dm_env.test_utils.EnvironmentTestMixin`: a test class
+  inherits it and defines how to create the builder, an environment and
+  networks.
   """
 
   episodes = 12  # Enough for the learner's batches.
-  updates = 1  # Until what the learner serves has changed.
+  updates = 1  # Until the learner's variables have changed.
 
   @abc.abstractmethod
   def make_object_under_test(self) -> Any:
@@ -118,17 +119,17 @@ class BuilderTestMixin(abc.ABC):
     """Networks as the builder's `make_learner` takes them."""
 
   def policy_network(self, networks: Any) -> Any:
-    """The part of the networks that acts, as `make_actor` takes it."""
+    """The acting part of the networks, as `make_actor` takes it."""
     return networks.actor
 
   def variable_names(self) -> list[str]:
-    """What actors ask the learner for."""
+    """Names of the variables that actors pull."""
     return ['learner']
 
   def serve_actor(
     self, builder: Any, networks: Any, learner: acme.Learner
   ) -> acme.VariableSource:
-    """Where actors pull from."""
+    """Creates the source that actors pull from."""
     return learner
 
   def make_adder(
@@ -137,7 +138,7 @@ class BuilderTestMixin(abc.ABC):
     client: reverb.Client,
     should_stop: Callable[[], bool],
   ) -> adders.Adder:
-    """An adder; if it may block, it must end when told to stop."""
+    """Creates an adder; if it blocks, it must return when told to stop."""
     return builder.make_adder(client)
 
   def relay(
@@ -147,13 +148,13 @@ class BuilderTestMixin(abc.ABC):
     learner: acme.Learner,
     should_stop: Callable[[], bool],
   ) -> None:
-    """Runs the part between the adder and the dataset, if there is one."""
+    """Runs the part between the adder and the dataset, if any."""
 
   def test_methods_have_the_protocols_parameters(self) -> None:
     builder = self.make_object_under_test()
     for method, names in PROTOCOL.items():
       parameters = list(inspect.signature(getattr(builder, method)).parameters)
-      # The first is passed by position: its name is the builder's own.
+      # The first is positional, so its name is free.
       assert tuple(parameters[1 : len(names)]) == names[1:], method
 
   def test_pickles_and_holds_no_tensorflow(self) -> None:
@@ -209,7 +210,7 @@ class BuilderTestMixin(abc.ABC):
       def attempt() -> None:
         try:
           run(*arguments)
-        except Exception as error:  # Shown by the test's own thread.
+        except Exception as error:  # Raised in the test's thread.
           errors.append(error)
 
       thread = threading.Thread(target=attempt, daemon=True)
@@ -217,20 +218,20 @@ class BuilderTestMixin(abc.ABC):
       return thread
 
     def act() -> None:
-      for _ in range(self.episodes):  # `run` is for a main thread alone.
+      for _ in range(self.episodes):  # `run` needs the main thread.
         loop.run_episode()
 
     def learn() -> None:
       for _ in range(self.updates):
         learner.step()
 
-    # Each may block where the tables have had enough, or have nothing.
+    # Both may block on the tables' limiters.
     others = [start(act)]
     others.append(start(self.relay, builder, client, learner, stop.is_set))
     start(learn).join(_PATIENCE)
-    found = list(errors)  # Those that the end causes are none.
+    found = list(errors)  # Copied before the end, which causes more.
     stop.set()
-    for thread in others:  # Where the server is gone none is told to stop.
+    for thread in others:  # Without the server none is told to stop.
       thread.join(_STOP)
     server.stop()
     for thread in others:

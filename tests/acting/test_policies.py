@@ -163,6 +163,6 @@ def test_a_policy_that_is_not_finite_does_not_act(bad, deterministic):
   policy = _policy(2, logits=np.float32([0, bad]), deterministic=deterministic)
   with pytest.raises(
     FloatingPointError,
-    match=rf'policy parameters must be finite, but 2 of 4 .* is {bad}, in environment 0',
+    match=rf'must be finite, but 2 of 4 .* is {bad}, in environment 0',
   ):
     policy.step(policy.inputs(_timestep([FIRST, FIRST])))

@@ -36,7 +36,7 @@ def _raise(error):
 def test_calls_to_what_is_gone_end_in_order(life, error, caplog):
   with caplog.at_level('INFO', logger='absl'):
     life.guard(lambda: _raise(error))
-  assert 'a call was under way' in caplog.text
+  assert 'during a remote call' in caplog.text
 
 
 @pytest.mark.parametrize(
