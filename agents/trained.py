@@ -1,6 +1,6 @@
-"""Trained agents, read from the folders of their runs.
+"""Loads trained agents from the folders of their runs.
 
-Nothing is locked or written, so a run may go on meanwhile.
+It locks and writes nothing, so the run may still be going on.
 """
 
 from __future__ import annotations
@@ -24,23 +24,24 @@ if typing.TYPE_CHECKING:
   from ald_acme.networks import protocols
 
 POLICIES = ('actor', 'learner')
-_BATCH = 100  # Episodes that are played at a time.
+_BATCH = 100  # Episodes played in parallel.
 
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-  """What a run's config.json says of its agent.
+  """A run's config.json.
 
   Attributes:
-    folder: of the run.
-    agent: its name, one of `catalogue.NAMES`.
+    folder: the run's folder.
+    agent: the agent's name, one of `catalogue.NAMES`.
     environment: name of the environment.
-    environment_kwargs: its arguments, as they were given.
-    config: of the agent.
-    experiment: of the run.
-    network_factory: import path of what makes the networks; None for the
-      agent's own.
-    commit: of the program that began the run, None if not known.
+    environment_kwargs: the environment's arguments, as given on the command
+      line.
+    config: the agent's configuration.
+    experiment: the run's configuration.
+    network_factory: import path of the network factory; None for the default
+      networks.
+    commit: commit of the program that started the run; None if not known.
   """
 
   folder: run_folder.RunFolder
@@ -63,7 +64,7 @@ class Run:
   def make_environment(
     self, batch_size: int, seed: int
   ) -> base.BatchedEnvironment:
-    """Makes environments of the run's kind; as `registry.make`."""
+    """Creates the run's environments; as `registry.make`."""
     arguments = registry.parse_arguments(self.environment_kwargs)
     return registry.make(self.environment, arguments, batch_size, seed)
 
@@ -73,11 +74,11 @@ class Trained:
   """A trained agent, loaded from a checkpoint.
 
   Attributes:
-    run: that the checkpoint is of.
-    checkpoint: path of its file.
-    frames: that the agent had learned from.
-    environment_spec: of the run's environment.
-    networks: with the checkpoint's parameters.
+    run: the run of the checkpoint.
+    checkpoint: path of the checkpoint.
+    frames: number of frames that the agent had been trained on.
+    environment_spec: spec of the run's environment.
+    networks: networks with the checkpoint's parameters.
   """
 
   run: Run
@@ -90,7 +91,7 @@ class Trained:
     """The network of a policy.
 
     Args:
-      policy: one of `POLICIES`: the one that acts, or the one that learns.
+      policy: one of `POLICIES`: the acting network's, or the learner's.
 
     Raises:
       ValueError: if there is no such policy.
@@ -109,14 +110,15 @@ class Trained:
     deterministic: bool = False,
     max_steps: int | None = None,
   ) -> evaluation.Episodes:
-    """Plays episodes in new environments of the run's kind.
+    """Plays episodes in new environments.
 
     Args:
       policy: one of `POLICIES`.
-      episodes: how many; up to 100 are played at a time.
-      seed: of episodes and actions.
-      deterministic: whether to take the likeliest action.
-      max_steps: of an episode; by default as in the run's evaluations.
+      episodes: number of episodes; up to 100 are played in parallel.
+      seed: seed of episodes and actions.
+      deterministic: whether to take the distribution's mode instead of samples.
+      max_steps: bound of an episode's length; by default as in the run's
+        evaluations.
 
     Raises:
       ValueError: if there is no such policy.
@@ -145,7 +147,7 @@ class Trained:
 
 
 def read(workdir: str) -> Run:
-  """Reads what kind of agent a run trains.
+  """Reads a run's config.json.
 
   Args:
     workdir: the run's folder.
@@ -159,7 +161,7 @@ def read(workdir: str) -> Run:
       f'workdir {workdir!r} holds no run (no config.json); check the path.'
     )
   saved = folder.read_config()
-  # Runs made before there were other agents do not name theirs.
+  # Early runs do not name their agent.
   agent = saved.get('agent', catalogue.ALD)
   if agent not in catalogue.NAMES:
     raise ValueError(
@@ -183,14 +185,14 @@ def load(run: Run) -> Trained:
   """Loads the newest checkpoint that can be read.
 
   Args:
-    run: of the agent; the checkpoint must fit its environment and its config.
+    run: the agent's run; the checkpoint must match its environment and config.
 
   Raises:
-    ValueError: if there is no checkpoint, none that can be read, or one that
-      does not fit; or if the environment cannot be made.
+    ValueError: if there is no readable checkpoint, if it does not match the
+      run, or if the environment cannot be created.
   """
   checkpoint = _newest_checkpoint(run)
-  import acme  # Takes seconds; bad input is refused before.
+  import acme  # Takes seconds, so only after the checks.
 
   environment = run.make_environment(batch_size=1, seed=0)
   spec = acme.make_environment_spec(environment)

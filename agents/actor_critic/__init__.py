@@ -1,4 +1,4 @@
-"""Actor-critics that learn from unrolls: the base of the agents here."""
+"""Actor-critics that learn from unrolls, the base of the other agents."""
 
 from agents import lazy
 

@@ -1,4 +1,4 @@
-"""The actor, and the loop that it acts in."""
+"""The actor and its environment loop."""
 
 from collections.abc import Callable
 from typing import Any
@@ -42,25 +42,25 @@ class RecurrentActor(acme.Actor):
     """Creates the policy at the first time step, which gives the batch size.
 
     Args:
-      network: that acts; its variables exist.
-      seed: of the actions; anything that `np.random.default_rng` takes.
-      adder: takes what happened; None to act only.
-      parameters: to act with; None to act with the network's as they are.
+      network: the acting network; its variables exist.
+      seed: seed of the actions; anything that `np.random.default_rng` takes.
+      adder: receives the time steps; None to act without recording.
+      parameters: pulled while acting; None to keep the network's.
     """
     self._network = network
     self._seed = seed
     self._adder = adder
     self._parameters = parameters
     self._single = False
-    # Set by the first time step, and by the first action.
+    # Set by the first time step and the first action.
     self._policy: policies.BatchedPolicy | None = None
     self._timestep: Any = None
     self._decision: Any = None
-    self._state = None  # Before the decision, where the adder wants it.
+    self._state = None  # Before the action, if the adder needs it.
 
   @property
   def age(self) -> int:
-    """Number of updates behind the parameters that act."""
+    """Number of updates that the acting parameters have received."""
     return 0 if self._parameters is None else self._parameters.age
 
   def observe_first(self, timestep: dm_env.TimeStep) -> None:
@@ -86,10 +86,10 @@ class RecurrentActor(acme.Actor):
   def select_action(self, observation: types.Nest) -> types.Nest:
     """Samples actions: leaves `[E, ...]`, without E for a single environment.
 
-    The policy reads the time step observed last, its reward included.
+    The policy reads the last observed time step, including its reward.
     """
     policy = self._policy
-    assert policy, 'observe_first comes before select_action'
+    assert policy, 'call observe_first before select_action'
     inputs = policy.inputs(self._timestep)
     needs_state = self._adder and self._adder.needs_state
     self._state = policy.state if needs_state else None
@@ -102,7 +102,7 @@ class RecurrentActor(acme.Actor):
   def observe(self, action: types.Nest, next_timestep: dm_env.TimeStep) -> None:
     """Records the time step that followed the last action.
 
-    Unrolls hold the action in the form in which the policy sampled it.
+    Unrolls hold the action as the policy sampled it.
     """
     self._timestep = base.as_batch(next_timestep)
     if self._adder:
@@ -111,11 +111,11 @@ class RecurrentActor(acme.Actor):
       self._adder.add(decision.sample, self._timestep, extras)
 
   def update(self, wait: bool = False) -> None:
-    """Pulls parameters when it is time, and always before an unroll."""
+    """Pulls parameters when due, and always before an unroll."""
     if self._parameters is None:
       return
     if self._adder and self._adder.begins_unroll:
-      # After the wait for the queue there may be newer ones.
+      # There may be newer ones after a wait for the queue.
       self._parameters.pull()
     elif not self._parameters.update(wait):
       return
@@ -124,7 +124,7 @@ class RecurrentActor(acme.Actor):
 
 
 class UnrollLoop:
-  """Acts in a batch of environments, an unroll at a time.
+  """Collects unrolls in a batch of environments.
 
   All E environments share one inference.
   """
@@ -143,18 +143,18 @@ class UnrollLoop:
     """Begins an episode in every environment.
 
     Args:
-      environment: stepped by this loop alone.
-      actor: acts in it.
-      adder: the actor's.
+      environment: E environments; no other loop may step them.
+      actor: selects the actions.
+      adder: the actor's adder.
       unroll_length: T.
-      counter: counts `frames` and `episodes`, and is asked for
-        `learner_updates`; one that syncs at once gives the exact lag.
-      logger: gets a row per unroll.
-      stagger: seed of the cuts that spread the environments over the phases of
-        an episode (`staggering.Stagger`); None for no cuts. Cut episodes count
-        neither as `episodes` nor in `return` and `episode_length`.
-      observer_factory: makes Acme's observers of one environment; the row has
-        the means of their metrics over the episodes that ended.
+      counter: counts `frames` and `episodes`, and provides `learner_updates`;
+        for an exact lag it must sync immediately.
+      logger: receives a row per unroll.
+      stagger: seed of the truncations that put the environments out of phase
+        (`staggering.Stagger`); None for none. Truncated episodes count neither
+        as `episodes` nor in `return` and `episode_length`.
+      observer_factory: creates Acme's observers of one environment; the row has
+        the means of their metrics over completed episodes.
     """
     self._environment = staggering.Stagger(environment, stagger)
     self._actor, self._adder = actor, adder
@@ -171,9 +171,9 @@ class UnrollLoop:
     self._observers.observe(self._timestep)
 
   def step(self) -> bool:
-    """Acts for T steps; returns False once acting is over.
+    """Acts for T steps; returns False once acting has ended.
 
-    Acting is over when the program stops or the counter returns STOP_ACTING.
+    Acting ends when the program stops or the counter returns STOP_ACTING.
     """
     actor_updates, learner_updates = self._ages()
     self._adder.learner_updates = learner_updates
@@ -205,17 +205,18 @@ class UnrollLoop:
     return not self._counts.get(run_counts.STOP_ACTING)
 
   def _ages(self) -> tuple[int, int]:
-    """Updates behind the acting parameters, and those of the learner by now."""
+    """Updates of the acting parameters, and the learner's current number."""
     learner_updates = int(self._counts.get('learner_updates', 0))
     return self._actor.age, learner_updates
 
   def _act(self) -> tuple[int, list[float], list[int]]:
-    """Acts for T steps; frames, and returns and lengths of ended episodes."""
+    """Acts for T steps; returns the frames, and completed returns and
+    lengths."""
     frames, returns, lengths = 0, [], []
     for t in range(self._length):
       if t:
         self._actor.update(wait=True)
-      # Where an episode has ended the step begins another: no frame.
+      # The step after an episode's end resets it: no frame.
       counted = self._timestep.step_type != _LAST
       frames += int(counted.sum())
       action = self._actor.select_action(self._timestep.observation)

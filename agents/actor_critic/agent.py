@@ -1,4 +1,4 @@
-"""The single-process agent: all parts take turns, which is easy to debug."""
+"""The single-process agent, for debugging."""
 
 from collections.abc import Callable, Sequence
 import dataclasses
@@ -27,10 +27,10 @@ from ald_acme.runs import saving
 
 
 class Turns:
-  """No parts beside learner and actor.
+  """The schedule of an agent without further parts.
 
   Attributes:
-    source: from which the actor pulls.
+    source: the source that the actor pulls from.
   """
 
   def __init__(self, source: acme.VariableSource) -> None:
@@ -44,10 +44,10 @@ class Turns:
     """Called before the learner reads its table."""
 
   def after_learning(self, updates: int) -> None:
-    """Called after the learner's turn.
+    """Called after the learner's updates.
 
     Args:
-      updates: that the learner did.
+      updates: number of updates that the learner did.
     """
 
 
@@ -71,8 +71,8 @@ class RunnerTurns(Turns):
 class ActorCritic(acme.Actor, acme.VariableSource):
   """An actor-critic for `acme.EnvironmentLoop`.
 
-  The parts are those of the distributed program. They take turns in a fixed
-  order, so a run is deterministic for a given seed.
+  It has the parts of the distributed program, run in a fixed order, so a run is
+  deterministic for a given seed.
   """
 
   def __init__(
@@ -86,23 +86,23 @@ class ActorCritic(acme.Actor, acme.VariableSource):
       [Any], actor_critic_builder.ActorCriticBuilder
     ] = actor_critic_builder.ActorCriticBuilder,
   ) -> None:
-    """Creates the parts; in the main thread, Ctrl-C then ends the loop.
+    """Creates the parts; in the main thread, Ctrl-C ends the loop.
 
     Args:
-      environment_spec: of one environment, which the networks are made for.
-      networks: whose variables exist; both are trained in place.
-      config: of the agent. As the loop has one environment, `envs_per_actor`
-        counts as 1, and an unroll batch is `unroll_length` frames: raise
-        `learner_batch` to learn from more at a time.
-      counter: counts `learner_updates`, and what other parts count.
-      logger: gets a row per learner update.
-      make_builder: makes the builder of the parts from their config: a subclass
-        of `ActorCriticBuilder`, say.
+      environment_spec: spec of one environment.
+      networks: trained in place; their variables exist.
+      config: the agent's configuration. The loop has one environment, so
+        `envs_per_actor` counts as 1 and an unroll batch is `unroll_length`
+        frames; raise `learner_batch` for larger batches.
+      counter: counts `learner_updates`, and the other parts' counts.
+      logger: receives a row per learner update.
+      make_builder: creates the builder of the parts from the config, such as a
+        subclass of `ActorCriticBuilder`.
 
     Raises:
-      ValueError: if the actions are neither discrete nor bounded, an
-        observation holds something else than numbers and booleans, or the
-        networks' actions are others.
+      ValueError: if the actions are neither discrete nor bounded, if an
+        observation holds other types than numbers and booleans, or if the
+        networks are for other actions.
     """
     self._told_to_stop: Callable[[], bool] = lambda: False
     if threading.current_thread() is threading.main_thread():
@@ -112,7 +112,7 @@ class ActorCritic(acme.Actor, acme.VariableSource):
       environment_spec.observations,
       environment_spec.actions,
     )
-    self._seen = 0  # Time steps so far.
+    self._seen = 0  # Number of time steps.
     actor_critic_networks.check(networks, environment_spec)
     config = dataclasses.replace(
       config or actor_critic_config.ActorCriticConfig(), envs_per_actor=1
@@ -138,7 +138,7 @@ class ActorCritic(acme.Actor, acme.VariableSource):
     )
 
   def observe_first(self, timestep: dm_env.TimeStep) -> None:
-    """Begins an episode; as `observe`."""
+    """Starts an episode; as `observe`."""
     self._check(timestep)
     self._actor.observe_first(timestep)
 
@@ -146,10 +146,10 @@ class ActorCritic(acme.Actor, acme.VariableSource):
     return self._actor.select_action(observation)
 
   def observe(self, action: np.ndarray, next_timestep: dm_env.TimeStep) -> None:
-    """Takes a step.
+    """Records a step.
 
     Raises:
-      ValueError: if it is not as the environment's spec says, or not finite.
+      ValueError: if it does not match the environment's spec, or is not finite.
     """
     self._check(next_timestep)
     self._actor.observe(action, next_timestep)
@@ -162,7 +162,7 @@ class ActorCritic(acme.Actor, acme.VariableSource):
     self._seen += 1
 
   def update(self, wait: bool = False) -> None:
-    """Gives every part its turn."""
+    """Runs every part once."""
     try:
       self._turns.before_learning()
       updates = 0
@@ -173,7 +173,7 @@ class ActorCritic(acme.Actor, acme.VariableSource):
       self._stamp()
       self._actor.update(wait=True)
     except Exception as error:
-      if self._told_to_stop():  # The error is what became of the exit.
+      if self._told_to_stop():  # SystemExit may have become another error.
         raise SystemExit from error
       raise
 
@@ -183,7 +183,7 @@ class ActorCritic(acme.Actor, acme.VariableSource):
     self._adder.learner_updates = int(updates)
 
   def get_variables(self, names: Sequence[str]) -> list[list[np.ndarray]]:
-    """Serves the acting parameters as 'actor', their updates as 'updates'."""
+    """Serves the acting parameters as 'actor' and their age as 'updates'."""
     return self._turns.source.get_variables(names)
 
   # --- On disk.
@@ -192,7 +192,7 @@ class ActorCritic(acme.Actor, acme.VariableSource):
     """Writes a checkpoint of all learned state and of the counts.
 
     Args:
-      directory: for the agent's checkpoints; the newest three are kept.
+      directory: folder of the agent's checkpoints; the newest three are kept.
 
     Returns:
       The checkpoint's path.
@@ -206,14 +206,15 @@ class ActorCritic(acme.Actor, acme.VariableSource):
     resumed run differs from an uninterrupted one.
 
     Args:
-      directory: of `save`, or the `checkpoints` of a run with these networks.
+      directory: as for `save`, or the `checkpoints` of a run with these
+        networks.
 
     Returns:
       Whether there was a checkpoint.
 
     Raises:
-      ValueError: if there are some and none can be read, or the newest is of
-        other networks, another loss or other parts.
+      ValueError: if there are checkpoints but none is readable, or the newest
+        is of other networks, another loss or other parts.
     """
     found = self._saver(directory).restore()
     if found:

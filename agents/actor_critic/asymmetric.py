@@ -1,4 +1,4 @@
-"""The builder of agents whose learner has a network of its own."""
+"""The builder of agents whose learner has a different network."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ if typing.TYPE_CHECKING:
 class AsymmetricBuilder(builder.ActorCriticBuilder):
   """An actor and a learner with different networks.
 
-  A learner runner reads the actors' queue with the learner's network, and hands
-  each unroll on with that network's recurrent state before it.
+  A learner runner reads the actors' queue with the learner's network and
+  attaches that network's initial recurrent state to each unroll.
   """
 
   learner_table = 'learner'
@@ -50,12 +50,12 @@ class AsymmetricBuilder(builder.ActorCriticBuilder):
     """Stores the configuration and the factories.
 
     Args:
-      config: of the agent.
-      network_factory: makes the networks for an `acme.EnvironmentSpec`; by
-        default an LSTM that acts, and a learner that has a GTrXL for its value.
+      config: the agent's configuration.
+      network_factory: creates the networks for an `acme.EnvironmentSpec`; by
+        default an LSTM actor, and a learner with a GTrXL for its value.
       objective_factory: as `ActorCriticBuilder`.
-      optimizer_factory: the same.
-      observer_factory: the same.
+      optimizer_factory: as `ActorCriticBuilder`.
+      observer_factory: as `ActorCriticBuilder`.
     """
     super().__init__(
       config,

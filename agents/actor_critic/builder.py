@@ -1,4 +1,4 @@
-"""Builders of actor-critics: each makes the parts of an agent from a config."""
+"""The builder of actor-critics."""
 
 from __future__ import annotations
 
@@ -39,20 +39,20 @@ if typing.TYPE_CHECKING:
   from ald_acme.replay import reader
   from ald_acme.replay import tables
 
-# Each method imports what its part is made of: TensorFlow takes seconds to
-# import, and neither the launcher nor every node needs it.
+# Methods import their parts themselves: TensorFlow takes seconds to import, and
+# the launcher and some nodes do not need it.
 
-# Consumers of random numbers; each has independent streams.
+# Consumers of random numbers, with independent streams.
 ACTING, EVALUATING_ACTOR, EVALUATING_LEARNER, SAMPLING, REUSING = range(5)
 
 
 class ActorCriticBuilder:
-  """A network that acts and learns.
+  """Creates the parts of an agent whose learner trains the acting network.
 
-  Actors store the network's recurrent state with each unroll, and pull the
+  Actors store the network's recurrent state with each unroll and pull
   parameters from the learner, which reads their queue. The builder holds no
-  TensorFlow state, so it can be pickled. Each method makes one part, and a
-  subclass may replace any one of them.
+  TensorFlow state, so it is picklable. Each method creates one part, and a
+  subclass may override any of them.
   """
 
   acting_source = builders.LEARNER
@@ -71,15 +71,15 @@ class ActorCriticBuilder:
 
     Args:
       config: of the agent.
-      kind: of the network: 'lstm', 'gtrxl' or 'memoryless'.
-      network_factory: makes the networks for an `acme.EnvironmentSpec`; by
-        default those of the kind, of the config's sizes.
-      objective_factory: makes the learner's objective from its network and
-        `config`; by default the one that `config.loss` names.
-      optimizer_factory: makes the learner's optimiser from the number of
-        parameters; by default Adam of the config's rate.
-      observer_factory: makes Acme's observers of one environment, for actors in
-        batches of environments; by default there are none.
+      kind: kind of the network: 'lstm', 'gtrxl' or 'memoryless'.
+      network_factory: creates the networks for an `acme.EnvironmentSpec`; by
+        default networks of the kind, with the config's sizes.
+      objective_factory: creates the learner's objective from its network and
+        `config`; by default the one named by `config.loss`.
+      optimizer_factory: creates the learner's optimiser from the number of
+        parameters; by default Adam with the config's learning rate.
+      observer_factory: creates Acme's observers of one environment, for actors
+        in batches of environments; none by default.
     """
     config.validate()
     self._config = config
@@ -91,7 +91,7 @@ class ActorCriticBuilder:
 
   @property
   def config(self) -> actor_critic_config.ActorCriticConfig:
-    """The configuration of the agent."""
+    """The agent's configuration."""
     return self._config
 
   # --- Networks.
@@ -102,7 +102,7 @@ class ActorCriticBuilder:
     """Creates both networks, initialised from the seed.
 
     Raises:
-      ValueError: if the network factory makes something else.
+      ValueError: if the network factory returns something else.
     """
     if self._network_factory is None:
       return self._make_networks(environment_spec)
@@ -134,11 +134,11 @@ class ActorCriticBuilder:
     """Loads a checkpoint's parameters into the networks.
 
     Args:
-      networks: of `make_networks`.
-      state: of the checkpoint, the parts' states by name.
+      networks: from `make_networks`. state: the checkpoint's states of the
+        parts, by name.
 
     Raises:
-      ValueError: if a part is missing, or of networks of other sizes.
+      ValueError: if a part is missing, or belongs to networks of other sizes.
     """
     parts.load(networks.learner, state, builders.LEARNER)
     for variable, learned in zip(
@@ -149,7 +149,7 @@ class ActorCriticBuilder:
   def _acting_variables(
     self, networks: actor_critic_networks.ActorCriticNetworks
   ) -> list[tf.Variable]:
-    """The variables of the learner that actors pull."""
+    """The learner's variables that actors pull."""
     from agents.actor_critic import networks as own_networks
 
     return own_networks.acting_variables(networks)
@@ -197,7 +197,7 @@ class ActorCriticBuilder:
     }
 
   def _stores_state(self) -> bool:
-    """Whether unrolls hold the acting network's state before them."""
+    """Whether unrolls hold the acting network's initial state."""
     return True
 
   def make_dataset_iterator(
@@ -205,7 +205,7 @@ class ActorCriticBuilder:
     replay_client: parts.Replay,
     should_stop: builders.ShouldStop = builders.never,
   ) -> reader.Reuse:
-    """Batches for the learner: new ones in order, with recent ones replayed."""
+    """The learner's batches: new ones in order, recent ones replayed."""
     from ald_acme.replay import reader
 
     return reader.Reuse(
@@ -218,7 +218,7 @@ class ActorCriticBuilder:
   def _make_batches(
     self, replay_client: parts.Replay, should_stop: builders.ShouldStop
   ) -> Iterator[Sequence[learning.LearnerItem]]:
-    """New batches, each unroll once and in order."""
+    """New batches: each unroll once and in order."""
     from agents.actor_critic import learning
     from ald_acme.replay import reader
 
@@ -234,7 +234,7 @@ class ActorCriticBuilder:
     )
 
   def _ahead(self, queue_size: int) -> int:
-    """Items that a writer may be ahead of the reader of its queue."""
+    """Number of items that a writer may be ahead of its queue's reader."""
     return max(queue_size, self._config.learner_batch)
 
   # --- Acting.
@@ -249,8 +249,8 @@ class ActorCriticBuilder:
 
     Args:
       replay_client: of the replay server.
-      stream: number of the actor.
-      should_stop: asked while the queue is full; true ends the wait.
+      stream: index of the actor.
+      should_stop: called while the queue is full; true ends the wait.
     """
     from ald_acme.replay import adder
     from ald_acme.replay import tables
@@ -276,9 +276,10 @@ class ActorCriticBuilder:
 
     Args:
       policy_network: the actor of `make_networks`.
-      adder: of `make_adder`; None to act without leaving a trace.
-      variable_source: has 'actor' and 'updates'; None to keep the parameters.
-      seed: of the actions; by default that of actor 0.
+      adder: from `make_adder`; None to act without recording.
+      variable_source: serves 'actor' and 'updates'; None to keep the
+        parameters.
+      seed: seed of the actions; by default that of actor 0.
     """
     from agents.actor_critic import acting
     from ald_acme.parameters import pulled
@@ -342,24 +343,23 @@ class ActorCriticBuilder:
 
     Args:
       networks: of `make_networks`.
-      dataset: of `make_dataset_iterator`.
+      dataset: from `make_dataset_iterator`.
       counter: counts `learner_updates`.
-      logger: gets a row per update.
-      checkpoint: whether the learner saves itself and its counter, and resumes
-        from what an earlier one saved. In a program of ours the monitor saves
-        all parts together.
-      directory: in which it does so.
+      logger: receives a row per update.
+      checkpoint: whether the learner saves and restores itself and its counter.
+        In `DistributedAgent` the monitor saves all parts instead.
+      directory: folder of these checkpoints.
 
     Raises:
-      ValueError: if it is to save itself and no directory is given, or if a
-        network has variables that are not trainable.
+      ValueError: if `checkpoint` is set without a directory, or if a network
+        has variables that are not trainable.
     """
     from agents.actor_critic import learning
 
     if checkpoint and directory is None:
       raise ValueError(
-        'make_learner(checkpoint=True) needs directory=, a folder that is the '
-        'same whenever the learner is restarted; give one, or '
+        'make_learner(checkpoint=True) needs directory=, but received none; '
+        'give a folder that stays the same across restarts, or '
         'checkpoint=False.'
       )
     network = networks.learner
@@ -378,7 +378,7 @@ class ActorCriticBuilder:
   def make_objective(
     self, network: protocols.LearnerNetwork
   ) -> objectives.Objective:
-    """What the learner minimises over its network."""
+    """The learner's objective."""
     from agents.actor_critic import objectives
 
     factory = self._objective_factory or objectives.make
@@ -413,7 +413,8 @@ class ActorCriticBuilder:
     clock: Callable[[], float] = time.monotonic,
     evaluation: experiment.EvaluationConfig | None = None,
   ) -> evaluator.Evaluator:
-    """Creates the evaluator; it evaluates the learner if that has a source."""
+    """Creates the evaluator; it also evaluates the learner if given its
+    source."""
     from ald_acme.acting import evaluator
     from ald_acme.acting import policies
     from ald_acme.parameters import pulled
@@ -463,7 +464,7 @@ class ActorCriticBuilder:
       max_steps=config.evaluation_max_steps,
     )
 
-  # --- Further parts of a program, or of the single-process agent.
+  # --- Further parts of the program or of the single-process agent.
 
   def make_turns(
     self,
@@ -472,20 +473,20 @@ class ActorCriticBuilder:
     learner: learning.ActorCriticLearner,
     counter: counting.Counter,
   ) -> agent.Turns:
-    """Creates the turns of the other parts in the single-process agent.
+    """Creates the schedule of the other parts in the single-process agent.
 
     Args:
-      networks: of the agent, which its learner and its actor use.
+      networks: the agent's networks.
       replay: the agent's tables.
-      learner: of the agent.
-      counter: of the agent.
+      learner: the agent's learner.
+      counter: the agent's counter.
     """
     from agents.actor_critic import agent
 
     return agent.Turns(learner)
 
   def nodes(self) -> list[builders.Node]:
-    """No nodes beside those that every agent has."""
+    """The agent's own nodes: none."""
     return []
 
   def indicators(self) -> indicators.Indicators:
@@ -515,14 +516,15 @@ class ActorCriticBuilder:
     batch_size: int,
     seed: np.random.SeedSequence,
   ) -> base.BatchedEnvironment:
-    """Environments whose episodes come from a stream of `seed_of`.
+    """Creates environments seeded from `seed_of`.
 
-    Those with an action mask are held to their specs (`checked.masked`).
+    Those with an action mask are checked against their specs
+    (`checked.masked`).
     """
     return checked.masked(
       environment_factory(batch_size, int(seed.generate_state(1)[0] >> 1))
     )
 
   def seed_of(self, *path: int) -> np.random.SeedSequence:
-    """An independent random stream for each place that draws numbers."""
+    """An independent random stream for each consumer of random numbers."""
     return np.random.SeedSequence([self._config.seed, *path])

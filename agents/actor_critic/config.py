@@ -1,4 +1,4 @@
-"""Settings of an actor-critic, as plain values."""
+"""Configurations of actor-critics."""
 
 import dataclasses
 
@@ -15,11 +15,11 @@ class ActorCriticConfig:
   Construction validates; after changing a field call `validate`.
 
   Raises:
-    ValueError: naming the field, the value received and the cure.
+    ValueError: if a field is out of range.
   """
 
   seed: int = validation.setting(
-    0, 'Seeds every node; each draws a stream of its own from it.', at_least=0
+    0, 'Seed of the run; each node derives its own stream.', at_least=0
   )
   networks: sizes.NetworkSizes = dataclasses.field(
     default_factory=sizes.NetworkSizes
@@ -27,31 +27,34 @@ class ActorCriticConfig:
 
   # Data.
   envs_per_actor: int = validation.setting(
-    16, 'Environments of each actor, stepped with one inference.', at_least=1
+    16, 'Environments per actor, stepped with one inference.', at_least=1
   )
   stagger_episodes: bool = validation.setting(
     True,
-    'Cut one early episode of each environment, so that they are not in phase.',
+    'Truncate an early episode of each environment, so that they are out of '
+    'phase.',
   )
   unroll_length: int = validation.setting(
-    20, 'Steps of an unroll (T).', at_least=1
+    20, 'Steps per unroll (T).', at_least=1
   )
   learner_batch: int = validation.setting(
     1, 'Unroll batches per learner update (b_L).', at_least=1
   )
   learner_reuse: float = validation.setting(
     3.0,
-    'Learner updates for each new batch: 1 uses data once; may be a fraction.',
+    'Learner updates per new batch: 1 uses data once; may be fractional.',
     between=(1.0, 64.0),
   )
   learner_replay_size: int = validation.setting(
-    4, 'Newest batches that the learner draws from again.', at_least=1
+    4, 'Number of recent batches that the learner replays.', at_least=1
   )
   queue_size: int = validation.setting(
-    1, "Unrolls in the actors' queue; a small queue is on-policy.", at_least=1
+    1,
+    "Unrolls in the actors' queue; a small queue is more on-policy.",
+    at_least=1,
   )
   actor_update_period: int = validation.setting(
-    10, "Environment steps between an actor's pulls of parameters.", at_least=1
+    10, "Environment steps between an actor's parameter pulls.", at_least=1
   )
 
   # The loss; advantages and values in units of the returns
@@ -60,13 +63,13 @@ class ActorCriticConfig:
     'vtrace', 'Objective of the policy: vtrace or vmpo.', one_of=LOSSES
   )
   discount: float = validation.setting(
-    0.99, 'Discount of future rewards, for each step.', between=(0.0, 1.0)
+    0.99, 'Discount per step (gamma).', between=(0.0, 1.0)
   )
   trace_decay: float = validation.setting(
-    0.95, "Decay of V-trace's traces (lambda).", between=(0.0, 1.0)
+    0.95, 'Trace decay of V-trace (lambda).', between=(0.0, 1.0)
   )
   value_cost: float = validation.setting(
-    0.25, 'Weight of half the squared error of values.', at_least=0.0
+    0.25, 'Weight of the value loss.', at_least=0.0
   )
   entropy_cost: float = validation.setting(
     0.015, 'Weight of the entropy bonus.', at_least=0.0
@@ -76,7 +79,7 @@ class ActorCriticConfig:
   )
 
   clip_epsilon: float = validation.setting(
-    0.2, 'Change of a probability ratio that still pays (vtrace).', above=0.0
+    0.2, 'Clipping range of probability ratios (vtrace).', above=0.0
   )
 
   # V-MPO alone.
@@ -88,23 +91,27 @@ class ActorCriticConfig:
   )
   epsilon_mean: float = validation.setting(
     0.01,
-    'Bound of the KL of continuous actions if the mean moves alone (vmpo).',
+    'Bound of the KL of the mean, continuous actions (vmpo).',
     above=0.0,
   )
   epsilon_covariance: float = validation.setting(
-    1e-4, 'The same if the covariance moves alone (vmpo).', above=0.0
+    1e-4,
+    'Bound of the KL of the covariance, continuous actions (vmpo).',
+    above=0.0,
   )
   initial_temperature: float = validation.setting(
     1.0, 'First temperature (vmpo).', above=0.0
   )
   initial_alpha: float = validation.setting(
-    1.0, "First multiplier of the M-step's KL (vmpo).", above=0.0
+    1.0, "Initial multiplier of the M-step's KL (vmpo).", above=0.0
   )
   target_update_period: int = validation.setting(
-    10, 'Learner updates between copies to the target (vmpo).', at_least=1
+    10,
+    'Learner updates between copies to the target network (vmpo).',
+    at_least=1,
   )
   dual_learning_rate: float = validation.setting(
-    0.01, 'Learning rate of temperature and multiplier (vmpo).', above=0.0
+    0.01, 'Learning rate of temperature and multipliers (vmpo).', above=0.0
   )
 
   # The optimiser (Adam).
@@ -112,14 +119,15 @@ class ActorCriticConfig:
     1e-3, "Learning rate of the learner's Adam.", above=0.0
   )
   learner_gradient_norm: float = validation.setting(
-    1.0, "Norm that the learner's gradients are clipped to.", above=0.0
+    1.0, "Maximum norm of the learner's gradients.", above=0.0
   )
 
   def __post_init__(self) -> None:
     self.validate()
 
   def validate(self) -> None:
-    """Raises ValueError if a field is out of range or fields do not fit."""
+    """Raises ValueError if a field is out of range or fields are
+    inconsistent."""
     validation.check(self)
     if not isinstance(self.networks, sizes.NetworkSizes):
       raise ValueError(
@@ -130,13 +138,15 @@ class ActorCriticConfig:
 
 @dataclasses.dataclass
 class AsymmetricConfig(ActorCriticConfig):
-  """Configuration of an agent whose learner has a network of its own."""
+  """Configuration of an agent whose learner has a different network."""
 
   learner_queue_size: int = validation.setting(
-    1, "Unrolls in the learner's queue; a small queue is fresh.", at_least=1
+    1,
+    "Unrolls in the learner's queue; a small queue is less stale.",
+    at_least=1,
   )
   actor_observations: str = validation.setting(
     '',
-    'Entries of the observation that the actor sees, by name between commas '
-    '(a/b: an entry within an entry); the learner sees all. Empty: all.',
+    'Entries of the observation that the actor observes, separated by commas '
+    '(a/b: a nested entry); the learner observes all. Empty: all.',
   )

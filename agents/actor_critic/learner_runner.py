@@ -1,4 +1,4 @@
-"""The learner runner: reads every unroll once with the learner's network."""
+"""The learner runner: unrolls the learner's network over the actors' data."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -19,16 +19,16 @@ from ald_acme.replay import reader
 from ald_acme.replay import writer as replay_writer
 
 LEARNER = 'learner'  # The table that the runner writes to.
-# A step for the writer, and the part of it that each table's item holds.
+# A step for the writer, and the selection of each table's item from it.
 Written = tuple[dict[str, Any], dict[str, Callable[[Any], Any]]]
 
 
 class LearnerRunner:
   """Attaches the learner's recurrent state to unrolls.
 
-  The state of each stream of environments is carried from unroll to unroll
-  here, so the learner itself may take unrolls in any batch. A subclass may
-  write more of what the network answers, to more tables.
+  It carries the state of each stream from unroll to unroll, so that the learner
+  can batch unrolls freely. A subclass may write further outputs of the network,
+  to further tables.
   """
 
   def __init__(
@@ -40,15 +40,15 @@ class LearnerRunner:
     counter: counting.Counter | None = None,
     logger: loggers.Logger | None = None,
   ) -> None:
-    """Starts with an empty memory for each stream.
+    """Starts each stream from the initial state.
 
     Args:
-      network: the learner's.
-      unrolls: of the `queue` table, one at a time.
+      network: the learner's network.
+      unrolls: items of the `queue` table, one at a time.
       writer: of the replay server.
-      parameters: of the network, from the learner.
+      parameters: the network's parameters, from the learner.
       counter: counts `unrolls`.
-      logger: gets a row per unroll.
+      logger: receives a row per unroll.
     """
     self._network = network
     self._unrolls = unrolls
@@ -64,19 +64,19 @@ class LearnerRunner:
       vector: tf.Tensor, inputs: types.Inputs, state: types.Nest
     ) -> tuple[types.Outputs, types.Nest]:
       self._variables.assign_in_graph(vector)
-      # The last step belongs to the next unroll, which begins with it.
+      # The last step belongs to the next unroll.
       inputs = tf.nest.map_structure(lambda x: x[:-1], inputs)
       return network.unroll(inputs, state)
 
-    self._read = activity.Compiled(graphs.function(read), 'what it reads with')
+    self._read = activity.Compiled(graphs.function(read), 'its unroll')
 
   def step(self) -> bool:
-    """Reads one unroll and passes it on; False if the program stopped."""
+    """Processes one unroll; False if the program stopped."""
     try:
       (unroll,) = next(self._unrolls)
     except StopIteration:
       return False
-    # At once: what the network answers is as old as these parameters.
+    # Wait for the pull: the outputs should be as recent as possible.
     self._parameters.pull()
     with activity.doing('forward'):
       vector = self._variables.pack(self._parameters.arrays)
@@ -101,12 +101,12 @@ class LearnerRunner:
   def _written(
     self, unroll: types.Unroll, state: types.Nest, outputs: types.Outputs
   ) -> Written:
-    """What to write of an unroll.
+    """What to write for an unroll.
 
     Args:
-      unroll: that was read.
-      state: of the network before it.
-      outputs: of the network, `[T, E, ...]`.
+      unroll: the unroll.
+      state: the network's state before it.
+      outputs: the network's outputs, `[T, E, ...]`.
     """
     return {'unroll': unroll, 'state': state}, {
       LEARNER: lambda step: learning.LearnerItem(step['unroll'], step['state'])
@@ -114,18 +114,18 @@ class LearnerRunner:
 
   @property
   def _age(self) -> np.int64:
-    """Updates of the parameters that read."""
+    """Number of updates of the current parameters."""
     return np.int64(self._parameters.age)
 
   def _recall(self, unroll: types.Unroll) -> types.Nest:
-    """The learner's memory before the unroll, empty for a new stream."""
+    """The learner's state before the unroll; initial for a new stream."""
     sequence, state = self._memories.get(int(unroll.stamp.stream), (None, None))
-    if sequence != int(unroll.stamp.sequence):  # New, or begun again.
+    if sequence != int(unroll.stamp.sequence):  # New or restarted.
       state = self._network.initial_state(unroll.action.shape[1])
     return state
 
   def run(self, should_stop: Callable[[], bool] = lambda: False) -> None:
-    """Reads until told to stop."""
+    """Processes unrolls until told to stop."""
     example = reader.example(self._unrolls)
     if example is not None:
       (unroll,) = example

@@ -1,4 +1,4 @@
-"""The learner: updates a network on the actors' unrolls."""
+"""The learner: trains a network on the actors' unrolls."""
 
 from collections.abc import Callable, Iterator, Sequence
 import threading
@@ -26,10 +26,10 @@ from ald_acme.runs import saving
 
 
 class LearnerItem(NamedTuple):
-  """An unroll and the learner's recurrent state before it.
+  """An unroll and the learner's initial recurrent state.
 
   Attributes:
-    unroll: of an actor.
+    unroll: an actor's unroll.
     learner_state: the learner's recurrent state before step 0, leaves
       `[E, ...]`.
   """
@@ -39,11 +39,11 @@ class LearnerItem(NamedTuple):
 
 
 class _Snapshot(NamedTuple):
-  """The parameters after an update; never changed, so read without a lock.
+  """The parameters after an update; immutable, so read without a lock.
 
   Attributes:
-    updates: of the learner by then.
-    vector: float32 `[P]`, all of them.
+    updates: number of learner updates.
+    vector: float32 `[P]`, all parameters.
   """
 
   updates: int
@@ -51,10 +51,10 @@ class _Snapshot(NamedTuple):
 
 
 class ActorCriticLearner(acme.Learner):
-  """Minimises an objective over a network, an update for each batch.
+  """Minimises an objective over a network, with one update per batch.
 
-  After each update the parameters are published as one immutable vector: others
-  pull them, from any thread, without waiting for a gradient.
+  After each update it publishes the parameters as one immutable vector, which
+  any thread can pull without waiting for an update.
   """
 
   def __init__(
@@ -72,16 +72,15 @@ class ActorCriticLearner(acme.Learner):
 
     Args:
       network: to train; its variables exist.
-      batches: items for each update; each is used once.
-      objective: of the network.
-      optimizer: of as many parameters as the network has.
+      batches: items of each update.
+      objective: objective of the network.
+      optimizer: optimiser of the network's number of parameters.
       counter: counts `learner_updates`.
-      logger: gets a row per update.
-      acting_variables: those of the network's that actors pull as 'actor';
-        empty if they pull from elsewhere.
-      checkpoint_directory: folder in which to save itself and the counter every
-        ten minutes and at the end of `run`, and from whose newest checkpoint to
-        resume; None to do neither.
+      logger: receives a row per update.
+      acting_variables: the variables that actors pull as 'actor'; empty if they
+        pull from elsewhere.
+      checkpoint_directory: folder to save itself and the counter in, every ten
+        minutes and at the end of `run`, and to resume from; None to do neither.
 
     Raises:
       ValueError: if the network has variables that are not trainable, or if the
@@ -93,9 +92,9 @@ class ActorCriticLearner(acme.Learner):
     self._optimizer = optimizer
     self._counter = counter or counting.Counter()
     self._logger = logger
-    self._lock = threading.Lock()  # An update, or a save; never a pull.
+    self._lock = threading.Lock()  # For updates and saves, not pulls.
     self._updates = 0
-    self._broken = False  # Whether the last update was not finite.
+    self._broken = False  # Whether the last update was NaN or infinite.
 
     self._variables = list(network.trainable_variables)
     self._all = parameters.Variables(self._variables)
@@ -127,7 +126,8 @@ class ActorCriticLearner(acme.Learner):
   def _update_on(
     self, items: Sequence[LearnerItem]
   ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
-    """Updates if all metrics are finite; gives flat parameters and metrics."""
+    """Updates if all metrics are finite; returns flat parameters and
+    metrics."""
     item = replay_items.concatenate(items)
     own = list(self._objective.variables)
     with tf.GradientTape() as tape:
@@ -157,18 +157,18 @@ class ActorCriticLearner(acme.Learner):
   # --- acme.Learner.
 
   def step(self) -> None:
-    """One update.
+    """Does one update.
 
     Raises:
       StopIteration: when the data ends.
-      FloatingPointError: if a term is not finite.
+      FloatingPointError: if a metric is NaN or infinite; nothing is updated.
     """
     items = next(self._batches)
     began = time.time()
     with self._lock, activity.doing('update'):
       vector, metrics = self._update(items)
       metrics = {name: float(value) for name, value in metrics.items()}
-      self._broken = True  # The step was left out; the parameters may be why.
+      self._broken = True  # The step was skipped; the parameters may be bad.
       finite.check(metrics, f'learner update {self._updates + 1}')
       self._broken = False
       self._updates += 1
@@ -194,8 +194,7 @@ class ActorCriticLearner(acme.Learner):
   def run(self, num_steps: int | None = None) -> None:
     """Learns until the data ends, or for a number of updates.
 
-    The graph of an update is made before there is data, if its shapes are
-    known.
+    It traces the update before data arrives, if the shapes are known.
     """
     items = reader.example(self._batches)
     if items is not None:
@@ -210,14 +209,14 @@ class ActorCriticLearner(acme.Learner):
       self._saver.save()
 
   def get_variables(self, names: Sequence[str]) -> list[list[np.ndarray]]:
-    """Variables by name, all of the same update; waits for nothing.
+    """Variables by name, all of the same update; never blocks.
 
     Args:
-      names: of 'learner' (the network's), 'actor' (those of them that act) and
-        'updates' (their age).
+      names: any of 'learner' (the network's), 'actor' (the `acting_variables`)
+        and 'updates' (the number of updates).
 
     Returns:
-      For each name its arrays, which must not be written to.
+      The arrays of each name, which must not be written to.
     """
     snapshot = self._snapshot
     return [
@@ -233,12 +232,15 @@ class ActorCriticLearner(acme.Learner):
     """The state to resume from, as flat arrays.
 
     Raises:
-      FloatingPointError: after an update that was not finite: its parameters
-        may be why, and the last checkpoint is to be a good one.
+      FloatingPointError: after an update with NaN or infinite metrics, so that
+        the last checkpoint stays a good one.
     """
     with self._lock:
       if self._broken:
-        raise FloatingPointError('The last update was not finite.')
+        raise FloatingPointError(
+          'the last update had NaN or infinite metrics; resume from the last '
+          'checkpoint with a lower learning rate.'
+        )
       state = {
         'updates': np.int64(self._updates),
         'variables': self._all.read_flat(),
@@ -253,9 +255,9 @@ class ActorCriticLearner(acme.Learner):
     """Restores a state returned by `save`.
 
     Raises:
-      ValueError: if it is of another network or another objective.
+      ValueError: if it belongs to another network or objective.
     """
-    # Older checkpoints have the objective's state among the rest.
+    # Older checkpoints hold the objective's state at the top level.
     of_objective = state.get('objective', state)
     with self._lock:
       self._objective.restore(of_objective)

@@ -1,4 +1,4 @@
-"""The networks of actor-critics, made by kind and size."""
+"""The networks of actor-critics, by kind and size."""
 
 from collections.abc import Callable, Sequence
 import dataclasses
@@ -26,11 +26,11 @@ Sizes = network_sizes.NetworkSizes
 
 @dataclasses.dataclass
 class ActorCriticNetworks:
-  """The networks of an agent, with their variables made.
+  """The networks of an agent; their variables exist.
 
   Attributes:
-    actor: acts, one step at a time.
-    learner: learns from unrolls.
+    actor: the acting network.
+    learner: the learner's network.
   """
 
   actor: protocols.Network
@@ -38,9 +38,9 @@ class ActorCriticNetworks:
 
 
 class LazyNetworks(ActorCriticNetworks):
-  """Networks of which each is made when it is first asked for.
+  """Networks that are each created at their first access.
 
-  A node of a program makes only those that it uses.
+  A node of a program creates only those that it uses.
   """
 
   def __init__(
@@ -49,20 +49,20 @@ class LazyNetworks(ActorCriticNetworks):
     make_learner: Callable[[], protocols.LearnerNetwork],
     seed: int | None = None,
   ) -> None:
-    """Makes nothing yet.
+    """Creates nothing yet.
 
     Args:
-      make_actor: makes the actor with its variables.
-      make_learner: the same for the learner.
-      seed: of TensorFlow's random numbers, set before each network is made: its
-        first parameters do not depend on which others were made before. None
-        leaves the generator as it is.
+      make_actor: creates the actor with its variables.
+      make_learner: creates the learner with its variables.
+      seed: seed of TensorFlow, set before each network is created, so that
+        initial parameters do not depend on the order of creation. None does not
+        seed.
     """
     self._makers = {'actor': make_actor, 'learner': make_learner}
     self._seed = seed
 
   def __getattr__(self, name: str) -> Any:
-    """Called for an attribute that is not there yet."""
+    """Creates a network at its first access."""
     makers = self.__dict__.get('_makers', {})
     if name not in makers:
       raise AttributeError(
@@ -81,13 +81,13 @@ NetworkFactory = Callable[[specs.EnvironmentSpec], ActorCriticNetworks]
 class Asymmetric(snt.RNNCore):
   """The policy of one network and the value of another.
 
-  The policy acts alone, so it may be small; the value is only needed to learn
-  (asymmetric actor-critic, Pinto et al., 2017), and may see more. Its
-  state is the pair of both states.
+  Only the policy acts, so it may be small; the value is only needed for
+  learning (asymmetric actor-critic, Pinto et al., 2017), and may observe more.
+  The state is the pair of both states.
 
   Attributes:
-    policy: the network whose distribution of actions is used.
-    value: the network whose value is used.
+    policy: the network that provides the policy.
+    value: the network that provides the value.
   """
 
   def __init__(
@@ -113,13 +113,13 @@ class Asymmetric(snt.RNNCore):
   def unroll(
     self, inputs: types.Inputs, state: types.Nest
   ) -> tuple[types.Outputs, types.Nest]:
-    """Reads a sequence, leaves `[T, B, ...]`, from states `[B, ...]`."""
+    """Unrolls inputs `[T, B, ...]` from states `[B, ...]`."""
     return self._join('unroll', inputs, state)
 
   def __call__(
     self, inputs: types.Inputs, state: types.Nest
   ) -> tuple[types.Outputs, types.Nest]:
-    """Reads one step, leaves `[B, ...]`."""
+    """One step, leaves `[B, ...]`."""
     return self._join('__call__', inputs, state)
 
   def _join(
@@ -137,12 +137,13 @@ def make_symmetric(
   sizes: Sizes,
   seed: int | None = None,
 ) -> ActorCriticNetworks:
-  """Makes two networks of one kind: the actor copies the learner's parameters.
+  """Creates two networks of one kind; the actor copies the learner's
+  parameters.
 
   Args:
     kind: one of `KINDS`.
-    environment_spec: of one environment.
-    sizes: of the networks.
+    environment_spec: spec of one environment.
+    sizes: sizes of the networks.
     seed: as `LazyNetworks`.
 
   Returns:
@@ -162,12 +163,13 @@ def make_asymmetric(
   actor_observations: str = '',
   seed: int | None = None,
 ) -> ActorCriticNetworks:
-  """Makes an LSTM that acts, and its learner with a GTrXL for the value.
+  """Creates an LSTM actor, and a learner with a GTrXL for the value.
 
   Args:
-    environment_spec: of one environment.
-    sizes: of the networks.
-    actor_observations: as `environments.observed.parse`; the GTrXL sees all.
+    environment_spec: spec of one environment.
+    sizes: sizes of the networks.
+    actor_observations: as `environments.observed.parse`; the GTrXL observes
+      all.
     seed: as `LazyNetworks`.
   """
   seen = observed.parse(actor_observations, environment_spec.observations)
@@ -183,15 +185,15 @@ def make_asymmetric(
 
 
 def check(networks: Any, environment_spec: specs.EnvironmentSpec) -> None:
-  """Checks what a network factory has made.
+  """Checks the result of a network factory.
 
   Args:
-    networks: that should have `actor` and `learner`.
-    environment_spec: of the environment.
+    networks: should have `actor` and `learner`.
+    environment_spec: spec of the environment.
 
   Raises:
     ValueError: if a network is missing, lacks a method, or is for other
-      actions than the environment's.
+      actions.
   """
   wanted = {
     'actor': protocols.Network,
@@ -204,14 +206,14 @@ def check(networks: Any, environment_spec: specs.EnvironmentSpec) -> None:
       raise ValueError(
         f'networks.{name} must have the methods of '
         f'ald_acme.networks.protocols.{protocol.__name__}, but received '
-        f'{type(network).__name__} of {type(networks).__name__}; have the '
-        'network factory return ActorCriticNetworks(actor, learner).'
+        f'{type(network).__name__} of {type(networks).__name__}; return '
+        'ActorCriticNetworks(actor, learner) from the network factory.'
       )
     found = network.distribution.describe()
     if found != actions:
       raise ValueError(
-        f'networks.{name} has the actions {found}, but the environment has '
-        f'{actions}; make the networks for this environment_spec.'
+        f"networks.{name} must have the environment's actions {actions}, but "
+        f'received {found}; create the networks for this environment_spec.'
       )
 
 
@@ -228,7 +230,7 @@ def make_lstm(
   name: str,
   observed_entries: Sequence[str] | None = None,
 ) -> policy_value.PolicyValueNetwork:
-  """A network with an LSTM for memory, whose variables exist."""
+  """Creates a network with an LSTM core, with its variables."""
   core = lstm.LSTM(sizes.lstm)
   return _make(
     environment_spec, sizes, sizes.torso, core, name, observed_entries
@@ -238,7 +240,7 @@ def make_lstm(
 def make_gtrxl(
   environment_spec: specs.EnvironmentSpec, sizes: Sizes, name: str
 ) -> policy_value.PolicyValueNetwork:
-  """A network with a GTrXL for memory, whose variables exist."""
+  """Creates a network with a GTrXL core, with its variables."""
   core = gtrxl.GTrXL(
     width=sizes.gtrxl_width,
     num_layers=sizes.gtrxl_layers,
@@ -252,7 +254,7 @@ def make_gtrxl(
 def make_memoryless(
   environment_spec: specs.EnvironmentSpec, sizes: Sizes, name: str
 ) -> policy_value.PolicyValueNetwork:
-  """A memoryless network: a dense layer replaces the LSTM; variables exist."""
+  """Creates a memoryless network, with its variables: a dense layer as core."""
   core = feedforward.Feedforward(sizes.lstm)
   return _make(environment_spec, sizes, sizes.torso, core, name)
 

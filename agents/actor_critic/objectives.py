@@ -1,4 +1,4 @@
-"""Objectives: the loss of a learner on an unroll."""
+"""Objectives: the learner's loss on an unroll."""
 
 from __future__ import annotations
 
@@ -25,85 +25,85 @@ Terms = tuple[tf.Tensor, dict[str, tf.Tensor]]  # A loss, and metrics by name.
 
 
 class Objective(abc.ABC):
-  """The loss of a learner's network, and its own state.
+  """The loss of a learner's network, with its own state.
 
-  The learner calls `loss` in a `tf.function`, applies the gradients, calls
-  `after_gradient` in the same, and then `after_update`. Its checkpoints hold
-  what `save` gives.
+  In one `tf.function` the learner calls `loss`, applies the gradients and calls
+  `after_gradient`; afterwards it calls `after_update`. Its checkpoints include
+  the result of `save`.
 
   Attributes:
-    network: the learner's.
-    variables: variables of the objective's own that the loss trains, such as
-      Lagrange multipliers; empty by default.
-    learning_rate: of those variables.
+    network: the learner's network.
+    variables: the objective's own trained variables, such as Lagrange
+      multipliers; empty by default.
+    learning_rate: learning rate of those variables.
   """
 
   variables: Sequence[tf.Variable] = ()
   learning_rate: float = 0.01
 
   def __init__(self, network: protocols.LearnerNetwork) -> None:
-    """Keeps the network, whose variables exist."""
+    """Stores the network; its variables exist."""
     self.network = network
 
   @abc.abstractmethod
   def loss(self, unroll: types.Unroll, state: types.Nest) -> Terms:
-    """The loss on unrolls that were joined along their environments.
+    """Computes the loss on a batch of unrolls.
 
     Args:
       unroll: tensors, time-major `[T, B, ...]`; the inputs `[T + 1, B, ...]`.
       state: the network's recurrent state before step 0, leaves `[B, ...]`.
 
     Returns:
-      A float32 scalar, and metrics for the log: float32 scalars by name. A
-      metric that is not finite ends training.
+      A float32 scalar, and metrics to log: float32 scalars by name. A NaN or
+      infinite metric aborts training.
     """
 
   def after_gradient(self) -> None:
-    """Called in the graph of the update, after the gradient was applied.
+    """Called in the update's graph, after the gradient was applied.
 
-    What the network's variables are then is what the learner publishes.
+    The learner publishes the network's variables after this call.
     """
 
   def after_update(self, updates: int) -> None:
     """Called after each update.
 
     Args:
-      updates: of the learner so far, this one included.
+      updates: number of learner updates, including this one.
     """
 
   def save(self) -> dict[str, np.ndarray]:
-    """The state beside the network's variables, by name."""
+    """The state other than the network's variables, by name."""
     return {}
 
   def restore(self, state: dict[str, np.ndarray]) -> None:
     """Restores a state returned by `save`.
 
     Raises:
-      ValueError: if the state is of another objective.
+      ValueError: if the state belongs to another objective.
     """
 
 
-# Makes the objective of a learner from its network and the agent's config.
+# Creates a learner's objective from its network and the agent's config.
 ObjectiveFactory = Callable[
   [protocols.Network, actor_critic_config.ActorCriticConfig], Objective
 ]
 
 
 class Evaluated(NamedTuple):
-  """A network's answers on an unroll, and V-trace's targets for them.
+  """A network's outputs on an unroll, and their V-trace targets.
 
   Attributes:
-    unroll: as `Objective.loss` takes it.
-    state: the same.
-    outputs: of the network, `[T + 1, B, ...]`; the last step is a bootstrap.
-    policy: float32 `[T, B, P]`, that of the outputs without the bootstrap.
+    unroll: as for `Objective.loss`. state: as for `Objective.loss`.
+    outputs: the network's outputs, `[T + 1, B, ...]`; the last step is the
+      bootstrap.
+    policy: float32 `[T, B, P]`, of the outputs without the bootstrap.
     log_pi: float32 `[T, B]`, log-probabilities of the actions taken.
-    log_ratios: float32 `[T, B]`, those minus the log-probabilities under the
-      policy that acted.
+    log_ratios: float32 `[T, B]`, `log_pi` minus the log-probabilities of the
+      behaviour policy.
     mask: bool `[T, B]`, the steps that count.
-    targets: float32 `[T, B]`, of the normalised value.
-    advantages: float32 `[T, B]`, in units of the returns' scale; without
-      gradient and without importance weights.
+    targets: float32 `[T, B]`, targets of the normalised value.
+    advantages: float32 `[T, B]`, normalised; without gradient and importance
+      weights.
   """
 
   unroll: types.Unroll
@@ -118,11 +118,11 @@ class Evaluated(NamedTuple):
 
 
 class ActorCriticObjective(Objective):
-  """V-trace's value loss, a regulariser towards the actor, and a policy loss.
+  """V-trace's value loss, a KL to the behaviour policy, and a policy loss.
 
-  The network predicts values in units of the returns (`losses.popart`), so the
-  costs mean the same whatever a task pays. A subclass adds the loss of the
-  policy; overriding `loss_of` adds anything else.
+  The network predicts normalised values (`losses.popart`), so costs need no
+  tuning to a task's reward scale. A subclass defines the policy loss;
+  overriding `loss_of` adds other terms.
   """
 
   def __init__(
@@ -130,19 +130,19 @@ class ActorCriticObjective(Objective):
     network: protocols.LearnerNetwork,
     config: actor_critic_config.ActorCriticConfig,
   ) -> None:
-    """Keeps the network, whose variables exist.
+    """Stores the network; its variables exist.
 
     Args:
       network: with `rescale_value(factor, offset)`, as `PolicyValueNetwork`.
-      config: of the agent.
+      config: the agent's configuration.
 
     Raises:
       ValueError: if the network has no `rescale_value`.
     """
     if not hasattr(network, 'rescale_value'):
       raise ValueError(
-        f"the learner's network must have rescale_value(factor, offset), but "
-        f'{type(network).__name__} has not; see '
+        "the learner's network must have rescale_value(factor, offset), but "
+        f'received {type(network).__name__}; see '
         'ald_acme.networks.policy_value.PolicyValueNetwork.'
       )
     super().__init__(network)
@@ -151,13 +151,13 @@ class ActorCriticObjective(Objective):
 
   @abc.abstractmethod
   def policy_loss(self, evaluated: Evaluated) -> Terms:
-    """The loss of the policy alone."""
+    """The policy loss, and its metrics."""
 
   def loss(self, unroll: types.Unroll, state: types.Nest) -> Terms:
     return self.loss_of(self.evaluate(unroll, state))
 
   def evaluate(self, unroll: types.Unroll, state: types.Nest) -> Evaluated:
-    """Reads an unroll with the network, and computes the targets."""
+    """Unrolls the network, and computes the targets."""
     outputs, _ = self.network.unroll(unroll.inputs, state)
     distribution = self.network.distribution
     policy = outputs.policy[:-1]
@@ -176,7 +176,7 @@ class ActorCriticObjective(Objective):
       trace_decay=self.config.trace_decay,
     )
     self._popart.observe(targets.values, unroll.reward, mask)
-    # While nothing was paid, advantages are noise of the untrained value.
+    # Before the first reward, advantages are noise of the untrained value.
     weight = normalisation.informative / normalisation.scale
     return Evaluated(
       unroll=unroll,
@@ -191,7 +191,7 @@ class ActorCriticObjective(Objective):
     )
 
   def loss_of(self, evaluated: Evaluated) -> Terms:
-    """The whole loss of an unroll that was read."""
+    """The whole loss of an evaluated unroll."""
     config, mask = self.config, evaluated.mask
     values = evaluated.outputs.value[:-1]
     value_loss = vtrace.value_loss(values, evaluated.targets, mask)
@@ -230,17 +230,17 @@ class ActorCriticObjective(Objective):
   def restore(self, state: dict[str, np.ndarray]) -> None:
     if ('target' in state) != ('target' in self.save()):
       raise ValueError(
-        f'The checkpoint was not made with loss={self.config.loss!r}; resume '
-        'with the loss that it was made with.'
+        f"loss must be the checkpoint's, but received {self.config.loss!r}; "
+        'resume with the loss that the checkpoint was trained with.'
       )
     self._popart.restore(state['return_moments'])
 
 
 class VTrace(ActorCriticObjective):
-  """A clipped surrogate on V-trace's advantages (Espeholt et al., 2018).
+  """A clipped surrogate with V-trace's advantages (Espeholt et al., 2018).
 
-  Advantages are divided by their running size, so that the policy's loss does
-  not vanish as the value gets better.
+  Advantages are divided by their running root mean square, so that the policy
+  loss does not vanish as the value improves.
   """
 
   def __init__(
@@ -272,8 +272,8 @@ class VTrace(ActorCriticObjective):
 class VMPO(ActorCriticObjective):
   """V-MPO (Song et al., 2020), with a trust region around a target network.
 
-  The target is a copy of the network from up to `target_update_period` updates
-  ago. The multipliers are positive: the softplus of their variables.
+  The target network is updated every `target_update_period` updates. The
+  multipliers are the softplus of their variables.
   """
 
   def __init__(
@@ -349,12 +349,12 @@ def make(
   network: protocols.LearnerNetwork,
   config: actor_critic_config.ActorCriticConfig,
 ) -> Objective:
-  """The objective that `config.loss` names."""
+  """Creates the objective named by `config.loss`."""
   return {'vtrace': VTrace, 'vmpo': VMPO}[config.loss](network, config)
 
 
 def _alpha_of(region: str) -> str:
-  """The metric's name; discrete actions have one region."""
+  """The metric's name; discrete actions have a single region."""
   return 'alpha' if region == 'policy' else f'alpha_{region}'
 
 

@@ -1,4 +1,4 @@
-"""Readers, writers and loaders that builders share."""
+"""Readers, writers and loaders shared by builders."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Any
 from agents import builders
 from ald_acme.networks import protocols
 
-# A `reverb.Client`, or a `replay.local.LocalReplay` where there is no server.
+# A `reverb.Client`, or a `replay.local.LocalReplay` without a server.
 Replay = Any
 
 
 def reader(
   client: Replay, table: str, batch_size: int, should_stop: builders.ShouldStop
 ) -> Iterator[list]:
-  """Batches of a replay table's items, from a server or from this process."""
+  """Batches of a table's items, from a server or an in-process table."""
   from ald_acme.replay import local
   from ald_acme.replay import reader
 
@@ -27,7 +27,7 @@ def reader(
 def queue_reader(
   client: Replay, queue: str, batch_size: int, should_stop: builders.ShouldStop
 ) -> Iterator[list]:
-  """As `reader`, of a queue; gives its writers permits."""
+  """As `reader` for a queue; gives permits to its writers."""
   from ald_acme.replay import local
   from ald_acme.replay import reader
   from ald_acme.replay import writer
@@ -41,13 +41,13 @@ def queue_reader(
 def queue_writer(
   client: Replay, queue: str, ahead: int, should_stop: builders.ShouldStop
 ) -> Any:
-  """A writer to a replay server, or to the tables of this process.
+  """A writer to a replay server or to in-process tables.
 
   Args:
-    client: of the replay server.
-    queue: whose permits it needs.
-    ahead: items that it may be ahead of the queue's reader.
-    should_stop: asked while waiting; true ends the wait.
+    client: client of the replay server.
+    queue: the queue whose permits it needs.
+    ahead: number of items that it may be ahead of the queue's reader.
+    should_stop: called while waiting; true ends the wait.
   """
   from ald_acme.replay import local
   from ald_acme.replay import writer
@@ -62,7 +62,7 @@ def load(network: protocols.Network, state: dict[str, Any], part: str) -> None:
   """Loads the parameters of one part of a checkpoint into a network.
 
   Raises:
-    ValueError: if there is no such part, or it is of other sizes.
+    ValueError: if there is no such part, or its sizes differ.
   """
   from ald_acme.parameters import variables
 

@@ -1,4 +1,4 @@
-"""ALD in one process: the agent to debug with."""
+"""ALD in a single process, for debugging."""
 
 from collections.abc import Callable, Sequence
 
@@ -47,7 +47,7 @@ class DistillingTurns(agent.RunnerTurns):
 
 
 class ALD(agent.ActorCritic):
-  """An ALD agent for `acme.EnvironmentLoop`; deterministic for a seed."""
+  """An ALD agent for `acme.EnvironmentLoop`; deterministic for a given seed."""
 
   def __init__(
     self,
@@ -60,7 +60,7 @@ class ALD(agent.ActorCritic):
       [ald_config.ALDConfig], ald_builder.ALDBuilder
     ] = ald_builder.ALDBuilder,
   ) -> None:
-    """Makes the parts; as `agents.actor_critic.ActorCritic`."""
+    """Creates the parts; as `agents.actor_critic.ActorCritic`."""
     super().__init__(
       environment_spec,
       networks,

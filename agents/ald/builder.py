@@ -39,9 +39,9 @@ _PARAMETERS = 'actor_parameters'
 class ALDBuilder(asymmetric.AsymmetricBuilder):
   """A small network acts; distillers train it to imitate a large learner.
 
-  Actors pull from the parameters that the distillers share. The builder holds
-  no TensorFlow state, so it can be pickled. Each method makes one part, and a
-  subclass may replace any one of them.
+  Actors pull the parameters that the distillers share. The builder holds no
+  TensorFlow state, so it is picklable. Each method creates one part, and a
+  subclass may override any of them.
   """
 
   acting_source = _PARAMETERS
@@ -58,13 +58,13 @@ class ALDBuilder(asymmetric.AsymmetricBuilder):
     """Stores the configuration and the factories.
 
     Args:
-      config: of the agent.
-      network_factory: makes `ALDNetworks` for an `acme.EnvironmentSpec`; by
-        default the LSTM and GTrXL of the config's sizes.
-      objective_factory: makes the learner's objective from its network and
-        `config`; by default the one that `config.loss` names.
-      optimizer_factory: makes the learner's optimiser from the number of
-        parameters; by default Adam of the config's rate.
+      config: the agent's configuration.
+      network_factory: creates `ALDNetworks` for an `acme.EnvironmentSpec`; by
+        default an LSTM and a GTrXL with the config's sizes.
+      objective_factory: creates the learner's objective from its network and
+        `config`; by default the one named by `config.loss`.
+      optimizer_factory: creates the learner's optimiser from the number of
+        parameters; by default Adam with the config's learning rate.
       observer_factory: as `ActorCriticBuilder`.
     """
     super().__init__(
@@ -97,7 +97,7 @@ class ALDBuilder(asymmetric.AsymmetricBuilder):
   def _acting_variables(
     self, networks: ald_networks.ALDNetworks
   ) -> list[tf.Variable]:
-    return []  # Actors pull them from the shared parameters.
+    return []  # Actors pull the shared parameters.
 
   def tables(self) -> list[tables.Queue | tables.Replay]:
     """The tables `queue`, `learner` and `distill`."""
@@ -128,7 +128,7 @@ class ALDBuilder(asymmetric.AsymmetricBuilder):
     return {**made, learner_runner.DISTILL: item}
 
   def _stores_state(self) -> bool:
-    return True  # Distillers begin there.
+    return True  # Distillers start from it.
 
   def _learner_runner_class(self) -> type[learner_runner.LearnerRunner]:
     from agents.ald import learner_runner
@@ -154,7 +154,7 @@ class ALDBuilder(asymmetric.AsymmetricBuilder):
     logger: loggers.Logger | None = None,
     should_stop: builders.ShouldStop = builders.never,
   ) -> distilling.Distiller:
-    """Creates one of N_D distillers of the shared actor parameters."""
+    """Creates one of the N_D distillers."""
     from agents.ald import distilling
     from agents.ald import learner_runner
 

@@ -1,4 +1,4 @@
-"""Settings of Actor-Learner Distillation, as plain values."""
+"""Configuration of Actor-Learner Distillation."""
 
 import dataclasses
 
@@ -10,12 +10,12 @@ KL_DIRECTIONS = ('reverse', 'forward')
 
 @dataclasses.dataclass
 class ALDConfig(actor_critic_config.AsymmetricConfig):
-  """Configuration of an ALD agent: an asymmetric actor-critic's, and more.
+  """Configuration of an ALD agent.
 
   Construction validates; after changing a field call `validate`.
 
   Raises:
-    ValueError: naming the field, the value received and the cure.
+    ValueError: if a field is out of range or fields are inconsistent.
   """
 
   regulariser_cost: float = validation.setting(
@@ -24,29 +24,31 @@ class ALDConfig(actor_critic_config.AsymmetricConfig):
 
   # Replay for distillation, in unroll batches.
   num_distillers: int = validation.setting(
-    1, 'Distiller processes (N_D) on one set of parameters.', at_least=1
+    1,
+    'Distiller processes (N_D), which share the actor parameters.',
+    at_least=1,
   )
   dprl: float = validation.setting(
     1.5,
-    'Distillation updates per learner update; may be a fraction.',
+    'Distillation updates per learner update; may be fractional.',
     above=0.0,
   )
   distill_batch: int = validation.setting(
     1, 'Unroll batches per distillation update (b_D).', at_least=1
   )
   distill_table_size: int = validation.setting(
-    8, 'Unrolls kept to distil from; a small table is fresh.', at_least=1
+    8, 'Unrolls kept to distil from; a small table is less stale.', at_least=1
   )
   distill_min_size: int = validation.setting(
-    1, 'Unrolls needed before distillation begins.', at_least=1
+    1, 'Unrolls needed before distillation starts.', at_least=1
   )
 
   # The distillers' loss and optimiser (Adam).
   policy_cost: float = validation.setting(
-    1.0, 'Weight of the KL of policies (alpha_pi).', at_least=0.0
+    1.0, 'Weight of the policy KL (alpha_pi).', at_least=0.0
   )
   distill_value_cost: float = validation.setting(
-    0.5, 'Weight of half the squared error of values (alpha_V).', at_least=0.0
+    0.5, 'Weight of the value loss (alpha_V).', at_least=0.0
   )
   kl_direction: str = validation.setting(
     'reverse',
@@ -57,27 +59,27 @@ class ALDConfig(actor_critic_config.AsymmetricConfig):
     1e-3, "Learning rate of the distillers' Adam.", above=0.0
   )
   distiller_gradient_norm: float = validation.setting(
-    1.0, "Norm that the distillers' gradients are clipped to.", above=0.0
+    1.0, "Maximum norm of the distillers' gradients.", above=0.0
   )
 
   def validate(self) -> None:
-    """Raises ValueError if a field is out of range or fields do not fit."""
+    """Raises ValueError if a field is out of range or fields are
+    inconsistent."""
     super().validate()
     if self.distill_min_size > self.distill_table_size:
       raise ValueError(
-        f'distill_min_size={self.distill_min_size} is more than the '
-        f'distill_table_size={self.distill_table_size} can ever hold: sampling '
-        'would never begin, the learner runner would block and the program '
-        'deadlock. Lower distill_min_size or raise distill_table_size.'
+        f'distill_min_size={self.distill_min_size} exceeds '
+        f'distill_table_size={self.distill_table_size}: sampling would never '
+        'start and the program would deadlock. Lower distill_min_size or raise '
+        'distill_table_size.'
       )
     if not 1 / 64 <= self.samples_per_insert <= 1024:
       raise ValueError(
         f'dprl={self.dprl} with learner_reuse={self.learner_reuse}, '
         f'distill_batch={self.distill_batch} and '
-        f'learner_batch={self.learner_batch} asks for '
-        f'{self.samples_per_insert:g} samples of each unroll; the limiter '
-        'keeps 1/64 to 1024. Outside it one side would stand still for '
-        'minutes; change dprl or the batches.'
+        f'learner_batch={self.learner_batch} gives {self.samples_per_insert:g} '
+        'samples per unroll; the rate limiter supports 1/64 to 1024. Change '
+        'dprl or the batches.'
       )
 
   @property

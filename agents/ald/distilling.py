@@ -26,10 +26,10 @@ from ald_acme.replay import reader
 class Distiller:
   """One HOGWILD worker on the shared actor parameters.
 
-  Each step copies the shared vector, computes a gradient of
-  `alpha_pi E[KL] + alpha_V E[1/2 (V_L - V_A)^2]` there, and adds its update to
-  the shared vector as that is by then. Values are normalised, as the learner's
-  network predicts them. Adam's moments are the worker's own.
+  Each step copies the shared vector, computes a gradient of `alpha_pi E[KL] +
+  alpha_V E[1/2 (V_L - V_A)^2]`, and adds its update to the shared vector, which
+  others may have changed meanwhile. Values are normalised, as the learner's
+  network predicts them. Each worker has its own Adam moments.
   """
 
   def __init__(
@@ -45,13 +45,13 @@ class Distiller:
     """Creates the optimiser with zero moments.
 
     Args:
-      network: the actor's; scratch space of this worker.
-      shared: the parameters to improve.
-      batches: of the `distill` table.
-      config: of the agent.
-      worker: number of this distiller, its slot in the shared counters.
+      network: the actor's network, used as scratch space.
+      shared: the shared parameters.
+      batches: batches of the `distill` table.
+      config: the agent's configuration.
+      worker: index of this distiller, its slot in the shared counters.
       counter: counts `actor_updates`.
-      logger: gets a row per update.
+      logger: receives a row per update.
 
     Raises:
       ValueError: if the network has variables that are not trainable.
@@ -78,7 +78,7 @@ class Distiller:
   def _update_at(
     self, vector: tf.Tensor, items: Sequence[learner_runner.DistillItem]
   ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
-    """Computes a step at `vector`, taken if all metrics are finite."""
+    """Computes a step at `vector`; skipped unless all metrics are finite."""
     item = replay_items.concatenate(items)
     unroll, targets = item.unroll, item.targets
     variables = self._network.trainable_variables
@@ -116,11 +116,12 @@ class Distiller:
     return difference, metrics
 
   def step(self) -> None:
-    """One update of the shared parameters.
+    """Does one update of the shared parameters.
 
     Raises:
       StopIteration: when the data ends.
-      FloatingPointError: if a term is not finite; nothing is shared then.
+      FloatingPointError: if a metric is NaN or infinite; nothing is shared
+        then.
     """
     items = next(self._batches)
     with self._lock, activity.doing('update'):
@@ -142,7 +143,7 @@ class Distiller:
       )
 
   def run(self, should_stop: Callable[[], bool] = lambda: False) -> None:
-    """Distils until the data ends or told to stop."""
+    """Distils until the data ends or it is told to stop."""
     items = reader.example(self._batches)
     if items is not None:
       self._update.prepare(self._shared.read(), items)
@@ -153,7 +154,7 @@ class Distiller:
       pass
 
   def save(self) -> dict[str, Any]:
-    """The state of the worker's optimiser."""
+    """The state of the optimiser."""
     with self._lock:
       return self._optimizer.save()
 

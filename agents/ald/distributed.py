@@ -28,17 +28,17 @@ class DistributedALD(program.DistributedAgent):
     evaluator_factories: Sequence[builders.EvaluatorFactory] = (),
     observer_factory: observing.ObserverFactory | None = None,
   ) -> None:
-    """Makes the builder; nothing starts before the program is launched.
+    """Creates the builder; nothing starts before the program is launched.
 
     Args:
-      environment_factory: makes E environments from (batch_size, seed);
-        `ald_acme.environments.base.stack` makes them of a `dm_env` factory.
-      workdir: folder for logs, checkpoints and the summary of the run.
-      config: of the agent; by default `ALDConfig()`.
-      experiment: how the run is carried out; by default `ExperimentConfig()`.
-      network_factory: makes `ALDNetworks` from an `acme.EnvironmentSpec`; by
-        default an LSTM and a GTrXL of the config's sizes.
-      checkpoint: path of a checkpoint to resume from.
+      environment_factory: creates E environments from (batch_size, seed);
+        `ald_acme.environments.base.stack` makes one from a `dm_env` factory.
+      workdir: folder of the run's logs, checkpoints and summary.
+      config: the agent's configuration; by default `ALDConfig()`.
+      experiment: the run's configuration; by default `ExperimentConfig()`.
+      network_factory: creates `ALDNetworks` from an `acme.EnvironmentSpec`; by
+        default an LSTM and a GTrXL with the config's sizes.
+      checkpoint: path of a checkpoint to resume from; None for a new run.
       logger_factory: as `DistributedAgent`.
       evaluator_factories: as `DistributedAgent`.
       observer_factory: as `ALDBuilder`.

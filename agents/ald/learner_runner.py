@@ -14,9 +14,10 @@ class Targets(NamedTuple):
   """Distillation targets: the learner's outputs on an unroll.
 
   Attributes:
-    policy: float32 `[T, E, P]`, parameters of the distribution of actions.
+    policy: float32 `[T, E, P]`, parameters of the action distribution.
     value: float32 `[T, E]`.
-    learner_updates: int64 scalar, the age of the learner that answered.
+    learner_updates: int64 scalar, number of updates of the learner that
+      computed them.
   """
 
   policy: types.Array
@@ -32,7 +33,7 @@ class DistillItem(NamedTuple):
 
 
 def distill_spec(unroll: types.Unroll) -> DistillItem:
-  """Signature of the `distill` table, from that of the unrolls."""
+  """Signature of the `distill` table, from the signature of an unroll."""
   length, batch_size, num_parameters = unroll.behaviour_policy.shape
   return DistillItem(
     unroll,
@@ -50,7 +51,7 @@ class DistillingRunner(learner_runner.LearnerRunner):
   def _written(
     self, unroll: types.Unroll, state: types.Nest, outputs: types.Outputs
   ) -> learner_runner.Written:
-    # The learner's item first: it must not wait for the distillers' turn.
+    # The learner's item first: it must not wait for the distillers.
     step, tables = super()._written(unroll, state, outputs)
     step['targets'] = Targets(outputs.policy, outputs.value, self._age)
     tables[DISTILL] = lambda step: DistillItem(step['unroll'], step['targets'])

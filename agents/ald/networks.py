@@ -1,4 +1,4 @@
-"""The default pair of networks: an LSTM that acts, a GTrXL that learns."""
+"""The default networks: an LSTM actor and a GTrXL learner."""
 
 from acme import specs
 
@@ -16,13 +16,13 @@ def make_default_networks(
   actor_observations: str = '',
   seed: int | None = None,
 ) -> ALDNetworks:
-  """Makes an LSTM actor and a GTrXL learner for an environment.
+  """Creates an LSTM actor and a GTrXL learner for an environment.
 
   Args:
-    environment_spec: of one environment.
-    sizes: of both networks; by default the `small` preset.
-    actor_observations: entries of the observation that the actor sees, as
-      `environments.observed.parse`; the learner sees all.
+    environment_spec: spec of one environment.
+    sizes: sizes of both networks; by default the `small` preset.
+    actor_observations: entries of the observation that the actor observes, as
+      `environments.observed.parse`; the learner observes all.
     seed: as `agents.actor_critic.networks.LazyNetworks`.
   """
   own = sizes or Sizes()

@@ -413,7 +413,7 @@ def test_stops_at_what_is_not_finite(make_learner, make_item, loss):
   (variables,) = learner.get_variables(['learner'])
   for array in variables:
     assert np.isfinite(array).all()
-  with pytest.raises(FloatingPointError, match='last update was not finite'):
+  with pytest.raises(FloatingPointError, match='NaN or infinite'):
     learner.save()
   learner.restore(good)
   assert learner.save()['updates'] == 0

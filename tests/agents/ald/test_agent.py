@@ -190,7 +190,7 @@ def test_wrong_environments_are_refused():
   with pytest.raises(ValueError, match=r'action of environment_spec .* bounds'):
     ald.ALD(unbounded, networks)
   more = spec._replace(actions=specs.DiscreteArray(7))
-  with pytest.raises(ValueError, match=r'\[4\].*\[7\].* make the networks'):
+  with pytest.raises(ValueError, match=r'\[7\].*\[4\].* create the networks'):
     ald.ALD(more, networks)
 
 

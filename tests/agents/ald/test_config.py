@@ -249,7 +249,7 @@ def test_a_table_that_can_never_be_sampled_is_refused(least, size):
   for words in (
     f'distill_min_size={least}',
     f'distill_table_size={size}',
-    'sampling would never begin',
+    'sampling would never start',
     'deadlock',
     'raise distill_table_size',
   ):
