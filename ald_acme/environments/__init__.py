@@ -1,1 +1,1 @@
-"""Environments that step in batches, and their `dm_env` faces."""
+"""Batched environments, and adapters to and from other interfaces."""

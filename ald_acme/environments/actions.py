@@ -8,17 +8,17 @@ import tree
 
 Nest = Any
 _ROOT = 'action'
-_MOST_VALUES = 2**24  # An index beyond it has no place in a float32.
+_MOST_VALUES = 2**24  # A float32 represents larger integers inexactly.
 
 
 class Discrete(NamedTuple):
-  """Integers, each with a range of its own.
+  """Integers, each with its own range.
 
   Attributes:
     field: name of the part, for errors.
-    spec: of the part.
-    sizes: int64 `[K]`, how many values each of the K integers has.
-    first: int64 `[K]`, the least value of each.
+    spec: spec of the part.
+    sizes: int64 `[K]`, number of values of each integer.
+    first: int64 `[K]`, smallest value of each integer.
   """
 
   field: str
@@ -28,13 +28,13 @@ class Discrete(NamedTuple):
 
 
 class Continuous(NamedTuple):
-  """Real numbers, each within finite bounds of its own.
+  """Real numbers, each with its own finite bounds.
 
   Attributes:
     field: name of the part, for errors.
-    spec: of the part.
-    low: float64 `[K]`.
-    high: float64 `[K]`.
+    spec: spec of the part.
+    low: float64 `[K]`, lower bounds.
+    high: float64 `[K]`, upper bounds.
   """
 
   field: str
@@ -52,14 +52,13 @@ def parts(action_spec: Nest, name: str = 'the environment') -> list[Part]:
   Args:
     action_spec: a `specs.DiscreteArray`, a `specs.BoundedArray` of integers,
       booleans or floats with finite bounds, or a nest of them.
-    name: of the environment, for errors.
+    name: name of the environment, for errors.
 
   Returns:
     The parts, in the order of `tree.flatten`.
 
   Raises:
-    ValueError: if a part is neither discrete nor bounded; it names the part,
-      its spec and the cure.
+    ValueError: if a part is neither discrete nor bounded.
   """
   leaves = tree.flatten_with_path(action_spec)
   if not leaves:
@@ -99,8 +98,8 @@ def _part(field: str, spec: Any, name: str) -> Part:
   if (low > high).any() or (high - low >= _MOST_VALUES).any():
     raise ValueError(
       f'{field} of {name} must have 1 to {_MOST_VALUES:,} values for each '
-      f'integer, but its bounds are {spec.minimum} and {spec.maximum}; give it '
-      'the range of values that the environment knows.'
+      f'integer, but its bounds are {spec.minimum} and {spec.maximum}; declare '
+      'the range of values that the environment uses.'
     )
   return Discrete(field, spec, high - low + 1, low)
 
@@ -115,13 +114,12 @@ def _check_bounds(field: str, low: np.ndarray, high: np.ndarray, name: str):
   if not (low < high).all():
     raise ValueError(
       f'{field} of {name} must have bounds with minimum < maximum, but has '
-      f'{low.tolist()} to {high.tolist()}; leave out numbers that cannot '
-      'change.'
+      f'{low.tolist()} to {high.tolist()}; leave out constant numbers.'
     )
 
 
 def validate(action_spec: Nest, action: Nest):
-  """Raises ValueError if one environment's action is not as its spec says."""
+  """Raises ValueError if one environment's action does not match its spec."""
   try:
     tree.assert_same_structure(action_spec, action)
   except (TypeError, ValueError) as error:
@@ -135,7 +133,7 @@ def validate(action_spec: Nest, action: Nest):
     fits = value.shape == spec.shape and value.dtype.kind in (
       'biu' if isinstance(part, Discrete) else 'biuf'
     )
-    # A nan is not within any bounds.
+    # Also false for NaN.
     if (
       not fits or not ((value >= spec.minimum) & (value <= spec.maximum)).all()
     ):

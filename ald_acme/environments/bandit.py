@@ -1,7 +1,7 @@
 """Bandits: a minimal meta-learning task.
 
-Made for trials (`ald_acme.environments.trials`): an episode is one pull, and
-only who remembers the episodes before can do better than chance.
+For trials (`ald_acme.environments.trials`): an episode is one pull, so only a
+policy that remembers earlier episodes beats chance.
 """
 
 import dm_env
@@ -16,8 +16,8 @@ from ald_acme.environments import streams
 class BatchedBandit(base.BatchedEnvironment):
   """Bandit: find the arm that pays most often; an episode is one pull.
 
-  A task is the probability, for each arm, that it pays 1 and not 0. It is
-  uniform in [0, 1].
+  A task is each arm's probability of a reward of 1 instead of 0, uniform in [0,
+  1].
   """
 
   def __init__(self, batch_size: int = 1, arms: int = 5, seed: int = 0):
@@ -26,8 +26,8 @@ class BatchedBandit(base.BatchedEnvironment):
     Args:
       batch_size: E, the number of bandits.
       arms: A, the number of arms of each.
-      seed: bandit i of seed s has the same tasks and the same luck whatever the
-        batch size.
+      seed: seed of tasks and rewards; bandit i does not depend on the batch
+        size.
 
     Raises:
       ValueError: if an argument is out of its range.
@@ -38,10 +38,10 @@ class BatchedBandit(base.BatchedEnvironment):
     self._seed = seed
     self._bandits = np.arange(batch_size)
     self._probabilities = np.zeros((batch_size, arms))
-    self._keeps = False  # Whether a task lasts longer than an episode.
+    self._keeps = False  # Whether tasks last longer than an episode.
     self._renew = np.ones(batch_size, bool)  # The next episode has a new task.
     self._episode = np.full(batch_size, -1)
-    self._finished = np.ones(batch_size, bool)  # The next step begins anew.
+    self._finished = np.ones(batch_size, bool)  # The next step resets.
 
   @property
   def batch_size(self) -> int:
@@ -73,7 +73,7 @@ class BatchedBandit(base.BatchedEnvironment):
     first = self._finished
     self._begin(first)
     arms = self._probabilities.shape[1]
-    # The draws before this one are the tasks'.
+    # The tasks use the draws before.
     luck = streams.uniform(self._seed, self._bandits, self._episode, arms)
     pays = luck < self._probabilities[self._bandits, action]
     self._finished = ~first
@@ -81,7 +81,7 @@ class BatchedBandit(base.BatchedEnvironment):
     return base.timestep(first, ~first, pays & ~first, nothing)
 
   def _begin(self, which: np.ndarray):
-    """Starts new episodes of the bandits that the mask names."""
+    """Starts new episodes where `which` is set."""
     self._episode[which] += 1
     new = which & (self._renew | (not self._keeps))
     self._probabilities[new] = streams.uniform(

@@ -1,4 +1,5 @@
-"""Many environments that step at once, and one of them as a `dm_env`."""
+"""The interface of batched environments, and conversions from and to
+`dm_env`."""
 
 import abc
 from collections.abc import Callable, Sequence
@@ -19,16 +20,16 @@ from ald_acme.environments import members
 
 
 class BatchedEnvironment(abc.ABC):
-  """E environments behind one call.
+  """E environments that step together.
 
   `reset` and `step` return a `dm_env.TimeStep` whose leaves are arrays with a
   leading dimension E: `step_type` int64 `[E]`, `reward` and `discount` float32
-  `[E]`, `observation` a nest of `[E, ...]`. Where a step is FIRST its reward is
-  0 and its discount 1. Observations have dtypes that `dtypes.taken` leaves as
-  they are. As in `dm_env`, stepping an environment whose last step
-  was LAST ignores the action and gives the FIRST step of a new episode.
+  `[E]`, `observation` a nest of `[E, ...]`. A FIRST step has reward 0 and
+  discount 1. Observations have dtypes that `dtypes.taken` does not change. As
+  in `dm_env`, stepping an environment after LAST ignores the action and returns
+  the FIRST step of a new episode.
 
-  Specs are those of a single environment.
+  Specs describe a single environment.
   """
 
   @property
@@ -46,11 +47,11 @@ class BatchedEnvironment(abc.ABC):
 
   @abc.abstractmethod
   def observation_spec(self) -> Any:
-    """A nest of `specs.Array` for one environment's observation."""
+    """The spec of one environment's observation, a nest of `specs.Array`."""
 
   @abc.abstractmethod
   def action_spec(self) -> Any:
-    """The actions of one environment.
+    """The spec of one environment's action.
 
     A `specs.DiscreteArray`, a `specs.BoundedArray` with finite bounds, or a
     nest of them.
@@ -63,37 +64,37 @@ class BatchedEnvironment(abc.ABC):
     return specs.BoundedArray((), np.float32, 0.0, 1.0, name='discount')
 
   def keep_tasks(self):
-    """Keeps tasks from now on, until `new_tasks` is called.
+    """Keeps tasks across episodes until `new_tasks` is called.
 
-    Else every episode draws a task of its own. Does nothing where there is
-    nothing that an episode could tell about the next.
+    By default every episode draws its own task. Does nothing in environments
+    without tasks.
     """
 
   def new_tasks(self, which: np.ndarray):
-    """Draws new tasks for some environments, from their next episode on.
+    """Draws new tasks for some environments, for their next episodes.
 
     Args:
       which: bool `[E]`.
     """
 
   def restart(self, which: np.ndarray) -> bool:
-    """Makes the next step begin a new episode in some environments.
+    """Makes the next step start a new episode in some environments.
 
-    As after LAST, whatever the last step was: that step ignores the action.
+    That step ignores the action, as after LAST.
 
     Args:
       which: bool `[E]`.
 
     Returns:
-      Whether these environments can do so; where not, nothing changes.
+      Whether the environments support it; otherwise nothing changes.
     """
     return False
 
   @property
   def lost(self) -> np.ndarray:
-    """Where the last step ended an episode that is to be left out, bool `[E]`.
+    """Where the last step ended an episode to be discarded, bool `[E]`.
 
-    An episode is lost where its environment failed and was made anew.
+    An episode is lost if its environment failed and was recreated.
     """
     return np.zeros(self.batch_size, bool)
 
@@ -102,19 +103,19 @@ class BatchedEnvironment(abc.ABC):
     return {}
 
   def action_names(self) -> Sequence[str] | None:
-    """What people call the discrete actions, in order; None without names."""
+    """Names of the discrete actions, in order; None without names."""
     return None
 
   def agent_in_window(self) -> tuple[int, int] | None:
-    """Row and column of the agent in the window that it sees, if it has one."""
+    """Row and column of the agent in its observed window, if any."""
     return None
 
   def render(self, index: int = 0) -> np.ndarray:
-    """An RGB picture of one environment, uint8 `[height, width, 3]`."""
+    """An RGB image of one environment, uint8 `[height, width, 3]`."""
     raise ValueError(f'{type(self).__name__} cannot render.')
 
   def close(self):
-    """Frees what the environments hold."""
+    """Releases resources."""
 
 
 def timestep(
@@ -124,15 +125,15 @@ def timestep(
   observation: Any,
   truncated: np.ndarray | bool = False,
 ) -> dm_env.TimeStep:
-  """A batched time step.
+  """Creates a batched time step.
 
   Args:
-    first: bool `[E]`, where an episode begins.
+    first: bool `[E]`, where an episode starts.
     last: bool `[E]`, where an episode ends.
-    reward: numbers `[E]`, 0 where an episode begins.
+    reward: numbers `[E]`; replaced by 0 where an episode starts.
     observation: a nest of `[E, ...]`.
-    truncated: bool `[E]`, or one for all; where an episode ends, whether it is
-      cut off (discount 1: what would have followed counts) or over (0).
+    truncated: bool `[E]` or a scalar; where an episode ends, whether it is
+      truncated (discount 1) or terminated (0).
   """
   return dm_env.TimeStep(
     step_type=np.where(
@@ -147,13 +148,13 @@ def timestep(
 
 
 def as_batch(timestep: dm_env.TimeStep) -> dm_env.TimeStep:
-  """A single environment's time step as a batch of one; a batch as it is.
+  """Converts a single environment's time step to a batch of one.
 
-  A single environment's observation is copied, and cast to the dtypes that are
-  taken.
+  A batch is returned unchanged. A single environment's observation is copied
+  and cast (`dtypes.taken`).
 
   Raises:
-    ValueError: if an integer of 64 bits without sign does not fit one with it.
+    ValueError: if a uint64 overflows int64.
   """
   if np.ndim(timestep.step_type):
     return timestep
@@ -172,9 +173,9 @@ def as_batch(timestep: dm_env.TimeStep) -> dm_env.TimeStep:
 
 
 def raw_batch(steps: Sequence[dm_env.TimeStep]) -> dm_env.TimeStep:
-  """Time steps of single environments as a batch, nothing checked or cast.
+  """Stacks time steps of single environments, without checks or casts.
 
-  Rewards and discounts are float64: what is too large for 32 bits shows.
+  Rewards and discounts are float64, so that later checks see overflows.
   """
   first = [step.first() for step in steps]
   return dm_env.TimeStep(
@@ -202,7 +203,7 @@ def unbatch(timestep: dm_env.TimeStep, index: int) -> dm_env.TimeStep:
 
 
 class Single(dm_env.Environment):
-  """The `dm_env` face of a batched environment of one."""
+  """A batched environment of size 1 as a `dm_env.Environment`."""
 
   def __init__(self, batched: BatchedEnvironment):
     if batched.batch_size != 1:
@@ -216,10 +217,10 @@ class Single(dm_env.Environment):
     return unbatch(self._batched.reset(), 0)
 
   def step(self, action) -> dm_env.TimeStep:
-    """Steps it.
+    """Steps the environment.
 
     Raises:
-      ValueError: if there is no such action.
+      ValueError: if the action does not match its spec.
     """
     actions.validate(self._batched.action_spec(), action)
     batch = tree.map_structure(lambda x: np.asarray(x)[np.newaxis], action)
@@ -253,21 +254,22 @@ def stack(
   first: int = 0,
   remakes: int = 0,
 ) -> 'Stacked':
-  """E environments of a factory that takes a seed, stepped in turn.
+  """Creates E environments with a factory, stepped one after another.
 
   Args:
-    factory: environment i of the batch is that of `members.seed_of(seed, i)`.
+    factory: creates an environment from a seed; environment i gets
+      `members.seed_of(seed, i)`.
     batch_size: E.
-    seed: of the batch.
-    name: as of `Stacked`.
-    first: number of the first within the batch, where this is a share of it.
-    remakes: how many environments that raise are made anew, with another seed.
+    seed: seed of the batch.
+    name: as for `Stacked`.
+    first: index of the first environment, if this is a part of a larger batch.
+    remakes: how many failed environments are recreated, with another seed.
   """
-  made = itertools.count(1)  # Environments that took the place of others.
+  made = itertools.count(1)  # Counts recreated environments.
 
   def make(index: int, *numbers: int) -> dm_env.Environment:
     what = f'{name or "an environment"}, number {first + index}'
-    with activity.waiting(f'waiting for {what} to be made'):
+    with activity.waiting(f'waiting for {what} to be created'):
       environment = factory(members.seed_of(seed, first + index, *numbers))
     activity.moved()
     return environment
@@ -279,11 +281,11 @@ def stack(
 
 
 class Stacked(BatchedEnvironment):
-  """Any `dm_env` environments of one kind, stepped in turn.
+  """Any `dm_env` environments of one kind, stepped one after another.
 
-  Every time step is held to the specs, and to finite numbers; observations are
-  cast to the dtypes that are taken (`dtypes.taken`). An environment that has a
-  method `new_task` is told when its next episode is to be of a new task.
+  Every time step is checked against the specs and for finite numbers, and
+  observations are cast (`dtypes.taken`). If the environments have a method
+  `new_task`, it is called before an episode of a new task.
   """
 
   def __init__(
@@ -294,35 +296,35 @@ class Stacked(BatchedEnvironment):
     make: Callable[[int], dm_env.Environment] | None = None,
     remakes: int = 0,
   ):
-    """Wraps the environments, which it owns from now on.
+    """Wraps the environments and takes ownership.
 
     Args:
-      environments: at least one; all with the specs of the first.
-      name: for errors; by default that of the first's class.
-      first: number of the first environment, for errors.
-      make: makes another in the place of environment i.
-      remakes: how many times an environment that raises is made anew. Its
-        episode is lost: it is cut off where the environment raised.
+      environments: at least one, all with the same specs.
+      name: name for errors; by default that of the first's class.
+      first: index of the first environment, for errors.
+      make: recreates environment i.
+      remakes: how many failed environments are recreated. Their episodes are
+        lost, and truncated at the failure.
 
     Raises:
-      ValueError: if there is none, the actions are neither discrete nor
-        bounded, or a part of the observations is empty or holds something else
-        than numbers and booleans.
+      ValueError: if there is no environment, the actions are neither discrete
+        nor bounded, or a part of the observations is empty or neither numeric
+        nor boolean.
     """
     if not environments:
-      raise ValueError('Stacked needs at least one environment, received none.')
+      raise ValueError('environments must not be empty; give at least one.')
     self._members = members.Members(
       environments, name or type(environments[0]).__name__, first, make, remakes
     )
     self._lost = np.zeros(len(environments), bool)
-    self._seen: dm_env.TimeStep | None = None  # As it came.
+    self._seen: dm_env.TimeStep | None = None  # As received.
     observation_spec = self._members.call(0, 'observation_spec')
     self._action_spec = self._members.call(0, 'action_spec')
     self._contract = contract.Contract(
       self._members.name, observation_spec, self._action_spec
     )
     self._observation_spec = dtypes.cast_spec(observation_spec)
-    self._keeps = False  # Whether a task lasts longer than an episode.
+    self._keeps = False  # Whether tasks outlast an episode.
     self._finished = np.ones(len(environments), bool)
 
   @property
@@ -346,21 +348,21 @@ class Stacked(BatchedEnvironment):
     return True
 
   def reset(self) -> dm_env.TimeStep:
-    """Begins new episodes.
+    """Starts new episodes.
 
     Raises:
-      ValueError: if a time step is not as the specs say, or not finite; as
-        from `step`.
+      ValueError: as `step`, if a time step does not match the specs or is not
+        finite.
       members.Failure: if an environment raises.
     """
     self._finished[:] = True
     return self.step(self._finished)  # Actions are ignored.
 
   def step(self, action) -> dm_env.TimeStep:
-    """Steps each environment, or resets it where its episode is over.
+    """Steps each environment, or resets it after the end of its episode.
 
-    A `dm_env` should begin anew by itself when it is stepped after LAST, but
-    not all do: loops usually reset, as this does.
+    A `dm_env` should reset itself when stepped after LAST, but not all do, so
+    this calls `reset`, as most loops do.
     """
     self._lost[:] = False
     self._renew()
@@ -403,7 +405,7 @@ class Stacked(BatchedEnvironment):
     return self._members.metrics()
 
   def _renew(self):
-    """Draws new tasks where episodes begin, unless tasks are kept."""
+    """Draws new tasks where episodes start, unless tasks are kept."""
     if not self._keeps and self._finished.any():
       self.new_tasks(self._finished)
 
@@ -411,7 +413,7 @@ class Stacked(BatchedEnvironment):
     try:
       self._seen = raw_batch(steps)
       timestep = self._contract.take(self._seen)
-    except (TypeError, ValueError):  # A breach, or they do not even stack.
+    except (TypeError, ValueError):  # A breach, or shapes that do not stack.
       alone = [functools.partial(raw_batch, [step]) for step in steps]
       contract.name_breach(self._contract, alone, self._members.where)
       raise
@@ -429,11 +431,11 @@ class Stacked(BatchedEnvironment):
     return getattr(self._members[0], 'action_names', None)
 
   def render(self, index: int = 0) -> np.ndarray:
-    """An RGB picture of one environment, uint8 `[height, width, 3]`.
+    """An RGB image of one environment, uint8 `[height, width, 3]`.
 
     Raises:
-      ValueError: if it cannot be drawn.
-      members.Failure: if drawing it raises anything else.
+      ValueError: if it cannot be rendered.
+      members.Failure: if rendering raises anything else.
     """
     environment = self._members[index]
     if not hasattr(environment, 'render'):

@@ -1,4 +1,4 @@
-"""Batches of others, held to their specs at every step."""
+"""Checks batched environments of other packages against their specs."""
 
 from collections.abc import Sequence
 import functools
@@ -19,10 +19,10 @@ _FIRST, _LAST = int(dm_env.StepType.FIRST), int(dm_env.StepType.LAST)
 
 
 def masked(environment: base.BatchedEnvironment) -> base.BatchedEnvironment:
-  """The environment, held to its specs if it has an action mask.
+  """Wraps an environment in `Checked` if it has an action mask.
 
-  A mask that is wrong shows nowhere else: with no legal action left, all of
-  them become equally likely.
+  A wrong mask would go unnoticed: if no action is legal, all become equally
+  likely.
   """
   if masks.find(environment.observation_spec()) is None:
     return environment
@@ -30,21 +30,21 @@ def masked(environment: base.BatchedEnvironment) -> base.BatchedEnvironment:
 
 
 class Checked(base.BatchedEnvironment):
-  """Holds every time step of a batch to its specs.
+  """Checks every time step of a batch against its specs.
 
-  Observations are cast to the dtypes that are taken (`dtypes.taken`). An error
-  names the environment, its number in the batch, the step and the field.
+  Observations are cast (`dtypes.taken`). Errors name the environment, its
+  index, the step and the field.
   """
 
   def __init__(self, environment: base.BatchedEnvironment, name: str):
-    """Takes the batch over.
+    """Wraps the batch and takes ownership.
 
     Args:
       environment: E environments.
-      name: for errors.
+      name: name of the environment, for errors.
 
     Raises:
-      ValueError: as from `contract.Contract`.
+      ValueError: as for `contract.Contract`.
     """
     self._environment, self._name = environment, name
     self._contract = contract.Contract(
@@ -59,10 +59,10 @@ class Checked(base.BatchedEnvironment):
     return self._environment.batch_size
 
   def reset(self) -> dm_env.TimeStep:
-    """As the batch does.
+    """As the wrapped batch.
 
     Raises:
-      contract.Breach: as from `step`, if a time step is not as the specs say.
+      contract.Breach: as `step`, if a time step does not match the specs.
       members.Failure: if the batch raises.
     """
     self._over[:] = True
@@ -77,9 +77,9 @@ class Checked(base.BatchedEnvironment):
         return getattr(self._environment, method)(*arguments)
     except contract.Breach as breach:
       raise contract.Breach(f'{self._where()}: {breach}') from breach
-    except members.Failure:  # It says where.
+    except members.Failure:  # Its message names the environment.
       raise
-    except Exception as error:  # Foreign code may raise anything.
+    except Exception as error:  # User code may raise anything.
       raise members.Failure(
         f'{self._where()}: {method} raised {type(error).__name__}: {error}'
       ) from error
@@ -95,7 +95,7 @@ class Checked(base.BatchedEnvironment):
         field = '.'.join(map(str, path))
         raise contract.Breach(
           f'{self._where()}: {field} must have the leading dimension {size}, '
-          f'but its shape is {np.shape(leaf)}.'
+          f'but received shape {np.shape(leaf)}.'
         )
     first = timestep.step_type == _FIRST
     if (first != self._over).any():
@@ -103,8 +103,8 @@ class Checked(base.BatchedEnvironment):
       raise contract.Breach(
         f'{self._where(index)}: the step after LAST, and no other, must be '
         f'FIRST, but received step type {int(timestep.step_type[index])} after '
-        f'{"LAST" if self._over[index] else "FIRST or MID"}; begin a new '
-        'episode in the step after the one that ends the last.'
+        f'{"LAST" if self._over[index] else "FIRST or MID"}; start the new '
+        'episode in the step after LAST.'
       )
     try:
       taken = self._contract.take(timestep)
@@ -148,11 +148,11 @@ class Checked(base.BatchedEnvironment):
     return self._environment.agent_in_window()
 
   def render(self, index: int = 0) -> np.ndarray:
-    """As the batch does.
+    """As the wrapped batch.
 
     Raises:
-      ValueError: if it cannot be drawn.
-      members.Failure: if drawing it raises anything else.
+      ValueError: if it cannot be rendered.
+      members.Failure: if rendering raises anything else.
     """
     try:
       return self._call('render', index)

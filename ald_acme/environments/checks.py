@@ -1,4 +1,4 @@
-"""Checks of the arguments that environments are made with."""
+"""Checks of environments' arguments."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Gymnasium's classic control with velocities apart, or hidden.
+"""Gymnasium's classic control with velocities separate or hidden.
 
 Needs `pip install "gymnasium>=0.29"`. Examples:
   python launch/local.py \
@@ -17,7 +17,7 @@ import numpy as np
 
 from ald_acme.environments import gymnasium_adapter
 
-# Where velocities are in what each task observes.
+# Indices of velocities in each task's observation.
 _VELOCITIES = {
   'Acrobot-v1': [4, 5],
   'CartPole-v1': [1, 3],
@@ -31,19 +31,19 @@ _APART, _HIDDEN = 'apart', 'hidden'
 def make(
   task: str, seed: int, velocities: str = _APART, **kwargs
 ) -> gymnasium_adapter.GymnasiumEnvironment:
-  """Makes a task.
+  """Creates a task.
 
   Args:
-    task: its Gymnasium ID, 'Pendulum-v1'.
-    seed: of its episodes.
-    velocities: 'apart', where observations are `position` and `velocity`, so
-      that an actor can be shown one of them; or 'hidden', where they are
-      `position` alone, and velocities have to be remembered from the positions
-      before. Each is an array of floats.
-    **kwargs: of `gymnasium.make`.
+    task: Gymnasium ID, such as 'Pendulum-v1'.
+    seed: seed of the episodes.
+    velocities: 'apart' to observe `position` and `velocity` as separate
+      entries, so that an actor can observe one of them; 'hidden' to observe
+      `position` alone, so that velocities must be inferred from memory. Each is
+      an array of floats.
+    **kwargs: arguments of `gymnasium.make`.
 
   Raises:
-    ValueError: if there is no such task or choice.
+    ValueError: if there is no such task or choice of velocities.
   """
   if task not in _VELOCITIES:
     raise ValueError(
@@ -60,7 +60,7 @@ def make(
 
 
 class _Parts(gymnasium.ObservationWrapper):
-  """Divides an array into positions and velocities."""
+  """Splits an array into positions and velocities."""
 
   def __init__(
     self, environment: gymnasium.Env, velocities: list[int], hidden: bool

@@ -1,7 +1,7 @@
-"""Checks that an environment keeps what its specs declare.
+"""Checks that an environment's time steps match its specs.
 
-A breach that is not seen at once ends far from its cause: as a loss that is not
-finite, or as an item that a table refuses.
+Otherwise a mismatch shows up far from its cause: as a NaN loss, or as an item
+that a table rejects.
 """
 
 from collections.abc import Callable, Iterable
@@ -16,13 +16,13 @@ from ald_acme.environments import actions
 from ald_acme.environments import dtypes
 from ald_acme.environments import masks
 
-# Of a reward: the squares of sums of such are finite in 32 bits.
+# Squared sums of such rewards are finite in float32.
 _LARGEST_REWARD = 1e15
-_TOLERANCE = 1e-5  # Of bounds, for floats: of the bound, or of 1 if it is less.
+_TOLERANCE = 1e-5  # Of float bounds, relative to max(1, |bound|).
 
 
 class Breach(ValueError):
-  """A time step that violates the specs or holds values that are not finite."""
+  """A time step that violates the specs or is NaN or infinite."""
 
 
 class Contract:
@@ -37,13 +37,14 @@ class Contract:
     """Reads the specs.
 
     Args:
-      name: of the environment, for errors.
+      name: name of the environment, for errors.
       observation_spec: a nest of `specs.Array`.
-      action_spec: of one environment, a nest of `specs.BoundedArray`.
+      action_spec: action spec of one environment, a nest of
+        `specs.BoundedArray`.
 
     Raises:
       ValueError: if the actions are neither discrete nor bounded, or an
-        observation is empty or holds something else than numbers and booleans.
+        observation is empty or neither numeric nor boolean.
     """
     actions.parts(action_spec, name)
     self._spec, self._action_spec = observation_spec, action_spec
@@ -54,20 +55,21 @@ class Contract:
     ]
     if not self._leaves:
       raise ValueError(
-        f'observation of {name} must hold something, but its spec is '
-        f'{observation_spec!r}; where there is nothing to see, show a zero.'
+        f'observation of {name} must not be empty, but its spec is '
+        f'{observation_spec!r}; return a constant zero if there is nothing to '
+        'observe.'
       )
 
   def take(self, timestep: dm_env.TimeStep) -> dm_env.TimeStep:
-    """A batched time step in the dtypes that are taken (`dtypes.taken`).
+    """Checks a batched time step and casts it (`dtypes.taken`).
 
     Args:
-      timestep: of any number of environments; its rewards and discounts may be
-        of any floating dtype.
+      timestep: time step of any number of environments; rewards and discounts
+        may be of any floating dtype.
 
     Raises:
-      Breach: if it is not as the specs say, a number is not finite in 32 bits,
-        or a reward's square would not be.
+      Breach: if it does not match the specs, or a number or the square of a
+        reward is not finite in float32.
     """
     shape = timestep.step_type.shape
     for field in ('reward', 'discount'):
@@ -83,20 +85,20 @@ class Contract:
       'reward',
       timestep.reward,
       (-_LARGEST_REWARD, _LARGEST_REWARD),
-      'its square is learned from; scale it down',
+      'its square would overflow; scale it down',
     )
     _within(
       'discount',
       timestep.discount,
       (0.0, 1.0),
-      'it is 0 where an episode ends and 1 elsewhere, or between',
+      'discounts are 0 on termination and 1 elsewhere, or between',
     )
     try:
       tree.assert_same_structure(self._spec, timestep.observation)
     except (TypeError, ValueError) as error:
       reason = str(error).splitlines()[0]
       raise Breach(
-        f'observation must be nested as its spec is. {reason}'
+        f'observation must have the structure of its spec. {reason}'
       ) from error
     taken = [
       leaf.take(value)
@@ -111,7 +113,7 @@ class Contract:
     )
 
   def _check_mask(self, timestep: dm_env.TimeStep):
-    """Raises Breach where no action is legal and the episode goes on."""
+    """Raises Breach if no action is legal and the episode continues."""
     mask = masks.read(timestep.observation, self._mask)
     acts = timestep.step_type != int(dm_env.StepType.LAST)
     for i, flags in enumerate(masks.divide(self._action_spec, mask)):
@@ -127,12 +129,13 @@ def name_breach(
   makers: Iterable[Callable[[], dm_env.TimeStep]],
   where: Callable[[int], str],
 ):
-  """Raises the first breach, with the environment that it is of.
+  """Raises the first breach, with the environment that caused it.
 
   Args:
     kept: the contract.
-    makers: each makes the time step of one environment, as a batch of one.
-    where: names environment i and the step.
+    makers: functions that return the time step of one environment, as a batch
+      of one.
+    where: describes environment i and the step.
   """
   for index, make in enumerate(makers):
     try:
@@ -142,15 +145,14 @@ def name_breach(
 
 
 class _Leaf(NamedTuple):
-  """A part of the observation.
+  """A leaf of the observation spec.
 
   Attributes:
     field: its name in errors.
-    shape: of one environment's.
-    dtype: as the spec says, in the machine's byte order.
-    bounds: the least and the most that it may be, scalars or arrays; None where
-      any number of the dtype will do.
-    said: what the spec says of them; floats may be off by rounding.
+    shape: shape for one environment.
+    dtype: the spec's dtype, in native byte order.
+    bounds: lower and upper bounds, scalars or arrays; None if unbounded.
+    said: the spec's own bounds, without the tolerance for rounding.
   """
 
   field: str
@@ -160,12 +162,12 @@ class _Leaf(NamedTuple):
   said: tuple[np.ndarray, np.ndarray] | None
 
   def take(self, value: np.ndarray) -> np.ndarray:
-    """The value in the dtype that is taken; raises Breach."""
+    """Checks a value and casts it (`dtypes.taken`); raises Breach."""
     native = value.dtype.newbyteorder('=')
     if value.shape[1:] != self.shape or native != self.dtype:
       raise Breach(
-        f'{self.field} must be {self.dtype} of shape {self.shape} as its spec '
-        f'says, but received {value.dtype} of shape {value.shape[1:]}.'
+        f'{self.field} must be {self.dtype} of shape {self.shape} as in its '
+        f'spec, but received {value.dtype} of shape {value.shape[1:]}.'
       )
     try:
       taken = dtypes.cast(value, dtypes.taken(self.dtype))
@@ -202,7 +204,7 @@ def _bounds(spec: specs.Array) -> tuple[np.ndarray, np.ndarray] | None:
     return None
   low, high = np.broadcast_arrays(spec.minimum, spec.maximum)
   if spec.dtype.kind == 'f':
-    with np.errstate(over='ignore'):  # A bound may be the largest number.
+    with np.errstate(over='ignore'):  # Bounds may be the largest number.
       low = low - _TOLERANCE * np.maximum(1.0, np.abs(low))
       high = high + _TOLERANCE * np.maximum(1.0, np.abs(high))
     least, most = -np.inf, np.inf
@@ -210,7 +212,7 @@ def _bounds(spec: specs.Array) -> tuple[np.ndarray, np.ndarray] | None:
     least, most = np.iinfo(spec.dtype).min, np.iinfo(spec.dtype).max
   if (low <= least).all() and (high >= most).all():
     return None
-  # Bounds that are the same everywhere are cheap to hold to.
+  # Scalar bounds are cheaper to check.
   same = (low == low.flat[0]).all() and (high == high.flat[0]).all()
   return (low.flat[0], high.flat[0]) if same else (low, high)
 
@@ -222,9 +224,9 @@ def _within(
   cure: str,
   said: tuple | None = None,
 ):
-  """Raises Breach if a value is out of its bounds, told as `said`."""
+  """Raises Breach if a value is out of bounds; reports them as `said`."""
   low, high = bounds
-  if np.ndim(low) == 0:  # And so is the other.
+  if np.ndim(low) == 0:  # So is the other.
     if value.min() >= low and value.max() <= high:
       return
   elif ((value >= low) & (value <= high)).all():
@@ -243,6 +245,6 @@ def _not_finite(field: str, value: np.ndarray) -> str:
   with np.errstate(over='ignore'):
     bad = value[~np.isfinite(value.astype(np.float32))]
   return (
-    f'{field} must be finite in 32 bits, but {bad.size} of {value.size} '
+    f'{field} must be finite in float32, but {bad.size} of {value.size} '
     f'numbers are not; the first is {bad[0]:g}.'
   )

@@ -6,7 +6,7 @@ Needs `pip install -c requirements.txt ".[control]"`. Example:
 
 import os
 
-# Without a display GLFW, the default, warns at import. Nothing is drawn here.
+# Without a display the default, GLFW, warns at import.
 os.environ.setdefault('MUJOCO_GL', 'disable')
 
 from dm_control import suite
@@ -16,16 +16,16 @@ import dm_env
 def make(
   task: str, seed: int, time_limit: float | None = None
 ) -> dm_env.Environment:
-  """Makes a task.
+  """Creates a task.
 
   Observations are a dictionary of arrays, and actions are bounded. Episodes are
-  cut off at the time limit: what would have followed still counts.
+  truncated at the time limit.
 
   Args:
-    task: domain and task, 'cartpole-swingup'.
-    seed: of its episodes.
-    time_limit: of an episode, in seconds of the simulation; by default the
-      task's own.
+    task: domain and task, such as 'cartpole-swingup'.
+    seed: seed of the episodes.
+    time_limit: length of an episode in simulated seconds; by default the
+      task's.
 
   Raises:
     ValueError: if there is no such task.

@@ -1,9 +1,9 @@
 """The dtypes of observations, and the casts to them.
 
-Environments observe numbers of any dtype. What acts (TensorFlow Lite), learns
-and is exported takes some of them, so all else is cast where it comes from an
-environment, once: what is not taken becomes the least dtype that is and that
-holds its numbers, but for floats, which become float32.
+Observations may have any numeric dtype. Acting (TensorFlow Lite), learning and
+exports support some, so other dtypes are cast once, where they come from the
+environment: floats to float32, others to the smallest supported dtype that
+holds their values.
 """
 
 from typing import Any
@@ -12,7 +12,7 @@ from dm_env import specs
 import numpy as np
 import tree
 
-# By dtype what it is cast to; all others are taken as they are.
+# Casts by dtype; all other dtypes are supported.
 _CASTS = {
   np.dtype(np.uint16): np.dtype(np.int32),
   np.dtype(np.uint32): np.dtype(np.int64),
@@ -24,25 +24,25 @@ _CASTS = {
 
 
 def taken(dtype: Any) -> np.dtype:
-  """What observations of a dtype are cast to; in the machine's byte order.
+  """The dtype that observations of a dtype are cast to, in native byte order.
 
   Args:
-    dtype: of numbers or booleans.
+    dtype: a numeric or boolean dtype.
   """
   native = np.dtype(dtype).newbyteorder('=')
   return _CASTS.get(native, native)
 
 
 def cast(x: Any, dtype: Any) -> np.ndarray:
-  """An array of a dtype, where that loses no more than precision.
+  """Casts to a dtype, if that loses no more than precision.
 
   Args:
     x: numbers or booleans of any shape.
-    dtype: of the same kind, or of a more general one: booleans may become
-      integers, and these floats. A float too large for it becomes infinite.
+    dtype: dtype of the same or a more general kind: booleans may become
+      integers, and integers floats. Floats that overflow become infinite.
 
   Raises:
-    ValueError: if the kind is another, or an integer does not fit.
+    ValueError: if the kind is less general, or an integer overflows.
   """
   x, dtype = np.asarray(x), np.dtype(dtype)
   if np.can_cast(x.dtype, dtype):
@@ -62,8 +62,8 @@ def cast(x: Any, dtype: Any) -> np.ndarray:
 
 
 def cast_spec(spec: Any) -> Any:
-  """A nest of `specs.Array` with the dtypes that are taken."""
-  with np.errstate(over='ignore'):  # Bounds beyond 32 bits are none.
+  """A nest of `specs.Array` with its dtypes cast (`taken`)."""
+  with np.errstate(over='ignore'):  # Bounds beyond float32 become infinite.
     return tree.map_structure(_cast_spec, spec)
 
 
@@ -74,6 +74,6 @@ def _cast_spec(spec: specs.Array) -> specs.Array:
   if not isinstance(spec, specs.BoundedArray):
     return specs.Array(spec.shape, dtype, spec.name)
   bounds = [spec.minimum, spec.maximum]
-  if dtype.kind == 'i':  # Half of uint64 does not fit.
+  if dtype.kind == 'i':  # uint64 may overflow int64.
     bounds = [np.minimum(bound, np.iinfo(dtype).max) for bound in bounds]
   return specs.BoundedArray(spec.shape, dtype, *bounds, name=spec.name)

@@ -1,4 +1,4 @@
-"""Environments of envpool: batches that step in threads of their own.
+"""Environments of envpool: batches that step in their own threads.
 
 Needs `pip install -c requirements.txt envpool==0.8.4 "gymnasium>=1.1"`.
 Example:
@@ -24,20 +24,20 @@ def make(
   action_mask: str | None = None,
   **kwargs,
 ) -> vectors.VectorEnvironment:
-  """Makes a pool, all of whose environments step at once.
+  """Creates a pool whose environments all step synchronously.
 
   Args:
-    task: its ID, as `envpool.list_all_envs` has them.
+    task: ID of the task, one of `envpool.list_all_envs`.
     batch_size: E.
-    seed: of the pool's episodes.
-    action_mask: as of `gymnasium_adapter.make`.
-    **kwargs: of `envpool.make`, `num_threads` and `max_episode_steps` among
-      them.
+    seed: seed of the pool.
+    action_mask: as for `gymnasium_adapter.make`.
+    **kwargs: arguments of `envpool.make`, such as `num_threads` and
+      `max_episode_steps`.
 
   Raises:
-    ValueError: if there is no such task, or as from `VectorEnvironment`.
+    ValueError: if there is no such task, or as for `VectorEnvironment`.
   """
-  import envpool  # An extra: the rest works with pools that are like it.
+  import envpool  # An extra.
 
   known = envpool.list_all_envs()
   if task not in known:
@@ -45,7 +45,7 @@ def make(
       f'envpool has no task {task!r}; envpool.list_all_envs() has its '
       f'{len(known)} tasks.'
     )
-  # Environment i has the seed of the pool plus i.
+  # Environment i gets the pool's seed plus i.
   seed = members.seed_of(seed) % (_MOST - batch_size)
   pool = envpool.make(
     task, env_type='gymnasium', num_envs=batch_size, seed=seed, **kwargs
@@ -56,9 +56,9 @@ def make(
 
 
 class PoolVector:
-  """A pool, with the interface of a `gymnasium.vector.VectorEnv`.
+  """A pool with the interface of a `gymnasium.vector.VectorEnv`.
 
-  It begins an episode in the step after the one that ends the last.
+  It resets an environment in the step after the end of its episode.
   """
 
   metadata = {'autoreset_mode': vector.AutoresetMode.NEXT_STEP}  # noqa: RUF012
@@ -66,7 +66,7 @@ class PoolVector:
   render_mode = None
 
   def __init__(self, pool: Any, num_envs: int):
-    """Takes the pool over; it has `num_envs` environments, stepped at once."""
+    """Wraps a pool of `num_envs` environments and takes ownership."""
     self._pool = pool
     self.num_envs = num_envs
     self.single_observation_space = pool.observation_space
@@ -80,11 +80,11 @@ class PoolVector:
   def reset(
     self, *, seed: int | None = None, options: dict[str, Any] | None = None
   ) -> tuple[Any, dict[str, Any]]:
-    """Begins episodes, everywhere or where `options['reset_mask']` is set.
+    """Starts episodes, everywhere or where `options['reset_mask']` is set.
 
     Args:
-      seed: must be None: a pool is seeded when it is made.
-      options: of Gymnasium's vectors.
+      seed: must be None: a pool is seeded at creation.
+      options: as for Gymnasium's vectors.
     """
     del seed
     which = (options or {}).get('reset_mask', np.ones(self.num_envs, bool))

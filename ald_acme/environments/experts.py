@@ -1,7 +1,7 @@
 """Reference returns: scripted agents with perfect memory, and random ones.
 
-The experts act on what an agent sees and earns. They know the rules, but
-nothing of what an episode draws. With the default arguments, seed 0:
+The experts act on the agent's observations and rewards. They know the rules,
+but not an episode's random draws. With the default arguments, seed 0:
 
 ```
 $ python -m ald_acme.environments.experts
@@ -31,7 +31,7 @@ from ald_acme.environments import masks
 from ald_acme.environments import meta_fetch
 
 _FIRST, _LAST = int(dm_env.StepType.FIRST), int(dm_env.StepType.LAST)
-_EPISODES = 200  # For the printed means.
+_EPISODES = 200  # Per printed mean.
 
 
 class Agent(abc.ABC):
@@ -39,24 +39,25 @@ class Agent(abc.ABC):
 
   @abc.abstractmethod
   def step(self, timestep: dm_env.TimeStep) -> Any:
-    """Chooses actions, leaves `[E, ...]`, after a batched time step."""
+    """Selects actions, leaves `[E, ...]`, after a batched time step."""
 
 
 class RandomAgent(Agent):
-  """Takes actions that are uniform within the bounds of an action spec.
+  """Samples actions uniformly within the bounds of an action spec.
 
-  Where observations have an action mask they are uniform among the legal ones.
+  With an action mask it samples uniformly among legal actions.
   """
 
   def __init__(
     self, action_spec: Any, seed: int = 0, observation_spec: Any = None
   ):
-    """Keeps what actions are drawn from.
+    """Creates the agent.
 
     Args:
-      action_spec: of one environment.
-      seed: of the actions.
-      observation_spec: of one environment, where it may have an action mask.
+      action_spec: action spec of one environment.
+      seed: seed of the actions.
+      observation_spec: observation spec of one environment, if it may have an
+        action mask.
     """
     self._action_spec = action_spec
     self._observation_spec = observation_spec
@@ -75,7 +76,7 @@ class RandomAgent(Agent):
 
 
 class _Expert(Agent):
-  """Has a memory for each environment, and a new one for each episode."""
+  """Keeps a memory per environment, reset at each episode."""
 
   def __init__(self, make_memory: Callable[[], '_Memory']):
     self._make_memory = make_memory
@@ -98,10 +99,10 @@ class IMazeExpert(_Expert):
 class MetaFetchExpert(_Expert):
   """Plays Meta-Fetch with perfect memory; `view` must be at least 3.
 
-  It tries the nearest object that may be next, looks around where there is
-  none, and repeats what it has found out by the shortest ways that touch no
-  other object. This is not all that there is to earn: where the first object
-  and a wrong one are neighbours, touching them in turn may pay more.
+  It tries the nearest object that may be next, explores if there is none, and
+  repeats the known sequence on shortest paths that avoid other objects. This is
+  not optimal: if the first object and a wrong one are neighbours, alternating
+  between them may pay more.
   """
 
   def __init__(self):
@@ -109,7 +110,7 @@ class MetaFetchExpert(_Expert):
 
 
 class KnightsTourExpert(Agent):
-  """Goes where the fewest moves go on (H. C. von Warnsdorff, 1823)."""
+  """Moves to the cell with the fewest onward moves (Warnsdorff, 1823)."""
 
   def step(self, timestep: dm_env.TimeStep) -> np.ndarray:
     observation = timestep.observation
@@ -123,7 +124,7 @@ class KnightsTourExpert(Agent):
 def mean_return(
   environment: base.BatchedEnvironment, agent: Agent, episodes: int = 1
 ) -> float:
-  """Plays `episodes` in each environment; returns their mean return."""
+  """Plays `episodes` in each environment; returns the mean return."""
   played = np.zeros(environment.batch_size, np.int64)
   total = 0.0
   timestep = environment.reset()
@@ -139,17 +140,17 @@ class _Memory(abc.ABC):
 
   @abc.abstractmethod
   def act(self, window: np.ndarray, reward: float) -> int:
-    """Updates the memory and chooses an action."""
+    """Updates the memory and selects an action."""
 
 
 class _IMazeMemory(_Memory):
-  """Goes on, and turns round where neither floor nor the asked goal is ahead.
+  """Walks on, and turns around unless floor or the right goal is ahead.
 
-  Once the indicator is known, it goes down where it can.
+  Once the indicator is known, it moves down where possible.
   """
 
   def __init__(self):
-    self._asked = None  # The goal.
+    self._asked = None  # The right goal.
     self._heading = gridworlds.LEFT
 
   def act(self, window: np.ndarray, reward: float) -> int:
@@ -162,7 +163,7 @@ class _IMazeMemory(_Memory):
       if (kinds == indicator).any():
         self._asked = goal
     if self._asked and kinds[middle + 1, middle] == i_maze.EMPTY:
-      # Where the goal is unless `random_goals` changed sides.
+      # The goal's side unless `random_goals` swapped it.
       green = self._asked == i_maze.GREEN
       self._heading = gridworlds.LEFT if green else gridworlds.RIGHT
       return gridworlds.DOWN
@@ -173,15 +174,15 @@ class _IMazeMemory(_Memory):
 
 
 class _MetaFetchMemory(_Memory):
-  """A map of the room, whose cells are counted from where the agent began."""
+  """A map of the room, relative to the agent's first cell."""
 
   def __init__(self):
     self._here = 0, 0
     self._action = None
     self._walls, self._floor, self._objects = set(), set(), set()
-    self._order = []  # Cells of the objects known to come first.
-    self._fetched = 0  # How many of them are gone.
-    self._not_next = set()  # Objects that do not come after those.
+    self._order = []  # Cells of the known start of the sequence.
+    self._fetched = 0  # Number of them fetched.
+    self._not_next = set()  # Objects known not to follow.
 
   def act(self, window: np.ndarray, reward: float) -> int:
     if self._action is not None:
@@ -199,18 +200,18 @@ class _MetaFetchMemory(_Memory):
     return self._objects.difference(self._order[: self._fetched])
 
   def _touch(self, right: bool, stays: bool):
-    """Learns from the object that the agent has stepped on."""
+    """Updates the memory with the object that the agent stepped on."""
     is_trial = self._fetched == len(self._order)
     if right and is_trial:
       self._order.append(self._here)
       self._not_next.clear()
     elif is_trial:
       self._not_next.add(self._here)
-    # A right one is there again only if the sequence is complete.
+    # A right object reappears only after a complete sequence.
     self._fetched = 0 if stays else self._fetched + 1
 
   def _look(self, window: np.ndarray):
-    """Adds what is seen to the map."""
+    """Adds the window to the map."""
     row, column = np.subtract(self._here, len(window) // 2).tolist()
     for i, j in np.ndindex(window.shape[:2]):
       cell = row + i, column + j
@@ -233,14 +234,14 @@ class _MetaFetchMemory(_Memory):
       goals = self._present() - self._not_next
     is_goal = goals.__contains__ if goals else self._is_unknown
     action = self._toward(is_goal, self._present() - goals)
-    if action is None:  # Objects are in the way: the sequence begins again.
+    if action is None:  # Blocked by objects: restart the sequence.
       action = self._toward(is_goal, set())
     return action
 
   def _toward(self, is_goal: Callable, avoid: set) -> int | None:
-    """The first move of a shortest way; None if there is no way."""
+    """The first move of a shortest path; None if there is none."""
     reached = self._walls | avoid
-    # The cell that the agent is in counts as a goal only when it comes back.
+    # The agent's own cell counts as a goal only on return.
     queue = collections.deque([(self._here, None)])
     while queue:
       cell, first = queue.popleft()

@@ -1,4 +1,4 @@
-"""Factories of environments by name, refused where they cannot be."""
+"""Finds and checks factories of environments by name."""
 
 from collections.abc import Callable, Sequence
 import functools
@@ -15,7 +15,7 @@ GYMNASIUM = 'gymnasium'
 GYMNASIUM_VEC = 'gymnasium_vec'
 ENVPOOL = 'envpool'
 CONTROL = 'dm_control'
-# What comes before a colon, by it the adapter and what has it installed.
+# By prefix: the adapter's module, and what to install for it.
 _ADAPTERS = {
   GYMNASIUM: ('gymnasium_adapter', '"gymnasium>=0.29"'),
   GYMNASIUM_VEC: ('vectors', '"gymnasium>=1.1"'),
@@ -25,7 +25,7 @@ _ADAPTERS = {
     '-c requirements.txt dm-control==1.0.14 mujoco==2.3.7',
   ),
 }
-# Modules of this package whose factories import nothing that arguments name.
+# Modules of this package whose arguments cannot import code.
 _CLOSED = frozenset(
   f'{__package__}.{name}'
   for name in (
@@ -38,19 +38,19 @@ _CLOSED = frozenset(
   )
 )
 TRIALS = 'trial_episodes'  # An argument of every environment.
-# Arguments of every environment that is not ours and is made one by one.
+# Arguments of every environment of other packages that is created singly.
 WORKERS, REMAKES, MASK = 'workers', 'remakes', 'action_mask'
 _OF_OTHERS = (WORKERS, REMAKES, MASK)
-_FLAGS = ('batch_size', 'seed')  # Parameters that have flags of their own.
+_FLAGS = ('batch_size', 'seed')  # Parameters with their own flags.
 
 
 class Factory(NamedTuple):
-  """What makes an environment, or a whole batch of them.
+  """A factory of an environment or of a batch.
 
   Attributes:
-    make: takes keyword arguments.
-    seeded: whether `seed` is one of them.
-    batched: whether `batch_size` is one of them: it makes a batch.
+    make: the factory, called with keyword arguments.
+    seeded: whether it takes `seed`.
+    batched: whether it takes `batch_size` and returns a batch.
   """
 
   make: Callable[..., Any]
@@ -59,11 +59,11 @@ class Factory(NamedTuple):
 
 
 def find(name: str, arguments: dict[str, Any]) -> Factory:
-  """The factory that a name means.
+  """Finds the factory of a name.
 
   Args:
-    name: 'module:attribute', as of `registry.make`.
-    arguments: keyword arguments that it is to be called with.
+    name: 'module:attribute', as for `registry.make`.
+    arguments: keyword arguments for the factory.
 
   Raises:
     ValueError: if there is no such factory, or it has no such argument.
@@ -81,7 +81,7 @@ def find(name: str, arguments: dict[str, Any]) -> Factory:
       factory = getattr(importlib.import_module(module), attribute)
     except _NotAnEnvironment:
       raise
-    # Foreign modules may raise anything.
+    # User code may raise anything.
     except (Exception, SystemExit) as error:
       missing_package(name, error)
       raise ValueError(
@@ -93,41 +93,41 @@ def find(name: str, arguments: dict[str, Any]) -> Factory:
 
 
 def imports_code(name: str) -> bool:
-  """Whether a name, or its arguments, may have any module imported.
+  """Whether a name or its arguments may import arbitrary modules.
 
   Args:
-    name: as of `registry.make`.
+    name: as for `registry.make`.
   """
   module, _, attribute = name.partition(':')
   if module in (GYMNASIUM, GYMNASIUM_VEC):
-    return ':' in attribute  # They import what stands before another colon.
+    return ':' in attribute  # They import the part before a second colon.
   if module in _ADAPTERS:
     return False
   return bool(attribute) and module not in _CLOSED
 
 
 class _NotAnEnvironment(ValueError):
-  """A name that cannot be an environment's; nothing of it is called."""
+  """A name that cannot be an environment; its code is not called."""
 
 
 def _refuse_pythons_own(name: str, module: str | None):
-  """Refuses modules of Python's standard library, and the running program."""
+  """Rejects modules of the standard library, and `__main__`."""
   top = (module or '').partition('.')[0]
   if importing.is_standard_library(top):
     raise _NotAnEnvironment(
-      f"environment {name!r} cannot be used: {top!r} is Python's own and has "
-      'no environments; give the module of a factory of a dm_env.Environment.'
+      f'environment {name!r} cannot be used: {top!r} is in the standard '
+      'library; name the module of a factory of a dm_env.Environment.'
     )
 
 
 def _refuse_other_factories(name: str, factory: Any):
-  """Rejects, without calling it, what visibly cannot make an environment."""
+  """Rejects, without a call, objects that cannot create an environment."""
   while isinstance(factory, functools.partial):
     factory = factory.func
   if not callable(factory):
     raise _NotAnEnvironment(
-      f'environment {name!r} must name a function or a class, but it is '
-      f'{type(factory).__name__} {str(factory)[:60]!r}; give a factory of a '
+      f'environment {name!r} must name a function or a class, but it is a '
+      f'{type(factory).__name__}, {str(factory)[:60]!r}; name a factory of a '
       'dm_env.Environment.'
     )
   _refuse_pythons_own(name, getattr(factory, '__module__', None))
@@ -135,7 +135,7 @@ def _refuse_other_factories(name: str, factory: Any):
   if not inspect.isclass(factory):
     try:
       made = typing.get_type_hints(factory).get('return', dm_env.Environment)
-    except Exception:  # Names may exist for type checkers only.
+    except Exception:  # Annotations may exist for type checkers only.
       return
   faces = (
     'action_spec',
@@ -147,30 +147,30 @@ def _refuse_other_factories(name: str, factory: Any):
     and not any(hasattr(made, face) for face in faces)
   ):
     raise _NotAnEnvironment(
-      f'environment {name!r} makes {made.__name__}, which is no '
-      'dm_env.Environment; give a factory of one.'
+      f'environment {name!r} must return a dm_env.Environment, but is declared '
+      f'to return {made.__name__}; name another factory.'
     )
 
 
 def missing_package(name: str, error: BaseException | None):
-  """Refuses an environment that needs a package, if that is the error."""
+  """Raises ValueError if an environment failed for a missing package."""
   if not isinstance(error, ModuleNotFoundError):
     return
   module = error.name
-  if module is None:  # Gymnasium raises another in its place.
+  if module is None:  # Gymnasium raises another error instead.
     return missing_package(name, error.__cause__)
-  if '.' in module:  # Its package is there.
+  if '.' in module:  # Its package is installed.
     return
   package = module.replace('_', '-')
   raise ValueError(
-    f'environment {name!r} needs {module!r}, which cannot be found; if it is a '
-    f'public package: pip install -c requirements.txt {package}; if it is '
-    'yours, put its folder in PYTHONPATH.'
+    f'environment {name!r} needs {module!r}, which is not installed; for a '
+    f'public package: pip install -c requirements.txt {package}; for your own, '
+    'put its folder in PYTHONPATH.'
   ) from error
 
 
 def suggest_adapter(name: str, error: BaseException):
-  """Refuses an ID that Gymnasium does not know, with where it may be from."""
+  """Raises ValueError for an unknown Gymnasium ID, with a suggestion."""
   module, _, environment_id = name.partition(':')
   if module not in (GYMNASIUM, GYMNASIUM_VEC) or type(error).__name__ not in (
     'NameNotFound',
@@ -185,22 +185,22 @@ def suggest_adapter(name: str, error: BaseException):
       f'the argument task={environment_id}'
     )
   raise ValueError(
-    f'environment {name!r} cannot be made: Gymnasium does not know the ID '
+    f'environment {name!r} cannot be created: Gymnasium does not know the ID '
     f'({error}); try {cure}.'
   ) from error
 
 
 def adapter(module: str) -> Any:
-  """The module that makes the environments of a package.
+  """The adapter module of a package's environments.
 
   Args:
-    module: what stands before the colon.
+    module: the prefix before the colon.
 
   Raises:
     ValueError: if the package is not installed.
   """
   file, install = _ADAPTERS[module]
-  try:  # An extra; and slow to import.
+  try:  # An extra, and slow to import.
     return importlib.import_module(f'{__package__}.{file}')
   except ModuleNotFoundError as error:
     raise ValueError(
@@ -215,24 +215,23 @@ def check_arguments(
   arguments: dict[str, Any],
   known: Sequence[str] | None = None,
 ) -> Factory:
-  """Refuses unknown arguments.
+  """Rejects unknown arguments.
 
   Args:
-    name: of the environment.
-    factory: of it, or of a batch.
-    arguments: that it is to be called with.
-    known: names that it takes as `**kwargs`; None where it takes any.
+    name: name of the environment.
+    factory: its factory.
+    arguments: keyword arguments for the factory.
+    known: names that it accepts as `**kwargs`; None if it accepts any.
 
   Raises:
-    ValueError: if there is an argument that it does not take, or that has a
-      flag of its own.
+    ValueError: if an argument is unknown or has its own flag.
   """
   try:
     parameters = inspect.signature(factory).parameters
   except (
     TypeError,
     ValueError,
-  ):  # Without a signature: the factory checks its arguments.
+  ):  # Without a signature, the factory checks its arguments.
     return Factory(factory, seeded=False, batched=False)
   made = Factory(factory, 'seed' in parameters, 'batch_size' in parameters)
   reserved = _FLAGS if made.batched else _FLAGS[1:]

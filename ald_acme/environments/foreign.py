@@ -21,26 +21,26 @@ OLD_API = (
 
 
 def check(made: Any):
-  """Refuses what is not one `dm_env.Environment`.
+  """Checks that an object is a single `dm_env.Environment`.
 
   Args:
-    made: what a factory gave.
+    made: the factory's result.
 
   Raises:
-    TypeError: naming the kind of object and the cure.
+    TypeError: if it is not.
   """
   kind = type(made).__name__
   if isinstance(made, base.BatchedEnvironment):
     raise TypeError(
-      f'{kind} is a BatchedEnvironment, but a factory without a parameter '
-      'batch_size gives one environment; give it that parameter, or return '
-      'base.Single of a batch of 1'
+      'a factory without a parameter batch_size must return a single '
+      f'environment, but {kind} is a BatchedEnvironment; add the parameter, or '
+      'return base.Single of a batch of 1'
     )
   if hasattr(made, 'num_envs') and hasattr(made, 'action_space'):
     raise TypeError(
-      f'{kind} is a vector of {made.num_envs} environments, but a factory '
-      'gives one; actors step many of them (envs_per_actor). To have them step '
-      f'at once, {_BATCH}'
+      f'a factory must return a single environment, but {kind} is a vector of '
+      f'{made.num_envs}; return one (actors create envs_per_actor of them), '
+      f'or, to step them together, {_BATCH}'
     )
   if hasattr(made, 'action_space'):
     parents = {
@@ -50,30 +50,30 @@ def check(made: Any):
       raise TypeError(f'{kind} is a gymnasium.Env; return {_WRAP}')
     raise TypeError(f'{kind} has {OLD_API}')
   if not hasattr(made, 'action_spec'):
-    raise TypeError(f'{made!r} is no dm_env.Environment')
+    raise TypeError(f'{made!r} is not a dm_env.Environment')
 
 
 def check_batch(made: Any, batch_size: int):
-  """Refuses what is not a `BatchedEnvironment` of so many environments.
+  """Checks that an object is a `BatchedEnvironment` of a given size.
 
   Args:
-    made: what a factory with a parameter `batch_size` gave.
-    batch_size: that it was asked for.
+    made: the result of a factory with a parameter `batch_size`.
+    batch_size: the size requested.
 
   Raises:
-    TypeError: naming the kind of object and the cure.
+    TypeError: if it is not.
   """
   kind = type(made).__name__
   if not isinstance(made, base.BatchedEnvironment):
-    cure = 'return one, or take the parameter out'
+    cure = 'return one, or remove the parameter'
     if hasattr(made, 'num_envs') and hasattr(made, 'action_space'):
       cure = _BATCH
     raise TypeError(
-      f'a factory with a parameter batch_size gives a BatchedEnvironment, but '
-      f'this one gave {kind}; {cure}'
+      'a factory with a parameter batch_size must return a BatchedEnvironment, '
+      f'but returned {kind}; {cure}'
     )
   if made.batch_size != batch_size:
     raise TypeError(
-      f'{kind} must have batch_size={batch_size}, as the factory was told, but '
-      f'has {made.batch_size}'
+      f'{kind} must have the requested batch_size={batch_size}, but has '
+      f'{made.batch_size}'
     )

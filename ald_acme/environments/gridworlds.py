@@ -1,4 +1,4 @@
-"""Moves and rendering that gridworlds share."""
+"""Moves and rendering shared by gridworlds."""
 
 from dm_env import specs
 import numpy as np
@@ -8,19 +8,19 @@ UP, DOWN, LEFT, RIGHT = range(len(ACTIONS))
 MOVES = np.array([[-1, 0], [1, 0], [0, -1], [0, 1]])  # Rows, columns.
 WALL_COLOUR, EMPTY_COLOUR = (60, 60, 60), (235, 235, 235)
 _AGENT_COLOUR = (250, 180, 40)
-_PIXELS = 12  # Side of a drawn cell.
+_PIXELS = 12  # Side of a rendered cell.
 
 
 def action_spec() -> specs.DiscreteArray:
-  """One of `ACTIONS`."""
+  """The spec of an index into `ACTIONS`."""
   return specs.DiscreteArray(len(ACTIONS), dtype=np.int32, name='action')
 
 
 def draw(colours: np.ndarray, agent: int) -> np.ndarray:
-  """A picture of a world, seen from above.
+  """Renders a world from above.
 
   Args:
-    colours: of its cells, uint8 `[height, width, 3]`.
+    colours: colours of the cells, uint8 `[height, width, 3]`.
     agent: the agent's flat cell.
 
   Returns:

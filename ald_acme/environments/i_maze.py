@@ -118,8 +118,8 @@ class BatchedIMaze(base.BatchedEnvironment):
     self._step = np.zeros(batch_size, np.int64)
     self._variant = np.zeros(batch_size, np.int64)
     self._cell = np.zeros(batch_size, np.int64)
-    self._finished = np.ones(batch_size, bool)  # The next step begins anew.
-    self._keeps = False  # Whether a task lasts longer than an episode.
+    self._finished = np.ones(batch_size, bool)  # The next step resets.
+    self._keeps = False  # Whether tasks outlast an episode.
     self._renew = np.ones(batch_size, bool)  # Then the colour is drawn anew.
 
     # A variant is 2 * (indicator is pink) + (green is on the right).

@@ -68,7 +68,7 @@ class BatchedKnightsTour(base.BatchedEnvironment):
     self._moves = np.zeros(batch_size, np.int64)  # Of the episode.
     self._knight = np.zeros(batch_size, np.int64)
     self._visited = np.zeros((batch_size, self._cells), bool)
-    self._finished = np.ones(batch_size, bool)  # The next step begins anew.
+    self._finished = np.ones(batch_size, bool)  # The next step resets.
     self._illegal = 0
 
   @property

@@ -124,8 +124,8 @@ class BatchedMetaFetch(base.BatchedEnvironment):
     self._colours = np.zeros((batch_size, objects, 3), np.float32)
     self._next = np.zeros(batch_size, np.int64)  # The object that is wanted.
     self._looks = np.tile(self._empty_room, (batch_size, 1, 1))
-    self._finished = np.ones(batch_size, bool)  # The next step begins anew.
-    self._keeps = False  # Whether a task lasts longer than an episode.
+    self._finished = np.ones(batch_size, bool)  # The next step resets.
+    self._keeps = False  # Whether tasks outlast an episode.
     self._renew = np.ones(batch_size, bool)  # Then the room is drawn anew.
 
   @property

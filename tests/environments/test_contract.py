@@ -136,12 +136,15 @@ def test_observations_are_cast_to_what_is_taken(dtype, expected):
       {'a': np.float32([1, 2]), 'b': (np.int64(3),)},
       r"observation\['b'\]\[0\] must be int32 of shape \(\).* received int64",
     ),
-    ({'a': np.float32([1, 2])}, 'observation must be nested as its spec is'),
+    (
+      {'a': np.float32([1, 2])},
+      'observation must have the structure of its spec',
+    ),
     (
       {'a': np.float32([1, 2]), 'b': np.int32(3)},
-      'observation must be nested as its spec is',
+      'observation must have the structure of its spec',
     ),
-    (np.float32([1, 2]), 'observation must be nested as its spec is'),
+    (np.float32([1, 2]), 'observation must have the structure of its spec'),
     (_sound(b=10), r"\['b'\]\[0\] must be 0 to 9.* 10: widen the bounds"),
   ],
 )
