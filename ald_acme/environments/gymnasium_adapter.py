@@ -1,4 +1,4 @@
-"""Any Gymnasium environment as a `dm_env`."""
+"""Gymnasium environments as `dm_env` environments."""
 
 import enum
 import importlib
@@ -17,7 +17,7 @@ from ald_acme.environments import foreign
 from ald_acme.environments import gymnasium_spaces
 from ald_acme.environments import masks
 
-# What Gymnasium's wrappers say of an environment with the old API.
+# Gymnasium's errors for environments with the old API.
 _SIGNS_OF_THE_OLD_API = (
   'expected 5, got 4',
   'was not a tuple of the form',
@@ -30,15 +30,15 @@ _SIGNS_OF_THE_OLD_API = (
 def make(
   environment_id: str, seed: int, action_mask: str | None = None, **kwargs
 ) -> dm_env.Environment:
-  """Makes a registered environment.
+  """Creates a registered environment.
 
   Args:
-    environment_id: as `gymnasium.make` knows it; 'package:ID' where a package
-      has to be imported first, for that is what registers it.
-    seed: of its episodes.
-    action_mask: name of the entry of the observation, or else of `info`, that
-      says which actions are legal; by default all are.
-    **kwargs: of `gymnasium.make`.
+    environment_id: an ID of `gymnasium.make`; 'package:ID' if importing a
+      package registers it.
+    seed: seed of the episodes.
+    action_mask: name of the action mask's entry in the observation or else in
+      `info`; by default all actions are legal.
+    **kwargs: arguments of `gymnasium.make`.
 
   Raises:
     ValueError: if a space is not supported, or there is no such mask.
@@ -55,17 +55,17 @@ def make(
 
 
 def reward_threshold(environment_id: str) -> float | None:
-  """The mean return at which an environment counts as solved, if it says so.
+  """The mean return at which an environment counts as solved, if declared.
 
   Args:
-    environment_id: as of `make`.
+    environment_id: as for `make`.
   """
   package, _, own_id = environment_id.rpartition(':')
   try:
     if package:
       importlib.import_module(package)
     threshold = gymnasium.spec(own_id).reward_threshold
-  except Exception:  # Not ours; `make` will say what is wrong.
+  except Exception:  # User code; `make` reports the error.
     return None
   return None if threshold is None else float(threshold)
 
@@ -74,11 +74,11 @@ def arguments(environment_id: str) -> list[str] | None:
   """The keyword arguments that `make` takes for an environment.
 
   Args:
-    environment_id: as of `make`.
+    environment_id: as for `make`.
 
   Returns:
-    Their names, those of the environment first; None where any name is taken
-    or they cannot be known.
+    Their names, the environment's first; None if any name is accepted or the
+    names are unknown.
   """
   package, _, own_id = environment_id.rpartition(':')
   try:
@@ -88,7 +88,7 @@ def arguments(environment_id: str) -> list[str] | None:
     if isinstance(entry, str):
       entry = registration.load_env_creator(entry)
     parameters = inspect.signature(entry).parameters.values()
-  except Exception:  # Not ours; `make` will say what is wrong.
+  except Exception:  # User code; `make` reports the error.
     return None
   if any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters):
     return None
@@ -105,9 +105,8 @@ class _MaskObservation(gymnasium.Wrapper):
     space = environment.action_space
     if not isinstance(space, (spaces.Discrete, spaces.MultiDiscrete)):
       raise ValueError(
-        f'action_mask={key!r} must be of Discrete or MultiDiscrete actions '
-        f'where it is in info, but they are {space}; make it an entry of the '
-        'observation.'
+        f'action_mask={key!r} in info needs Discrete or MultiDiscrete actions, '
+        f'but received {space}; make it an entry of the observation.'
       )
     sizes = np.ravel(getattr(space, 'nvec', getattr(space, 'n', None)))
     self._size = int(sizes.sum())
@@ -129,10 +128,10 @@ class _MaskObservation(gymnasium.Wrapper):
   def _join(self, observation, info):
     if self._key not in info:
       raise ValueError(
-        f'info must hold {self._key!r}, the action mask, but has '
+        f'info must hold the action mask {self._key!r}, but has '
         f'{", ".join(map(str, info)) or "nothing"}.'
       )
-    # Of several integers it is a tuple, with an array for each.
+    # For several integers it is a tuple of arrays.
     flags = [np.ravel(x) for x in tree.flatten(info[self._key])]
     mask = np.concatenate(flags)
     if mask.shape != (self._size,) or mask.dtype.kind not in 'biu':
@@ -144,20 +143,19 @@ class _MaskObservation(gymnasium.Wrapper):
 
 
 class GymnasiumEnvironment(dm_env.Environment):
-  """The `dm_env` face of a `gymnasium.Env`.
+  """A `gymnasium.Env` as a `dm_env.Environment`.
 
-  Spaces become specs as `gymnasium_spaces` has it. An episode that was
-  terminated ends with a discount of 0, one that was truncated with 1: what
-  would have followed still counts.
+  Spaces become specs as in `gymnasium_spaces`. A terminated episode ends with
+  discount 0, a truncated one with 1.
   """
 
   def __init__(self, environment: gymnasium.Env, seed: int | None = None):
-    """Wraps the environment, which it owns from now on.
+    """Wraps the environment and takes ownership.
 
     Args:
-      environment: with actions in a Box (of bounded numbers), Discrete,
-        MultiDiscrete or MultiBinary space, or in Dicts and Tuples of them.
-      seed: of the first reset; later ones go on from there.
+      environment: its action space is a bounded Box, Discrete, MultiDiscrete or
+        MultiBinary, or a Dict or Tuple of them.
+      seed: seed of the first reset; later resets continue the stream.
 
     Raises:
       ValueError: if a space is not supported.
@@ -166,11 +164,11 @@ class GymnasiumEnvironment(dm_env.Environment):
     inner = environment.unwrapped
     self._name = inner.spec.id if inner.spec else type(inner).__name__
     self._seed = seed
-    self._over = True  # The next step begins an episode.
+    self._over = True  # The next step resets.
     self._action_spec, self._to_space = gymnasium_spaces.action(
       environment.action_space, self._name
     )
-    actions.parts(self._action_spec, self._name)  # Refuses infinite bounds.
+    actions.parts(self._action_spec, self._name)  # Rejects infinite bounds.
     self._observation_spec, self._encode = gymnasium_spaces.observation(
       environment.observation_space, self._name
     )
@@ -178,7 +176,7 @@ class GymnasiumEnvironment(dm_env.Environment):
 
   def reset(self) -> dm_env.TimeStep:
     observation, info = self._call('reset', 2, seed=self._seed)
-    if not isinstance(info, dict):  # An observation of two parts.
+    if not isinstance(info, dict):  # An observation of two elements.
       raise ValueError(f'{self._name} has {foreign.OLD_API}.')
     self._seed = None
     self._over = False
@@ -199,12 +197,12 @@ class GymnasiumEnvironment(dm_env.Environment):
     return make_step(float(reward), self._encode(observation))
 
   def _call(self, method: str, values: int, *args, **kwargs) -> tuple:
-    """The values that a method gives; the old API is refused."""
+    """Calls a method and checks the number of results; rejects the old API."""
     try:
       answer = getattr(self._environment, method)(*args, **kwargs)
       old = not isinstance(answer, tuple) or len(answer) != values
     except (AssertionError, TypeError, ValueError) as error:
-      # Of Gymnasium's own wrappers.
+      # From Gymnasium's own wrappers.
       if not any(sign in str(error) for sign in _SIGNS_OF_THE_OLD_API):
         raise
       old = True
@@ -219,15 +217,15 @@ class GymnasiumEnvironment(dm_env.Environment):
     return self._action_spec
 
   def render(self) -> np.ndarray:
-    """An RGB picture, uint8 `[height, width, 3]`.
+    """An RGB image, uint8 `[height, width, 3]`.
 
     Raises:
-      ValueError: if the environment was not made to render pictures, or lacks
-        what it needs for them.
+      ValueError: if the environment was not created with
+        `render_mode=rgb_array`, or cannot render.
     """
     if self._environment.render_mode != 'rgb_array':
       raise ValueError(
-        f'{self._name} cannot render a picture; make it with '
+        f'{self._name} cannot render an image; create it with '
         'render_mode=rgb_array.'
       )
     try:
@@ -240,7 +238,7 @@ class GymnasiumEnvironment(dm_env.Environment):
 
 
 def _action_names(environment: gymnasium.Env) -> list[str] | None:
-  """Names as MiniGrid (an enumeration) and Atari (a method) have them."""
+  """Names of actions as in MiniGrid (an enumeration) and Atari (a method)."""
   count = getattr(environment.action_space, 'n', None)
   inner = environment.unwrapped
   names = None
@@ -248,7 +246,7 @@ def _action_names(environment: gymnasium.Env) -> list[str] | None:
     names = [action.name for action in inner.actions]
   elif hasattr(inner, 'get_action_meanings'):
     names = [str(name).lower() for name in inner.get_action_meanings()]
-  # A wrapper may have left out the last ones.
+  # A wrapper may drop the last ones.
   if names and isinstance(count, (int, np.integer)) and count <= len(names):
     return names[: int(count)]
   return None

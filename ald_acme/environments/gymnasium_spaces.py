@@ -1,7 +1,7 @@
-"""Gymnasium's spaces as `dm_env` specs, of one environment or of a batch.
+"""Converts Gymnasium's spaces to `dm_env` specs.
 
-The functions that convert values take those of a single environment, or with
-`batched=True` the arrays `[E, ...]` of a batch.
+The returned functions convert values of a single environment, or with
+`batched=True` arrays `[E, ...]` of a batch.
 """
 
 from collections.abc import Callable
@@ -20,11 +20,11 @@ Convert = Callable[[Any], Any]
 def action(
   space: gymnasium.Space, name: str, field: str = 'action'
 ) -> tuple[Any, Convert]:
-  """The spec of an action space, and what makes the space's actions of it.
+  """The spec of an action space, and a function from spec to space actions.
 
   Args:
-    space: of one environment.
-    name: of the environment, for errors.
+    space: space of one environment.
+    name: name of the environment, for errors.
     field: name of the part, for errors.
 
   Raises:
@@ -57,14 +57,14 @@ def action(
   if isinstance(space, spaces.Box):
     low, high = space.low, space.high
   elif isinstance(space, spaces.MultiDiscrete):
-    low = np.asarray(getattr(space, 'start', 0))  # Newer than some Gymnasiums.
+    low = np.asarray(getattr(space, 'start', 0))  # Old versions lack it.
     high = low + space.nvec - 1
   elif isinstance(space, spaces.MultiBinary):
     low, high = 0, 1
   else:
     raise ValueError(
-      f'{field} of {name} is {space}, but must be Box, Discrete, '
-      'MultiDiscrete, MultiBinary, or Dict or Tuple of them; make it one with '
+      f'{field} of {name} must be Box, Discrete, MultiDiscrete, MultiBinary, '
+      f'or a Dict or Tuple of them, but received {space}; convert it with '
       'gymnasium.wrappers.TransformAction.'
     )
   spec = specs.BoundedArray(space.shape, space.dtype, low, high, name=field)
@@ -77,16 +77,16 @@ def observation(
   field: str = 'observation',
   batched: bool = False,
 ) -> tuple[Any, Convert]:
-  """The spec of an observation space, and what encodes observations as it says.
+  """The spec of an observation space, and a function that encodes observations.
 
-  Boxes and MultiBinaries are passed on; Discretes and MultiDiscretes become
-  one-hot vectors; Dicts and Tuples stay what they are.
+  Box and MultiBinary stay unchanged; Discrete and MultiDiscrete become one-hot
+  vectors; Dict and Tuple keep their structure.
 
   Args:
-    space: of one environment.
-    name: of the environment, for errors.
+    space: space of one environment.
+    name: name of the environment, for errors.
     field: name of the part, for errors.
-    batched: whether observations are those of a batch, leaves `[E, ...]`.
+    batched: whether observations are of a batch, leaves `[E, ...]`.
 
   Raises:
     ValueError: if the space is not supported.
@@ -119,14 +119,14 @@ def observation(
     low, high = 0, 1
   else:
     raise ValueError(
-      f'{field} of {name} is {space}, but what can be observed is Box, '
-      'Discrete, MultiDiscrete, MultiBinary, and Dict and Tuple of them; leave '
-      'it out with gymnasium.wrappers.FilterObservation, or encode it with '
+      f'{field} of {name} must be Box, Discrete, MultiDiscrete, MultiBinary, '
+      f'or a Dict or Tuple of them, but received {space}; drop it with '
+      'gymnasium.wrappers.FilterObservation, or encode it with '
       'gymnasium.wrappers.TransformObservation.'
     )
 
   def cast(x):
-    """As an array of the dtype, where that loses no more than precision."""
+    """Casts to the dtype, if that loses no more than precision."""
     try:
       return dtypes.cast(x, space.dtype)
     except ValueError as error:
@@ -144,7 +144,7 @@ def _one_hot(
   field: str,
   batched: bool,
 ) -> tuple[Any, Convert]:
-  """As `observation`, for integers that each count from a start on."""
+  """As `observation`, for integers that count from `start`."""
   sizes = np.ravel(getattr(space, 'nvec', getattr(space, 'n', None)))
   sizes = sizes.astype(np.int64)
   start = np.ravel(getattr(space, 'start', 0)).astype(np.int64)

@@ -1,15 +1,10 @@
 """I-Maze: remember a colour seen at the start until the far end of the maze.
 
 ```
-  # # # # # # # # #     I: indicator, blue or pink with equal odds
-  # I A . . . . . #     A: the agent's first cell
-  # # # # . # # # #     G, R: green and red goals
-  # # # # . # # # #
-  # # # # . # # # #     blue asks for green, pink for red
-  # # # # . # # # #
-  # # # # . # # # #
-  # G . . . . . R #
-  # # # # # # # # #
+  # # # # # # # # #     I: indicator, blue or pink with equal probability I A .
+  # . . . . #     A: the agent's first cell # # # . # # # #     G, R: green and
+  # red goals # # # . # # # # # # # . # # # #     blue asks for green, pink for
+  # red # # # . # # # # # # # . # # # # G . . . . . R # # # # # # # # #
 ```
 
 The maze of the I-Maze results in Parisotto & Salakhutdinov, 2021, "Efficient
@@ -44,9 +39,8 @@ _COLOURS = np.array(
 class BatchedIMaze(base.BatchedEnvironment):
   """I-Maze: remember a colour from the start to the far end of the maze.
 
-  A step of all E mazes is a few array look-ups: everything that a maze can show
-  or do is tabulated when it is made, where a move leads and what the agent
-  sees, by variant of the maze and cell.
+  A step of all E mazes is a few array look-ups: transitions and observations
+  are tabulated at creation, by variant of the maze and cell.
 
   Attributes:
     solved_return: mean return at which the maze counts as solved.
@@ -73,21 +67,22 @@ class BatchedIMaze(base.BatchedEnvironment):
 
     Args:
       batch_size: E, the number of mazes.
-      size: cells on a side, walls included; odd, at least 5.
-      view: side of the square window that the agent sees; odd.
+      size: side in cells, walls included; odd, at least 5.
+      view: side of the agent's square window; odd.
       limit: steps after which an episode ends; by default 25 (size - 5), so
         100 at size 9 and 250 at size 15, but at least 25.
-      correct_reward: for entering the goal that the indicator asks for.
-      wrong_reward: for entering the other.
-      limit_reward: for coming to the limit.
-      random_goals: whether green and red change sides at random.
-      random_start: whether the agent starts at any empty cell of the top row.
-      hidden_rule: whether the indicator looks like a wall. Its colour then is a
-        task, one for all episodes of a trial (`ald_acme.environments.trials`):
-        there it can be found out.
-      truncate: whether the limit cuts an episode off, with a discount of 1,
-        instead of ending it, with 0.
-      seed: maze i of seed s has the same episodes whatever the batch size.
+      correct_reward: reward for entering the goal that the indicator asks for.
+      wrong_reward: reward for entering the other goal.
+      limit_reward: reward for reaching the limit.
+      random_goals: whether green and red swap sides at random.
+      random_start: whether the agent starts in a random empty cell of the top
+        row.
+      hidden_rule: whether the indicator looks like a wall. Its colour is then a
+        task, the same in all episodes of a trial
+        (`ald_acme.environments.trials`), which can be found by trial and error.
+      truncate: whether the limit truncates an episode (discount 1) instead of
+        terminating it (discount 0).
+      seed: seed of the episodes; maze i does not depend on the batch size.
 
     Raises:
       ValueError: if an argument is out of its range.
@@ -120,7 +115,7 @@ class BatchedIMaze(base.BatchedEnvironment):
     self._cell = np.zeros(batch_size, np.int64)
     self._finished = np.ones(batch_size, bool)  # The next step resets.
     self._keeps = False  # Whether tasks outlast an episode.
-    self._renew = np.ones(batch_size, bool)  # Then the colour is drawn anew.
+    self._renew = np.ones(batch_size, bool)  # Whether to draw a colour.
 
     # A variant is 2 * (indicator is pink) + (green is on the right).
     grids = np.stack([_grid(size, v // 2, v % 2) for v in range(4)])
@@ -180,7 +175,7 @@ class BatchedIMaze(base.BatchedEnvironment):
     return self._timestep(first, last, reward, at_limit & self._truncate)
 
   def _begin(self, which: np.ndarray):
-    """Starts new episodes in the mazes that the mask names."""
+    """Starts new episodes where `which` is set."""
     mazes = self._mazes[which]
     self._episode[which] += 1
     episode = self._episode[which]
@@ -212,7 +207,7 @@ class BatchedIMaze(base.BatchedEnvironment):
     return self._view // 2, self._view // 2
 
   def render(self, index: int = 0) -> np.ndarray:
-    """The maze seen from above, uint8 `[12 size, 12 size, 3]`."""
+    """Renders the maze from above, uint8 `[12 size, 12 size, 3]`."""
     colours = _COLOURS[self._grids[self._variant[index]]]
     return gridworlds.draw(colours, self._cell[index])
 
@@ -225,7 +220,7 @@ class IMaze(base.Single):
 
 
 def _goals(size: int) -> tuple[int, int]:
-  """Flat cells of the left and the right goal."""
+  """Flat indices of the left and the right goal."""
   row = (size - 2) * size
   return row + 1, row + size - 2
 
@@ -242,7 +237,7 @@ def _grid(size: int, pink: int, green_on_right: int) -> np.ndarray:
 
 
 def _next_cells(grid: np.ndarray) -> np.ndarray:
-  """Flat cell after each action, int64 `[cells, actions]`."""
+  """Flat index of the cell after each action, int64 `[cells, actions]`."""
   size = len(grid)
   open_cell = np.isin(grid, (EMPTY, GREEN, RED))
   here = np.indices(grid.shape).reshape(2, -1).T  # [cells, 2]

@@ -1,7 +1,6 @@
 """The knight's tour: a board on which few moves are legal.
 
-An example of action masks, and a test of them: without one, most actions are
-wasted.
+An example and a test of action masks: without one, most actions have no effect.
 """
 
 from collections.abc import Sequence
@@ -18,20 +17,20 @@ from ald_acme.environments import streams
 _MOVES = [(r, c) for r in range(-2, 3) for c in range(-2, 3) if abs(r * c) == 2]
 _LIGHT, _DARK = (240, 240, 230), (190, 190, 180)
 _VISITED, _KNIGHT = (90, 140, 200), (220, 60, 50)
-_PIXELS = 12  # Side of a drawn cell.
+_PIXELS = 12  # Side of a rendered cell.
 
 
 class BatchedKnightsTour(base.BatchedEnvironment):
   """Knight's tour: visit every cell of a board once, as a knight moves.
 
-  An action is a cell. Legal are those that were not visited and are a knight's
-  move away, at most 8. A legal move pays 1 / (cells - 1), so a whole tour pays
-  1. An episode ends when no legal move is left. The knight starts on a random
-  cell; where the number of cells is odd, on one of the colour that has more of
-  them, for no tour starts on another.
+  An action is a cell. Unvisited cells a knight's move away are legal, at most
+  8. A legal move has reward 1 / (cells - 1), so a whole tour has return 1. An
+  episode ends when no legal move is left. The knight starts on a random cell;
+  if the number of cells is odd, on one of the majority colour, since no tour
+  starts on the other.
 
-  Observations are `visited` and `knight`, each float32 `[cells]`, and, where
-  they have a mask, `legal`, bool `[cells]`, row by row.
+  Observations are `visited` and `knight`, each float32 `[cells]`, and with a
+  mask `legal`, bool `[cells]`, row by row.
   """
 
   def __init__(
@@ -45,10 +44,10 @@ class BatchedKnightsTour(base.BatchedEnvironment):
 
     Args:
       batch_size: E, the number of boards.
-      size: cells on a side, at least 5: smaller boards have no tour.
+      size: side in cells, at least 5: smaller boards have no tour.
       masked: whether observations have the action mask. Without it an illegal
         move has no effect, and an episode also ends after 2 size^2 moves.
-      seed: board i of seed s has the same starts whatever the batch size.
+      seed: seed of the starts; board i does not depend on the batch size.
 
     Raises:
       ValueError: if an argument is out of its range.
@@ -65,7 +64,7 @@ class BatchedKnightsTour(base.BatchedEnvironment):
     self._starts = np.flatnonzero(usable)
     self._boards = np.arange(batch_size)
     self._episode = np.full(batch_size, -1)
-    self._moves = np.zeros(batch_size, np.int64)  # Of the episode.
+    self._moves = np.zeros(batch_size, np.int64)  # In the episode.
     self._knight = np.zeros(batch_size, np.int64)
     self._visited = np.zeros((batch_size, self._cells), bool)
     self._finished = np.ones(batch_size, bool)  # The next step resets.
@@ -89,7 +88,7 @@ class BatchedKnightsTour(base.BatchedEnvironment):
     return specs.DiscreteArray(self._cells, dtype=np.int32, name='cell')
 
   def action_names(self) -> Sequence[str]:
-    """Columns are letters, rows are numbers from the bottom."""
+    """Names of cells: a letter for the column, a number from the bottom."""
     return [
       f'{chr(ord("a") + cell % self._size)}{self._size - cell // self._size}'
       for cell in range(self._cells)
@@ -123,11 +122,11 @@ class BatchedKnightsTour(base.BatchedEnvironment):
     return base.timestep(first, last, moves / (self._cells - 1), observation)
 
   def _legal(self) -> np.ndarray:
-    """Where each knight may go, bool `[E, cells]`."""
+    """Each knight's legal moves, bool `[E, cells]`."""
     return self._reach[self._knight] & ~self._visited
 
   def _begin(self, which: np.ndarray):
-    """Starts new episodes on the boards that the mask names."""
+    """Starts new episodes where `which` is set."""
     self._episode[which] += 1
     self._moves[which] = 0
     self._visited[which] = False
@@ -137,7 +136,7 @@ class BatchedKnightsTour(base.BatchedEnvironment):
     self._knight[which] = self._starts[draws]
 
   def metrics(self) -> dict[str, float]:
-    """How many illegal moves there were so far, on all boards."""
+    """Number of illegal moves so far, on all boards."""
     return {'illegal_moves': float(self._illegal)}
 
   def render(self, index: int = 0) -> np.ndarray:
@@ -151,7 +150,7 @@ class BatchedKnightsTour(base.BatchedEnvironment):
 
 
 def reach(size: int) -> np.ndarray:
-  """Which cells are a knight's move from which, bool `[cells, cells]`."""
+  """Pairs of cells a knight's move apart, bool `[cells, cells]`."""
   found = np.zeros((size, size, size, size), bool)
   for row in range(size):
     for column in range(size):

@@ -1,7 +1,7 @@
-"""Action masks: the part of an observation that says which actions are legal.
+"""Action masks: the entry of an observation that tells which actions are legal.
 
-A mask holds a flag for each value of each integer of the action, in the order
-of the action spec. Numbers of continuous parts have none.
+A mask has a flag for each value of each integer of the action, in the order of
+the action spec; none for continuous parts.
 """
 
 from typing import Any
@@ -27,7 +27,7 @@ class MaskSpec(specs.BoundedArray):
 
 
 def size(action_spec: Nest) -> int:
-  """N, the number of flags that a mask of these actions has."""
+  """N, the number of flags of a mask of these actions."""
   return sum(
     int(part.sizes.sum())
     for part in actions.parts(action_spec)
@@ -36,7 +36,7 @@ def size(action_spec: Nest) -> int:
 
 
 def find(observation_spec: Nest) -> tuple | None:
-  """The path of the mask in an observation; None where there is none.
+  """The path of the mask in an observation; None without one.
 
   Raises:
     ValueError: if there is more than one.
@@ -48,7 +48,8 @@ def find(observation_spec: Nest) -> tuple | None:
   ]
   if len(paths) > 1:
     raise ValueError(
-      f'an observation must have one action mask at most, but has {paths}.'
+      f'an observation must have at most one action mask, but has {paths}; '
+      'remove the others.'
     )
   return paths[0] if paths else None
 
@@ -61,7 +62,7 @@ def read(observation: Nest, path: tuple) -> Any:
 
 
 def divide(action_spec: Nest, mask: np.ndarray) -> list[np.ndarray]:
-  """The flags of each integer of an action, of a mask `[..., N]`."""
+  """Splits a mask `[..., N]` into the flags of each integer."""
   sizes = [
     part.sizes
     for part in actions.parts(action_spec)
@@ -73,11 +74,11 @@ def divide(action_spec: Nest, mask: np.ndarray) -> list[np.ndarray]:
 def lowest(
   action_spec: Nest, observation_spec: Nest, observation: Nest
 ) -> Nest:
-  """The lowest legal action in each of E environments, leaves `[E, ...]`.
+  """The lowest legal action in each environment, leaves `[E, ...]`.
 
   Args:
-    action_spec: of one environment.
-    observation_spec: of one environment.
+    action_spec: action spec of one environment.
+    observation_spec: observation spec of one environment.
     observation: leaves `[E, ...]`.
   """
   action = actions.lowest(action_spec, len(tree.flatten(observation)[0]))
@@ -93,14 +94,14 @@ def uniform(
   observation: Nest,
   rng: np.random.Generator,
 ) -> Nest:
-  """A random legal action in each of E environments, leaves `[E, ...]`.
+  """A random legal action in each environment, leaves `[E, ...]`.
 
   Args:
-    action_spec: of one environment.
-    observation_spec: of one environment.
+    action_spec: action spec of one environment.
+    observation_spec: observation spec of one environment.
     observation: leaves `[E, ...]`.
-    rng: draws each integer from its legal values alone, and numbers of
-      continuous parts within their bounds.
+    rng: draws integers from their legal values and continuous numbers within
+      their bounds.
   """
   batch_size = len(tree.flatten(observation)[0])
   action = actions.uniform(action_spec, batch_size, rng)
@@ -108,12 +109,12 @@ def uniform(
   if path is None:
     return action
   mask = np.asarray(read(observation, path))
-  # Of random numbers for the legal values the largest is that of any of them.
+  # The argmax of random numbers for the legal values is uniform among them.
   return _legal(action_spec, action, np.where(mask, rng.random(mask.shape), -1))
 
 
 def _legal(action_spec: Nest, action: Nest, preference: np.ndarray) -> Nest:
-  """An action whose integers are those of the highest preference `[E, N]`."""
+  """The action of highest preference `[E, N]` for each integer."""
   chosen = iter(
     [np.argmax(x, axis=-1) for x in divide(action_spec, preference)]
   )
@@ -127,18 +128,18 @@ def _legal(action_spec: Nest, action: Nest, preference: np.ndarray) -> Nest:
 
 
 def declare(spec: Nest, key: str, action_spec: Nest, name: str) -> dict:
-  """The spec of an observation, one entry of which is the action mask.
+  """Declares one entry of an observation spec to be the action mask.
 
   Args:
-    spec: of one environment's observation.
-    key: of the mask: flags (booleans or integers), or a nest of them in the
-      order of the actions, as Gymnasium has it for several integers.
-    action_spec: of one environment.
-    name: of the environment, for errors.
+    spec: observation spec of one environment.
+    key: key of the mask: flags (booleans or integers), or a nest of them in the
+      order of the actions, as in Gymnasium for several integers.
+    action_spec: action spec of one environment.
+    name: name of the environment, for errors.
 
   Raises:
-    ValueError: if there is no such entry, or its length or dtype is not that
-      of a mask of the actions.
+    ValueError: if there is no such entry, or its length or dtype does not match
+      the actions.
   """
   if not isinstance(spec, dict) or key not in spec:
     has = ', '.join(map(str, spec)) if isinstance(spec, dict) else 'no names'
@@ -152,24 +153,24 @@ def declare(spec: Nest, key: str, action_spec: Nest, name: str) -> dict:
   kinds = {leaf.dtype.kind for leaf in leaves}
   if not wanted:
     raise ValueError(
-      f'action_mask={key!r} of {name} must be of discrete actions, but its '
-      f'actions are {action_spec!r}; leave it out.'
+      f'action_mask={key!r} of {name} needs discrete actions, but its actions '
+      f'are {action_spec!r}; remove it.'
     )
   if found != wanted or not kinds <= set('biu'):
     raise ValueError(
       f'observation[{key!r}] of {name} must be {wanted} booleans or '
-      'integers, a flag for each value of each integer of the action, but '
-      f'its spec is {spec[key]!r}.'
+      'integers, one per value of each integer of the action, but its spec '
+      f'is {spec[key]!r}.'
     )
   return {**spec, key: MaskSpec(wanted, key)}
 
 
 def flat(flags: Nest, leading: int) -> np.ndarray:
-  """The flags of a nest in one array `[..., N]`.
+  """Concatenates the flags of a nest, `[..., N]`.
 
   Args:
     flags: a nest of arrays.
-    leading: how many leading dimensions to keep: 0, or 1 for a batch.
+    leading: number of leading dimensions to keep: 0, or 1 for a batch.
   """
   arrays = [np.asarray(x) for x in tree.flatten(flags)]
   return np.concatenate(
@@ -178,7 +179,8 @@ def flat(flags: Nest, leading: int) -> np.ndarray:
 
 
 def join(observation: dict, key: str, leading: int) -> dict:
-  """An observation with its mask as `declare` says, bool `[..., N]`."""
+  """Converts an observation's mask to the spec of `declare`, bool `[...,
+  N]`."""
   mask = flat(observation[key], leading).astype(bool)
   return {**observation, key: mask}
 
@@ -187,7 +189,7 @@ class Masked(dm_env.Environment):
   """Declares an entry of an environment's observation to be its action mask."""
 
   def __init__(self, environment: dm_env.Environment, key: str, name: str):
-    """Takes the environment over; arguments and errors as of `declare`."""
+    """Wraps the environment; arguments and errors as for `declare`."""
     self._environment, self._key = environment, key
     self._spec = declare(
       environment.observation_spec(), key, environment.action_spec(), name
@@ -207,7 +209,7 @@ class Masked(dm_env.Environment):
     return self._spec
 
   def __getattr__(self, name: str):
-    # `new_task` and `render` exist only where the environment has them.
+    # `new_task` and `render` exist only if the environment has them.
     return getattr(self._environment, name)
 
   def action_spec(self):

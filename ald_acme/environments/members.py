@@ -1,4 +1,4 @@
-"""The environments of a batch; an error names the one that raised."""
+"""The environments of a batch; errors name the one that raised."""
 
 from collections.abc import Callable, Sequence
 import contextlib
@@ -12,30 +12,31 @@ from ald_acme import activity
 
 
 class Failure(RuntimeError):
-  """An environment raised an error: which, at which step, and what it was."""
+  """An environment raised an error; the message names it, the step and the
+  error."""
 
 
 def seed_of(seed: int, *numbers: int) -> int:
   """The seed of one environment of a batch, an integer of 31 bits.
 
-  Batches have seeds of their own. To count from those on would give batches
-  whose seeds are near each other the same environments.
+  Seeds that count up from the batch's would give batches with nearby seeds the
+  same environments.
 
   Args:
-    seed: of the batch, at least 0.
-    *numbers: of the environment within it.
+    seed: seed of the batch, at least 0.
+    *numbers: index of the environment in it, and how often it was recreated.
   """
   state = np.random.SeedSequence([seed, *numbers]).generate_state(1)
-  return int(state[0] >> 1)  # Many environments take no more bits.
+  return int(state[0] >> 1)  # Many environments accept no more bits.
 
 
 class Members:
-  """Single environments, some of which may be made anew.
+  """Single environments, which may be recreated after a failure.
 
   Attributes:
-    name: of the environments, for errors.
-    steps: of the batch so far, for errors.
-    remade: environments made anew so far.
+    name: name of the environments, for errors.
+    steps: number of steps so far, for errors.
+    remade: number of environments recreated so far.
   """
 
   def __init__(
@@ -46,7 +47,7 @@ class Members:
     make: Callable[[int], dm_env.Environment] | None,
     remakes: int,
   ):
-    """Takes the environments over; arguments as of `base.Stacked`."""
+    """Wraps the environments; arguments as for `base.Stacked`."""
     self.name = name
     self.steps = self.remade = 0
     self._environments = list(environments)
@@ -60,7 +61,7 @@ class Members:
     return self._environments[index]
 
   def where(self, index: int) -> str:
-    """Names an environment and the present step."""
+    """Describes an environment and the current step."""
     return f'{self.name}, number {self._first + index}, step {self.steps}'
 
   def call(self, index: int, method: str, *arguments) -> Any:
@@ -76,7 +77,7 @@ class Members:
         result = getattr(self._environments[index], method)(*arguments)
       activity.moved()
       return result
-    except Exception as error:  # Foreign code may raise anything.
+    except Exception as error:  # User code may raise anything.
       raise Failure(
         f'{self.where(index)}: {method} raised {type(error).__name__}: {error}'
       ) from error
@@ -85,23 +86,23 @@ class Members:
     """Replaces an environment that raised.
 
     Raises:
-      Failure: the one given, if as many were made anew as may be.
+      Failure: the one given, if no more may be recreated.
     """
     if self.remade >= self._remakes or self._make is None:
       raise failure
     self.remade += 1
     logging.warning(
-      '%s. It is made anew (%d of %d times), and its episode is lost.',
+      '%s. Recreating it (%d of %d times); its episode is lost.',
       failure,
       self.remade,
       self._remakes,
     )
-    with contextlib.suppress(Exception):  # It may be beyond closing.
+    with contextlib.suppress(Exception):  # It may fail to close.
       self._environments[index].close()
     self._environments[index] = self._make(index)
 
   def metrics(self) -> dict[str, float]:
-    """How many environments were made anew, where that may happen."""
+    """Number of environments recreated, if that is enabled."""
     if not self._remakes:
       return {}
     return {'environments_remade': float(self.remade)}

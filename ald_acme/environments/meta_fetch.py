@@ -1,31 +1,29 @@
-"""Meta-Fetch: find out in which order the objects of a room want to be fetched.
+"""Meta-Fetch: find out in which order to fetch the objects of a room.
 
 ```
-  # # # # # # #     A: the agent
-  # . . . . . #     1, 2, 3: objects, each of a colour of its own; which is
-  # . 2 . . . #       which the agent must find out
-  # . . . A . #
-  # . . . . 1 #     1, 2, 3 in turn: a reward of 1 each, and it disappears
-  # . 3 . . . #     another: all are back, and 1 is wanted again
-  # # # # # # #
+  # # # # # # #     A: the agent . . . . . #     1, 2, 3: objects, each of a
+  # colour of its own; which is . 2 . . . #       which the agent must find out
+  # . . . A . # . . . . 1 #     1, 2, 3 in turn: a reward of 1 each, and it
+  # disappears . 3 . . . #     another: all reappear, and 1 is next again # # #
+  # # # #
 ```
 
-Places, colours and order are drawn anew for every episode (in trials, for every
-trial), so what is to be learned is how to learn them: by trial and error, from
-memory. After the task in Parisotto & Salakhutdinov, 2021, "Efficient
-Transformers in Reinforcement Learning using Actor-Learner Distillation"
-(https://arxiv.org/abs/2104.01655). The paper leaves open how large the room is,
-how many objects it has, what the agent sees, when an episode ends and whether
-the sequence may be repeated: these are arguments. With more objects there is
-more to remember, and less to be had without a memory.
+Places, colours and order are random in every episode (in trials, in every
+trial), so the agent must learn to find them by trial and error, from memory.
+After the task in Parisotto & Salakhutdinov, 2021, "Efficient Transformers in
+Reinforcement Learning using Actor-Learner Distillation"
+(https://arxiv.org/abs/2104.01655). The paper does not specify the size of the
+room, the number of objects, the observation, the end of an episode and whether
+the sequence repeats: these are arguments. With more objects there is more to
+remember, and a memoryless agent earns less.
 
-With the default arguments a scripted agent with perfect memory earns 39.2 an
-episode and a random one 3.2, means of 200 episodes, seed 0:
+With the default arguments a scripted agent with perfect memory has a mean
+return of 39.2 and a random one of 3.2, over 200 episodes, seed 0:
 
   python -m ald_acme.environments.experts
 
-The scripted agent is no bound: it does not plan its tour. What is learned with
-a memory and without one is in `results/earlier/meta_fetch.md`.
+The scripted agent is not an upper bound: it does not plan its tour.
+`results/earlier/meta_fetch.md` has results with and without memory.
 """
 
 import dm_env
@@ -39,15 +37,15 @@ from ald_acme.environments import streams
 
 CHANNELS = ('wall', 'empty', 'red', 'green', 'blue')
 WALL, EMPTY = 0, 1
-# Added to the colour of an object, so that black ones are seen as well.
+# Added to the colour of an object, so that black ones are visible.
 COLOUR_OFFSET = 0.2
 
 
 class BatchedMetaFetch(base.BatchedEnvironment):
-  """Meta-Fetch: find out in which order objects want to be fetched.
+  """Meta-Fetch: find out in which order to fetch the objects.
 
-  A step of all E rooms is a few array operations. A room is kept as it looks,
-  with as much wall around it as the agent can see.
+  A step of all E rooms is a few array operations. Rooms are stored as rendered,
+  padded with walls by half the window.
   """
 
   def __init__(
@@ -66,18 +64,19 @@ class BatchedMetaFetch(base.BatchedEnvironment):
 
     Args:
       batch_size: E, the number of rooms.
-      size: cells on a side, walls included; at least 4.
-      objects: K; with the agent, at most one for each cell within the walls.
+      size: side in cells, walls included; at least 4.
+      objects: K, number of objects, less than the number of cells within the
+        walls.
       view: side of the square window that the agent sees; odd.
       limit: steps after which an episode ends.
-      repeat: whether the sequence may be earned again until the limit; if not,
-        the episode ends when it is complete.
-      apart: whether no object lies beside another, as long as there is room.
-        Else it often pays more to go to and fro between the first and a wrong
-        one than to learn the order.
-      truncate: whether the limit cuts an episode off, with a discount of 1,
-        instead of ending it, with 0.
-      seed: room i of seed s has the same episodes whatever the batch size.
+      repeat: whether the complete sequence repeats until the limit; otherwise
+        it ends the episode.
+      apart: whether no object lies next to another, while there is room.
+        Otherwise alternating between the first object and a wrong one often
+        pays more than learning the order.
+      truncate: whether the limit truncates an episode (discount 1) instead of
+        terminating it (discount 0).
+      seed: seed of the episodes; room i does not depend on the batch size.
 
     Raises:
       ValueError: if an argument is out of its range.
@@ -95,7 +94,7 @@ class BatchedMetaFetch(base.BatchedEnvironment):
     if objects >= cells:
       raise ValueError(
         f'objects must be at most {cells - 1} in a room of size {size}, but '
-        f'received {objects}; give a higher size.'
+        f'received {objects}; raise size.'
       )
     self._size, self._view, self._limit = size, view, limit
     self._repeat, self._apart, self._seed = repeat, apart, seed
@@ -108,11 +107,11 @@ class BatchedMetaFetch(base.BatchedEnvironment):
     inner = slice(margin + 1, margin + size - 1)
     self._empty_room[inner, inner] = np.eye(len(CHANNELS))[EMPTY]
     self._empty_room = self._empty_room.reshape(side**2, len(CHANNELS))
-    # From here on a cell is a number: its row times `side` plus its column.
+    # Below, a cell is its flat index: row times `side` plus column.
     self._free = self._empty_room[:, WALL] == 0.0
     self._free_cells = np.flatnonzero(self._free)
     self._moves = gridworlds.MOVES @ [side, 1]
-    self._near = np.array([0, *self._moves])  # A cell and those beside it.
+    self._near = np.array([0, *self._moves])  # A cell and its neighbours.
     span = np.arange(-margin, margin + 1)
     self._window = (side * span[:, np.newaxis] + span).ravel()
 
@@ -122,11 +121,11 @@ class BatchedMetaFetch(base.BatchedEnvironment):
     self._cell = np.full(batch_size, self._free_cells[0])
     self._objects = np.zeros((batch_size, objects), np.int64)  # Their cells.
     self._colours = np.zeros((batch_size, objects, 3), np.float32)
-    self._next = np.zeros(batch_size, np.int64)  # The object that is wanted.
+    self._next = np.zeros(batch_size, np.int64)  # The next object to fetch.
     self._looks = np.tile(self._empty_room, (batch_size, 1, 1))
     self._finished = np.ones(batch_size, bool)  # The next step resets.
     self._keeps = False  # Whether tasks outlast an episode.
-    self._renew = np.ones(batch_size, bool)  # Then the room is drawn anew.
+    self._renew = np.ones(batch_size, bool)  # Whether to draw a room.
 
   @property
   def batch_size(self) -> int:
@@ -165,7 +164,7 @@ class BatchedMetaFetch(base.BatchedEnvironment):
     moved = self._free[there] & ~first
     self._cell = np.where(moved, there, self._cell)
     self._step += 1
-    entered = np.where(moved, there, -1)  # Who bumps into a wall enters none.
+    entered = np.where(moved, there, -1)  # No cell for a bump into a wall.
     touched = self._objects == entered[:, np.newaxis]
     right = touched[self._rooms, self._next]
     wrong = (touched & self._present()).any(-1) & ~right
@@ -181,11 +180,11 @@ class BatchedMetaFetch(base.BatchedEnvironment):
     return base.timestep(first, last, right, self._observe(), truncated)
 
   def _present(self) -> np.ndarray:
-    """Objects that were not fetched yet, bool `[E, K]`."""
+    """Objects not fetched yet, bool `[E, K]`."""
     return np.arange(self._objects.shape[1]) >= self._next[:, np.newaxis]
 
   def _begin(self, which: np.ndarray):
-    """Starts new episodes in the rooms that the mask names."""
+    """Starts new episodes where `which` is set."""
     self._episode[which] += 1
     cells, (_, objects) = len(self._free_cells), self._objects.shape
     draws = streams.uniform(
@@ -201,7 +200,7 @@ class BatchedMetaFetch(base.BatchedEnvironment):
     renewed = np.flatnonzero(which)[new]
     self._objects[renewed] = placed[new]
     self._colours[renewed] = draws[new, cells:].reshape(-1, objects, 3)
-    # The agent begins in the first cell without an object.
+    # The agent starts in the first cell without an object.
     taken = shuffled[:, :, np.newaxis] == self._objects[which, np.newaxis]
     self._cell[which] = _first(shuffled, ~taken.any(-1))
     self._next[which] = 0
@@ -209,7 +208,7 @@ class BatchedMetaFetch(base.BatchedEnvironment):
     self._looks[which] = self._empty_room
 
   def _place(self, shuffled: np.ndarray) -> np.ndarray:
-    """Cells for objects, int64 `[n, K]`.
+    """Chooses cells for objects, int64 `[n, K]`.
 
     Args:
       shuffled: all free cells of n rooms in random order, int64 `[n, cells]`.
@@ -222,7 +221,7 @@ class BatchedMetaFetch(base.BatchedEnvironment):
     empty = clear.copy()
     placed = np.zeros((len(shuffled), number), np.int64)
     for k in range(number):
-      # Where no cell is left that lies apart, any empty one will do.
+      # Without a cell that is apart, use any empty one.
       fits = clear[rooms, shuffled]
       fits |= empty[rooms, shuffled] & ~fits.any(-1, keepdims=True)
       placed[:, k] = _first(shuffled, fits)
@@ -249,7 +248,7 @@ class BatchedMetaFetch(base.BatchedEnvironment):
     return self._view // 2, self._view // 2
 
   def render(self, index: int = 0) -> np.ndarray:
-    """The room seen from above, uint8 `[12 size, 12 size, 3]`."""
+    """Renders the room from above, uint8 `[12 size, 12 size, 3]`."""
     look = self._looks[index]
     colours = 255 * (look[:, EMPTY + 1 :] - COLOUR_OFFSET)
     colours[look[:, WALL] > 0] = gridworlds.WALL_COLOUR

@@ -1,4 +1,4 @@
-"""MiniGrid's tasks as a `dm_env`: cells one-hot, the mission left out.
+"""MiniGrid's tasks as `dm_env` environments: one-hot cells, no mission.
 
 Needs `pip install -c requirements.txt minigrid`. Example:
   python launch/local.py \
@@ -14,7 +14,7 @@ import numpy as np
 
 from ald_acme.environments import gymnasium_adapter
 
-# A cell is three numbers: what it is, its colour, its state.
+# A cell is three integers: object, colour, state.
 _CELL = [
   len(kinds)
   for kinds in (
@@ -28,22 +28,21 @@ _CELL = [
 def make(
   task: str, seed: int, actions: int | None = None, **kwargs
 ) -> gymnasium_adapter.GymnasiumEnvironment:
-  """Makes a MiniGrid task.
+  """Creates a MiniGrid task.
 
-  What is observed is `direction`, float32 `[4]`, and `image`, float32 `[n]`,
-  both one-hot. The mission is a text, which is the same in every episode of
-  the memory tasks, and is left out.
+  Observations are `direction`, float32 `[4]`, and `image`, float32 `[n]`, both
+  one-hot. The mission, a constant text in the memory tasks, is dropped.
 
   Args:
-    task: its Gymnasium ID, 'MiniGrid-MemoryS7-v0'.
-    seed: of its episodes.
-    actions: the first so many of MiniGrid's actions, which are left, right,
-      forward, pickup, drop, toggle and done; by default all of them.
-    **kwargs: of the task, as `gymnasium.make` takes them: `agent_view_size`,
-      `max_steps` ...
+    task: Gymnasium ID, such as 'MiniGrid-MemoryS7-v0'.
+    seed: seed of the episodes.
+    actions: number of actions, counted from the first of left, right, forward,
+      pickup, drop, toggle and done; by default all.
+    **kwargs: arguments of `gymnasium.make`, such as `agent_view_size` and
+      `max_steps`.
 
   Raises:
-    ValueError: if there are not so many actions.
+    ValueError: if `actions` is out of range.
   """
   environment = gymnasium.make(f'minigrid:{task}', **kwargs)
   if actions is not None:
@@ -58,7 +57,7 @@ def make(
   environment = wrappers.FilterObservation(environment, ['direction', 'image'])
   seen = environment.observation_space
   cells = np.broadcast_to(_CELL, seen['image'].shape)
-  # Kinds, not magnitudes: said so, the adapter makes them one-hot.
+  # Categories: declared as MultiDiscrete, the adapter makes them one-hot.
   environment = wrappers.TransformObservation(
     environment,
     lambda observation: observation,

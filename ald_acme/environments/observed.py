@@ -1,4 +1,5 @@
-"""Parts of an observation, for actors that see less than their learner."""
+"""Selects entries of an observation, for actors that observe less than the
+learner."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,16 +13,15 @@ _FIELD = 'actor_observations'
 
 
 def parse(text: str, observation_spec: Nest) -> tuple[str, ...] | None:
-  """Reads which entries of an observation an actor sees.
+  """Parses the entries of an observation that an actor observes.
 
   Args:
-    text: names between commas; 'arm/position' is an entry within an entry.
-      Empty for everything.
-    observation_spec: of the environment.
+    text: names separated by commas; 'arm/position' is a nested entry. Empty for
+      all.
+    observation_spec: observation spec of the environment.
 
   Returns:
-    The names, with that of the action mask if there is one: an actor has to
-    know which actions are legal. None for everything.
+    The names, with the action mask's if there is one. None for all.
 
   Raises:
     ValueError: if an entry does not exist.
@@ -45,7 +45,7 @@ def parse(text: str, observation_spec: Nest) -> tuple[str, ...] | None:
 
 
 def select(observation: Nest, names: Sequence[str] | None) -> Nest:
-  """The entries of an observation by name; all of it where names is None."""
+  """Selects the entries of an observation by name; all if names is None."""
   if names is None:
     return observation
   selected: dict[str, Any] = {}
@@ -59,12 +59,13 @@ def select(observation: Nest, names: Sequence[str] | None) -> Nest:
 
 
 def by(network: Any, observation: Nest) -> Nest:
-  """What a network reads of an observation, or of its spec."""
+  """Selects the entries that a network observes, of an observation or its
+  spec."""
   return select(observation, getattr(network, 'observed', None))
 
 
 def _entries(observation_spec: Nest) -> str:
   paths = [path for path, _ in tree.flatten_with_path(observation_spec)]
   if paths == [()]:
-    return 'none, as it is one array'
+    return 'none, as it is a single array'
   return ', '.join('/'.join(map(str, path)) for path in paths)

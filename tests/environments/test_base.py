@@ -123,7 +123,7 @@ def test_stacked_passes_on_specs_render_and_close():
 @pytest.mark.parametrize(
   'make, message',
   [
-    (lambda: base.Stacked([]), 'at least one environment'),
+    (lambda: base.Stacked([]), 'give at least one'),
     (
       lambda: base.Stacked([Continuous()]),
       'action of Continuous .* give it bounds',

@@ -150,7 +150,7 @@ def test_other_masks_are_refused(key, spec, message):
 def test_masks_of_continuous_actions_are_refused():
   board = Board()
   board.action_spec = lambda: specs.BoundedArray((2,), np.float32, 0, 1)
-  with pytest.raises(ValueError, match='must be of discrete actions'):
+  with pytest.raises(ValueError, match='needs discrete actions'):
     masks.Masked(board, 'legal', 'Board')
 
 

@@ -83,7 +83,7 @@ def test_the_mask_is_always_seen():
     ),
     ('map,body/x', SPEC, "but received 'body/x'"),
     ('map/x', SPEC, "but received 'map/x'"),
-    ('map', SPEC['map'], 'none, as it is one array'),
+    ('map', SPEC['map'], 'none, as it is a single array'),
   ],
 )
 def test_other_entries_are_refused(text, spec, message):
