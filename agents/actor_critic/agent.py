@@ -18,6 +18,7 @@ from agents.actor_critic import builder as actor_critic_builder
 from agents.actor_critic import config as actor_critic_config
 from agents.actor_critic import learner_runner
 from agents.actor_critic import networks as actor_critic_networks
+from agents.actor_critic import unroll_builder
 from ald_acme import types
 from ald_acme.environments import base
 from ald_acme.environments import contract
@@ -120,7 +121,7 @@ class ActorCritic(acme.Actor, acme.VariableSource):
     self._counter = counter = counter or counting.Counter()
     builder = make_builder(config)
     self._replay = local.LocalReplay(
-      builder.tables(), builder.seed_of(actor_critic_builder.SAMPLING)
+      builder.tables(), builder.seed_of(unroll_builder.SAMPLING)
     )
     batches = builder.make_dataset_iterator(self._replay)
     self._learner = builder.make_learner(networks, batches, counter, logger)
