@@ -1,6 +1,5 @@
 """The monitor: writes progress and checkpoints, and ends the run."""
 
-import collections
 from collections.abc import Callable, Mapping
 import dataclasses
 import math
@@ -9,20 +8,19 @@ import time
 from typing import Any
 
 from absl import logging
-import numpy as np
-import tree
 
 from ald_acme.runs import asking
 from ald_acme.runs import checkpoints
 from ald_acme.runs import counts as run_counts
 from ald_acme.runs import files
 from ald_acme.runs import folder as run_folder
+from ald_acme.runs import gathering
 from ald_acme.runs import heartbeats
 from ald_acme.runs import indicators as run_indicators
+from ald_acme.runs import solving
+from ald_acme.runs import speed
 
 _PERIOD = 0.5  # Seconds between looks at the counts.
-_ANSWER = 20.0  # Seconds that parts have to give their states.
-_HASTE = 6.0  # The same when a node is gone: others may hang with it.
 _COUNTING = 5.0  # Seconds that the counter has to answer.
 _BRIEF = 2.0  # The same at the end.
 _SETTLED = 1.5  # Seconds without an update after which parameters are final.
@@ -32,10 +30,7 @@ _LAST_EVALUATION = 60.0  # Seconds, and more where evaluations take long.
 _FIRST_CHECKPOINT = 5.0  # Seconds after the first frames, at most.
 _TROUBLE = 60.0  # Seconds for which the folder may not be writable.
 _SHOWN = 2.0  # Seconds between looks at progress while others are asked.
-_RECENT = 30.0  # Seconds that the speed is measured over.
-_IN_A_ROW = 3  # Evaluations at `solved_return` that make a task solved.
 _GOALS = ('max_frames', 'target_return')
-_SOLVED_AT = ('solved_at_frames', 'solved_at_seconds')
 
 
 @dataclasses.dataclass
@@ -114,20 +109,19 @@ class Monitor:
     self._checkpoints = checkpoints.CheckpointFolder(
       folder.checkpoints, checkpoints_kept
     )
+    self._gatherer = gathering.Gatherer(
+      sources.savers, sources.counter, self._checkpoints, indicators.counts
+    )
     self._checkpoint_period = checkpoint_period
     self._on_end = on_end
     earlier = earlier or {}
     self._earlier_seconds = float(earlier.get('wall_seconds', 0.0))
-    self._solved_at = {
-      name: float(earlier.get(name, math.nan)) for name in _SOLVED_AT
-    }
+    self._solving = solving.Solving(goal.solved_return, earlier)
     self._launched = launched or time.time()
-    self._first_frames: tuple[float, int] | None = None  # (time, frames)
-    self._recent_frames = collections.deque()  # The same, of late.
+    self._speed = speed.Speed()
     self._heartbeats = heartbeats.Heartbeats(
       min(goal.stall_warning, goal.stall_limit or math.inf)
     )
-    self._solving: list[tuple[float, float]] = []  # (frames, seconds)
     self._trouble_since: dict[str, float] = {}  # With writing what.
     self._longest_evaluation = 0.0  # Seconds.
     self._reports: dict[str, dict[str, float]] = {}
@@ -151,20 +145,11 @@ class Monitor:
       self._take_evaluation(row)
 
   def _take_evaluation(self, row: Mapping[str, float]):
-    actor_return = row['actor_return']
     seconds = row.get('evaluation_seconds', 0.0)
     self._longest_evaluation = max(self._longest_evaluation, seconds)
-    solved, target = self._goal.solved_return, self._goal.target_return
-    if solved is not None and math.isnan(self._solved_at[_SOLVED_AT[0]]):
-      if actor_return >= solved:
-        self._solving.append((row['frames'], row['wall_seconds']))
-      else:
-        self._solving = []
-      # A target ends the run early: two, the second of final parameters, do.
-      needed = 2 if self._stop_reason == 'target_return' else _IN_A_ROW
-      if len(self._solving) >= needed:
-        self._solved_at = dict(zip(_SOLVED_AT, self._solving[0]))
-    if target is not None and actor_return >= target:
+    self._solving.take(row, self._stop_reason == 'target_return')
+    target = self._goal.target_return
+    if target is not None and row['actor_return'] >= target:
       self.request_stop('target_return')
 
   def beat(self, node: str, *told: Any):
@@ -200,7 +185,7 @@ class Monitor:
       if self._goal.max_frames and self._frames >= self._goal.max_frames:
         self.request_stop('max_frames')
       now = time.monotonic()
-      if self._has_begun() and next_checkpoint == math.inf:
+      if self._speed.has_begun and next_checkpoint == math.inf:
         next_checkpoint = now + min(self._checkpoint_period, _FIRST_CHECKPOINT)
       self._look_for_stalls()
       self._try(self._write_progress, 'progress.json')
@@ -213,12 +198,6 @@ class Monitor:
   def _frames(self) -> int:
     return int(self._counts.get('frames', 0))
 
-  def _has_begun(self) -> bool:
-    """Whether there were frames in this launch."""
-    return self._first_frames is not None and (
-      self._frames > self._first_frames[1]
-    )
-
   def _count(self):
     ending = self._stop_reason is not None
     answers, errors = asking.ask_all(
@@ -229,15 +208,13 @@ class Monitor:
     if errors:  # The launcher will see that it is gone.
       logging.warning('The counter does not answer: %s', errors['counts'])
       return
-    self._counts = dict(answers['counts'])
-    self._counts.pop(run_counts.STOP_ACTING, None)
-    now = time.time()
-    if self._first_frames is None or self._frames == self._first_frames[1]:
-      self._first_frames = (now, self._frames)
-      self._recent_frames.clear()
-    self._recent_frames.append((now, self._frames))
-    while self._recent_frames[0][0] < now - _RECENT:
-      self._recent_frames.popleft()
+    counts = dict(answers['counts'])
+    counts.pop(run_counts.STOP_ACTING, None)
+    self._take_counts(counts)
+
+  def _take_counts(self, counts: dict[str, float]):
+    self._counts = counts
+    self._speed.count(self._frames)
 
   def _look_for_stalls(self) -> bool:
     """Whether the run is to end, and has it end where a node has stalled."""
@@ -268,60 +245,25 @@ class Monitor:
         self.request_stop(f'{what} cannot be written ({error})')
 
   def _save(self):
-    """Writes a checkpoint, or warns why not.
-
-    When the run goes on, or ends in order, all parts must answer. When a node
-    has failed, parts that do not answer stay as they were last saved.
+    """Writes a checkpoint, unless too few parts answer.
 
     Raises:
       OSError: if it cannot be written.
     """
     ending = self._stop_reason is not None
-    failed = bool(self._failed) or self._stalled
-    calls = {
-      name: saver.save
-      for name, saver in self._sources.savers.items()
-      if not self._is_gone(name)
-    }
-    if not self._is_gone('counter'):
-      calls['counts'] = self._sources.counter.get_counts
-    state, errors = asking.ask_all(
-      calls,
-      _HASTE if failed else _ANSWER,
+    state = self._gatherer.gather(
+      self._is_gone,
+      bool(self._failed) or self._stalled,
+      self._counts,
       # A stop that is asked for meanwhile begins again, with less patience.
       lambda: self._is_shown() and not ending and self._look_for_stalls(),
     )
-    counts = dict(state.pop('counts', self._counts))
-    counts.pop(run_counts.STOP_ACTING, None)
-    for name, error in errors.items():
-      logging.warning('%s does not answer, or refuses (%s).', name, error)
-    # The next update will find out; until then the last one is the good one.
-    for name in list(state):
-      if not all(np.isfinite(x).all() for x in tree.flatten(state[name])):
-        logging.warning('%s is not finite.', name)
-        del state[name]
-    missing = set(self._sources.savers) - set(state)
-    if missing:
-      earlier = self._checkpoints.latest() if failed else None
-      saved = earlier.state if earlier else {}
-      # What has updates is learned; other parts may begin anew.
-      learned = set(self._indicators.counts.values())
-      needed = missing & learned if failed else missing
-      if not needed <= set(saved):
-        logging.warning('No checkpoint: it would lack %s.', sorted(needed))
-        return
-      found = missing & set(saved)
-      state.update({name: saved[name] for name in found})
-      logging.warning('As last saved: %s.', sorted(found))
-    # Nodes report their counts with delay; their states are exact.
-    for count, part in self._indicators.counts.items():
-      if 'updates' in state.get(part, {}):
-        counts[count] = int(state[part]['updates'])
-    self._counts = counts
-    state['counts'] = counts
+    if state is None:
+      return
+    self._take_counts(state[gathering.COUNTS])
     state['run'] = {
       'wall_seconds': self._wall_seconds(),
-      **self._solved_at,
+      **self._solving.saved,
     }
     logging.info('Saved %s', self._checkpoints.save(state))
 
@@ -408,43 +350,23 @@ class Monitor:
   def _wall_seconds(self) -> float:
     return self._earlier_seconds + time.time() - self._launched
 
-  def _frames_per_second(self) -> float:
-    if self._first_frames is None:
-      return 0.0
-    return self._speed_since(*self._first_frames)
-
-  def _recent_frames_per_second(self) -> float:
-    if not self._recent_frames:
-      return 0.0
-    return self._speed_since(*self._recent_frames[0])
-
-  def _speed_since(self, since: float, frames: int) -> float:
-    seconds = time.time() - since
-    return (self._frames - frames) / seconds if seconds >= 1.0 else 0.0
-
-  def _solved(self) -> dict[str, float | None]:
-    """When the task was solved, if anything says what solves it."""
-    if self._goal.solved_return is None:
-      return {}
-    return {k: _none_if_nan(v) for k, v in self._solved_at.items()}
-
   def _newest(self, node: str, name: str) -> float | None:
     return self._reports.get(node, {}).get(name)
 
   def _write_progress(self, state: str = ''):
     self._shown_at = time.monotonic()
     if not state:
-      state = 'running' if self._has_begun() else 'starting'
+      state = 'running' if self._speed.has_begun else 'starting'
       state = 'ending' if self._stop_reason is not None else state
-    frames, speed = self._frames, self._recent_frames_per_second()
+    frames, recent = self._frames, self._speed.recent
     eta = None
-    if self._goal.max_frames and speed:
-      eta = max(0.0, (self._goal.max_frames - frames) / speed)
+    if self._goal.max_frames and recent:
+      eta = max(0.0, (self._goal.max_frames - frames) / recent)
     progress = {
       'state': state,
       'frames': frames,
       'max_frames': self._goal.max_frames,
-      'frames_per_second': round(speed, 1),
+      'frames_per_second': round(recent, 1),
       'actor_return': self._newest('evaluator', 'actor_return'),
       'learner_return': self._newest('evaluator', 'learner_return'),
       'eta_seconds': eta,
@@ -472,16 +394,12 @@ class Monitor:
       {
         'frames': self._frames,
         'wall_seconds': round(self._wall_seconds(), 1),
-        'frames_per_second': round(self._frames_per_second(), 1),
+        'frames_per_second': round(self._speed.overall, 1),
         'final_return': self._newest('evaluator', 'final_return'),
         'learner_return': self._newest('evaluator', 'learner_return'),
-        **self._solved(),
+        **self._solving.summary,
         **self._indicators.summary(self._counts, self._earlier_counts),
         'stopped_because': reason,
       },
     )
     self._write_progress('ended')
-
-
-def _none_if_nan(x: float) -> float | None:
-  return None if math.isnan(x) else x

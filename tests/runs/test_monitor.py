@@ -14,8 +14,10 @@ import pytest
 from ald_acme.runs import checkpoints
 from ald_acme.runs import files
 from ald_acme.runs import folder as run_folder
+from ald_acme.runs import gathering
 from ald_acme.runs import indicators
 from ald_acme.runs import monitor
+from ald_acme.runs import speed
 
 NAN = float('nan')
 
@@ -123,10 +125,10 @@ class Run:
 @pytest.fixture
 def make(tmp_path, monkeypatch):
   """Makes a monitor of scripted parts, with little time between looks."""
+  monkeypatch.setattr(gathering, '_HASTE', 0.5)
   for name, seconds in (
     ('_PERIOD', 0.1),
     ('_SETTLED', 0.0),
-    ('_HASTE', 0.5),
     ('_BRIEF', 0.2),
     ('_FIRST_CHECKPOINT', 0.2),
     ('_UNSETTLED', 0.2),
@@ -574,7 +576,7 @@ def test_a_node_that_stalls_but_answers_is_saved(make):
 
 def test_speed_and_eta_are_those_of_late(make, monkeypatch):
   run = make(max_frames=10**9, pace=1000)
-  monkeypatch.setattr(monitor, '_RECENT', 1.2)
+  monkeypatch.setattr(speed, '_RECENT', 1.2)
   threading.Timer(1.0, setattr, [run.counter, 'pace', 0]).start()
   run.run_until('by hand', seconds=3.0)
   assert run.progress()['frames_per_second'] == 0  # Nothing moves any more.

@@ -1,0 +1,42 @@
+"""When a task counts as solved, evaluation by evaluation."""
+
+import math
+
+import pytest
+
+from ald_acme.runs import solving
+
+
+def _take(of, *returns, at_target=False):
+  for i, value in enumerate(returns):
+    row = {'actor_return': value, 'frames': i, 'wall_seconds': 2.0 * i}
+    of.take(row, at_target)
+
+
+@pytest.mark.parametrize(
+  'returns, at_target, at',
+  [
+    ([0.9, 0.9], False, None),
+    ([0.9, 0.8, 0.9, 0.9], False, None),
+    ([0.1, 0.9, 0.9, 1.0, 0.0, 0.9, 0.9, 0.9], False, 1),
+    ([0.1, 0.9, 0.9], True, 1),
+  ],
+)
+def test_three_in_a_row_or_two_at_the_target(returns, at_target, at):
+  part = solving.Solving(0.9, {})
+  _take(part, *returns, at_target=at_target)
+  seconds = None if at is None else 2.0 * at
+  assert part.summary == {
+    'solved_at_frames': at,
+    'solved_at_seconds': seconds,
+  }
+  again = solving.Solving(0.9, part.saved)  # What was solved stays solved.
+  _take(again, *[1.0] * (3 if at is not None else 0))
+  assert again.summary == part.summary
+
+
+def test_nothing_says_what_solves_it():
+  part = solving.Solving(None, {})
+  _take(part, 1.0, 1.0, 1.0)
+  assert part.summary == {}
+  assert all(math.isnan(x) for x in part.saved.values())
