@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 import traceback
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 _own = threading.local()
 
@@ -198,10 +198,20 @@ def compiling(what: str) -> contextlib.AbstractContextManager[None]:
   return current().compiling(what)
 
 
+class _Function(Protocol):
+  """A `tf.function`."""
+
+  def __call__(self, *arguments: Any) -> Any:
+    """Runs it."""
+
+  def get_concrete_function(self, *arguments: Any) -> Any:
+    """Makes its graph."""
+
+
 class Compiled:
   """A `tf.function` whose first call is reported as a compilation."""
 
-  def __init__(self, function: Callable[..., Any], what: str) -> None:
+  def __init__(self, function: _Function, what: str) -> None:
     """Wraps the function.
 
     Args:

@@ -21,7 +21,9 @@ _VERSION = '2.8.'  # The TensorFlow version that needs this and was tested.
 _SHARE = '_ZN10tensorflow12EagerContext30SetReuseRendezvousForFunctionsEb'
 
 
-def function(f: Callable[..., Any], **options) -> Callable[..., Any]:
+def function(
+  f: Callable[..., Any], **options: Any
+) -> tf.types.experimental.GenericFunction:
   """As `tf.function` without autograph; calls leak no memory.
 
   Args:

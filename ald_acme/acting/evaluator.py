@@ -98,7 +98,9 @@ class Evaluator:
     self._counter = counter or counting.Counter()
     self._logger = logger or loggers.NoOpLogger()
     self._clock = clock
-    self._recent = collections.deque(maxlen=remembered)
+    self._recent: collections.deque[float] = collections.deque(
+      maxlen=remembered
+    )
     self._max_steps = max_steps
     self._lock = threading.Lock()
     self._last_asked = threading.Event()
@@ -139,7 +141,7 @@ class Evaluator:
       'actor_return': float(np.mean(actor.returns)),
       'actor_episode_length': float(np.mean(actor.lengths)),
       'actor_episodes_cut': int(np.sum(actor.cut)),
-      'final_return': float(np.mean(self._recent)),
+      'final_return': float(np.mean(list(self._recent))),
       'learner_return': learner_return,
       'evaluation_seconds': time.monotonic() - began,
       **self._actor.environment.metrics(),
@@ -169,9 +171,9 @@ class Evaluator:
       wait: sleeps for a number of seconds; true means stop.
     """
     actor = _Turn(self._actor.schedule)
-    learner = self._learner and _Turn(self._learner.schedule)
+    learner = _Turn(self._learner.schedule) if self._learner else None
 
-    def should_stop():
+    def should_stop() -> bool:
       return self._last_asked.is_set() or wait(0.0)
 
     while not should_stop():
@@ -180,9 +182,10 @@ class Evaluator:
         frames = counts.get('frames', 0)
         if actor.has_come(frames):
           actor.begins(frames)
-          learner_too = bool(learner) and learner.has_come(frames)
-          if learner_too:
+          learner_too = False
+          if learner and learner.has_come(frames):
             learner.begins(frames)
+            learner_too = True
           self._evaluate(counts, learner_too, should_stop)
       with activity.resting():
         wait(_POLL)

@@ -6,12 +6,12 @@ value and the policy along the episode.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 import os
 import shutil
 import subprocess
 import typing
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 import tree
@@ -101,10 +101,12 @@ def _write_gif(drawn: Iterable[np.ndarray], file: BinaryIO, fps: float) -> None:
 
 
 def _write_mp4(drawn: Iterable[np.ndarray], file: BinaryIO, fps: float) -> None:
+  program = _ffmpeg()
+  assert program, 'as of check_format'
   frames = list(drawn)
   frames += [frames[-1]] * round(_END * fps)
   height, width, _ = frames[0].shape
-  command = [_ffmpeg(), '-y', '-loglevel', 'error', '-f', 'rawvideo']
+  command = [program, '-y', '-loglevel', 'error', '-f', 'rawvideo']
   command += ['-pix_fmt', 'rgb24', '-s', f'{width}x{height}', '-r', f'{fps:g}']
   command += ['-i', '-', '-an', '-pix_fmt', 'yuv420p', '-f', 'mp4', file.name]
   pixels = b''.join(np.ascontiguousarray(frame).tobytes() for frame in frames)
@@ -150,7 +152,7 @@ def _windows(observation: types.Nest) -> np.ndarray | None:
   return np.clip(window @ colours, 0.0, 1.0)
 
 
-def _draw(recording: recording.Recording):
+def _draw(recording: recording.Recording) -> Iterator[np.ndarray]:
   """Yields the frames, uint8 `[height, width, 3]`."""
   from matplotlib import figure as figures
   from matplotlib.backends import backend_agg
@@ -158,15 +160,17 @@ def _draw(recording: recording.Recording):
   samples, rewards = recording.inputs.action[1:, 0], recording.inputs.reward[1:]
   actions = recording.distribution.to_environment(samples)
   odds, places = recording.distribution.odds(recording.outputs.policy, samples)
-  films = {'what the agent sees': _windows(recording.inputs.observation)}
-  films['the environment'] = recording.pictures
-  films = {title: film for title, film in films.items() if film is not None}
+  found = {
+    'what the agent sees': _windows(recording.inputs.observation),
+    'the environment': recording.pictures,
+  }
+  films = {title: film for title, film in found.items() if film is not None}
 
   figure = figures.Figure(figsize=(6.4, 6.4), dpi=80, layout='constrained')
   canvas = backend_agg.FigureCanvasAgg(figure)
   top, bottom = figure.subfigures(2, height_ratios=(3 if films else 0.2, 2))
   title = top.suptitle(' ')
-  panels = np.ravel(top.subplots(1, len(films))) if films else []
+  panels = [*np.ravel(top.subplots(1, len(films)))] if films else []
   images = []
   for axes, (name, film) in zip(panels, films.items()):
     axes.set_title(name, fontsize='medium')
@@ -207,7 +211,14 @@ def _text(actions: types.Nest, step: int, names: Sequence[str] | None) -> str:
   return ', '.join(parts)
 
 
-def _draw_answers(value, policy, values, odds, places, names):
+def _draw_answers(
+  value: Any,
+  policy: Any,
+  values: np.ndarray,
+  odds: np.ndarray,
+  places: np.ndarray,
+  names: Sequence[str] | None,
+) -> list[Any]:
   """Plots value and policy along the episode; returns their cursors.
 
   Args:

@@ -1,7 +1,7 @@
 """Samples actions of a recurrent network for a batch of environments."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from absl import logging
 import dm_env
@@ -63,7 +63,7 @@ class BatchedPolicy:
     network: protocols.Network,
     observation_spec: types.Nest,
     batch_size: int,
-    seed,
+    seed: Any,
     deterministic: bool = False,
   ) -> None:
     """Starts from the initial state.
@@ -91,7 +91,7 @@ class BatchedPolicy:
     return self._step.NAME
 
   @property
-  def state(self):
+  def state(self) -> types.Nest:
     """The recurrent state before the next step, arrays `[E, ...]`."""
     return self._step.state
 
@@ -143,7 +143,7 @@ class BatchedPolicy:
 
 def _compile(
   network: protocols.Network, observation_spec: types.Nest, batch_size: int
-):
+) -> lite.LiteStep | xla.XLAStep:
   """Compiles the network's step for the fastest runtime."""
   if getattr(network, 'prefers_tflite', False):
     try:

@@ -1,7 +1,7 @@
 """Recording of one episode: observations, outputs and actions."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import dm_env
 import numpy as np
@@ -49,7 +49,7 @@ class Recording(NamedTuple):
 def record(
   environment: base.BatchedEnvironment,
   network: protocols.Network,
-  seed,
+  seed: Any,
   deterministic: bool = False,
 ) -> Recording:
   """Plays an episode.
@@ -80,7 +80,9 @@ def record(
       observation=observed.by(network, timestep.observation)
     )
     inputs.append(tree.map_structure(np.array, seen))
-    pictures.append(_picture(environment))
+    picture = _picture(environment)
+    if picture is not None:
+      pictures.append(picture)
     if timestep.step_type[0] == _LAST:
       break
     output, state = answer(
@@ -93,7 +95,7 @@ def record(
   return Recording(
     inputs=_stack(inputs),
     outputs=_stack(outputs),
-    pictures=None if pictures[0] is None else np.stack(pictures),
+    pictures=np.stack(pictures) if pictures else None,
     distribution=distribution,
     action_names=environment.action_names(),
     agent=environment.agent_in_window(),

@@ -4,14 +4,20 @@ Automatic differentiation takes two to three times as many operations, and at
 the sizes of `networks.sizes` their number dominates the run time.
 """
 
+from collections.abc import Callable
+
 import tensorflow as tf
 
+# The gradients of the arguments, from that of the result.
+Gradient = Callable[[tf.Tensor], tuple[tf.Tensor | None, ...]]
 EPSILON = 1e-5  # Added to the variance, as `snt.LayerNorm` does.
 MASKED = -1e9  # Added to the logits of masked keys.
 
 
 @tf.custom_gradient
-def normalise(x: tf.Tensor) -> tf.Tensor:
+def normalise(
+  x: tf.Tensor,
+) -> tuple[tf.Tensor, Callable[[tf.Tensor], tf.Tensor]]:
   """Layer normalisation (Ba et al., 2016) without scale and offset.
 
   Args:
@@ -21,21 +27,28 @@ def normalise(x: tf.Tensor) -> tf.Tensor:
     `[N, D]`, each row with mean 0 and variance 1.
   """
 
-  def mean(x):
+  def mean(x: tf.Tensor) -> tf.Tensor:
     return tf.reduce_mean(x, -1, keepdims=True)
 
   centred = x - mean(x)
   scale = tf.math.rsqrt(mean(tf.square(centred)) + EPSILON)
   y = centred * scale
 
-  def gradient(of_y):
+  def gradient(of_y: tf.Tensor) -> tf.Tensor:
     return scale * (of_y - mean(of_y) - y * mean(of_y * y))
 
   return y, gradient
 
 
 @tf.custom_gradient
-def gate(x, y, of_y, of_x, of_reset, bias):
+def gate(
+  x: tf.Tensor,
+  y: tf.Tensor,
+  of_y: tf.Tensor,
+  of_x: tf.Tensor,
+  of_reset: tf.Tensor,
+  bias: tf.Tensor,
+) -> tuple[tf.Tensor, Gradient]:
   """GRU-type gating (Parisotto et al., 2019, eq. (5) to (8)).
 
   Args:
@@ -59,7 +72,7 @@ def gate(x, y, of_y, of_x, of_reset, bias):
   candidate = tf.tanh(to_candidate + tf.matmul(kept, of_reset))
   change = candidate - x
 
-  def gradient(of_out):
+  def gradient(of_out: tf.Tensor) -> tuple[tf.Tensor | None, ...]:
     opened = of_out * update
     of_candidate = opened * (1 - tf.square(candidate))
     of_update = opened * change * (1 - update)
@@ -80,7 +93,14 @@ def gate(x, y, of_y, of_x, of_reset, bias):
 
 
 @tf.custom_gradient
-def attend(query, of_distance, key, value, position, bias):
+def attend(
+  query: tf.Tensor,
+  of_distance: tf.Tensor,
+  key: tf.Tensor,
+  value: tf.Tensor,
+  position: tf.Tensor,
+  bias: tf.Tensor,
+) -> tuple[tf.Tensor, Gradient]:
   """Relative attention, by content and distance (Dai et al., 2019, sec. 3.3).
 
   Args:
@@ -106,7 +126,7 @@ def attend(query, of_distance, key, value, position, bias):
   )
   out = tf.matmul(odds, value) / total
 
-  def gradient(of_out):
+  def gradient(of_out: tf.Tensor) -> tuple[tf.Tensor | None, ...]:
     of_out /= total
     of_logits, shifted = _of_odds(
       odds,
@@ -127,7 +147,9 @@ def attend(query, of_distance, key, value, position, bias):
   return out, gradient
 
 
-def _odds(by_content, by_distance, bias):
+def _odds(
+  by_content: tf.Tensor, by_distance: tf.Tensor, bias: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor]:
   """The unnormalised softmax `[H, B, T, S]`, and its sums `[H, B, T, 1]`.
 
   Each row of logits by distance must be shifted by one more than the row before
@@ -143,7 +165,9 @@ def _odds(by_content, by_distance, bias):
   return odds, tf.reduce_sum(odds, -1, keepdims=True)
 
 
-def _of_odds(odds, of_odds, along):
+def _of_odds(
+  odds: tf.Tensor, of_odds: tf.Tensor, along: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor]:
   """Gradients of the logits, by key and by distance."""
   length, num_keys = odds.shape[2:]
   of_logits = odds * (of_odds - along)

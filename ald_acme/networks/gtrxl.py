@@ -191,8 +191,10 @@ class GTrXL(core.UnrollableCore):
     columns = (tf.range(slots) - place - 1) % slots
 
     x, rings = inputs, []
-    for layer, *ring, position in zip(self._layers, *acting_state[:4]):
-      x, *ring = layer.act(x, *ring, position, bias, own, columns)
+    for layer, memory, key, value, position in zip(
+      self._layers, *acting_state[:4]
+    ):
+      x, *ring = layer.act(x, memory, key, value, position, bias, own, columns)
       rings.append(ring)
     memory, key, value = zip(*rings)
     following = (place + 1) % slots
@@ -201,7 +203,7 @@ class GTrXL(core.UnrollableCore):
     )
 
 
-def _slide(memory, streams, length: int):
+def _slide(memory: tf.Tensor, streams: tf.Tensor, length: int) -> tf.Tensor:
   """The last M inputs of every layer.
 
   Args:

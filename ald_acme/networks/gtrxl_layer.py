@@ -10,7 +10,14 @@ from ald_acme.networks import blocks
 class Layer(snt.Module):
   """Relative attention and a position-wise network, each with a gate."""
 
-  def __init__(self, width, num_heads, mlp_size, gate_bias, name) -> None:
+  def __init__(
+    self,
+    width: int,
+    num_heads: int,
+    mlp_size: int,
+    gate_bias: float,
+    name: str,
+  ) -> None:
     super().__init__(name=name)
     self._num_heads = num_heads
     self._attention_norm = _Norm(width, name='attention_norm')
@@ -27,7 +34,7 @@ class Layer(snt.Module):
     self._mlp_gate = _Gate(width, gate_bias, name='mlp_gate')
 
   @snt.once
-  def _initialize(self, width) -> None:
+  def _initialize(self, width: int) -> None:
     shape = [self._num_heads, 1, width // self._num_heads]
     self._content_bias = tf.Variable(tf.zeros(shape), name='content_bias')
     self._position_bias = tf.Variable(tf.zeros(shape), name='position_bias')
@@ -43,7 +50,13 @@ class Layer(snt.Module):
     self._mlp[1](self._mlp[0](x))
     self._mlp_gate.initialize(x)
 
-  def __call__(self, x, memory, bias, distances):
+  def __call__(
+    self,
+    x: tf.Tensor,
+    memory: tf.Tensor,
+    bias: tf.Tensor,
+    distances: tf.Tensor,
+  ) -> tf.Tensor:
     """One layer.
 
     Args:
@@ -96,7 +109,9 @@ class Layer(snt.Module):
     y = tf.nn.relu(_linear(tf.nn.relu(y), second.w, second.b))
     return self._mlp_gate(x, y)
 
-  def project(self, memory, memory_size: int):
+  def project(
+    self, memory: tf.Tensor, memory_size: int
+  ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     """Keys and values `[B, H, M, D / H]`, and distances, as `act` reads them.
 
     Args:
@@ -109,7 +124,17 @@ class Layer(snt.Module):
     position = self._split(_apply(self._position, distances))[0]
     return key, value, position
 
-  def act(self, x, memory, key, value, position, bias, own, columns):
+  def act(
+    self,
+    x: tf.Tensor,
+    memory: tf.Tensor,
+    key: tf.Tensor,
+    value: tf.Tensor,
+    position: tf.Tensor,
+    bias: tf.Tensor,
+    own: tf.Tensor,
+    columns: tf.Tensor,
+  ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
     """One step of the layer.
 
     Args:
@@ -149,13 +174,15 @@ class Layer(snt.Module):
       y = tf.nn.relu(linear(y))
     return self._mlp_gate(x, y), memory, key, value
 
-  def _split(self, x):
+  def _split(self, x: tf.Tensor) -> tf.Tensor:
     """Splits heads: `[B, S, n * D]` to `[B, n * H, S, D / H]`."""
     size = self._query.w.shape[-1] // self._num_heads
     x = tf.reshape(x, [-1, x.shape[1], x.shape[2] // size, size])
     return tf.transpose(x, [0, 2, 1, 3])
 
-  def _heads(self, rows, shape, time_major=True):
+  def _heads(
+    self, rows: tf.Tensor, shape: list[int], time_major: bool = True
+  ) -> tf.Tensor:
     """Rows `[T * B, n * D]` or `[B * T, n * D]` to `[n, H, B, T, D / H]`."""
     size = rows.shape[-1] // shape[-1] // self._num_heads
     split = tf.reshape(rows, [*shape, self._num_heads, size])
@@ -165,13 +192,15 @@ class Layer(snt.Module):
 class _Norm(snt.Module):
   """Scale and offset of a layer normalisation."""
 
-  def __init__(self, width, name) -> None:
+  def __init__(self, width: int, name: str) -> None:
     super().__init__(name=name)
     self._width = width
     self.scale = tf.Variable(tf.ones([width]), name='scale')
     self.offset = tf.Variable(tf.zeros([width]), name='offset')
 
-  def fold(self, weights, bias):
+  def fold(
+    self, weights: tf.Tensor, bias: tf.Tensor
+  ) -> tuple[tf.Tensor, tf.Tensor]:
     """Folds scale and offset into the linear map that follows.
 
     Args:
@@ -181,7 +210,7 @@ class _Norm(snt.Module):
     moved = tf.matmul(self.offset[tf.newaxis], weights)[0]
     return self.scale[:, tf.newaxis] * weights, bias + moved
 
-  def __call__(self, x):
+  def __call__(self, x: tf.Tensor) -> tf.Tensor:
     """Normalises the last dimension."""
     return blocks.normalise(x) * self.scale + self.offset
 
@@ -189,7 +218,7 @@ class _Norm(snt.Module):
 class _Gate(snt.Module):
   """GRU-type gating in place of a residual sum (GTrXL paper, sec. 3.2)."""
 
-  def __init__(self, width, bias, name) -> None:
+  def __init__(self, width: int, bias: float, name: str) -> None:
     super().__init__(name=name)
     self._bias = tf.Variable(tf.fill([width], float(bias)), name='bias')
     # One product for all gates of the same input.
@@ -197,24 +226,24 @@ class _Gate(snt.Module):
     self._of_x = snt.Linear(2 * width, with_bias=False, name='of_x')
     self._of_reset = snt.Linear(width, with_bias=False, name='of_reset')
 
-  def initialize(self, x) -> None:
+  def initialize(self, x: tf.Tensor) -> None:
     """Creates the variables; `x` is any `[N, D]`."""
     for linear in (self._of_y, self._of_x, self._of_reset):
       linear(x)
 
-  def __call__(self, x, y):
+  def __call__(self, x: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
     """Gates the stream `x` by the submodule's output `y`, `[N, D]` both."""
     weights = self._of_y.w, self._of_x.w, self._of_reset.w
     return blocks.gate(x, y, *weights, self._bias)
 
 
-def _apply(linear, x):
+def _apply(linear: snt.Linear, x: tf.Tensor) -> tf.Tensor:
   """Applies a linear map to `[B, S, D]` in one product."""
   flat = linear(tf.reshape(x, [-1, x.shape[-1]]))
   return tf.reshape(flat, [-1, x.shape[1], flat.shape[-1]])
 
 
-def _linear(x, weights, bias):
+def _linear(x: tf.Tensor, weights: tf.Tensor, bias: tf.Tensor) -> tf.Tensor:
   return tf.nn.bias_add(tf.matmul(x, weights), bias)
 
 

@@ -1,11 +1,15 @@
 """An LSTM that is cheap to step on a CPU, the default core of actors."""
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import sonnet as snt
 import tensorflow as tf
 
 from ald_acme.networks import core
+
+_State = tuple[tf.Tensor, tf.Tensor]  # Output and cell.
+_Sequence = Any  # A tensor `[T, ...]`, or a list of T tensors.
 
 
 class LSTM(core.UnrollableCore):
@@ -61,7 +65,14 @@ def _reorder(x: tf.Tensor) -> tf.Tensor:
 
 
 @tf.custom_gradient
-def _unroll(inputs, keep, hidden, memory, weights, bias):
+def _unroll(
+  inputs: tf.Tensor,
+  keep: tf.Tensor,
+  hidden: tf.Tensor,
+  memory: tf.Tensor,
+  weights: tf.Tensor,
+  bias: tf.Tensor,
+) -> tuple[tuple[tf.Tensor, tf.Tensor], Callable[..., tuple]]:
   """Reads a sequence.
 
   Args:
@@ -80,10 +91,14 @@ def _unroll(inputs, keep, hidden, memory, weights, bias):
   shared = dict.fromkeys(('wci', 'wcf', 'wco'), none)
   shared |= {'w': weights, 'b': bias, 'use_peephole': False}
 
-  def split(x):  # Unrolled in the graph, or looped over.
+  def split(
+    x: tf.Tensor,
+  ) -> _Sequence:  # Unrolled in the graph, or looped over.
     return tf.unstack(x) if length <= _MAX_UNROLLED else x
 
-  def step(state, x, k):
+  def step(
+    state: _State, x: tf.Tensor, k: tf.Tensor
+  ) -> tuple[_State, tuple[tf.Tensor, ...]]:
     read = (k * state[0], k * state[1])
     answered = tf.raw_ops.LSTMBlockCell(
       x=x,
@@ -102,8 +117,18 @@ def _unroll(inputs, keep, hidden, memory, weights, bias):
     step, (hidden, memory), (xs, ks), (of_state,) * (3 + len(_KEPT))
   )
 
-  def gradient(of_outputs, of_memory):
-    def step_back(of_state, x, k, h, cs, of_output, *kept):
+  def gradient(
+    of_outputs: tf.Tensor, of_memory: tf.Tensor
+  ) -> tuple[tf.Tensor | None, ...]:
+    def step_back(
+      of_state: _State,
+      x: tf.Tensor,
+      k: tf.Tensor,
+      h: tf.Tensor,
+      cs: tf.Tensor,
+      of_output: tf.Tensor,
+      *kept: tf.Tensor,
+    ) -> tuple[_State, tuple[tf.Tensor, ...]]:
       back = tf.raw_ops.LSTMBlockCellGrad(
         x=x,
         h_prev=h,
@@ -138,7 +163,13 @@ def _unroll(inputs, keep, hidden, memory, weights, bias):
   return (tf.stack(outputs), last_memory), gradient
 
 
-def _scan(step, state, sequences, like, backwards: bool = False):
+def _scan(
+  step: Callable[..., tuple[_State, tuple[tf.Tensor, ...]]],
+  state: _State,
+  sequences: Sequence[_Sequence],
+  like: tuple[tf.Tensor, ...],
+  backwards: bool = False,
+) -> tuple[_State, Sequence[_Sequence]]:
   """Carries a state along sequences.
 
   Args:
@@ -155,10 +186,13 @@ def _scan(step, state, sequences, like, backwards: bool = False):
     lists, or tensors `[T, ...]`, as the sequences.
   """
   if isinstance(sequences[0], list):
-    made = list(range(len(sequences[0])))
-    for t in reversed(made) if backwards else made.copy():
-      state, made[t] = step(state, *(x[t] for x in sequences))
-    return state, [list(x) for x in zip(*made)]
+    steps = range(len(sequences[0]))
+    rows = []
+    for t in reversed(steps) if backwards else steps:
+      state, row = step(state, *(x[t] for x in sequences))
+      rows.append(row)
+    in_order = rows[::-1] if backwards else rows
+    return state, [list(x) for x in zip(*in_order)]
   states, made = tf.scan(
     lambda carried, xs: step(carried[0], *xs),
     sequences,

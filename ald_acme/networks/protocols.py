@@ -55,6 +55,22 @@ class Network(Protocol):
 
 
 @typing.runtime_checkable
+class ActingNetwork(Network, Protocol):
+  """A network with a cheaper step for acting (`core.UnrollableCore.act`)."""
+
+  def acting_state(self, state: types.Nest) -> types.Nest:
+    """The state of `act`, for the parameters of this moment."""
+
+  def recurrent_state(self, acting_state: types.Nest) -> types.Nest:
+    """The state within an acting state."""
+
+  def act(
+    self, inputs: types.Inputs, acting_state: types.Nest
+  ) -> tuple[types.Outputs, types.Nest]:
+    """As a step, from an acting state to the next one."""
+
+
+@typing.runtime_checkable
 class LearnerNetwork(Network, Protocol):
   """A network whose value can be rescaled, as PopArt needs."""
 

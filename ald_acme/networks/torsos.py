@@ -1,6 +1,8 @@
 """Torsos: map observation, action and reward to a feature vector."""
 
+from collections.abc import Callable, Sequence
 import functools
+from typing import Any
 
 import sonnet as snt
 import tensorflow as tf
@@ -12,7 +14,7 @@ from ald_acme import types
 _LEAST_SIDE = 16  # Of an image; smaller arrays are gridworld windows.
 
 
-def is_image(shape, dtype) -> bool:
+def is_image(shape: Sequence[int], dtype: Any) -> bool:
   """Whether a leaf of the observation is an image, read by convolutions.
 
   Args:
@@ -61,7 +63,7 @@ class Torso(snt.Module):
     self._linear = snt.Linear(size)
 
   @snt.once
-  def _initialize(self, leaves) -> None:
+  def _initialize(self, leaves: Sequence[tf.Tensor]) -> None:
     self._image_torsos = [
       self._make_image_torso()
       for leaf in leaves
@@ -176,7 +178,7 @@ def _scaled(image: tf.Tensor) -> tf.Tensor:
   return x / 255.0 if image.dtype == tf.uint8 else x
 
 
-_IMAGE_TORSOS = {
+_IMAGE_TORSOS: dict[str, Callable[[int], snt.Module]] = {
   'shallow': ShallowImageTorso,
   'residual': ResidualImageTorso,
 }

@@ -86,28 +86,30 @@ class ParameterCache(acme.VariableSource):
       clock: seconds now.
     """
     self._source, self._clock = source, clock
-    self._copies = {}  # Names to (variables, expiry time).
+    # Names to (variables, expiry time).
+    self._copies: dict[
+      tuple[str, ...], tuple[list[list[np.ndarray]], float]
+    ] = {}
     self._lock = threading.Lock()
 
   def get_variables(self, names: Sequence[str]) -> list[list[np.ndarray]]:
     """The source's variables, slightly stale; thread-safe."""
-    names = tuple(names)
+    key = tuple(names)
     with self._lock:  # Concurrent requests share one pull.
       began = self._clock()
-      variables, too_old = self._copies.get(names, (None, began))
-      if began >= too_old:
-        variables = self._source.get_variables(list(names))
+      if key not in self._copies or began >= self._copies[key][1]:
+        variables = self._source.get_variables(list(key))
         now = self._clock()
         too_old = now + min(_REST * (now - began), _OLDEST)
-        self._copies[names] = variables, too_old
-    return variables
+        self._copies[key] = variables, too_old
+      return self._copies[key][0]
 
 
 class _ParameterSlot:
   """Receives an array where `VariableClient` expects a `tf.Variable`."""
 
   def __init__(self) -> None:
-    self.value = None
+    self.value = np.zeros(())  # Until the first assignment.
     self.assigned = 0  # Number of assignments.
 
   def assign(self, value: np.ndarray) -> None:

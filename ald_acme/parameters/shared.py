@@ -168,7 +168,7 @@ class ActorParameters:
   def get_variables(self, names: Sequence[str]) -> list[list[np.ndarray]]:
     """Variables by name: 'actor', the network's, or 'updates', the update
     count."""
-    known = {
+    known: dict[str, list[Any]] = {
       'updates': [np.int64(self._shared.updates)],
       'actor': self._layout.unpack(self._shared.read()),
     }

@@ -68,7 +68,7 @@ class UnrollAdder(adders.Adder):
     self._first: dm_env.TimeStep | None = None  # The initial time step, copied.
     self._is_last: np.ndarray | None = None  # Of the newest step.
     self._unroll: types.Unroll | None = None
-    self._state = ()
+    self._state: types.Nest = ()
     self._born_at = types.UNKNOWN  # Learner updates when the unroll began.
 
   @property
@@ -121,41 +121,49 @@ class UnrollAdder(adders.Adder):
     """
     self._append(np.atleast_1d(action), base.as_batch(next_timestep), extras)
 
-  def _append(self, action, next_timestep, extras) -> None:
+  def _append(
+    self, action: np.ndarray, next_timestep: dm_env.TimeStep, extras: Extras
+  ) -> None:
     t = self._t
     if self._unroll is None:
-      self._unroll = self._allocate(extras.policy, action)
+      assert self._first, 'add_first comes before add'
+      self._unroll = self._allocate(extras.policy, action, self._first)
+    unroll = self._unroll
     if self.begins_unroll:
-      self._begin()
-      known = self.learner_updates is not None
-      self._born_at = self.learner_updates if known else types.UNKNOWN
+      self._begin(unroll.inputs)
+      updates = self.learner_updates
+      self._born_at = types.UNKNOWN if updates is None else updates
       if self._store_state:
         self._state = extras.state
-    unroll = self._unroll
     unroll.is_last[t] = self._is_last
     unroll.action[t] = action
     unroll.behaviour_policy[t] = extras.policy
     unroll.reward[t] = next_timestep.reward
     unroll.discount[t] = next_timestep.discount
-    self._store_inputs(t + 1, action, next_timestep)
+    self._store_inputs(unroll.inputs, t + 1, action, next_timestep)
     self._is_last = next_timestep.step_type == _LAST
     self._t += 1
     if self._t == self._length:
       self._t = 0
-      self._write()
+      self._write(unroll)
 
-  def _begin(self) -> None:
+  def _begin(self, inputs: types.Inputs) -> None:
     """Stores the first step of an unroll."""
     if self._first is not None:
-      self._store_inputs(0, 0, self._first)
+      self._store_inputs(inputs, 0, 0, self._first)
       self._first = None
       return
     # It was the bootstrap step of the previous unroll.
-    for buffer in tree.flatten(self._unroll.inputs):
+    for buffer in tree.flatten(inputs):
       buffer[0] = buffer[-1]
 
-  def _store_inputs(self, t: int, action, timestep: dm_env.TimeStep) -> None:
-    inputs = self._unroll.inputs
+  def _store_inputs(
+    self,
+    inputs: types.Inputs,
+    t: int,
+    action: np.ndarray | int,
+    timestep: dm_env.TimeStep,
+  ) -> None:
     tree.map_structure(
       lambda buffer, x: buffer.__setitem__(t, x),
       inputs.observation,
@@ -165,31 +173,35 @@ class UnrollAdder(adders.Adder):
     inputs.reward[t] = timestep.reward
     inputs.start_of_episode[t] = timestep.step_type == _FIRST
 
-  def _write(self) -> None:
+  def _write(self, unroll: types.Unroll) -> None:
     numbers = (self._stream, self._sequence, self._born_at)
-    unroll = self._unroll._replace(
+    unroll = unroll._replace(
       actor_state=self._state,
       stamp=types.Stamp(*(np.int64(number) for number in numbers)),
     )
     if self._writer.write(unroll, {tables.QUEUE: lambda x: x}):
       self._sequence += 1
 
-  def _allocate(self, policy: np.ndarray, action: np.ndarray) -> types.Unroll:
+  def _allocate(
+    self, policy: np.ndarray, action: np.ndarray, first: dm_env.TimeStep
+  ) -> types.Unroll:
     size = len(policy)
     of_action = action.shape[1:]
     dtype = np.float32 if action.dtype.kind == 'f' else np.int32
 
-    def per_step(*shape, steps=self._length, dtype=np.float32):
+    def per_step(
+      *shape: int, steps: int = self._length, dtype: Any = np.float32
+    ) -> np.ndarray:
       return np.zeros((steps, size, *shape), dtype)
 
-    def per_input(*shape, dtype=np.float32):
+    def per_input(*shape: int, dtype: Any = np.float32) -> np.ndarray:
       return per_step(*shape, steps=self._length + 1, dtype=dtype)
 
     return types.Unroll(
       inputs=types.Inputs(
         observation=tree.map_structure(
           lambda x: per_input(*x.shape[1:], dtype=x.dtype),
-          self._first.observation,
+          first.observation,
         ),
         action=per_input(*of_action, dtype=dtype),
         reward=per_input(),
@@ -201,5 +213,5 @@ class UnrollAdder(adders.Adder):
       is_last=per_step(dtype=bool),
       behaviour_policy=per_step(*policy.shape[1:]),
       actor_state=None,
-      stamp=None,
+      stamp=types.Stamp(*[np.int64(0)] * 3),  # Set when it is written.
     )

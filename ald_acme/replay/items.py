@@ -34,7 +34,7 @@ def unroll_spec(
     A `types.Unroll` of `tf.TensorSpec`.
   """
 
-  def per_step(steps, shape, dtype):
+  def per_step(steps: int, shape: Sequence[int], dtype: Any) -> tf.TensorSpec:
     return tf.TensorSpec([steps, batch_size, *shape], tf.as_dtype(dtype))
 
   distribution = distributions.from_spec(environment_spec.actions)
@@ -86,7 +86,7 @@ def concatenate(items: Sequence[Nest]) -> Nest:
       lambda _, x: x[tf.newaxis] if x.shape.rank == 0 else x, items[0]
     )
 
-  def join(path, *leaves):
+  def join(path: tuple, *leaves: tf.Tensor) -> tf.Tensor:
     if leaves[0].shape.rank == 0:
       return tf.stack(leaves)
     return tf.concat(leaves, axis=0 if _is_state(path) else 1)

@@ -30,7 +30,7 @@ class LocalReplay:
       seed: of the sampling; anything that `np.random.default_rng` takes.
     """
     self._described = {table.name: table for table in described}
-    self._tables = {
+    self._tables: dict[str, collections.deque[Nest]] = {
       name: collections.deque(
         maxlen=table.max_size if isinstance(table, tables.Replay) else None
       )
@@ -44,8 +44,9 @@ class LocalReplay:
 
   def can_sample(self, table: str, batch_size: int) -> bool:
     """Whether a batch can be read now."""
-    if self.samples(table):
-      return self.size(table) >= self._described[table].min_size
+    described = self._described[table]
+    if isinstance(described, tables.Replay):
+      return self.size(table) >= described.min_size
     return self.size(table) >= batch_size
 
   def size(self, table: str) -> int:

@@ -43,9 +43,9 @@ class Reader(Iterator[list[Nest]]):
     self._should_stop, self._taken = should_stop, taken
     self._patience = waiting.Patience(client, table, 'sample')
     self._client, self._table = client, table
-    self._dataset = None
-    self._samples = None
-    self._batch = []
+    self._dataset: tf.data.Dataset | None = None
+    self._samples: Iterator[Any] | None = None
+    self._batch: list[Nest] = []
 
   def __next__(self) -> list[Nest]:
     """A list of `batch_size` items; raises StopIteration when stopped."""
@@ -176,7 +176,9 @@ class Reuse(Iterator[Sequence[Nest]]):
     """
     self._batches = batches
     self._again = ratio - 1.0
-    self._kept = collections.deque(maxlen=size)
+    self._kept: collections.deque[Sequence[Nest]] = collections.deque(
+      maxlen=size
+    )
     self._rng = np.random.default_rng(seed)
     self._due = 0.0
 
@@ -189,7 +191,7 @@ class Reuse(Iterator[Sequence[Nest]]):
     """As `reader.example`, of the new batches."""
     return example(self._batches)
 
-  def __next__(self) -> list[Nest]:
+  def __next__(self) -> Sequence[Nest]:
     """The next batch; raises StopIteration when the new ones end."""
     if self.due:
       self._due -= 1.0

@@ -66,10 +66,10 @@ def describe(client: reverb.Client, table: str) -> str:
   limiter = info.rate_limiter_info
   inserts = limiter.insert_stats.completed
   samples = limiter.sample_stats.completed
-  error = inserts * limiter.samples_per_insert - samples
+  gap = inserts * limiter.samples_per_insert - samples
   return (
     f'size {info.current_size} of {info.max_size}, {inserts} inserts, '
     f'{samples} samples, samples_per_insert {limiter.samples_per_insert:g}, '
-    f'error {error:g} (samples wait below {limiter.min_diff:g}, inserts above '
+    f'error {gap:g} (samples wait below {limiter.min_diff:g}, inserts above '
     f'{limiter.max_diff:g}), min_size_to_sample {limiter.min_size_to_sample}.'
   )

@@ -139,7 +139,7 @@ class Permits:
       self._unknown = True
       return True
 
-  def give(self):
+  def give(self) -> None:
     """Gives one permit; never blocks."""
     if self._stream is None:
       self._stream = self._client.trajectory_writer(num_keep_alive_refs=1)

@@ -75,7 +75,7 @@ class LiteStep:
     self.reset()
 
   @property
-  def state(self):
+  def state(self) -> types.Nest:
     """The recurrent state before the next step, arrays `[E, ...]`."""
     return tree.unflatten_as(self._initial_state, self._state)
 
@@ -101,7 +101,7 @@ class LiteStep:
     return get_tensor(self._policy)
 
 
-def _convert(network: snt.Module, parts) -> bytes:
+def _convert(network: snt.Module, parts: types.Nest) -> bytes:
   """Converts the step: inputs, state and parameters to policy and state."""
   network = copy.deepcopy(network)
   variables = list(network.trainable_variables)
@@ -112,7 +112,7 @@ def _convert(network: snt.Module, parts) -> bytes:
     if isinstance(value, tf.Variable)
   ]
 
-  def step(*leaves):
+  def step(*leaves: tf.Tensor) -> list[tf.Tensor]:
     inputs, state, parameters = tree.unflatten_as(parts, leaves)
     given = {id(v): x for v, x in zip(variables, parameters)}
     for module, name, variable in places:

@@ -1,5 +1,8 @@
 """Tensor specs of the inputs of a step."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import tensorflow as tf
 import tree
 
@@ -22,7 +25,7 @@ def inputs(
     batch_size: E.
   """
 
-  def spec(shape, dtype):
+  def spec(shape: Sequence[int], dtype: Any) -> tf.TensorSpec:
     return tf.TensorSpec([batch_size, *shape], tf.as_dtype(dtype))
 
   return types.Inputs(

@@ -1,6 +1,6 @@
 """Steps as one XLA kernel, for networks with expensive steps."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -33,7 +33,10 @@ class XLAStep:
       batch_size: E.
     """
     self._variables = variables.Variables(network.trainable_variables)
-    if hasattr(network, 'act'):
+    act: Callable[[types.Inputs, types.Nest], tuple[types.Outputs, types.Nest]]
+    to_acting: Callable[[types.Nest], types.Nest]
+    to_recurrent: Callable[[types.Nest], types.Nest]
+    if isinstance(network, protocols.ActingNetwork):
       act, to_acting = network.act, network.acting_state
       to_recurrent = network.recurrent_state
     else:
@@ -44,19 +47,21 @@ class XLAStep:
       to_acting(self._initial_state),
     )
 
-    def read():
+    def read() -> types.Nest:
       return tree.map_structure(lambda v: v.read_value(), self._state)
 
-    def write(state, before=None) -> None:
+    def write(
+      state: types.Nest, before: Sequence[tf.Tensor] | None = None
+    ) -> None:
       """Assigns leaves that changed."""
-      before = before or [None] * len(tree.flatten(state))
+      leaves = tree.flatten(state)
       for variable, old, new in zip(
-        tree.flatten(self._state), before, tree.flatten(state)
+        tree.flatten(self._state), before or [None] * len(leaves), leaves
       ):
         if new is not old:
           variable.assign(new)
 
-    def step(*leaves):
+    def step(*leaves: tf.Tensor) -> tf.Tensor:
       inputs, before = tree.unflatten_as(like, leaves), read()
       outputs, state = act(inputs, before)
       write(state, tree.flatten(before))
@@ -73,7 +78,7 @@ class XLAStep:
     self._begin = graphs.function(lambda state: write(to_acting(state)))
 
   @property
-  def state(self):
+  def state(self) -> types.Nest:
     """The recurrent state before the next step, arrays `[E, ...]`."""
     return tree.map_structure(lambda x: x.numpy(), self._recall())
 
@@ -94,5 +99,5 @@ class XLAStep:
     return self._step(*map(tf.convert_to_tensor, tree.flatten(inputs))).numpy()
 
 
-def _same(state):
+def _same(state: types.Nest) -> types.Nest:
   return state
