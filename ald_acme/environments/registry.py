@@ -1,4 +1,4 @@
-"""Environments by name, with arguments checked before anything starts."""
+"""Creates environments by name, with arguments checked first."""
 
 import ast
 from collections.abc import Callable, Mapping
@@ -33,12 +33,12 @@ imports_code = factories.imports_code
 
 
 def names() -> list[str]:
-  """The environments that come with the package."""
+  """Names of the package's environments."""
   return sorted(_BATCHED)
 
 
 def describe() -> str:
-  """A listing for people: each environment, what it is, its arguments."""
+  """Lists the environments with their descriptions and arguments."""
   lines = []
   for name in names():
     summary = inspect.getdoc(_BATCHED[name]).splitlines()[0]
@@ -53,36 +53,36 @@ def describe() -> str:
       '  Any factory of a dm_env.Environment; with a parameter batch_size, of',
       '  a BatchedEnvironment.',
       f'{factories.CONTROL}:DOMAIN-TASK',
-      '  A task of the DeepMind Control Suite, as cartpole-swingup.',
+      '  A task of the DeepMind Control Suite, such as cartpole-swingup.',
       f'{factories.GYMNASIUM}:ID',
       '  Any Gymnasium environment; see gymnasium.make.',
       f'{factories.GYMNASIUM_VEC}:ID',
-      '  The same, a batch that steps itself; see gymnasium.make_vec.',
+      '  A Gymnasium vector environment; see gymnasium.make_vec.',
       f'{factories.ENVPOOL}:ID',
-      '  Any environment of envpool, a batch that steps itself.',
-      'every environment of another package that is made one by one',
+      '  Any environment of envpool, as a batch.',
+      'every environment of another package that is created singly',
       f'    {factories.WORKERS}=N: each batch is stepped by N processes; 0: in '
-      'turn',
-      f'    {factories.REMAKES}=N: environments that raise are made anew, N '
-      'times',
+      'this process',
+      f'    {factories.REMAKES}=N: environments that raise are recreated, up '
+      'to N times',
       'every environment of another package',
       f'    {factories.MASK}=NAME: the entry of the observation, or with '
       'Gymnasium of',
       '      info, that says which actions are legal',
       'every environment',
-      f'    {factories.TRIALS}=N: N episodes of one task make one, with one '
-      'memory',
+      f'    {factories.TRIALS}=N: N episodes of one task form one, without a '
+      'memory reset',
     ]
   )
 
 
 def parse_arguments(text: str) -> dict[str, Any]:
-  """Reads 'size=15,limit=250' as keyword arguments.
+  """Parses 'size=15,limit=250' into keyword arguments.
 
-  Values are Python literals; anything else is taken as a string.
+  Values are Python literals or else strings.
 
   Raises:
-    ValueError: if a part has no name and value, a name comes twice, or a
+    ValueError: if a part has no name and value, a name is repeated, or a
       bracket or a quote is not closed.
   """
   arguments = {}
@@ -101,12 +101,12 @@ def parse_arguments(text: str) -> dict[str, Any]:
     try:
       arguments[name] = ast.literal_eval(value)
     except (ValueError, SyntaxError, RecursionError, MemoryError):
-      arguments[name] = value  # Also a nest that is too deep to parse.
+      arguments[name] = value  # Includes nests too deep to parse.
   return arguments
 
 
 def _split(text: str) -> list[str]:
-  """The parts between commas, but for commas in brackets and quotes."""
+  """Splits at commas, except in brackets and quotes."""
   parts: list[str] = []
   whole = True
   for piece in text.split(','):
@@ -128,24 +128,23 @@ def _split(text: str) -> list[str]:
 def make(
   name: str, arguments: dict[str, Any], batch_size: int, seed: int
 ) -> base.BatchedEnvironment:
-  """Makes E environments.
+  """Creates E environments.
 
   Args:
-    name: one of `names()`, or 'package.module:factory' where the factory takes
-      the arguments (and `seed`, if it has such a parameter) and gives a
+    name: one of `names()`; 'package.module:factory', where the factory takes
+      the arguments (and `seed`, if it has such a parameter) and returns a
       `dm_env.Environment`, or with a parameter `batch_size` a
-      `BatchedEnvironment` of so many; or 'gymnasium:ID' where `gymnasium.make`
-      takes the ID and the arguments, 'gymnasium_vec:ID' where
-      `gymnasium.make_vec` does, 'envpool:ID', or 'dm_control:DOMAIN-TASK'.
-    arguments: keyword arguments of the environment; `trial_episodes=N`, which
-      every environment takes, makes `Trials` of N episodes of it; `workers=N`,
-      for those that are not ours, has a batch stepped by N processes, where it
-      is more than one environment; `remakes=N`, for the same, has up to N
-      environments of a batch (with workers, of a worker's share) made anew
-      where they raise; `action_mask=NAME`, for the same, is the entry of the
-      observation that says which actions are legal.
+      `BatchedEnvironment` of that size; 'gymnasium:ID' for `gymnasium.make`;
+      'gymnasium_vec:ID' for `gymnasium.make_vec`; 'envpool:ID'; or
+      'dm_control:DOMAIN-TASK'.
+    arguments: keyword arguments of the environment. Every environment also
+      takes `trial_episodes=N`, for `Trials` of N episodes. Environments of
+      other packages also take `workers=N`, to step a batch of more than one in
+      N processes; `remakes=N`, to recreate up to N environments of a batch (or
+      of each worker) that raise; and `action_mask=NAME`, the action mask's
+      entry in the observation.
     batch_size: E.
-    seed: of the environments' episodes.
+    seed: seed of the environments.
 
   Returns:
     The environments.
@@ -162,7 +161,7 @@ def make(
     factories.check_arguments(name, _BATCHED[name], arguments)
     return _BATCHED[name](batch_size=batch_size, seed=seed, **arguments)
   title = f'environment {name!r}'
-  if _find_factory(name, arguments).batched:  # Refuses before anything starts.
+  if _find_factory(name, arguments).batched:  # Raises before anything starts.
     return _make_batch(name, arguments, batch_size, seed, title)
   workers, remakes = (
     arguments.pop(key, 0) for key in (factories.WORKERS, factories.REMAKES)
@@ -183,13 +182,13 @@ def make(
 def solved_return(name: str, arguments: Mapping[str, Any]) -> float | None:
   """The mean return at which a task counts as solved; None if not declared.
 
-  It is the `reward_threshold` of a Gymnasium environment's spec, and else the
-  attribute `solved_return` of the environment's class or factory. It holds for
-  single episodes with the rewards that the environment has by default.
+  It is the `reward_threshold` of a Gymnasium environment's spec, or else the
+  attribute `solved_return` of the environment's class or factory. It applies to
+  single episodes with the default rewards.
 
   Args:
-    name: as of `make`.
-    arguments: as of `make`.
+    name: as for `make`.
+    arguments: as for `make`.
   """
   rewards = [key for key in arguments if 'reward' in key]
   if factories.TRIALS in arguments or rewards:
@@ -205,11 +204,11 @@ def solved_return(name: str, arguments: Mapping[str, Any]) -> float | None:
 def _make_single(
   name: str, arguments: dict[str, Any], seed: int
 ) -> dm_env.Environment:
-  """Makes one environment that is not ours."""
+  """Creates one environment of another package."""
   factory = _find_factory(name, arguments)
   own = {**arguments, 'seed': seed} if factory.seeded else dict(arguments)
   mask = None
-  # Gymnasium's adapter looks in info too.
+  # Gymnasium's adapter also looks in info.
   if not name.startswith(f'{factories.GYMNASIUM}:'):
     mask = own.pop(factories.MASK, None)
 
@@ -227,7 +226,7 @@ def _make_single(
 def _make_batch(
   name: str, arguments: dict[str, Any], batch_size: int, seed: int, title: str
 ) -> base.BatchedEnvironment:
-  """Makes environments that are not ours and step all at once."""
+  """Creates a batched environment of another package."""
   factory = _find_factory(name, arguments)
   own = {**arguments, 'batch_size': batch_size}
   if factory.seeded:
@@ -242,20 +241,20 @@ def _make_batch(
 
 
 def _attempt(make: Callable[[], Any], name: str, own: dict[str, Any]) -> Any:
-  """Calls a factory; its errors are raised as ValueError."""
+  """Calls a factory; converts its errors to ValueError."""
   try:
     return make()
-  except (Exception, SystemExit) as error:  # Foreign code may raise anything.
+  except (Exception, SystemExit) as error:  # User code may raise anything.
     factories.missing_package(name, error)
     factories.suggest_adapter(name, error)
     raise ValueError(
-      f'environment {name!r} cannot be made with {own} '
+      f'environment {name!r} cannot be created with {own} '
       f'({type(error).__name__}: {error}).'
     ) from error
 
 
 class Specs(NamedTuple):
-  """The specs of an environment; fields as of `acme.specs.EnvironmentSpec`."""
+  """The specs of an environment; fields as in `acme.specs.EnvironmentSpec`."""
 
   observations: Any
   actions: Any
@@ -264,22 +263,21 @@ class Specs(NamedTuple):
 
 
 def check(name: str, arguments: dict[str, Any]) -> Specs:
-  """Makes one environment and steps it, to check it against its specs.
+  """Creates one environment and steps it, to check it against its specs.
 
   Returns:
     Its specs.
 
   Raises:
-    ValueError: if it cannot be made, or its observations do not have the
-      shapes and dtypes of its spec.
+    ValueError: if it cannot be created or does not match its specs.
   """
   try:
     environment = make(name, arguments, batch_size=1, seed=0)
   except ValueError:
     raise
-  except Exception as error:  # A room too large for the memory, say.
+  except Exception as error:  # For example, out of memory.
     raise ValueError(
-      f'environment {name!r} cannot be made with {arguments} '
+      f'environment {name!r} cannot be created with {arguments} '
       f'({type(error).__name__}: {error}).'
     ) from error
   try:
@@ -295,8 +293,8 @@ def check(name: str, arguments: dict[str, Any]) -> Specs:
     environment.close()
   except (Exception, SystemExit) as error:  # As above.
     raise ValueError(
-      f'environment {name!r} does not do what its specs say '
-      f'({type(error).__name__}: {error}).'
+      f'environment {name!r} does not match its specs ({type(error).__name__}: '
+      f'{error}).'
     ) from error
   return specs
 

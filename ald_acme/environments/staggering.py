@@ -1,4 +1,4 @@
-"""Staggering: spreads the environments of a batch over phases of an episode."""
+"""Staggering: puts the environments of a batch out of phase."""
 
 from typing import Any
 
@@ -11,54 +11,53 @@ _FIRST, _LAST = int(dm_env.StepType.FIRST), int(dm_env.StepType.LAST)
 
 
 class Stagger:
-  """Steps a batch of environments, and cuts one episode of each short.
+  """Steps a batch of environments, and truncates one early episode of each.
 
-  All environments of a batch begin together. Where episodes have a fixed length
-  they would always end together, and a batch of data would be of one phase of
-  the episode. So the second episode of each environment is cut after a random
-  number of steps, uniform from 0 to the length of its first: episodes of a
-  fixed length then are spread evenly over their phases. A cut is a truncation:
-  a LAST step that keeps its discount, so learning bootstraps from it.
+  All environments of a batch start together. With episodes of a fixed length
+  they would also end together, and every batch of data would come from one
+  phase of the episode. So the second episode of each environment is truncated
+  after a random number of steps, uniform between 0 and the length of the first.
+  Its LAST step keeps its discount, so learning bootstraps from it.
 
-  A cut episode has no return, and an episode that ends before its cut is a
-  short one. To leave either in a mean would bias it, so `reported` excludes
-  both, and those that are `lost`.
+  A truncated episode has no return, and an episode that ends before its
+  truncation is a short one. Either would bias a mean, so `reported` excludes
+  both, and `lost` episodes.
   """
 
   def __init__(self, environment: base.BatchedEnvironment, seed: Any = None):
-    """Draws where to cut.
+    """Draws the truncations.
 
     Args:
-      environment: E environments. Where it cannot `restart` some of them, none
-        is ever cut.
-      seed: of the cuts; anything that `np.random.default_rng` takes. None for
-        no cuts.
+      environment: E environments. If it does not support `restart`, none is
+        truncated.
+      seed: seed of the truncations; anything that `np.random.default_rng`
+        takes. None for no truncations.
     """
     self._environment = environment
     size = environment.batch_size
     self._fractions = np.random.default_rng(seed).random(size)
-    # Episodes that have ended, up to 2: then there is nothing more to cut.
+    # Completed episodes, up to 2: later ones are not truncated.
     self._ended = np.full(size, 2 if seed is None else 0)
-    self._steps = np.zeros(size, np.int64)  # Of the present episode.
-    self._cut_at = np.zeros(size, np.int64)  # Steps; 0 for not at all.
+    self._steps = np.zeros(size, np.int64)  # In the current episode.
+    self._cut_at = np.zeros(size, np.int64)  # Steps; 0 for never.
     self._reported = np.ones(size, bool)
 
   @property
   def reported(self) -> np.ndarray:
-    """Where an episode that ends here is to be reported, bool `[E]`."""
+    """Where an episode that ends here counts in statistics, bool `[E]`."""
     return self._reported
 
   def metrics(self) -> dict[str, float]:
-    """As the environments have it."""
+    """As the environments'."""
     return self._environment.metrics()
 
   def reset(self) -> dm_env.TimeStep:
-    """Begins new episodes; what has been cut is not cut again."""
+    """Starts new episodes; environments are truncated only once."""
     self._steps[:] = 0
     return self._environment.reset()
 
   def step(self, action: np.ndarray) -> dm_env.TimeStep:
-    """Steps the environments; may make a MID step the LAST of its episode."""
+    """Steps the environments; may turn a MID step into a LAST one."""
     timestep = self._environment.step(action)
     second = self._ended == 1
     cut_short = second & (self._cut_at > 0)

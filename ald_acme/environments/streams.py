@@ -1,4 +1,4 @@
-"""Random numbers that depend on where they are used and on nothing else."""
+"""Counter-based random numbers: a function of seed and coordinates."""
 
 import numpy as np
 
@@ -8,11 +8,11 @@ _MIX_2 = np.uint64(0x94D049BB133111EB)
 
 
 def uniform(seed: int, *coordinates: np.ndarray | int) -> np.ndarray:
-  """Uniform numbers of [0, 1), one for each point of the coordinates.
+  """Uniform numbers in [0, 1), one for each point of the coordinates.
 
   The same seed and coordinates always give the same number, so an episode does
-  not depend on how many environments run beside it. The generator is
-  SplitMix64 (Steele et al., 2014), chained over the coordinates.
+  not depend on the batch size. The generator is SplitMix64 (Steele et al.,
+  2014), chained over the coordinates.
 
   Args:
     seed: any integer.
@@ -20,9 +20,9 @@ def uniform(seed: int, *coordinates: np.ndarray | int) -> np.ndarray:
       (environment, episode, draw).
 
   Returns:
-    float64, of the coordinates' broadcast shape.
+    float64, of the broadcast shape of the coordinates.
   """
-  with np.errstate(over='ignore'):  # Overflow is meant.
+  with np.errstate(over='ignore'):  # Overflow is intended.
     state = _mix(np.atleast_1d(np.uint64(seed % 2**64)) + _GAMMA)
     for coordinate in coordinates:
       state = _mix(_mix(state + _GAMMA) ^ np.asarray(coordinate, np.uint64))
@@ -31,7 +31,7 @@ def uniform(seed: int, *coordinates: np.ndarray | int) -> np.ndarray:
 
 
 def integers(seed: int, high, *coordinates: np.ndarray | int) -> np.ndarray:
-  """Uniform integers of [0, high), as `uniform`."""
+  """Uniform integers in [0, high), as `uniform`."""
   return (uniform(seed, *coordinates) * high).astype(np.int64)
 
 

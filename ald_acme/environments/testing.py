@@ -1,9 +1,9 @@
-"""The contract of environments, as tests to inherit.
+"""Conformance tests of environments, to inherit.
 
-As `dm_env.test_utils.EnvironmentTestMixin`, for what goes wrong in training
-without an error: arrays that change after they were returned, environments that
-do not begin anew, dtypes and bounds that are not those of the specs, episodes
-that never end.
+They extend `dm_env.test_utils.EnvironmentTestMixin` by faults that spoil
+training without an error: returned arrays that change later, environments that
+do not reset, dtypes and bounds that differ from the specs, episodes that never
+end.
 
   class MyMazeTest(testing.ConformanceTestMixin):
     def make_object_under_test(self):
@@ -27,13 +27,12 @@ _FIRST, _LAST = int(dm_env.StepType.FIRST), int(dm_env.StepType.LAST)
 
 
 class ConformanceTestMixin(abc.ABC):
-  """Tests that any environment passes, a `dm_env.Environment` or a batch.
+  """Tests that every environment passes, a `dm_env.Environment` or a batch.
 
   Attributes:
-    steps: that most tests take.
-    longest_episode: steps within which each environment ends an episode when
-      its actions are random and, where there is a mask, legal; None where
-      episodes are meant to have no end.
+    steps: number of steps of most tests.
+    longest_episode: steps within which each environment ends an episode under
+      random legal actions; None if episodes never end.
   """
 
   steps = 300
@@ -46,7 +45,7 @@ class ConformanceTestMixin(abc.ABC):
   def _run(
     self, steps: int, environment: Any = None
   ) -> Iterator[dm_env.TimeStep]:
-    """Yields the time steps of random legal actions, as they were returned."""
+    """Yields the time steps of random legal actions, as returned."""
     environment = environment or self.make_object_under_test()
     batched = isinstance(environment, base.BatchedEnvironment)
     rng = np.random.default_rng(0)
@@ -67,13 +66,13 @@ class ConformanceTestMixin(abc.ABC):
   def _run_as_batch(
     self, steps: int, environment: Any = None
   ) -> Iterator[dm_env.TimeStep]:
-    """As `_run`, but of a single environment as a batch of one, not cast."""
+    """As `_run`, with a single environment as a batch of one, not cast."""
     for timestep in self._run(steps, environment):
       single = np.ndim(timestep.step_type) == 0
       yield base.raw_batch([timestep]) if single else timestep
 
-  def test_time_steps_are_what_the_specs_say(self) -> None:
-    """Nested as the specs are, of their shapes, dtypes and bounds, finite."""
+  def test_time_steps_match_the_specs(self) -> None:
+    """Structures, shapes, dtypes and bounds; all values are finite."""
     environment = self.make_object_under_test()
     kept = contract.Contract(
       type(environment).__name__,
@@ -88,22 +87,24 @@ class ConformanceTestMixin(abc.ABC):
       except contract.Breach as breach:
         raise AssertionError(f'step {number}: {breach}') from breach
 
-  def test_batches_have_the_dtypes_that_are_taken(self) -> None:
-    """Other dtypes of single environments are cast; a batch casts its own."""
+  def test_batches_have_supported_dtypes(self) -> None:
+    """Single environments are cast; batches must cast themselves."""
     environment = self.make_object_under_test()
     if not isinstance(environment, base.BatchedEnvironment):
       return
     for spec in tree.flatten(environment.observation_spec()):
       taken = dtypes.taken(spec.dtype)
       assert spec.dtype == taken, (
-        f'{spec!r} must be of a dtype that is taken; cast it to {taken}.'
+        f'{spec!r} must have a supported dtype; cast it to {taken}.'
       )
     timestep = environment.reset()
     for field in ('reward', 'discount'):
       dtype = getattr(timestep, field).dtype
-      assert dtype == np.float32, f'{field} must be float32, but is {dtype}.'
+      assert dtype == np.float32, (
+        f'{field} must be float32, but received {dtype}.'
+      )
 
-  def test_an_episode_begins_without_reward(self) -> None:
+  def test_an_episode_starts_without_reward(self) -> None:
     for timestep in self._run_as_batch(self.steps):
       first = timestep.step_type == _FIRST
       assert (timestep.reward[first] == 0).all(), (
@@ -113,18 +114,18 @@ class ConformanceTestMixin(abc.ABC):
         'FIRST must have a discount of 1.'
       )
 
-  def test_an_episode_begins_after_the_last_step_and_there_alone(self) -> None:
+  def test_only_the_step_after_last_is_first(self) -> None:
     before = np.bool_(True)
     for number, timestep in enumerate(self._run_as_batch(self.steps)):
       first = timestep.step_type == _FIRST
       assert (first == before).all(), (
         f'step {number}: the step after LAST, and no other, must be FIRST, but '
-        f'step types are {timestep.step_type} and LAST was at {before}; begin '
-        'a new episode where the last one is over, and end it with LAST.'
+        f'step types are {timestep.step_type} and LAST was at {before}; start '
+        'a new episode after LAST, and only there.'
       )
       before = timestep.step_type == _LAST
 
-  def test_reset_begins_an_episode_at_any_time(self) -> None:
+  def test_reset_starts_an_episode_at_any_time(self) -> None:
     environment = self.make_object_under_test()
     for steps in (1, 3, 2):
       begun = next(self._run_as_batch(steps, environment))
@@ -132,23 +133,23 @@ class ConformanceTestMixin(abc.ABC):
       for _ in self._run_as_batch(steps, environment):
         pass
 
-  def test_what_was_returned_does_not_change(self) -> None:
-    """An array that is filled again at each step is recorded wrongly."""
+  def test_returned_arrays_do_not_change(self) -> None:
+    """Recording an array that is reused at each step would be wrong."""
     returned: list[tuple[list[Any], list[Any]]] = []
     for number, timestep in enumerate(self._run(self.steps)):
       for before, copies in returned:
         for x, copy in zip(before, copies):
           assert np.array_equal(x, copy), (
-            f'step {number}: an observation that was returned earlier has '
-            'changed; return a copy of what the environment changes.'
+            f'step {number}: an observation returned earlier has changed; '
+            'return copies.'
           )
       leaves = [np.asarray(x) for x in tree.flatten(timestep.observation)]
       returned = [*returned[-2:], (leaves, [x.copy() for x in leaves])]
 
   def test_episodes_end(self) -> None:
-    """With random actions, in every environment; or `longest_episode` is None.
+    """Unless `longest_episode` is None.
 
-    An episode without an end is never evaluated, and no run ends within it.
+    An endless episode is never evaluated, and a run cannot stop in it.
     """
     if self.longest_episode is None:
       return
@@ -158,7 +159,7 @@ class ConformanceTestMixin(abc.ABC):
       if ended.all():
         return
     raise AssertionError(
-      f'no episode must be longer than {self.longest_episode} steps, but '
+      f'episodes must end within {self.longest_episode} steps, but '
       f'{np.sum(~ended)} of {ended.size} environments ended none; give them a '
       'time limit (a LAST step with a discount of 1), or set longest_episode.'
     )

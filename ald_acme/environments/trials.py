@@ -1,8 +1,8 @@
 """Trials: several episodes of one task, played with one memory.
 
 The setting of RL^2 (Duan et al., 2016, https://arxiv.org/abs/1611.02779; Wang
-et al., 2016, https://arxiv.org/abs/1611.05763): what an agent finds out about
-its task in one episode pays in the next.
+et al., 2016, https://arxiv.org/abs/1611.05763): what an agent learns about its
+task in one episode helps in the next.
 """
 
 from collections.abc import Sequence
@@ -21,27 +21,25 @@ _FIRST, _MID, _LAST = (int(step_type) for step_type in dm_env.StepType)
 class Trials(base.BatchedEnvironment):
   """Joins several episodes of one task into one.
 
-  A trial is an episode to the agent, so memory is kept throughout. The
-  end of an episode within is a MID step with a discount of 1: the action that
-  follows has no effect, and leads to the first step of the next episode, which
-  is a MID step without reward. A trial ends with its last episode.
+  A trial is one episode to the agent, so memory is not reset within it. The end
+  of an inner episode is a MID step with discount 1: the next action has no
+  effect, and leads to the first step of the next episode, a MID step with
+  reward 0. A trial ends with its last episode.
 
   Observations are a dictionary: `observation`, the environment's own, and
-  `episode_end`, float32 `[1]`, 1 where an episode has just ended and else 0.
-  That one flag is enough: the step after it begins an episode, and so does the
-  step at which memory is reset. A flag at the beginnings instead would tell too
-  late that the last reward was final and that the next action counts for
-  nothing.
+  `episode_end`, float32 `[1]`, 1 where an inner episode has just ended and
+  otherwise 0. One flag is enough: an episode starts in the step after it, and
+  where memory is reset. A flag at the start of episodes would tell too late
+  that the next action has no effect.
   """
 
   def __init__(self, environment: base.BatchedEnvironment, episodes: int):
-    """Wraps the environment, which it owns from now on.
+    """Wraps the environment and takes ownership.
 
     Args:
-      environment: E environments, whose tasks are kept from now on for a trial
-        each. Where `keep_tasks` and `new_tasks` do nothing, the episodes of a
-        trial have no more in common than any others.
-      episodes: N, how many make a trial.
+      environment: E environments; each task lasts for a trial. If `keep_tasks`
+        and `new_tasks` do nothing, the episodes of a trial share no task.
+      episodes: N, episodes per trial.
 
     Raises:
       ValueError: if `episodes` is out of its range.
@@ -51,10 +49,10 @@ class Trials(base.BatchedEnvironment):
     environment.keep_tasks()
     size = environment.batch_size
     self._rows = np.arange(size)
-    self._episode = np.zeros(size, np.int64)  # Its number within the trial.
-    self._returns = np.zeros((size, episodes))  # Of the trial so far.
+    self._episode = np.zeros(size, np.int64)  # Index within the trial.
+    self._returns = np.zeros((size, episodes))  # In the current trial.
     self._finished_returns = np.full((size, episodes), np.nan)
-    self._finished = np.ones(size, bool)  # The next step begins a trial.
+    self._finished = np.ones(size, bool)  # The next step starts a trial.
 
   @property
   def batch_size(self) -> int:
@@ -78,7 +76,7 @@ class Trials(base.BatchedEnvironment):
     return self._environment.discount_spec()
 
   def new_tasks(self, which: np.ndarray):
-    """Does nothing: every trial draws a task of its own."""
+    """Does nothing: every trial draws its own task."""
 
   def restart(self, which: np.ndarray) -> bool:
     if not self._environment.restart(which):
@@ -88,7 +86,7 @@ class Trials(base.BatchedEnvironment):
 
   @property
   def lost(self) -> np.ndarray:
-    """As the environment has it; the trial then ends with the episode."""
+    """As the environment; the trial then ends with the episode."""
     return self._environment.lost
 
   def reset(self) -> dm_env.TimeStep:
@@ -102,7 +100,7 @@ class Trials(base.BatchedEnvironment):
     return self._timestep(self._environment.step(action))
 
   def _timestep(self, inner: dm_env.TimeStep) -> dm_env.TimeStep:
-    """Counts the environment's step, and makes it one of the trial's."""
+    """Converts the environment's time step to the trial's."""
     begins, ends = inner.step_type == _FIRST, inner.step_type == _LAST
     first = self._finished
     self._episode = np.where(first, 0, self._episode + begins)
@@ -123,11 +121,11 @@ class Trials(base.BatchedEnvironment):
     )
 
   def metrics(self) -> dict[str, float]:
-    """The environment's own, and what adapting has brought.
+    """The environment's metrics, and returns of first and last episodes.
 
-    `first_episode_return` and `last_episode_return` are those episodes' returns
-    in the trial that each environment finished most recently: means over the
-    environments, without those that have finished none; nan if none has.
+    `first_episode_return` and `last_episode_return` are means over the
+    environments, each with its last completed trial; NaN if none has completed
+    one.
     """
     trials = self._finished_returns[~np.isnan(self._finished_returns[:, 0])]
     means = trials.mean(0) if trials.size else self._finished_returns[0]

@@ -1,4 +1,4 @@
-"""Vector environments of Gymnasium: batches of others that step themselves.
+"""Vector environments of Gymnasium.
 
 Needs `pip install "gymnasium>=1.1"`. Examples:
   python launch/local.py --environment=gymnasium_vec:CartPole-v1
@@ -26,7 +26,7 @@ from ald_acme.environments import masks
 from ald_acme.environments import members
 
 _OBSERVATION = 'observation'
-_LAST_OBSERVATION = ('final_obs', 'final_observation')  # The second is older.
+_LAST_OBSERVATION = ('final_obs', 'final_observation')  # New, old.
 _RESET_MASK = 'reset_mask'
 _ONE_BY_ONE = (
   gymnasium_vector.SyncVectorEnv,
@@ -44,20 +44,20 @@ def make(
   vector_kwargs: dict[str, Any] | None = None,
   **kwargs,
 ) -> 'VectorEnvironment':
-  """Makes a vector of a registered environment.
+  """Creates a vector of a registered environment.
 
   Args:
-    environment_id: as `gymnasium.make_vec` knows it; 'package:ID' where a
-      package has to be imported first.
+    environment_id: an ID of `gymnasium.make_vec`; 'package:ID' if importing a
+      package registers it.
     batch_size: E.
-    seed: of the vector's episodes.
-    action_mask: as of `gymnasium_adapter.make`.
-    vector_kwargs: of `gymnasium.make_vec`. Processes are spawned by default: a
-      fork of one that holds TensorFlow could wait for ever.
-    **kwargs: of `gymnasium.make_vec`, `vectorization_mode` among them.
+    seed: seed of the vector.
+    action_mask: as for `gymnasium_adapter.make`.
+    vector_kwargs: as for `gymnasium.make_vec`. Processes are spawned by
+      default, because a fork of a process with TensorFlow may deadlock.
+    **kwargs: arguments of `gymnasium.make_vec`, such as `vectorization_mode`.
 
   Raises:
-    ValueError: as from `VectorEnvironment`.
+    ValueError: as for `VectorEnvironment`.
   """
   vector_kwargs = dict(vector_kwargs or {})
   if kwargs.get('vectorization_mode') == 'async':
@@ -70,7 +70,7 @@ def make(
 
 
 def arguments(environment_id: str) -> list[str] | None:
-  """Names of the arguments that `make` takes, as `gymnasium_adapter` has it."""
+  """Names of the arguments of `make`, as `gymnasium_adapter.arguments`."""
   known = gymnasium_adapter.arguments(environment_id)
   if known is None:
     return None
@@ -81,17 +81,16 @@ def arguments(environment_id: str) -> list[str] | None:
 class VectorEnvironment(base.BatchedEnvironment):
   """A `gymnasium.vector.VectorEnv` as a batch of environments.
 
-  The last observation of an episode is the episode's own, whatever the vector's
-  autoreset mode, and what follows is the first of the next:
+  In every autoreset mode of the vector, an episode ends with its own last
+  observation, followed by the first of the next episode:
 
-  - NEXT_STEP does the same by itself.
-  - SAME_STEP and DISABLED need `reset(options={'reset_mask': ...})`, as
-    Gymnasium's own vectors have it. A vector steps all its environments, and
-    an environment whose episode has ended takes a step whose result is dropped,
-    and is then reset. This costs one extra reset per episode (two with
-    DISABLED), unless all end together.
+  - NEXT_STEP does this already. - SAME_STEP and DISABLED need
+  `reset(options={'reset_mask': ...})`, as in Gymnasium's own vectors. A vector
+  steps all its environments, so an environment whose episode has ended takes a
+  step whose result is discarded, and is then reset. This costs one extra reset
+  per episode (two with DISABLED), unless all end together.
 
-  It is not held to its specs: `checked.Checked` does that.
+  Time steps are not checked against the specs; `checked.Checked` does that.
   """
 
   def __init__(
@@ -102,20 +101,21 @@ class VectorEnvironment(base.BatchedEnvironment):
     name: str | None = None,
     autoreset_mode: Mode | None = None,
   ):
-    """Takes the vector over.
+    """Wraps the vector and takes ownership.
 
     Args:
       vector: E environments.
-      seed: of the first reset; later ones go on from there. Gymnasium's own
-        vectors seed environment i with `members.seed_of(seed, i)`.
-      action_mask: name of the entry of the observation, or else of `infos`,
-        that says which actions are legal; by default all are.
-      name: of the environment, for errors.
-      autoreset_mode: by default as the vector's metadata say.
+      seed: seed of the first reset; later resets continue the stream.
+        Gymnasium's own vectors seed environment i with `members.seed_of(seed,
+        i)`.
+      action_mask: name of the action mask's entry in the observation or else in
+        `infos`; by default all actions are legal.
+      name: name of the environment, for errors.
+      autoreset_mode: by default the one in the vector's metadata.
 
     Raises:
-      ValueError: if a space is not supported, there is no such mask, or nothing
-        says how the vector begins its episodes.
+      ValueError: if a space is not supported, there is no such mask, or the
+        autoreset mode is unknown.
     """
     self._vector = vector
     self._name = name or type(vector.unwrapped).__name__
@@ -125,7 +125,7 @@ class VectorEnvironment(base.BatchedEnvironment):
     self._action_spec, self._to_space = gymnasium_spaces.action(
       vector.single_action_space, self._name
     )
-    actions.parts(self._action_spec, self._name)  # Refuses infinite bounds.
+    actions.parts(self._action_spec, self._name)  # Rejects infinite bounds.
     spec, self._encode = gymnasium_spaces.observation(
       vector.single_observation_space, self._name, batched=True
     )
@@ -138,11 +138,11 @@ class VectorEnvironment(base.BatchedEnvironment):
         spec = {_OBSERVATION: spec, action_mask: specs.Array((flags,), bool)}
       spec = masks.declare(spec, action_mask, self._action_spec, self._name)
     self._observation_spec = spec
-    # Environments whose next step begins an episode, and those among them
-    # whose episode was cut short: the vector does not know of it.
+    # Environments whose next step resets, and those of them that were truncated
+    # here, unknown to the vector.
     self._over = np.ones(self._size, bool)
     self._cut = np.zeros(self._size, bool)
-    self._seen: Any = None  # What the vector showed last, as specs have it.
+    self._seen: Any = None  # The last observations.
 
   @property
   def batch_size(self) -> int:
@@ -176,10 +176,10 @@ class VectorEnvironment(base.BatchedEnvironment):
     return self._begin_all()
 
   def step(self, action: Any) -> dm_env.TimeStep:
-    """Steps the environments, and begins an episode where one has ended.
+    """Steps the environments, and starts an episode where one has ended.
 
     Raises:
-      contract.Breach: if the vector does not give what its mode promises.
+      contract.Breach: if the vector does not follow its autoreset mode.
     """
     first = self._over
     if self._seen is None:
@@ -214,14 +214,14 @@ class VectorEnvironment(base.BatchedEnvironment):
     return base.timestep(first, ~first, np.zeros(self._size), self._seen)
 
   def _in_vain(self, action: Any, which: np.ndarray) -> Any:
-    """The actions, with others for environments that are reset afterwards."""
-    if self._mode is Mode.DISABLED:  # It steps no episode that has ended.
+    """Replaces the actions of environments that are reset afterwards."""
+    if self._mode is Mode.DISABLED:  # It cannot step an ended episode.
       self._reset(which)
     legal = masks.lowest(self._action_spec, self._observation_spec, self._seen)
     return tree.map_structure(lambda x, y: _choose(which, y, x), action, legal)
 
   def _reset(self, which: np.ndarray):
-    """Begins an episode in some environments; the others must not change."""
+    """Resets some environments; the others must not change."""
     observation, infos = self._vector.reset(options={_RESET_MASK: which.copy()})
     before, self._seen = self._seen, self._convert(observation, infos, which)
     for x, y in zip(tree.flatten(before), tree.flatten(self._seen)):
@@ -231,18 +231,18 @@ class VectorEnvironment(base.BatchedEnvironment):
         raise contract.Breach(
           f'autoreset mode {self._mode.value} of {self._name} needs '
           f'reset(options={{{_RESET_MASK!r}: ...}}) to leave the other '
-          'environments as they are, but it changes what they show; make the '
+          'environments unchanged, but their observations changed; create the '
           f'vector with autoreset mode {Mode.NEXT_STEP.value}.'
         )
 
   def _convert(self, observation: Any, infos: dict, which: np.ndarray) -> Any:
-    """What the vector shows, as the specs have it, in arrays of our own.
+    """Converts the vector's observations to the specs, in new arrays.
 
     Args:
-      observation: as the vector gave it.
-      infos: that came with it.
-      which: the environments whose masks are in `infos`; the others keep what
-        they have.
+      observation: the vector's observation.
+      infos: the vector's infos.
+      which: the environments whose masks are in `infos`; the others keep their
+        masks.
     """
     encoded = tree.map_structure(np.array, self._encode(observation))
     if self._key is None:
@@ -262,7 +262,7 @@ class VectorEnvironment(base.BatchedEnvironment):
     for i in np.flatnonzero(which):
       if found is None or not there[i]:
         raise contract.Breach(
-          f'infos must hold {self._key!r}, the action mask, for each '
+          f'infos must hold the action mask {self._key!r} for each '
           f'environment, but number {i} has none.'
         )
       flags = masks.flat(_take(found, i), leading=0)
@@ -275,19 +275,19 @@ class VectorEnvironment(base.BatchedEnvironment):
       mask[i] = flags.astype(bool)
 
   def _with_last(self, shown: Any, infos: dict, last: np.ndarray) -> Any:
-    """With the observations of the episodes that ended, not of the next."""
+    """Replaces reset observations by the last ones of ended episodes."""
     key = next((k for k in _LAST_OBSERVATION if k in infos), None)
     if key is None:
       raise contract.Breach(
-        f'autoreset mode {self._mode.value} of {self._name} must give the '
-        f'observation that an episode ends with in infos[{"final_obs"!r}], '
-        f'but infos have {", ".join(map(str, infos)) or "nothing"}.'
+        f'autoreset mode {self._mode.value} of {self._name} must return an '
+        f"episode's last observation in infos[{'final_obs'!r}], but infos have "
+        f'{", ".join(map(str, infos)) or "nothing"}.'
       )
     rows = np.flatnonzero(last)
     observations = [_take(infos[key], i) for i in rows]
     batch = tree.map_structure(lambda *x: np.stack(x), *observations)
     encoded = self._encode(batch)
-    if self._in_infos:  # An episode that has ended asks for no action.
+    if self._in_infos:  # After an end there is no mask.
       legal = np.ones((len(rows), masks.size(self._action_spec)), bool)
       encoded = {_OBSERVATION: encoded, self._key: legal}
     elif self._key is not None:
@@ -301,14 +301,14 @@ class VectorEnvironment(base.BatchedEnvironment):
     return tree.map_structure(put, shown, encoded)
 
   def render(self, index: int = 0) -> np.ndarray:
-    """An RGB picture of one environment, uint8 `[height, width, 3]`.
+    """An RGB image of one environment, uint8 `[height, width, 3]`.
 
     Raises:
-      ValueError: if the vector was not made to render pictures.
+      ValueError: if the vector was not created with `render_mode=rgb_array`.
     """
     if getattr(self._vector, 'render_mode', None) != 'rgb_array':
       raise ValueError(
-        f'{self._name} cannot render a picture; make it with '
+        f'{self._name} cannot render an image; create it with '
         'render_mode=rgb_array.'
       )
     return self._vector.render()[index]
@@ -318,7 +318,7 @@ class VectorEnvironment(base.BatchedEnvironment):
 
 
 def _mode(vector: Any, name: str, given: Mode | None) -> Mode:
-  # Gymnasium's own may share their metadata with other vectors.
+  # Gymnasium's vectors may share their metadata.
   own = getattr(vector.unwrapped, 'autoreset_mode', None)
   mode = given or own or vector.metadata.get('autoreset_mode')
   try:
@@ -327,17 +327,17 @@ def _mode(vector: Any, name: str, given: Mode | None) -> Mode:
     raise ValueError(
       f"metadata['autoreset_mode'] of {name} must be one of "
       f'{", ".join(x.value for x in Mode)}, but received {mode!r}; set it, or '
-      'give VectorEnvironment autoreset_mode.'
+      'pass autoreset_mode to VectorEnvironment.'
     ) from None
 
 
 def _choose(which: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-  """x where `which` is set, else y; arrays `[E, ...]`."""
+  """x where `which` is set, otherwise y; arrays `[E, ...]`."""
   return np.where(which.reshape(-1, *[1] * (np.ndim(y) - 1)), x, y)
 
 
 def _take(values: Any, index: int) -> Any:
-  """The info of one environment, from those of a vector."""
+  """The info of one environment, from a vector's infos."""
   if isinstance(values, dict):
     return {
       key: _take(value, index)

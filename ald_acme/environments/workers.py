@@ -23,20 +23,20 @@ from ald_acme.environments import base
 from ald_acme.environments import contract
 from ald_acme.environments import members
 
-_GRACE = 5.0  # Seconds that a worker may take to end.
-_TEXT = 300  # Bytes of what a worker says it waits for.
+_GRACE = 5.0  # Seconds for a worker to end.
+_TEXT = 300  # Bytes of the description of a worker's wait.
 
 
 class Workers(base.BatchedEnvironment):
   """A batch of environments that worker processes step in parallel.
 
-  For slow environments: a step costs a message to each worker and one back.
+  It is for slow environments: a step costs a message to each worker and back.
 
   Workers are spawned: each is a new interpreter that imports the factory's
-  module and what that needs. A fork of a process that holds TensorFlow or
-  Courier could wait for ever for a lock of a thread that it has no copy of, and
-  a fork server would outlive the environments. A worker ends when its parent
-  does, however that ends and whatever the worker is doing.
+  module and its dependencies. A fork of a process with TensorFlow or Courier
+  may deadlock on a lock of a thread that was not copied, and a fork server
+  would outlive the environments. A worker ends when its parent ends or is
+  killed, even during a step.
   """
 
   def __init__(
@@ -48,20 +48,20 @@ class Workers(base.BatchedEnvironment):
     name: str | None = None,
     remakes: int = 0,
   ):
-    """Starts the workers, and waits until they have made their environments.
+    """Starts the workers, and waits until they have created their environments.
 
     Args:
-      factory: as of `base.stack`. Workers import it, so it must be a function
+      factory: as for `base.stack`. Workers import it, so it must be a function
         of a module, or a partial of one.
       batch_size: E, at least one.
-      seed: as of `base.stack`.
-      workers: how many, at least one; no more are started than environments.
-      name: of the environment, for errors.
-      remakes: as of `base.stack`, of each worker.
+      seed: as for `base.stack`.
+      workers: number of processes, at least one and at most E are started.
+      name: name of the environment, for errors.
+      remakes: as for `base.stack`, per worker.
 
     Raises:
-      ValueError: if the factory cannot be sent to a worker.
-      members.Failure: if a worker cannot make its environments.
+      ValueError: if the factory cannot be pickled.
+      members.Failure: if a worker cannot create its environments.
     """
     self._name = name or getattr(factory, '__name__', 'the environment')
     self._batch_size = batch_size
@@ -69,10 +69,10 @@ class Workers(base.BatchedEnvironment):
     self._lost = np.zeros(batch_size, bool)
     self._processes: list[multiprocessing.Process] = []
     self._pipes: list[connection.Connection] = []
-    self._doing: list[ctypes.Array] = []  # What each waits for, as it says.
+    self._doing: list[ctypes.Array] = []  # What each waits for.
     shares = np.array_split(np.arange(batch_size), min(workers, batch_size))
     self._shares = [range(share[0], share[-1] + 1) for share in shares]
-    # To a worker the main module would be another.
+    # Workers have another main module.
     with children.without_main():
       for share in self._shares:
         self._start(
@@ -94,8 +94,8 @@ class Workers(base.BatchedEnvironment):
       pickled = pickle.dumps(make)
     except (pickle.PicklingError, AttributeError, TypeError) as error:
       raise ValueError(
-        f'workers must be able to import what makes {self._name}, a function '
-        f'of a module, but it cannot be pickled ({error}).'
+        f'the factory of {self._name} cannot be pickled for the workers '
+        f'({error}); use a function of an importable module.'
       ) from error
     context = multiprocessing.get_context('spawn')
     ours, theirs = context.Pipe()
@@ -107,7 +107,7 @@ class Workers(base.BatchedEnvironment):
       daemon=True,
     )
     process.start()
-    theirs.close()  # Or the pipe would not end with the worker.
+    theirs.close()  # So that the pipe closes with the worker.
     self._processes.append(process)
     self._pipes.append(ours)
     self._doing.append(doing)
@@ -117,11 +117,11 @@ class Workers(base.BatchedEnvironment):
     return self._batch_size
 
   def reset(self) -> dm_env.TimeStep:
-    """Begins new episodes.
+    """Starts new episodes.
 
     Raises:
-      members.Failure: as from `step`: if an environment raises or a worker is
-        gone. All workers are ended.
+      members.Failure: as `step`, if an environment raises or a worker has
+        ended. All workers are stopped.
     """
     return _join(self._ask_all('reset'))
 
@@ -142,7 +142,7 @@ class Workers(base.BatchedEnvironment):
     return self._lost
 
   def metrics(self) -> dict[str, float]:
-    """As `base.Stacked`, of all workers."""
+    """As `base.Stacked`, over all workers."""
     if not self._remakes:
       return {}
     answers = self._ask_all('metrics')
@@ -158,7 +158,7 @@ class Workers(base.BatchedEnvironment):
     return all(self._ask_all('restart', self._divide(which)))
 
   def _divide(self, batch: Any) -> list[tuple[Any]]:
-    """The share of each worker, as arguments of a call."""
+    """Splits a batch into the workers' shares, as arguments of a call."""
     return [
       (tree.map_structure(lambda x, s=s: x[s.start : s.stop], batch),)
       for s in self._shares
@@ -190,7 +190,8 @@ class Workers(base.BatchedEnvironment):
   def _ask_all(
     self, method: str, arguments: Sequence[tuple] | None = None
   ) -> list[Any]:
-    """Calls a method in all workers at once; their answers, in order."""
+    """Calls a method in all workers in parallel; returns their results in
+    order."""
     workers = range(len(self._shares))
     for i in workers:
       self._send(i, method, *(arguments[i] if arguments else ()))
@@ -199,11 +200,11 @@ class Workers(base.BatchedEnvironment):
   def _send(self, worker: int, method: str, *arguments):
     if not self._pipes:
       raise RuntimeError(f'the workers of {self._name} are closed.')
-    with contextlib.suppress(OSError):  # It is gone, as `_receive` will find.
+    with contextlib.suppress(OSError):  # It has ended, as `_receive` will find.
       self._pipes[worker].send((method, arguments))
 
   def _receive(self, worker: int) -> Any:
-    """A worker's answer."""
+    """Receives a worker's result."""
     share = self._shares[worker]
     who = (
       f'worker {worker} of {self._name} (environments {share[0]} to '
@@ -226,14 +227,14 @@ class Workers(base.BatchedEnvironment):
     raise members.Failure(answer)
 
   def _describe(self, worker: int, who: str) -> str:
-    """The line of code at which a worker hangs, even if it holds the GIL."""
+    """Describes where in the code a worker hangs, even if it holds the GIL."""
     doing = self._doing[worker].value.decode(errors='replace')
     return f'{who}: {doing}' if doing else f'waiting for {who}'
 
 
 def _serve(pipe: connection.Connection, doing: ctypes.Array, pickled: bytes):
-  """Makes environments and does with them what it is told, in a worker."""
-  signal.signal(signal.SIGINT, signal.SIG_IGN)  # The parent sees to that.
+  """Creates environments and serves calls to them, in a worker."""
+  signal.signal(signal.SIGINT, signal.SIG_IGN)  # The parent handles it.
   threading.Thread(target=_end_with_parent, daemon=True).start()
 
   def tell(what: str):
@@ -241,7 +242,7 @@ def _serve(pipe: connection.Connection, doing: ctypes.Array, pickled: bytes):
 
   activity.current().mirror(tell)
   outcome, made = _attempt(lambda: pickle.loads(pickled)())
-  with contextlib.suppress(EOFError, OSError):  # The other end is closed.
+  with contextlib.suppress(EOFError, OSError):  # The parent closed the pipe.
     if outcome != 'fine':
       pipe.send((outcome, made))
       return
@@ -255,10 +256,10 @@ def _serve(pipe: connection.Connection, doing: ctypes.Array, pickled: bytes):
 
 
 def _end_with_parent():
-  """Ends this process when its parent is gone, whatever a step is doing.
+  """Ends this process when its parent has ended, even during a step.
 
-  The pipe tells as well, but is read between steps alone, and an environment
-  may hang.
+  The pipe also closes then, but it is only read between steps, and an
+  environment may hang.
   """
   parent = multiprocessing.parent_process()
   while os.getppid() == parent.pid:
@@ -271,16 +272,15 @@ def _join(parts: list[dm_env.TimeStep]) -> dm_env.TimeStep:
 
 
 def _attempt(function: Callable[..., Any], *arguments) -> tuple[str, Any]:
-  """Whether the call succeeded, and its result or error.
+  """Calls a function; returns whether it succeeded, and its result or error.
 
-  The first is 'fine', 'named' where the reason names the environment, or
-  'failed'.
+  The first is 'fine', 'named' if the error names the environment, or 'failed'.
   """
   try:
     return 'fine', function(*arguments)
   except (members.Failure, contract.Breach) as error:
     traceback.print_exc()
     return 'named', str(error)
-  except Exception as error:  # Foreign code may raise anything.
+  except Exception as error:  # User code may raise anything.
     traceback.print_exc()
     return 'failed', f'{type(error).__name__}: {error}'

@@ -271,7 +271,7 @@ def test_describe_lists_every_environment_and_argument():
     'gymnasium:ID',
     'gymnasium_vec:ID',
     'envpool:ID',
-    'every environment of another package that is made one by one',
+    'every environment of another package that is created singly',
     'every environment of another package',
     'every environment',
   ]
@@ -413,7 +413,7 @@ def test_check(name, arguments):
 @pytest.mark.parametrize(
   'name, message',
   [
-    (f'{HERE}:Liar', 'does not do what its specs say'),
+    (f'{HERE}:Liar', 'does not match its specs'),
     (f'{HERE}:NO_FACTORY', "must name a function .* is int '3'"),
     (f'{HERE}:Anything', 'makes Anything, which is not a dm_env.Environment'),
     (f'{HERE}:words', 'makes str, which is not a dm_env.Environment'),

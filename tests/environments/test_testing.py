@@ -230,7 +230,7 @@ TESTS = sorted(
   [
     (Clock, {}),
     (Doubles, {}),
-    (Reuses, {'what_was_returned_does_not_change': 'return a copy'}),
+    (Reuses, {'returned_arrays_do_not_change': 'return copies'}),
     (
       Sleeps,
       {'an_episode_begins_after_the_last_step_and_there_alone': 'begin a new'},
