@@ -104,7 +104,9 @@ def _part(field: str, spec: Any, name: str) -> Part:
   return Discrete(field, spec, high - low + 1, low)
 
 
-def _check_bounds(field: str, low: np.ndarray, high: np.ndarray, name: str):
+def _check_bounds(
+  field: str, low: np.ndarray, high: np.ndarray, name: str
+) -> None:
   if not (np.isfinite(low) & np.isfinite(high)).all():
     raise ValueError(
       f'{field} of {name} must have finite bounds, but has {low.tolist()} to '
@@ -118,7 +120,7 @@ def _check_bounds(field: str, low: np.ndarray, high: np.ndarray, name: str):
     )
 
 
-def validate(action_spec: Nest, action: Nest):
+def validate(action_spec: Nest, action: Nest) -> None:
   """Raises ValueError if one environment's action does not match its spec."""
   try:
     tree.assert_same_structure(action_spec, action)

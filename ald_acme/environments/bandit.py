@@ -20,7 +20,7 @@ class BatchedBandit(base.BatchedEnvironment):
   1].
   """
 
-  def __init__(self, batch_size: int = 1, arms: int = 5, seed: int = 0):
+  def __init__(self, batch_size: int = 1, arms: int = 5, seed: int = 0) -> None:
     """Builds the bandits.
 
     Args:
@@ -55,10 +55,10 @@ class BatchedBandit(base.BatchedEnvironment):
     arms = self._probabilities.shape[1]
     return specs.DiscreteArray(arms, dtype=np.int32, name='arm')
 
-  def keep_tasks(self):
+  def keep_tasks(self) -> None:
     self._keeps = True
 
-  def new_tasks(self, which: np.ndarray):
+  def new_tasks(self, which: np.ndarray) -> None:
     self._renew |= which
 
   def restart(self, which: np.ndarray) -> bool:
@@ -80,7 +80,7 @@ class BatchedBandit(base.BatchedEnvironment):
     nothing = np.zeros((self.batch_size, 1), np.float32)
     return base.timestep(first, ~first, pays & ~first, nothing)
 
-  def _begin(self, which: np.ndarray):
+  def _begin(self, which: np.ndarray) -> None:
     """Starts new episodes where `which` is set."""
     self._episode[which] += 1
     new = which & (self._renew | (not self._keeps))

@@ -63,14 +63,14 @@ class BatchedEnvironment(abc.ABC):
   def discount_spec(self) -> specs.BoundedArray:
     return specs.BoundedArray((), np.float32, 0.0, 1.0, name='discount')
 
-  def keep_tasks(self):
+  def keep_tasks(self) -> None:
     """Keeps tasks across episodes until `new_tasks` is called.
 
     By default every episode draws its own task. Does nothing in environments
     without tasks.
     """
 
-  def new_tasks(self, which: np.ndarray):
+  def new_tasks(self, which: np.ndarray) -> None:
     """Draws new tasks for some environments, for their next episodes.
 
     Args:
@@ -114,7 +114,7 @@ class BatchedEnvironment(abc.ABC):
     """An RGB image of one environment, uint8 `[height, width, 3]`."""
     raise ValueError(f'{type(self).__name__} cannot render.')
 
-  def close(self):
+  def close(self) -> None:
     """Releases resources."""
 
 
@@ -205,7 +205,7 @@ def unbatch(timestep: dm_env.TimeStep, index: int) -> dm_env.TimeStep:
 class Single(dm_env.Environment):
   """A batched environment of size 1 as a `dm_env.Environment`."""
 
-  def __init__(self, batched: BatchedEnvironment):
+  def __init__(self, batched: BatchedEnvironment) -> None:
     if batched.batch_size != 1:
       raise ValueError(
         'Single needs a batch of 1, but received batch_size='
@@ -216,7 +216,7 @@ class Single(dm_env.Environment):
   def reset(self) -> dm_env.TimeStep:
     return unbatch(self._batched.reset(), 0)
 
-  def step(self, action) -> dm_env.TimeStep:
+  def step(self, action: Any) -> dm_env.TimeStep:
     """Steps the environment.
 
     Raises:
@@ -226,23 +226,23 @@ class Single(dm_env.Environment):
     batch = tree.map_structure(lambda x: np.asarray(x)[np.newaxis], action)
     return unbatch(self._batched.step(batch), 0)
 
-  def observation_spec(self):
+  def observation_spec(self) -> Any:
     return self._batched.observation_spec()
 
-  def action_spec(self):
+  def action_spec(self) -> Any:
     return self._batched.action_spec()
 
-  def reward_spec(self):
+  def reward_spec(self) -> specs.Array:
     return self._batched.reward_spec()
 
-  def discount_spec(self):
+  def discount_spec(self) -> specs.BoundedArray:
     return self._batched.discount_spec()
 
   def render(self) -> np.ndarray:
     """An RGB picture, uint8 `[height, width, 3]`."""
     return self._batched.render(0)
 
-  def close(self):
+  def close(self) -> None:
     self._batched.close()
 
 
@@ -295,7 +295,7 @@ class Stacked(BatchedEnvironment):
     first: int = 0,
     make: Callable[[int], dm_env.Environment] | None = None,
     remakes: int = 0,
-  ):
+  ) -> None:
     """Wraps the environments and takes ownership.
 
     Args:
@@ -331,10 +331,10 @@ class Stacked(BatchedEnvironment):
   def batch_size(self) -> int:
     return len(self._members)
 
-  def keep_tasks(self):
+  def keep_tasks(self) -> None:
     self._keeps = True
 
-  def new_tasks(self, which: np.ndarray):
+  def new_tasks(self, which: np.ndarray) -> None:
     for index in np.flatnonzero(which):
       if hasattr(self._members[index], 'new_task'):
         try:
@@ -358,7 +358,7 @@ class Stacked(BatchedEnvironment):
     self._finished[:] = True
     return self.step(self._finished)  # Actions are ignored.
 
-  def step(self, action) -> dm_env.TimeStep:
+  def step(self, action: Any) -> dm_env.TimeStep:
     """Steps each environment, or resets it after the end of its episode.
 
     A `dm_env` should reset itself when stepped after LAST, but not all do, so
@@ -380,7 +380,7 @@ class Stacked(BatchedEnvironment):
       ]
     )
 
-  def step_and_lost(self, action) -> tuple[dm_env.TimeStep, np.ndarray]:
+  def step_and_lost(self, action: Any) -> tuple[dm_env.TimeStep, np.ndarray]:
     """As `step`, and `lost` after it."""
     return self.step(action), self.lost
 
@@ -388,7 +388,7 @@ class Stacked(BatchedEnvironment):
   def lost(self) -> np.ndarray:
     return self._lost.copy()
 
-  def _advance(self, index: int, over: bool, action) -> dm_env.TimeStep:
+  def _advance(self, index: int, over: bool, action: Any) -> dm_env.TimeStep:
     try:
       if over:
         return self._members.call(index, 'reset')
@@ -398,13 +398,14 @@ class Stacked(BatchedEnvironment):
     if over:
       return self._advance(index, over, action)
     self._lost[index] = True
+    assert self._seen, 'reset comes before step'
     last_seen = tree.map_structure(lambda x: x[index], self._seen.observation)
     return dm_env.truncation(0.0, last_seen)
 
   def metrics(self) -> dict[str, float]:
     return self._members.metrics()
 
-  def _renew(self):
+  def _renew(self) -> None:
     """Draws new tasks where episodes start, unless tasks are kept."""
     if not self._keeps and self._finished.any():
       self.new_tasks(self._finished)
@@ -421,10 +422,10 @@ class Stacked(BatchedEnvironment):
     self._finished = timestep.step_type == dm_env.StepType.LAST
     return timestep
 
-  def observation_spec(self):
+  def observation_spec(self) -> Any:
     return self._observation_spec
 
-  def action_spec(self):
+  def action_spec(self) -> Any:
     return self._action_spec
 
   def action_names(self) -> Sequence[str] | None:
@@ -447,5 +448,5 @@ class Stacked(BatchedEnvironment):
         raise failure.__cause__ from None
       raise
 
-  def close(self):
+  def close(self) -> None:
     self._members.close()

@@ -36,7 +36,7 @@ class Checked(base.BatchedEnvironment):
   index, the step and the field.
   """
 
-  def __init__(self, environment: base.BatchedEnvironment, name: str):
+  def __init__(self, environment: base.BatchedEnvironment, name: str) -> None:
     """Wraps the batch and takes ownership.
 
     Args:
@@ -71,7 +71,7 @@ class Checked(base.BatchedEnvironment):
   def step(self, action: Any) -> dm_env.TimeStep:
     return self._take(self._call('step', action))
 
-  def _call(self, method: str, *arguments) -> Any:
+  def _call(self, method: str, *arguments: Any) -> Any:
     try:
       with activity.waiting(f'waiting for {method} of {self._name}'):
         return getattr(self._environment, method)(*arguments)
@@ -128,10 +128,10 @@ class Checked(base.BatchedEnvironment):
   def action_spec(self) -> Any:
     return self._environment.action_spec()
 
-  def keep_tasks(self):
+  def keep_tasks(self) -> None:
     self._environment.keep_tasks()
 
-  def new_tasks(self, which: np.ndarray):
+  def new_tasks(self, which: np.ndarray) -> None:
     self._environment.new_tasks(which)
 
   @property
@@ -161,7 +161,7 @@ class Checked(base.BatchedEnvironment):
         raise failure.__cause__ from None
       raise
 
-  def close(self):
+  def close(self) -> None:
     self._environment.close()
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 
-def integer(name: str, value: Any, least: int, odd: bool = False):
+def integer(name: str, value: Any, least: int, odd: bool = False) -> None:
   """Raises ValueError unless the value is an integer in range, odd if asked."""
   if not isinstance(value, (int, np.integer)) or isinstance(value, bool):
     raise ValueError(f'{name} must be an integer, but received {value!r}.')
@@ -16,7 +16,7 @@ def integer(name: str, value: Any, least: int, odd: bool = False):
     )
 
 
-def number(name: str, value: Any):
+def number(name: str, value: Any) -> None:
   """Raises ValueError unless the value is a finite number."""
   if isinstance(value, bool) or not isinstance(value, (int, float, np.number)):
     raise ValueError(f'{name} must be a number, but received {value!r}.')
@@ -24,7 +24,7 @@ def number(name: str, value: Any):
     raise ValueError(f'{name} must be finite, but received {value!r}.')
 
 
-def flag(name: str, value: Any):
+def flag(name: str, value: Any) -> None:
   """Raises ValueError if the value is neither True nor False."""
   if not isinstance(value, bool):
     raise ValueError(f'{name} must be True or False, but received {value!r}.')

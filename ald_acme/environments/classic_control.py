@@ -64,7 +64,7 @@ class _Parts(gymnasium.ObservationWrapper):
 
   def __init__(
     self, environment: gymnasium.Env, velocities: list[int], hidden: bool
-  ):
+  ) -> None:
     super().__init__(environment)
     space = environment.observation_space
     positions = np.setdiff1d(np.arange(len(space.low)), velocities)

@@ -33,7 +33,7 @@ class Contract:
     name: str,
     observation_spec: Any,
     action_spec: Any,
-  ):
+  ) -> None:
     """Reads the specs.
 
     Args:
@@ -105,16 +105,16 @@ class Contract:
       for leaf, value in zip(self._leaves, tree.flatten(timestep.observation))
     ]
     if self._mask is not None:
-      self._check_mask(timestep)
+      self._check_mask(timestep, self._mask)
     return timestep._replace(
       reward=timestep.reward.astype(np.float32, copy=False),
       discount=timestep.discount.astype(np.float32, copy=False),
       observation=tree.unflatten_as(self._spec, taken),
     )
 
-  def _check_mask(self, timestep: dm_env.TimeStep):
+  def _check_mask(self, timestep: dm_env.TimeStep, path: tuple) -> None:
     """Raises Breach if no action is legal and the episode continues."""
-    mask = masks.read(timestep.observation, self._mask)
+    mask = masks.read(timestep.observation, path)
     acts = timestep.step_type != int(dm_env.StepType.LAST)
     for i, flags in enumerate(masks.divide(self._action_spec, mask)):
       if (acts & ~flags.any(axis=-1)).any():
@@ -128,7 +128,7 @@ def name_breach(
   kept: Contract,
   makers: Iterable[Callable[[], dm_env.TimeStep]],
   where: Callable[[int], str],
-):
+) -> None:
   """Raises the first breach, with the environment that caused it.
 
   Args:
@@ -223,7 +223,7 @@ def _within(
   bounds: tuple,
   cure: str,
   said: tuple | None = None,
-):
+) -> None:
   """Raises Breach if a value is out of bounds; reports them as `said`."""
   low, high = bounds
   if np.ndim(low) == 0:  # So is the other.

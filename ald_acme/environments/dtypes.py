@@ -13,7 +13,7 @@ import numpy as np
 import tree
 
 # Casts by dtype; all other dtypes are supported.
-_CASTS = {
+_CASTS: dict[np.dtype, np.dtype] = {
   np.dtype(np.uint16): np.dtype(np.int32),
   np.dtype(np.uint32): np.dtype(np.int64),
   np.dtype(np.uint64): np.dtype(np.int64),
@@ -29,7 +29,7 @@ def taken(dtype: Any) -> np.dtype:
   Args:
     dtype: a numeric or boolean dtype.
   """
-  native = np.dtype(dtype).newbyteorder('=')
+  native: np.dtype = np.dtype(dtype).newbyteorder('=')
   return _CASTS.get(native, native)
 
 

@@ -65,7 +65,7 @@ class PoolVector:
   resets_some = True
   render_mode = None
 
-  def __init__(self, pool: Any, num_envs: int):
+  def __init__(self, pool: Any, num_envs: int) -> None:
     """Wraps a pool of `num_envs` environments and takes ownership."""
     self._pool = pool
     self.num_envs = num_envs
@@ -109,7 +109,7 @@ class PoolVector:
     self._seen, *others = self._pool.step(action)
     return self._seen, *others
 
-  def close(self):
+  def close(self) -> None:
     self._pool.close()
 
 

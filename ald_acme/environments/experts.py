@@ -50,7 +50,7 @@ class RandomAgent(Agent):
 
   def __init__(
     self, action_spec: Any, seed: int = 0, observation_spec: Any = None
-  ):
+  ) -> None:
     """Creates the agent.
 
     Args:
@@ -78,7 +78,7 @@ class RandomAgent(Agent):
 class _Expert(Agent):
   """Keeps a memory per environment, reset at each episode."""
 
-  def __init__(self, make_memory: Callable[[], '_Memory']):
+  def __init__(self, make_memory: Callable[[], '_Memory']) -> None:
     self._make_memory = make_memory
     self._memories: dict[int, _Memory] = {}
 
@@ -92,7 +92,7 @@ class _Expert(Agent):
 class IMazeExpert(_Expert):
   """Solves every I-Maze whose `view` is at least 3."""
 
-  def __init__(self):
+  def __init__(self) -> None:
     super().__init__(_IMazeMemory)
 
 
@@ -105,7 +105,7 @@ class MetaFetchExpert(_Expert):
   between them may pay more.
   """
 
-  def __init__(self):
+  def __init__(self) -> None:
     super().__init__(_MetaFetchMemory)
 
 
@@ -149,7 +149,7 @@ class _IMazeMemory(_Memory):
   Once the indicator is known, it moves down where possible.
   """
 
-  def __init__(self):
+  def __init__(self) -> None:
     self._asked = None  # The right goal.
     self._heading = gridworlds.LEFT
 
@@ -176,7 +176,7 @@ class _IMazeMemory(_Memory):
 class _MetaFetchMemory(_Memory):
   """A map of the room, relative to the agent's first cell."""
 
-  def __init__(self):
+  def __init__(self) -> None:
     self._here = 0, 0
     self._action = None
     self._walls, self._floor, self._objects = set(), set(), set()
@@ -199,7 +199,7 @@ class _MetaFetchMemory(_Memory):
   def _present(self) -> set:
     return self._objects.difference(self._order[: self._fetched])
 
-  def _touch(self, right: bool, stays: bool):
+  def _touch(self, right: bool, stays: bool) -> None:
     """Updates the memory with the object that the agent stepped on."""
     is_trial = self._fetched == len(self._order)
     if right and is_trial:
@@ -210,7 +210,7 @@ class _MetaFetchMemory(_Memory):
     # A right object reappears only after a complete sequence.
     self._fetched = 0 if stays else self._fetched + 1
 
-  def _look(self, window: np.ndarray):
+  def _look(self, window: np.ndarray) -> None:
     """Adds the window to the map."""
     row, column = np.subtract(self._here, len(window) // 2).tolist()
     for i, j in np.ndindex(window.shape[:2]):
@@ -267,7 +267,7 @@ def _is_object(look: np.ndarray) -> bool:
   return not (look[meta_fetch.WALL] or look[meta_fetch.EMPTY])
 
 
-def main():
+def main() -> None:
   """Prints the mean returns of the experts and of a random agent."""
   print(f'mean return of {_EPISODES} episodes   expert   random')
   for name, make, arguments, expert in (

@@ -110,7 +110,7 @@ class _NotAnEnvironment(ValueError):
   """A name that cannot be an environment; its code is not called."""
 
 
-def _refuse_pythons_own(name: str, module: str | None):
+def _refuse_pythons_own(name: str, module: str | None) -> None:
   """Rejects modules of the standard library, and `__main__`."""
   top = (module or '').partition('.')[0]
   if importing.is_standard_library(top):
@@ -120,7 +120,7 @@ def _refuse_pythons_own(name: str, module: str | None):
     )
 
 
-def _refuse_other_factories(name: str, factory: Any):
+def _refuse_other_factories(name: str, factory: Any) -> None:
   """Rejects, without a call, objects that cannot create an environment."""
   while isinstance(factory, functools.partial):
     factory = factory.func
@@ -152,13 +152,14 @@ def _refuse_other_factories(name: str, factory: Any):
     )
 
 
-def missing_package(name: str, error: BaseException | None):
+def missing_package(name: str, error: BaseException | None) -> None:
   """Raises ValueError if an environment failed for a missing package."""
   if not isinstance(error, ModuleNotFoundError):
     return
   module = error.name
   if module is None:  # Gymnasium raises another error instead.
-    return missing_package(name, error.__cause__)
+    missing_package(name, error.__cause__)
+    return
   if '.' in module:  # Its package is installed.
     return
   package = module.replace('_', '-')
@@ -169,7 +170,7 @@ def missing_package(name: str, error: BaseException | None):
   ) from error
 
 
-def suggest_adapter(name: str, error: BaseException):
+def suggest_adapter(name: str, error: BaseException) -> None:
   """Raises ValueError for an unknown Gymnasium ID, with a suggestion."""
   module, _, environment_id = name.partition(':')
   if module not in (GYMNASIUM, GYMNASIUM_VEC) or type(error).__name__ not in (

@@ -20,7 +20,7 @@ OLD_API = (
 )
 
 
-def check(made: Any):
+def check(made: Any) -> None:
   """Checks that an object is a single `dm_env.Environment`.
 
   Args:
@@ -53,7 +53,7 @@ def check(made: Any):
     raise TypeError(f'{made!r} is not a dm_env.Environment')
 
 
-def check_batch(made: Any, batch_size: int):
+def check_batch(made: Any, batch_size: int) -> None:
   """Checks that an object is a `BatchedEnvironment` of a given size.
 
   Args:

@@ -99,7 +99,7 @@ def arguments(environment_id: str) -> list[str] | None:
 class _MaskObservation(gymnasium.Wrapper):
   """Adds an entry of `info` to the observation, as a mask of the actions."""
 
-  def __init__(self, environment: gymnasium.Env, key: str):
+  def __init__(self, environment: gymnasium.Env, key: str) -> None:
     super().__init__(environment)
     self._key = key
     space = environment.action_space
@@ -117,11 +117,11 @@ class _MaskObservation(gymnasium.Wrapper):
       }
     )
 
-  def reset(self, **kwargs):
+  def reset(self, **kwargs: Any):
     observation, info = super().reset(**kwargs)
     return self._join(observation, info), info
 
-  def step(self, action):
+  def step(self, action: Any):
     observation, *others, info = super().step(action)
     return self._join(observation, info), *others, info
 
@@ -149,7 +149,9 @@ class GymnasiumEnvironment(dm_env.Environment):
   discount 0, a truncated one with 1.
   """
 
-  def __init__(self, environment: gymnasium.Env, seed: int | None = None):
+  def __init__(
+    self, environment: gymnasium.Env, seed: int | None = None
+  ) -> None:
     """Wraps the environment and takes ownership.
 
     Args:
@@ -182,7 +184,7 @@ class GymnasiumEnvironment(dm_env.Environment):
     self._over = False
     return dm_env.restart(self._encode(observation))
 
-  def step(self, action) -> dm_env.TimeStep:
+  def step(self, action: Any) -> dm_env.TimeStep:
     if self._over:
       return self.reset()
     observation, reward, terminated, truncated, _ = self._call(
@@ -196,7 +198,7 @@ class GymnasiumEnvironment(dm_env.Environment):
       make_step = dm_env.truncation
     return make_step(float(reward), self._encode(observation))
 
-  def _call(self, method: str, values: int, *args, **kwargs) -> tuple:
+  def _call(self, method: str, values: int, *args, **kwargs: Any) -> tuple:
     """Calls a method and checks the number of results; rejects the old API."""
     try:
       answer = getattr(self._environment, method)(*args, **kwargs)
@@ -210,7 +212,7 @@ class GymnasiumEnvironment(dm_env.Environment):
       raise ValueError(f'{self._name} has {foreign.OLD_API}.')
     return answer
 
-  def observation_spec(self):
+  def observation_spec(self) -> Any:
     return self._observation_spec
 
   def action_spec(self) -> Any:
@@ -233,7 +235,7 @@ class GymnasiumEnvironment(dm_env.Environment):
     except gymnasium.error.DependencyNotInstalled as error:
       raise ValueError(f'{self._name} cannot render: {error}') from error
 
-  def close(self):
+  def close(self) -> None:
     self._environment.close()
 
 

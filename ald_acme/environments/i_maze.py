@@ -12,6 +12,8 @@ Transformers in Reinforcement Learning using Actor-Learner Distillation"
 (https://arxiv.org/abs/2104.01655).
 """
 
+from typing import Any
+
 import dm_env
 from dm_env import specs
 import numpy as np
@@ -62,7 +64,7 @@ class BatchedIMaze(base.BatchedEnvironment):
     hidden_rule: bool = False,
     truncate: bool = False,
     seed: int = 0,
-  ):
+  ) -> None:
     """Builds the mazes.
 
     Args:
@@ -140,10 +142,10 @@ class BatchedIMaze(base.BatchedEnvironment):
   def action_spec(self) -> specs.DiscreteArray:
     return gridworlds.action_spec()
 
-  def keep_tasks(self):
+  def keep_tasks(self) -> None:
     self._keeps = True
 
-  def new_tasks(self, which: np.ndarray):
+  def new_tasks(self, which: np.ndarray) -> None:
     self._renew |= which
 
   def restart(self, which: np.ndarray) -> bool:
@@ -174,7 +176,7 @@ class BatchedIMaze(base.BatchedEnvironment):
     self._finished = last
     return self._timestep(first, last, reward, at_limit & self._truncate)
 
-  def _begin(self, which: np.ndarray):
+  def _begin(self, which: np.ndarray) -> None:
     """Starts new episodes where `which` is set."""
     mazes = self._mazes[which]
     self._episode[which] += 1
@@ -187,7 +189,7 @@ class BatchedIMaze(base.BatchedEnvironment):
     variant = 2 * pink
     if self._random_goals:
       variant += streams.integers(seed, 2, mazes, episode, 1)
-    start = 0
+    start: np.ndarray | int = 0
     if self._random_start:
       starts = len(self._start_cells)
       start = streams.integers(seed, starts, mazes, episode, 2)
@@ -196,7 +198,13 @@ class BatchedIMaze(base.BatchedEnvironment):
     self._step[which] = 0
     self._finished[which] = False
 
-  def _timestep(self, first, last, reward, truncated=False) -> dm_env.TimeStep:
+  def _timestep(
+    self,
+    first: np.ndarray,
+    last: np.ndarray,
+    reward: np.ndarray,
+    truncated: np.ndarray | bool = False,
+  ) -> dm_env.TimeStep:
     observation = self._views[self._variant, self._cell]
     return base.timestep(first, last, reward, observation, truncated)
 
@@ -215,7 +223,7 @@ class BatchedIMaze(base.BatchedEnvironment):
 class IMaze(base.Single):
   """One I-Maze as a `dm_env.Environment`; arguments as in `BatchedIMaze`."""
 
-  def __init__(self, **kwargs):
+  def __init__(self, **kwargs: Any) -> None:
     super().__init__(BatchedIMaze(batch_size=1, **kwargs))
 
 
@@ -253,8 +261,6 @@ def _views(grids: np.ndarray, view: int) -> np.ndarray:
   padded = np.pad(
     grids, ((0, 0), (margin, margin), (margin, margin)), constant_values=WALL
   )
-  windows = np.lib.stride_tricks.sliding_window_view(
-    padded, (view, view), axis=(1, 2)
-  )
+  windows = np.lib.stride_tricks.sliding_window_view(padded, (1, view, view))
   one_hot = np.eye(len(CELLS), dtype=np.float32)
   return one_hot[windows].reshape(len(grids), -1, view, view, len(CELLS))

@@ -39,7 +39,7 @@ class BatchedKnightsTour(base.BatchedEnvironment):
     size: int = 5,
     masked: bool = True,
     seed: int = 0,
-  ):
+  ) -> None:
     """Builds the boards.
 
     Args:
@@ -125,7 +125,7 @@ class BatchedKnightsTour(base.BatchedEnvironment):
     """Each knight's legal moves, bool `[E, cells]`."""
     return self._reach[self._knight] & ~self._visited
 
-  def _begin(self, which: np.ndarray):
+  def _begin(self, which: np.ndarray) -> None:
     """Starts new episodes where `which` is set."""
     self._episode[which] += 1
     self._moves[which] = 0

@@ -19,10 +19,10 @@ Nest = Any
 class MaskSpec(specs.BoundedArray):
   """Spec of an observation's leaf that is an action mask, bool `[N]`."""
 
-  def __init__(self, size: int, name: str | None = None):
+  def __init__(self, size: int, name: str | None = None) -> None:
     super().__init__((size,), bool, False, True, name)
 
-  def __reduce__(self):
+  def __reduce__(self) -> tuple:
     return MaskSpec, (*self.shape, self.name)
 
 
@@ -188,7 +188,9 @@ def join(observation: dict, key: str, leading: int) -> dict:
 class Masked(dm_env.Environment):
   """Declares an entry of an environment's observation to be its action mask."""
 
-  def __init__(self, environment: dm_env.Environment, key: str, name: str):
+  def __init__(
+    self, environment: dm_env.Environment, key: str, name: str
+  ) -> None:
     """Wraps the environment; arguments and errors as for `declare`."""
     self._environment, self._key = environment, key
     self._spec = declare(
@@ -198,28 +200,28 @@ class Masked(dm_env.Environment):
   def reset(self) -> dm_env.TimeStep:
     return self._convert(self._environment.reset())
 
-  def step(self, action) -> dm_env.TimeStep:
+  def step(self, action: Any) -> dm_env.TimeStep:
     return self._convert(self._environment.step(action))
 
   def _convert(self, timestep: dm_env.TimeStep) -> dm_env.TimeStep:
     observation = join(timestep.observation, self._key, leading=0)
     return timestep._replace(observation=observation)
 
-  def observation_spec(self):
+  def observation_spec(self) -> Any:
     return self._spec
 
-  def __getattr__(self, name: str):
+  def __getattr__(self, name: str) -> Any:
     # `new_task` and `render` exist only if the environment has them.
     return getattr(self._environment, name)
 
-  def action_spec(self):
+  def action_spec(self) -> Any:
     return self._environment.action_spec()
 
-  def reward_spec(self):
+  def reward_spec(self) -> specs.Array:
     return self._environment.reward_spec()
 
-  def discount_spec(self):
+  def discount_spec(self) -> specs.BoundedArray:
     return self._environment.discount_spec()
 
-  def close(self):
+  def close(self) -> None:
     self._environment.close()

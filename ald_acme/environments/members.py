@@ -46,7 +46,7 @@ class Members:
     first: int,
     make: Callable[[int], dm_env.Environment] | None,
     remakes: int,
-  ):
+  ) -> None:
     """Wraps the environments; arguments as for `base.Stacked`."""
     self.name = name
     self.steps = self.remade = 0
@@ -64,7 +64,7 @@ class Members:
     """Describes an environment and the current step."""
     return f'{self.name}, number {self._first + index}, step {self.steps}'
 
-  def call(self, index: int, method: str, *arguments) -> Any:
+  def call(self, index: int, method: str, *arguments: Any) -> Any:
     """Calls a method of one environment.
 
     Raises:
@@ -82,7 +82,7 @@ class Members:
         f'{self.where(index)}: {method} raised {type(error).__name__}: {error}'
       ) from error
 
-  def remake(self, index: int, failure: Failure):
+  def remake(self, index: int, failure: Failure) -> None:
     """Replaces an environment that raised.
 
     Raises:
@@ -107,6 +107,6 @@ class Members:
       return {}
     return {'environments_remade': float(self.remade)}
 
-  def close(self):
+  def close(self) -> None:
     for environment in self._environments:
       environment.close()

@@ -26,6 +26,8 @@ The scripted agent is not an upper bound: it does not plan its tour.
 `results/earlier/meta_fetch.md` has results with and without memory.
 """
 
+from typing import Any
+
 import dm_env
 from dm_env import specs
 import numpy as np
@@ -59,7 +61,7 @@ class BatchedMetaFetch(base.BatchedEnvironment):
     apart: bool = True,
     truncate: bool = False,
     seed: int = 0,
-  ):
+  ) -> None:
     """Builds the rooms.
 
     Args:
@@ -144,10 +146,10 @@ class BatchedMetaFetch(base.BatchedEnvironment):
   def action_spec(self) -> specs.DiscreteArray:
     return gridworlds.action_spec()
 
-  def keep_tasks(self):
+  def keep_tasks(self) -> None:
     self._keeps = True
 
-  def new_tasks(self, which: np.ndarray):
+  def new_tasks(self, which: np.ndarray) -> None:
     self._renew |= which
 
   def restart(self, which: np.ndarray) -> bool:
@@ -183,7 +185,7 @@ class BatchedMetaFetch(base.BatchedEnvironment):
     """Objects not fetched yet, bool `[E, K]`."""
     return np.arange(self._objects.shape[1]) >= self._next[:, np.newaxis]
 
-  def _begin(self, which: np.ndarray):
+  def _begin(self, which: np.ndarray) -> None:
     """Starts new episodes where `which` is set."""
     self._episode[which] += 1
     cells, (_, objects) = len(self._free_cells), self._objects.shape
@@ -270,5 +272,5 @@ def _first(cells: np.ndarray, fit: np.ndarray) -> np.ndarray:
 class MetaFetch(base.Single):
   """One room as a `dm_env.Environment`; arguments as in `BatchedMetaFetch`."""
 
-  def __init__(self, **kwargs):
+  def __init__(self, **kwargs: Any) -> None:
     super().__init__(BatchedMetaFetch(batch_size=1, **kwargs))

@@ -41,7 +41,7 @@ def describe() -> str:
   """Lists the environments with their descriptions and arguments."""
   lines = []
   for name in names():
-    summary = inspect.getdoc(_BATCHED[name]).splitlines()[0]
+    summary = (inspect.getdoc(_BATCHED[name]) or name).splitlines()[0]
     parameters = inspect.signature(_BATCHED[name]).parameters.values()
     own = [p for p in parameters if p.name not in _OWN_FLAGS]
     lines += [name, f'  {summary}']
@@ -212,7 +212,7 @@ def _make_single(
   if not name.startswith(f'{factories.GYMNASIUM}:'):
     mask = own.pop(factories.MASK, None)
 
-  def make():
+  def make() -> dm_env.Environment:
     environment = factory.make(**own)
     foreign.check(environment)
     environment.action_spec()
@@ -232,7 +232,7 @@ def _make_batch(
   if factory.seeded:
     own['seed'] = seed
 
-  def make():
+  def make() -> base.BatchedEnvironment:
     environment = factory.make(**own)
     foreign.check_batch(environment, batch_size)
     return checked.Checked(environment, title)

@@ -24,7 +24,9 @@ class Stagger:
   both, and `lost` episodes.
   """
 
-  def __init__(self, environment: base.BatchedEnvironment, seed: Any = None):
+  def __init__(
+    self, environment: base.BatchedEnvironment, seed: Any = None
+  ) -> None:
     """Draws the truncations.
 
     Args:

@@ -30,7 +30,9 @@ def uniform(seed: int, *coordinates: np.ndarray | int) -> np.ndarray:
   return ((state >> np.uint64(11)).astype(np.float64) / 2.0**53).reshape(shape)
 
 
-def integers(seed: int, high, *coordinates: np.ndarray | int) -> np.ndarray:
+def integers(
+  seed: int, high: np.ndarray | int, *coordinates: np.ndarray | int
+) -> np.ndarray:
   """Uniform integers in [0, high), as `uniform`."""
   return (uniform(seed, *coordinates) * high).astype(np.int64)
 

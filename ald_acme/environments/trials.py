@@ -33,7 +33,9 @@ class Trials(base.BatchedEnvironment):
   that the next action has no effect.
   """
 
-  def __init__(self, environment: base.BatchedEnvironment, episodes: int):
+  def __init__(
+    self, environment: base.BatchedEnvironment, episodes: int
+  ) -> None:
     """Wraps the environment and takes ownership.
 
     Args:
@@ -75,7 +77,7 @@ class Trials(base.BatchedEnvironment):
   def discount_spec(self) -> specs.BoundedArray:
     return self._environment.discount_spec()
 
-  def new_tasks(self, which: np.ndarray):
+  def new_tasks(self, which: np.ndarray) -> None:
     """Does nothing: every trial draws its own task."""
 
   def restart(self, which: np.ndarray) -> bool:
@@ -144,5 +146,5 @@ class Trials(base.BatchedEnvironment):
   def render(self, index: int = 0) -> np.ndarray:
     return self._environment.render(index)
 
-  def close(self):
+  def close(self) -> None:
     self._environment.close()

@@ -100,7 +100,7 @@ class VectorEnvironment(base.BatchedEnvironment):
     action_mask: str | None = None,
     name: str | None = None,
     autoreset_mode: Mode | None = None,
-  ):
+  ) -> None:
     """Wraps the vector and takes ownership.
 
     Args:
@@ -220,7 +220,7 @@ class VectorEnvironment(base.BatchedEnvironment):
     legal = masks.lowest(self._action_spec, self._observation_spec, self._seen)
     return tree.map_structure(lambda x, y: _choose(which, y, x), action, legal)
 
-  def _reset(self, which: np.ndarray):
+  def _reset(self, which: np.ndarray) -> None:
     """Resets some environments; the others must not change."""
     observation, infos = self._vector.reset(options={_RESET_MASK: which.copy()})
     before, self._seen = self._seen, self._convert(observation, infos, which)
@@ -255,7 +255,9 @@ class VectorEnvironment(base.BatchedEnvironment):
     self._read_masks(mask, infos, which)
     return {_OBSERVATION: encoded, self._key: mask}
 
-  def _read_masks(self, mask: np.ndarray, infos: dict, which: np.ndarray):
+  def _read_masks(
+    self, mask: np.ndarray, infos: dict, which: np.ndarray
+  ) -> None:
     """Writes the masks of some environments into `mask`, bool `[E, N]`."""
     found = infos.get(self._key)
     there = infos.get(f'_{self._key}', np.ones(self._size, bool))
@@ -313,7 +315,7 @@ class VectorEnvironment(base.BatchedEnvironment):
       )
     return self._vector.render()[index]
 
-  def close(self):
+  def close(self) -> None:
     self._vector.close()
 
 
