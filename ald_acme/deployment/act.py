@@ -36,7 +36,7 @@ _LARGEST = 2**28  # Numbers of an input.
 class Policy:
   """A policy with its recurrent state."""
 
-  def __init__(self, manifest, step, seed=None, deterministic=False):
+  def __init__(self, manifest, step, seed=None, deterministic=False) -> None:
     """Starts from the initial state.
 
     Args:
@@ -57,7 +57,7 @@ class Policy:
     self._rng = None if deterministic else np.random.default_rng(seed)
     self.reset()
 
-  def reset(self):
+  def reset(self) -> None:
     """Resets the recurrent state."""
     self._memory = {
       name: np.zeros(*self._specs[name])
@@ -242,7 +242,7 @@ def _read_manifest(path):
   return manifest
 
 
-def _verify(path, written):
+def _verify(path, written) -> None:
   """Raises ValueError if a file differs from its checksum."""
   try:
     with open(path, 'rb') as file:
@@ -441,7 +441,7 @@ _FORMATS = {  # What reads each, and the file that it reads.
 FORMATS = tuple(_FORMATS)
 
 
-def main():
+def main() -> None:
   parser = argparse.ArgumentParser(description='Acts on observations of zeros.')
   parser.add_argument(
     '--deterministic', action='store_true', help='take the likeliest action'

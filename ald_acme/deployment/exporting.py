@@ -30,7 +30,9 @@ _PRODUCER = 'ald_acme'
 _SCRIPT = os.path.basename(act.__file__)
 
 
-def export(step: steps.Step, form: str, folder: str, run: Mapping[str, Any]):
+def export(
+  step: steps.Step, form: str, folder: str, run: Mapping[str, Any]
+) -> None:
   """Writes a policy, its `manifest.json`, and `act.py` that acts with it.
 
   Args:

@@ -1,5 +1,6 @@
 """A policy as named arrays in one numpy file."""
 
+from collections.abc import Iterable
 import os
 from typing import Any
 
@@ -12,7 +13,7 @@ from ald_acme.networks import lstm
 from ald_acme.networks import torsos
 
 
-def write(step: steps.Step, folder: str):
+def write(step: steps.Step, folder: str) -> None:
   """Writes `policy.npz`, which the LSTM written out in `act.py` reads.
 
   Args:
@@ -28,7 +29,7 @@ def write(step: steps.Step, folder: str):
 def _weights(network: Any) -> dict[str, np.ndarray]:
   """The network's variables by the names that `act.py` knows."""
 
-  def only(kind, modules):
+  def only(kind: type, modules: Iterable[Any]) -> Any:
     (found,) = (module for module in modules if isinstance(module, kind))
     return found
 

@@ -10,7 +10,7 @@ from ald_acme.deployment import step as steps
 _OPERATIONS = 15  # ONNX's version of its operations.
 
 
-def write(step: steps.Step, folder: str):
+def write(step: steps.Step, folder: str) -> None:
   """Writes `policy.onnx`.
 
   Args:

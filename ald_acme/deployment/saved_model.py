@@ -8,7 +8,7 @@ from ald_acme.deployment import act
 from ald_acme.deployment import step as steps
 
 
-def write(step: steps.Step, folder: str):
+def write(step: steps.Step, folder: str) -> None:
   """Writes the SavedModel `policy` with the signature `step`.
 
   Args:
@@ -16,7 +16,7 @@ def write(step: steps.Step, folder: str):
     folder: for the files; it must exist.
   """
   module = tf.Module()
-  module.weights = list(step.network.variables)
+  module.weights = list(step.network.trainable_variables)
   module.step = step.function
   tf.saved_model.save(
     module,

@@ -1,5 +1,7 @@
 """A policy's step as a pure function of named tensors: what is exported."""
 
+from typing import Any
+
 from acme import specs
 import numpy as np
 import sonnet as snt
@@ -47,7 +49,7 @@ class Step:
     self,
     network: protocols.Network,
     environment_spec: specs.EnvironmentSpec,
-  ):
+  ) -> None:
     """Traces the function.
 
     Args:
@@ -114,7 +116,9 @@ class Step:
   def describe(self) -> dict:
     """The tensors, as described in the manifest."""
 
-    def describe(specs):
+    def describe(
+      specs: dict[str, tf.TensorSpec],
+    ) -> list[dict[str, Any]]:
       return [
         {
           'name': name,
@@ -138,7 +142,7 @@ class Step:
       },
     }
 
-  def _step(self, **tensors):
+  def _step(self, **tensors: tf.Tensor) -> dict[str, tf.Tensor]:
     *seen, hidden, cell = (tensors[name] for name in self.inputs)
     inputs = tree.unflatten_as(
       types.Inputs(self._observation_spec, *3 * [None]), seen

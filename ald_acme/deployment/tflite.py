@@ -10,7 +10,7 @@ from ald_acme.deployment import saved_model
 from ald_acme.deployment import step as steps
 
 
-def write(step: steps.Step, folder: str):
+def write(step: steps.Step, folder: str) -> None:
   """Writes `policy.tflite`, of built-in operations alone.
 
   Args:

@@ -23,9 +23,10 @@ def ask_all(
   Returns:
     The answers that came, and an error for each of the other calls, by name.
   """
-  answers, errors = {}, {}
+  answers: dict[str, Any] = {}
+  errors: dict[str, Exception] = {}
 
-  def ask(name, call):
+  def ask(name: str, call: Callable[[], Any]) -> None:
     try:
       answers[name] = call()
     except Exception as error:  # Of a node; it can be any.

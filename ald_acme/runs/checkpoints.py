@@ -38,7 +38,7 @@ class CheckpointFolder:
   A checkpoint is a numpy `.npz` file; its zip checksums tell a damaged one.
   """
 
-  def __init__(self, directory: str, kept: int = 3):
+  def __init__(self, directory: str, kept: int = 3) -> None:
     """Opens a folder, which need not exist yet.
 
     Args:
@@ -99,7 +99,7 @@ def read(path: str) -> State:
     raise ValueError(f'Checkpoint {path} is damaged ({error}).') from error
 
 
-def _check_numbers(name: str, value: np.ndarray):
+def _check_numbers(name: str, value: np.ndarray) -> None:
   if value.dtype.kind not in 'biuf':
     raise ValueError(f'{name} holds {value.dtype}, not numbers')
   if value.ndim and not np.isfinite(value).all():
@@ -122,7 +122,7 @@ def _flatten(state: State, prefix: str = '') -> dict[str, np.ndarray]:
 
 
 def _unflatten(flat: dict[str, np.ndarray]) -> State:
-  state = {}
+  state: State = {}
   for path, value in flat.items():
     *folders, name = path.split(_SEPARATOR)
     inner = state

@@ -15,7 +15,7 @@ class RunCounter(counting.Counter):
   So at most the unrolls that are under way are more than `max_frames`.
   """
 
-  def __init__(self, max_frames: int = 0):
+  def __init__(self, max_frames: int = 0) -> None:
     """Counts from 0.
 
     Args:
@@ -38,7 +38,7 @@ class Remote:
   taken for the node that stalls.
   """
 
-  def __init__(self, counter: counting.Counter):
+  def __init__(self, counter: counting.Counter) -> None:
     """Keeps the counter, or a client of one."""
     self._counter = counter
 
@@ -56,7 +56,9 @@ class BackgroundCounter(counting.Counter):
   parent has replied.
   """
 
-  def __init__(self, parent: counting.Counter):
+  _counts: dict[str, counting.Number]  # Of the base class; not yet sent.
+
+  def __init__(self, parent: counting.Counter) -> None:
     """Asks the parent for its counts in the background.
 
     Args:
@@ -89,7 +91,7 @@ class BackgroundCounter(counting.Counter):
         for name in names
       }
 
-  def _send(self):
+  def _send(self) -> None:
     while self._error is None:
       self._work.acquire()
       while self._work.acquire(blocking=False):  # One call for all of them.

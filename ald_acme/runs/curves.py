@@ -20,7 +20,7 @@ def read(folder: run_folder.RunFolder, node: str) -> dict[str, list[float]]:
     return {}
   with open(path, encoding='utf-8', newline='') as file:
     rows = list(csv.DictReader(file))
-  columns = {}
+  columns: dict[str, list[float]] = {}
   for row in rows:
     for name, value in row.items():
       if name is not None:
@@ -28,7 +28,7 @@ def read(folder: run_folder.RunFolder, node: str) -> dict[str, list[float]]:
   return columns
 
 
-def draw(folder: run_folder.RunFolder):
+def draw(folder: run_folder.RunFolder) -> None:
   """Draws the returns of both policies against frames, as a PNG.
 
   Rows that a resumed run has undone are left out.
@@ -63,6 +63,6 @@ def draw(folder: run_folder.RunFolder):
 
 def _number(text: str | None) -> float:
   try:
-    return float(text)
-  except (TypeError, ValueError):
+    return float(text or 'nan')
+  except ValueError:
     return float('nan')

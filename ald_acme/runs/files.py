@@ -39,7 +39,7 @@ def atomic(path: str, durable: bool = False) -> Iterator[BinaryIO]:
     _sync_folder(os.path.dirname(os.path.abspath(path)))
 
 
-def _sync_folder(path: str):
+def _sync_folder(path: str) -> None:
   """Waits until the names in a folder are on the disk."""
   descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
   try:
@@ -51,7 +51,7 @@ def _sync_folder(path: str):
     os.close(descriptor)
 
 
-def remove_leftovers(folder: str):
+def remove_leftovers(folder: str) -> None:
   """Removes what `atomic` left in a folder when its process was killed.
 
   Args:
@@ -63,7 +63,7 @@ def remove_leftovers(folder: str):
         os.remove(os.path.join(folder, name))
 
 
-def make_folders(path: str):
+def make_folders(path: str) -> None:
   """Makes a folder and those above it, where they are missing.
 
   Raises:
@@ -77,7 +77,7 @@ def make_folders(path: str):
     raise OSError(number, os.strerror(number), path) from error
 
 
-def write_json(path: str, value: Any):
+def write_json(path: str, value: Any) -> None:
   """Writes JSON for people to read, atomically."""
   with atomic(path) as file:
     file.write(json.dumps(value, indent=2).encode() + b'\n')

@@ -2,7 +2,6 @@
 
 import dataclasses
 import fcntl
-import itertools
 import os
 import shutil
 import time
@@ -11,8 +10,12 @@ from typing import TextIO
 from ald_acme.runs import files
 
 # Entries of config.json that are required, and those that are optional.
-_CONFIG = {'config': dict, 'environment': str, 'environment_kwargs': str}
-_MORE_CONFIG = {
+_CONFIG: dict[str, type] = {
+  'config': dict,
+  'environment': str,
+  'environment_kwargs': str,
+}
+_MORE_CONFIG: dict[str, type] = {
   'agent': str,
   'git_commit': str,
   'network_factory': str,
@@ -143,7 +146,7 @@ class RunFolder:
     self.remove_leftovers()
     return lock
 
-  def remove_leftovers(self):
+  def remove_leftovers(self) -> None:
     """Removes files that were not complete when their node was killed.
 
     Call it where no node runs.
@@ -217,7 +220,9 @@ class RunFolder:
 def make_default(name: str) -> str:
   """Makes a new folder under `runs/` and returns its path."""
   stamp = time.strftime('%Y%m%d-%H%M%S')
-  for number in itertools.count(1):
+  number = 0
+  while True:
+    number += 1
     suffix = f'-{number}' if number > 1 else ''
     path = os.path.join('runs', f'{name}-{stamp}{suffix}')
     try:

@@ -67,7 +67,7 @@ class Heartbeats:
 
   def __init__(
     self, patience: float, clock: Callable[[], float] = time.monotonic
-  ):
+  ) -> None:
     """Starts without any node.
 
     Args:
@@ -86,7 +86,7 @@ class Heartbeats:
     serves: bool,
     prepares: bool,
     doing: str,
-  ):
+  ) -> None:
     """Takes a node's beat; arguments as of `Beat`."""
     self._beats[node] = Beat(
       self._passed, idle, on_others, serves, prepares, doing
@@ -103,7 +103,10 @@ class Heartbeats:
     now = self._clock()
     self._passed += min(now - self._looked, _GAP)
     self._looked = now
-    silent, idle, waits, moves = [], [], [], False
+    silent: list[Stall] = []
+    idle: list[Stall] = []
+    waits: list[Stall] = []
+    moves = False
     for node, beat in list(self._beats.items()):
       silence = self._passed - beat.at
       patience = self._patience
@@ -153,7 +156,7 @@ def start(
     period: seconds between beats.
   """
 
-  def run():
+  def run() -> None:
     while True:
       # Asked before the texts, which may take a call to find out.
       idle, on_others, prepares = own.idle, own.waits_on_others, own.prepares

@@ -87,9 +87,10 @@ class Indicators:
       earlier: the counts that the ratio is measured from.
       reports: the newest row of each node's log.
     """
-    fields, shown = {}, {}
+    fields: dict[str, float | None] = {}
+    shown: dict[str, str] = {}
 
-    def show(name, label, form, value):
+    def show(name: str, label: str, form: str, value: float | None) -> None:
       fields[name] = value
       if value is not None and math.isfinite(value):
         shown[label] = format(value, form)

@@ -8,7 +8,7 @@ import math
 import os
 import re
 import time
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TextIO
 
 from absl import logging
 from acme.utils import loggers
@@ -39,39 +39,40 @@ class CSV(loggers.Logger):
   lacks a column.
   """
 
-  def __init__(self, folder: run_folder.RunFolder, node: str):
+  def __init__(self, folder: run_folder.RunFolder, node: str) -> None:
     files.make_folders(folder.logs)
     self._path = os.path.join(folder.logs, f'{node}.csv')
-    self._columns, self._file = [], None
+    self._columns: list[str] = []
+    self._file: TextIO | None = None
 
-  def _begin(self):
+  def _begin(self) -> TextIO:
     """Goes on with a file that is there; there is none before the first row."""
     text = ''
     if os.path.exists(self._path):
-      with open(self._path, encoding='utf-8', newline='') as file:
-        text = file.read()
+      with open(self._path, encoding='utf-8', newline='') as earlier:
+        text = earlier.read()
       self._columns = next(csv.reader(text.splitlines()), [])
-    self._open()
+    file = self._open()
     if self._columns and not text.endswith('\n'):  # Cut short.
-      self._file.write('\n')
+      file.write('\n')
+    return file
 
-  def write(self, data: Mapping[str, Any]):
-    if self._file is None:
-      self._begin()
+  def write(self, data: Mapping[str, Any]) -> None:
+    file = self._begin() if self._file is None else self._file
     more = sorted(set(data) - set(self._columns))
     if more:
-      self._add_columns(more)
+      file = self._add_columns(more, file)
     self._writer.writerow(data)
-    self._file.flush()
+    file.flush()
 
-  def _open(self):
-    self._file = open(self._path, 'a', encoding='utf-8', newline='')
-    self._writer = csv.DictWriter(
-      self._file, self._columns, lineterminator='\n'
-    )
+  def _open(self) -> TextIO:
+    file = open(self._path, 'a', encoding='utf-8', newline='')
+    self._file = file
+    self._writer = csv.DictWriter(file, self._columns, lineterminator='\n')
+    return file
 
-  def _add_columns(self, names: Sequence[str]):
-    self._file.close()
+  def _add_columns(self, names: Sequence[str], opened: TextIO) -> TextIO:
+    opened.close()
     self._file = None  # If this fails, the next row begins anew.
     with open(self._path, encoding='utf-8', newline='') as file:
       _, *rows = list(csv.reader(file)) or [[]]
@@ -80,9 +81,9 @@ class CSV(loggers.Logger):
       text = io.TextIOWrapper(file, encoding='utf-8', newline='')
       csv.writer(text, lineterminator='\n').writerows([self._columns, *rows])
       text.detach()  # Flushes; the file is not its own.
-    self._open()
+    return self._open()
 
-  def close(self):
+  def close(self) -> None:
     if self._file is not None:
       self._file.close()
 
@@ -103,7 +104,7 @@ class TensorBoard(loggers.Logger):
   first value, so that nothing is drawn of what stays the same.
   """
 
-  def __init__(self, folder: run_folder.RunFolder, node: str):
+  def __init__(self, folder: run_folder.RunFolder, node: str) -> None:
     self._path = os.path.join(folder.tensorboard, node)
     self._writer = None
     self._failed_at = -math.inf  # Monotonic seconds.
@@ -111,7 +112,7 @@ class TensorBoard(loggers.Logger):
     # The first value of each column, None once another was seen.
     self._first: dict[str, _Point | None] = {}
 
-  def write(self, data: Mapping[str, Any]):
+  def write(self, data: Mapping[str, Any]) -> None:
     now, step = time.time(), int(data[STEP])
     changed = {}
     for name, value in data.items():
@@ -151,7 +152,7 @@ class TensorBoard(loggers.Logger):
           writer.close()
       raise OSError(str(error)) from error
 
-  def _add(self, now: float, step: int, values: Mapping[str, float]):
+  def _add(self, now: float, step: int, values: Mapping[str, float]) -> None:
     summary = summary_pb2.Summary(
       value=[
         summary_pb2.Summary.Value(tag=f'{self._kind}/{n}', simple_value=x)
@@ -163,7 +164,7 @@ class TensorBoard(loggers.Logger):
         event_pb2.Event(wall_time=now, step=step, summary=summary)
       )
 
-  def close(self):
+  def close(self) -> None:
     if self._writer is not None:
       with self._failing():
         self._writer.close()
@@ -172,11 +173,11 @@ class TensorBoard(loggers.Logger):
 class Tolerant(loggers.Logger):
   """Warns instead of raising when a row cannot be written (a full disk)."""
 
-  def __init__(self, logger: loggers.Logger, name: str):
+  def __init__(self, logger: loggers.Logger, name: str) -> None:
     self._logger, self._name = logger, name
     self._warned_at = -math.inf
 
-  def write(self, data: Mapping[str, Any]):
+  def write(self, data: Mapping[str, Any]) -> None:
     try:
       self._logger.write(data)
     except OSError as error:
@@ -185,7 +186,7 @@ class Tolerant(loggers.Logger):
         self._warned_at = now
         logging.warning('A row of %s is lost: %s', self._name, error)
 
-  def close(self):
+  def close(self) -> None:
     with contextlib.suppress(OSError):
       self._logger.close()
 
@@ -202,7 +203,7 @@ class Thinned(loggers.Logger):
     logger: loggers.Logger,
     period: float,
     clock: Callable[[], float] = time.monotonic,
-  ):
+  ) -> None:
     """Passes rows on.
 
     Args:
@@ -213,27 +214,29 @@ class Thinned(loggers.Logger):
     self._logger, self._period, self._clock = logger, period, clock
     self._began, self._last = clock(), -math.inf
 
-  def write(self, data: Mapping[str, Any]):
+  def write(self, data: Mapping[str, Any]) -> None:
     now = self._clock()
     apart = max(self._period, (now - self._began) / _ROWS)
     if now >= self._last + apart:
       self._last = now
       self._logger.write(data)
 
-  def close(self):
+  def close(self) -> None:
     self._logger.close()
 
 
 class Report(loggers.Logger):
   """Passes each row on to a function."""
 
-  def __init__(self, report: Callable[[str, Mapping[str, Any]], None], node):
+  def __init__(
+    self, report: Callable[[str, Mapping[str, Any]], None], node: str
+  ) -> None:
     self._report, self._node = report, node
 
-  def write(self, data: Mapping[str, Any]):
+  def write(self, data: Mapping[str, Any]) -> None:
     self._report(self._node, {k: float(v) for k, v in data.items()})
 
-  def close(self):
+  def close(self) -> None:
     pass
 
 

@@ -88,7 +88,7 @@ class Monitor:
     earlier: dict[str, Any] | None = None,
     earlier_counts: Mapping[str, float] | None = None,
     on_end: Callable[[], None] = lambda: None,
-  ):
+  ) -> None:
     """Starts the clocks.
 
     Args:
@@ -136,7 +136,7 @@ class Monitor:
 
   # --- Called by other processes.
 
-  def report(self, node: str, row: Mapping[str, float]):
+  def report(self, node: str, row: Mapping[str, float]) -> None:
     """Takes the newest row of a node's log."""
     self._reports.setdefault(node, {}).update(
       {k: v for k, v in row.items() if not math.isnan(v)}
@@ -144,7 +144,7 @@ class Monitor:
     if node == 'evaluator':
       self._take_evaluation(row)
 
-  def _take_evaluation(self, row: Mapping[str, float]):
+  def _take_evaluation(self, row: Mapping[str, float]) -> None:
     seconds = row.get('evaluation_seconds', 0.0)
     self._longest_evaluation = max(self._longest_evaluation, seconds)
     self._solving.take(row, self._stop_reason == 'target_return')
@@ -152,11 +152,11 @@ class Monitor:
     if target is not None and row['actor_return'] >= target:
       self.request_stop('target_return')
 
-  def beat(self, node: str, *told: Any):
+  def beat(self, node: str, *told: Any) -> None:
     """Takes a node's heartbeat; arguments as of `Heartbeats.beat`."""
     self._heartbeats.beat(node, *told)
 
-  def request_stop(self, reason: str, failed: str = ''):
+  def request_stop(self, reason: str, failed: str = '') -> None:
     """Ends the run; the first reason counts, and any node that fails.
 
     Args:
@@ -174,7 +174,7 @@ class Monitor:
 
   # --- The node's own loop.
 
-  def run(self, should_stop: Callable[[], bool] = lambda: False):
+  def run(self, should_stop: Callable[[], bool] = lambda: False) -> None:
     """Watches until the goal is reached or a stop is asked for."""
     next_checkpoint = math.inf
     while not self._stop_requested.wait(_PERIOD):
@@ -198,7 +198,7 @@ class Monitor:
   def _frames(self) -> int:
     return int(self._counts.get('frames', 0))
 
-  def _count(self):
+  def _count(self) -> None:
     ending = self._stop_reason is not None
     answers, errors = asking.ask_all(
       {'counts': self._sources.counter.get_counts},
@@ -212,7 +212,7 @@ class Monitor:
     counts.pop(run_counts.STOP_ACTING, None)
     self._take_counts(counts)
 
-  def _take_counts(self, counts: dict[str, float]):
+  def _take_counts(self, counts: dict[str, float]) -> None:
     self._counts = counts
     self._speed.count(self._frames)
 
@@ -226,7 +226,7 @@ class Monitor:
         self.request_stop(str(stall), stall.node if stall.silent else '')
     return self._stop_requested.is_set()
 
-  def _try(self, write: Callable[[], Any], what: str):
+  def _try(self, write: Callable[[], Any], what: str) -> None:
     """Writes; where that fails for long the run is to end."""
     try:
       write()
@@ -244,7 +244,7 @@ class Monitor:
       elif now - self._trouble_since[what] > _TROUBLE:
         self.request_stop(f'{what} cannot be written ({error})')
 
-  def _save(self):
+  def _save(self) -> None:
     """Writes a checkpoint, unless too few parts answer.
 
     Raises:
@@ -271,7 +271,7 @@ class Monitor:
     """Whether a part is of the node that failed; of a kind, the first is 0."""
     return self._failed in (part, f'{part}_0')
 
-  def _end(self):
+  def _end(self) -> None:
     """Stops acting, evaluates, saves and writes the end, in this order.
 
     Raises:
@@ -293,7 +293,7 @@ class Monitor:
       self._ended.set()
       self._on_end()
 
-  def _settle(self):
+  def _settle(self) -> None:
     """Waits until the queues are empty: no more updates happen.
 
     Where there was none the first may still be compiled.
@@ -329,9 +329,9 @@ class Monitor:
         f'needs {self._indicators.first_update}. Lower one of these, or give '
         'more max_frames'
       )
-    return self._stop_reason
+    return self._stop_reason or ''
 
-  def _evaluate(self):
+  def _evaluate(self) -> None:
     patience = max(
       _LAST_EVALUATION, 5 * self._longest_evaluation, self._wall_seconds() / 10
     )
@@ -353,7 +353,7 @@ class Monitor:
   def _newest(self, node: str, name: str) -> float | None:
     return self._reports.get(node, {}).get(name)
 
-  def _write_progress(self, state: str = ''):
+  def _write_progress(self, state: str = '') -> None:
     self._shown_at = time.monotonic()
     if not state:
       state = 'running' if self._speed.has_begun else 'starting'
@@ -388,7 +388,7 @@ class Monitor:
       self._try(self._write_progress, 'progress.json')
     return True
 
-  def _write_end(self, reason: str):
+  def _write_end(self, reason: str) -> None:
     files.write_json(
       self._folder.summary,
       {

@@ -31,9 +31,9 @@ def make_console(**arguments: Any) -> rich_console.Console:
 class Screen:
   """Displays progress: live on a terminal, else a line now and then."""
 
-  def __init__(self, console: rich_console.Console):
+  def __init__(self, console: rich_console.Console) -> None:
     self._console = console
-    self._live = None
+    self._live: rich_live.Live | None = None
     self._next_line = 0.0
 
   def __enter__(self) -> 'Screen':
@@ -44,15 +44,15 @@ class Screen:
       self._live.start()
     return self
 
-  def __exit__(self, *_):
+  def __exit__(self, *_: Any) -> None:
     if self._live:
       self._live.stop()
 
-  def print(self, line: str):
+  def print(self, line: str) -> None:
     """Prints a line that stays, above what is live."""
     self._console.print(line, highlight=False, markup=False, soft_wrap=True)
 
-  def show(self, live: rich_console.RenderableType, line: str):
+  def show(self, live: rich_console.RenderableType, line: str) -> None:
     """Shows the first on a terminal, the second elsewhere."""
     if self._live:
       self._live.update(live)
@@ -66,7 +66,7 @@ class Display:
 
   def __init__(
     self, folder: run_folder.RunFolder, console: rich_console.Console
-  ):
+  ) -> None:
     self._folder = folder
     self._screen = Screen(console)
     self._began = time.monotonic()
@@ -77,10 +77,10 @@ class Display:
     self._screen.__enter__()
     return self
 
-  def __exit__(self, *exception):
+  def __exit__(self, *exception: Any) -> None:
     self._screen.__exit__(*exception)
 
-  def warn(self, about: str, text: str):
+  def warn(self, about: str, text: str) -> None:
     """Prints a warning above what is shown, unless it repeats one.
 
     Args:
@@ -92,7 +92,7 @@ class Display:
       self._warned[about] = now
       self._screen.print(f'warning: {text}')
 
-  def show(self, progress: dict[str, Any] | None):
+  def show(self, progress: dict[str, Any] | None) -> None:
     """Shows the contents of progress.json; None while there is none."""
     stalls = (progress or {}).get('stalls', {})
     for node in self._stalled - stalls.keys():
@@ -128,7 +128,7 @@ class Display:
 def _fields(progress: dict[str, Any]) -> list[tuple[str, str]]:
   """Names and values as people read them; empty where not known yet."""
 
-  def number(name, form):
+  def number(name: str, form: str) -> str:
     value = progress.get(name)
     return '' if value is None else format(value, form)
 
@@ -164,7 +164,7 @@ def print_summary(
   folder: run_folder.RunFolder,
   checkpoint: str | None,
   console: rich_console.Console,
-):
+) -> None:
   """Prints a run's summary.json as a short table, and where its files are."""
   table = rich_table.Table(box=box.SIMPLE, show_header=False)
   for name, value in summary.items():

@@ -18,7 +18,7 @@ class Saveable(Protocol):
   def save(self) -> dict[str, Any]:
     """The state."""
 
-  def restore(self, state: dict[str, Any]):
+  def restore(self, state: dict[str, Any]) -> None:
     """Restores a state returned by `save`."""
 
 
@@ -36,7 +36,7 @@ class Saver:
     directory: str,
     period: float = 600.0,
     kept: int = 3,
-  ):
+  ) -> None:
     """Opens the folder; nothing is read or written.
 
     Args:
@@ -57,7 +57,7 @@ class Saver:
     self._due = time.monotonic() + self._period
     return self._folder.save({**state, _COUNTS: self._counter.get_counts()})
 
-  def save_if_due(self):
+  def save_if_due(self) -> None:
     """Writes a checkpoint if the last one is old enough."""
     if time.monotonic() >= self._due:
       self.save()

@@ -133,7 +133,7 @@ def rate(counts: np.ndarray, seconds: np.ndarray) -> float:
   return float((counts[-1] - counts[0]) / (seconds[-1] - seconds[0]))
 
 
-def _known(xs, ys) -> tuple[np.ndarray, np.ndarray]:
+def _known(xs: np.ndarray, ys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
   """The rows without nan, as float64."""
   xs, ys = np.asarray(xs, np.float64), np.asarray(ys, np.float64)
   known = ~(np.isnan(xs) | np.isnan(ys))

@@ -13,7 +13,7 @@ import queue
 import resource
 import threading
 import time
-from typing import Any
+from typing import Any, TextIO
 
 from ald_acme import activity
 from ald_acme.runs import files
@@ -39,7 +39,7 @@ def start(node: str, path: str, period: float = _PERIOD) -> threading.Thread:
       [{'ph': 'M', 'name': 'process_name', 'pid': pid, 'args': {'name': node}}],
     )
 
-  def run():
+  def run() -> None:
     while True:
       time.sleep(period)
       taken = [spans.get() for _ in range(spans.qsize())]
@@ -73,7 +73,7 @@ def _usage(pid: int) -> dict[str, Any]:
   return {'ph': 'C', 'name': 'usage', 'ts': now, 'pid': pid, 'args': used}
 
 
-def _write(file, events: Iterable[dict[str, Any]]):
+def _write(file: TextIO, events: Iterable[dict[str, Any]]) -> None:
   file.writelines(json.dumps(event) + ',\n' for event in events)
 
 

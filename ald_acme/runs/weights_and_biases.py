@@ -17,7 +17,7 @@ _OPEN: set['WandbLogger'] = set()
 _LOCK = threading.Lock()
 
 
-def check():
+def check() -> None:
   """Raises ValueError if the package `wandb` cannot be imported."""
   try:
     importlib.import_module('wandb')
@@ -34,7 +34,9 @@ class WandbLogger(loggers.Logger):
   Rows are buffered: without `close` the last ones are lost.
   """
 
-  def __init__(self, make_run: Callable[[], Any], steps_key: str | None = None):
+  def __init__(
+    self, make_run: Callable[[], Any], steps_key: str | None = None
+  ) -> None:
     """Starts no run yet: a node may never write.
 
     Args:
@@ -45,7 +47,7 @@ class WandbLogger(loggers.Logger):
     self._make_run, self._steps_key = make_run, steps_key
     self._run: Any = None
 
-  def write(self, data: Mapping[str, Any]):
+  def write(self, data: Mapping[str, Any]) -> None:
     if self._run is None:
       self._run = self._make_run()
       with _LOCK:
@@ -54,7 +56,7 @@ class WandbLogger(loggers.Logger):
         self._run.define_metric('*', step_metric=self._steps_key)
     self._run.log({k: v for k, v in data.items() if not _is_nan(v)})
 
-  def close(self):
+  def close(self) -> None:
     if self._run is None:
       return
     self._run.finish()
