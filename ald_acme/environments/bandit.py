@@ -8,12 +8,13 @@ import dm_env
 from dm_env import specs
 import numpy as np
 
+from ald_acme.environments import arrays
 from ald_acme.environments import base
 from ald_acme.environments import checks
 from ald_acme.environments import streams
 
 
-class BatchedBandit(base.BatchedEnvironment):
+class BatchedBandit(arrays.ArrayEnvironment):
   """Bandit: find the arm that pays most often; an episode is one pull.
 
   A task is each arm's probability of a reward of 1 instead of 0, uniform in [0,
@@ -32,20 +33,9 @@ class BatchedBandit(base.BatchedEnvironment):
     Raises:
       ValueError: if an argument is out of its range.
     """
-    checks.integer('batch_size', batch_size, 1)
+    super().__init__(batch_size, seed)
     checks.integer('arms', arms, 1)
-    checks.integer('seed', seed, 0)
-    self._seed = seed
-    self._bandits = np.arange(batch_size)
     self._probabilities = np.zeros((batch_size, arms))
-    self._keeps = False  # Whether tasks last longer than an episode.
-    self._renew = np.ones(batch_size, bool)  # The next episode has a new task.
-    self._episode = np.full(batch_size, -1)
-    self._finished = np.ones(batch_size, bool)  # The next step resets.
-
-  @property
-  def batch_size(self) -> int:
-    return len(self._bandits)
 
   def observation_spec(self) -> specs.Array:
     """A constant zero, float32 `[1]`: the task has no observation."""
@@ -55,27 +45,13 @@ class BatchedBandit(base.BatchedEnvironment):
     arms = self._probabilities.shape[1]
     return specs.DiscreteArray(arms, dtype=np.int32, name='arm')
 
-  def keep_tasks(self) -> None:
-    self._keeps = True
-
-  def new_tasks(self, which: np.ndarray) -> None:
-    self._renew |= which
-
-  def restart(self, which: np.ndarray) -> bool:
-    self._finished |= which
-    return True
-
-  def reset(self) -> dm_env.TimeStep:
-    self._finished[:] = True
-    return self.step(np.zeros(self.batch_size, np.int64))
-
   def step(self, action: np.ndarray) -> dm_env.TimeStep:
     first = self._finished
     self._begin(first)
     arms = self._probabilities.shape[1]
     # The tasks use the draws before.
-    luck = streams.uniform(self._seed, self._bandits, self._episode, arms)
-    pays = luck < self._probabilities[self._bandits, action]
+    luck = streams.uniform(self._seed, self._index, self._episode, arms)
+    pays = luck < self._probabilities[self._index, action]
     self._finished = ~first
     nothing = np.zeros((self.batch_size, 1), np.float32)
     return base.timestep(first, ~first, pays & ~first, nothing)
@@ -86,7 +62,7 @@ class BatchedBandit(base.BatchedEnvironment):
     new = which & (self._renew | (not self._keeps))
     self._probabilities[new] = streams.uniform(
       self._seed,
-      self._bandits[new, np.newaxis],
+      self._index[new, np.newaxis],
       self._episode[new, np.newaxis],
       np.arange(self._probabilities.shape[1]),
     )

@@ -18,6 +18,7 @@ import dm_env
 from dm_env import specs
 import numpy as np
 
+from ald_acme.environments import arrays
 from ald_acme.environments import base
 from ald_acme.environments import checks
 from ald_acme.environments import gridworlds
@@ -38,7 +39,7 @@ _COLOURS = np.array(
 )
 
 
-class BatchedIMaze(base.BatchedEnvironment):
+class BatchedIMaze(arrays.ArrayEnvironment):
   """I-Maze: remember a colour from the start to the far end of the maze.
 
   A step of all E mazes is a few array look-ups: transitions and observations
@@ -89,7 +90,7 @@ class BatchedIMaze(base.BatchedEnvironment):
     Raises:
       ValueError: if an argument is out of its range.
     """
-    checks.integer('batch_size', batch_size, 1)
+    super().__init__(batch_size, seed)
     checks.integer('size', size, 5, odd=True)
     checks.integer('view', view, 1, odd=True)
     if limit is not None:
@@ -101,23 +102,16 @@ class BatchedIMaze(base.BatchedEnvironment):
     checks.flag('random_start', random_start)
     checks.flag('hidden_rule', hidden_rule)
     checks.flag('truncate', truncate)
-    checks.integer('seed', seed, 0)
     self._size, self._view = size, view
     self._limit = max(25, 25 * (size - 5)) if limit is None else limit
     self._rewards = np.array([wrong_reward, correct_reward], np.float32)
     self._limit_reward = limit_reward
     self._random_goals, self._random_start = random_goals, random_start
     self._hidden_rule, self._truncate = hidden_rule, truncate
-    self._seed = seed
 
-    self._mazes = np.arange(batch_size)
-    self._episode = np.full(batch_size, -1)
     self._step = np.zeros(batch_size, np.int64)
     self._variant = np.zeros(batch_size, np.int64)
     self._cell = np.zeros(batch_size, np.int64)
-    self._finished = np.ones(batch_size, bool)  # The next step resets.
-    self._keeps = False  # Whether tasks outlast an episode.
-    self._renew = np.ones(batch_size, bool)  # Whether to draw a colour.
 
     # A variant is 2 * (indicator is pink) + (green is on the right).
     grids = np.stack([_grid(size, v // 2, v % 2) for v in range(4)])
@@ -130,10 +124,6 @@ class BatchedIMaze(base.BatchedEnvironment):
     self._start_cells = size + np.arange(2, size - 1)
     self._left_goal, self._right_goal = _goals(size)
 
-  @property
-  def batch_size(self) -> int:
-    return len(self._mazes)
-
   def observation_spec(self) -> specs.BoundedArray:
     """One-hot cells, float32 `[view, view, 6]`, in the order of `CELLS`."""
     shape = (self._view, self._view, len(CELLS))
@@ -141,22 +131,6 @@ class BatchedIMaze(base.BatchedEnvironment):
 
   def action_spec(self) -> specs.DiscreteArray:
     return gridworlds.action_spec()
-
-  def keep_tasks(self) -> None:
-    self._keeps = True
-
-  def new_tasks(self, which: np.ndarray) -> None:
-    self._renew |= which
-
-  def restart(self, which: np.ndarray) -> bool:
-    self._finished |= which
-    return True
-
-  def reset(self) -> dm_env.TimeStep:
-    self._begin(np.ones(self.batch_size, bool))
-    first = np.ones(self.batch_size, bool)
-    reward = np.zeros(self.batch_size)
-    return self._timestep(first, ~first, reward)
 
   def step(self, action: np.ndarray) -> dm_env.TimeStep:
     first = self._finished.copy()
@@ -174,11 +148,13 @@ class BatchedIMaze(base.BatchedEnvironment):
     if first.any():
       self._begin(first)
     self._finished = last
-    return self._timestep(first, last, reward, at_limit & self._truncate)
+    observation = self._views[self._variant, self._cell]
+    truncated = at_limit & self._truncate
+    return base.timestep(first, last, reward, observation, truncated)
 
   def _begin(self, which: np.ndarray) -> None:
     """Starts new episodes where `which` is set."""
-    mazes = self._mazes[which]
+    mazes = self._index[which]
     self._episode[which] += 1
     episode = self._episode[which]
     seed = self._seed
@@ -197,16 +173,6 @@ class BatchedIMaze(base.BatchedEnvironment):
     self._cell[which] = self._start_cells[start]
     self._step[which] = 0
     self._finished[which] = False
-
-  def _timestep(
-    self,
-    first: np.ndarray,
-    last: np.ndarray,
-    reward: np.ndarray,
-    truncated: np.ndarray | bool = False,
-  ) -> dm_env.TimeStep:
-    observation = self._views[self._variant, self._cell]
-    return base.timestep(first, last, reward, observation, truncated)
 
   def action_names(self) -> tuple[str, ...]:
     return gridworlds.ACTIONS

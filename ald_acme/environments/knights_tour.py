@@ -9,6 +9,7 @@ import dm_env
 from dm_env import specs
 import numpy as np
 
+from ald_acme.environments import arrays
 from ald_acme.environments import base
 from ald_acme.environments import checks
 from ald_acme.environments import masks
@@ -20,7 +21,7 @@ _VISITED, _KNIGHT = (90, 140, 200), (220, 60, 50)
 _PIXELS = 12  # Side of a rendered cell.
 
 
-class BatchedKnightsTour(base.BatchedEnvironment):
+class BatchedKnightsTour(arrays.ArrayEnvironment):
   """Knight's tour: visit every cell of a board once, as a knight moves.
 
   An action is a cell. Unvisited cells a knight's move away are legal, at most
@@ -52,27 +53,19 @@ class BatchedKnightsTour(base.BatchedEnvironment):
     Raises:
       ValueError: if an argument is out of its range.
     """
-    checks.integer('batch_size', batch_size, 1)
+    super().__init__(batch_size, seed)
     checks.integer('size', size, 5)
     checks.flag('masked', masked)
-    checks.integer('seed', seed, 0)
-    self._size, self._masked, self._seed = size, masked, seed
+    self._size, self._masked = size, masked
     self._cells = size * size
     self._reach = reach(size)
     rows, columns = np.divmod(np.arange(self._cells), size)
     usable = (rows + columns) % 2 == 0 if size % 2 else rows >= 0
     self._starts = np.flatnonzero(usable)
-    self._boards = np.arange(batch_size)
-    self._episode = np.full(batch_size, -1)
     self._moves = np.zeros(batch_size, np.int64)  # In the episode.
     self._knight = np.zeros(batch_size, np.int64)
     self._visited = np.zeros((batch_size, self._cells), bool)
-    self._finished = np.ones(batch_size, bool)  # The next step resets.
     self._illegal = 0
-
-  @property
-  def batch_size(self) -> int:
-    return len(self._boards)
 
   def observation_spec(self) -> dict[str, specs.Array]:
     flags = specs.BoundedArray((self._cells,), np.float32, 0.0, 1.0)
@@ -94,22 +87,14 @@ class BatchedKnightsTour(base.BatchedEnvironment):
       for cell in range(self._cells)
     ]
 
-  def restart(self, which: np.ndarray) -> bool:
-    self._finished |= which
-    return True
-
-  def reset(self) -> dm_env.TimeStep:
-    self._finished[:] = True
-    return self.step(np.zeros(self.batch_size, np.int64))
-
   def step(self, action: np.ndarray) -> dm_env.TimeStep:
     first = self._finished
-    moves = ~first & self._legal()[self._boards, action]
+    moves = ~first & self._legal()[self._index, action]
     self._illegal += int((~first & ~moves).sum())
     self._moves += 1
     self._begin(first)
     self._knight = np.where(moves, action, self._knight)
-    self._visited[self._boards, self._knight] = True
+    self._visited[self._index, self._knight] = True
     legal = self._legal()
     last = ~first & (~legal.any(-1) | (self._moves >= 2 * self._cells))
     self._finished = last
@@ -131,7 +116,7 @@ class BatchedKnightsTour(base.BatchedEnvironment):
     self._moves[which] = 0
     self._visited[which] = False
     draws = streams.integers(
-      self._seed, len(self._starts), self._boards[which], self._episode[which]
+      self._seed, len(self._starts), self._index[which], self._episode[which]
     )
     self._knight[which] = self._starts[draws]
 

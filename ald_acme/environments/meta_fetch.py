@@ -32,6 +32,7 @@ import dm_env
 from dm_env import specs
 import numpy as np
 
+from ald_acme.environments import arrays
 from ald_acme.environments import base
 from ald_acme.environments import checks
 from ald_acme.environments import gridworlds
@@ -43,7 +44,7 @@ WALL, EMPTY = 0, 1
 COLOUR_OFFSET = 0.2
 
 
-class BatchedMetaFetch(base.BatchedEnvironment):
+class BatchedMetaFetch(arrays.ArrayEnvironment):
   """Meta-Fetch: find out in which order to fetch the objects.
 
   A step of all E rooms is a few array operations. Rooms are stored as rendered,
@@ -83,7 +84,7 @@ class BatchedMetaFetch(base.BatchedEnvironment):
     Raises:
       ValueError: if an argument is out of its range.
     """
-    checks.integer('batch_size', batch_size, 1)
+    super().__init__(batch_size, seed)
     checks.integer('size', size, 4)
     checks.integer('objects', objects, 1)
     checks.integer('view', view, 1, odd=True)
@@ -91,7 +92,6 @@ class BatchedMetaFetch(base.BatchedEnvironment):
     checks.flag('repeat', repeat)
     checks.flag('apart', apart)
     checks.flag('truncate', truncate)
-    checks.integer('seed', seed, 0)
     cells = (size - 2) ** 2
     if objects >= cells:
       raise ValueError(
@@ -99,7 +99,7 @@ class BatchedMetaFetch(base.BatchedEnvironment):
         f'received {objects}; raise size.'
       )
     self._size, self._view, self._limit = size, view, limit
-    self._repeat, self._apart, self._seed = repeat, apart, seed
+    self._repeat, self._apart = repeat, apart
     self._truncate = truncate
 
     margin = view // 2
@@ -117,21 +117,12 @@ class BatchedMetaFetch(base.BatchedEnvironment):
     span = np.arange(-margin, margin + 1)
     self._window = (side * span[:, np.newaxis] + span).ravel()
 
-    self._rooms = np.arange(batch_size)
-    self._episode = np.full(batch_size, -1)
     self._step = np.zeros(batch_size, np.int64)
     self._cell = np.full(batch_size, self._free_cells[0])
     self._objects = np.zeros((batch_size, objects), np.int64)  # Their cells.
     self._colours = np.zeros((batch_size, objects, 3), np.float32)
     self._next = np.zeros(batch_size, np.int64)  # The next object to fetch.
     self._looks = np.tile(self._empty_room, (batch_size, 1, 1))
-    self._finished = np.ones(batch_size, bool)  # The next step resets.
-    self._keeps = False  # Whether tasks outlast an episode.
-    self._renew = np.ones(batch_size, bool)  # Whether to draw a room.
-
-  @property
-  def batch_size(self) -> int:
-    return len(self._rooms)
 
   def observation_spec(self) -> specs.BoundedArray:
     """The window around the agent, float32 `[view, view, 5]`.
@@ -146,20 +137,6 @@ class BatchedMetaFetch(base.BatchedEnvironment):
   def action_spec(self) -> specs.DiscreteArray:
     return gridworlds.action_spec()
 
-  def keep_tasks(self) -> None:
-    self._keeps = True
-
-  def new_tasks(self, which: np.ndarray) -> None:
-    self._renew |= which
-
-  def restart(self, which: np.ndarray) -> bool:
-    self._finished |= which
-    return True
-
-  def reset(self) -> dm_env.TimeStep:
-    self._finished[:] = True
-    return self.step(np.zeros(self.batch_size, np.int64))
-
   def step(self, action: np.ndarray) -> dm_env.TimeStep:
     first = self._finished
     there = self._cell + self._moves[action]
@@ -168,7 +145,7 @@ class BatchedMetaFetch(base.BatchedEnvironment):
     self._step += 1
     entered = np.where(moved, there, -1)  # No cell for a bump into a wall.
     touched = self._objects == entered[:, np.newaxis]
-    right = touched[self._rooms, self._next]
+    right = touched[self._index, self._next]
     wrong = (touched & self._present()).any(-1) & ~right
     self._next = np.where(wrong, 0, self._next + right)
     complete = self._next == self._objects.shape[1]
@@ -191,7 +168,7 @@ class BatchedMetaFetch(base.BatchedEnvironment):
     cells, (_, objects) = len(self._free_cells), self._objects.shape
     draws = streams.uniform(
       self._seed,
-      self._rooms[which, np.newaxis],
+      self._index[which, np.newaxis],
       self._episode[which, np.newaxis],
       np.arange(cells + 3 * objects),
     )
@@ -238,7 +215,7 @@ class BatchedMetaFetch(base.BatchedEnvironment):
     present = self._present()
     look[present, EMPTY] = 0.0
     look[present, EMPTY + 1 :] = self._colours[present] + COLOUR_OFFSET
-    rooms = self._rooms[:, np.newaxis]
+    rooms = self._index[:, np.newaxis]
     self._looks[rooms, self._objects] = look
     window = self._looks[rooms, self._cell[:, np.newaxis] + self._window]
     return window.reshape(-1, self._view, self._view, len(CHANNELS))

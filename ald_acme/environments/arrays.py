@@ -1,0 +1,59 @@
+"""The base class of environments whose batch steps as arrays."""
+
+import abc
+from typing import Any
+
+import dm_env
+import numpy as np
+
+from ald_acme.environments import base
+from ald_acme.environments import checks
+
+
+class ArrayEnvironment(base.BatchedEnvironment, abc.ABC):
+  """Counts the episodes of E environments, and which of them begin next.
+
+  A subclass's `step` starts new episodes where `_finished` is set and ignores
+  the action there; it then sets `_finished` where episodes end.
+  """
+
+  def __init__(self, batch_size: int, seed: int) -> None:
+    """Starts before the first episode.
+
+    Args:
+      batch_size: E.
+      seed: seed of the episodes.
+
+    Raises:
+      ValueError: if an argument is out of its range.
+    """
+    checks.integer('batch_size', batch_size, 1)
+    checks.integer('seed', seed, 0)
+    self._seed = seed
+    self._index = np.arange(batch_size)
+    self._episode = np.full(batch_size, -1)
+    self._finished = np.ones(batch_size, bool)  # The next step resets.
+    self._keeps = False  # Whether tasks outlast an episode.
+    self._renew = np.ones(batch_size, bool)  # The next episode has a new task.
+
+  @property
+  def batch_size(self) -> int:
+    return len(self._index)
+
+  def keep_tasks(self) -> None:
+    self._keeps = True
+
+  def new_tasks(self, which: np.ndarray) -> None:
+    self._renew |= which
+
+  def restart(self, which: np.ndarray) -> bool:
+    self._finished |= which
+    return True
+
+  def reset(self) -> dm_env.TimeStep:
+    self._finished[:] = True
+    return self.step(np.zeros(self.batch_size, np.int64))
+
+  @abc.abstractmethod
+  def step(self, action: Any) -> dm_env.TimeStep:
+    """As `BatchedEnvironment.step`."""
