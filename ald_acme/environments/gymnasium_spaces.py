@@ -30,28 +30,12 @@ def action(
   Raises:
     ValueError: if the space is not supported.
   """
-  if isinstance(space, spaces.Dict):
-    parts = {
-      key: action(part, name, f'{field}[{key!r}]')
-      for key, part in space.spaces.items()
-    }
-    return (
-      {key: spec for key, (spec, _) in parts.items()},
-      lambda x: {key: make(x[key]) for key, (_, make) in parts.items()},
-    )
-  if isinstance(space, spaces.Tuple):
-    parts = [
-      action(part, name, f'{field}[{i}]') for i, part in enumerate(space.spaces)
-    ]
-    return (
-      tuple(spec for spec, _ in parts),
-      lambda x: tuple(make(y) for y, (_, make) in zip(x, parts, strict=True)),
-    )
+  if isinstance(space, (spaces.Dict, spaces.Tuple)):
+    return _parts(space, field, lambda part, at: action(part, name, at))
   if isinstance(space, spaces.Discrete):
     first = int(space.start)
-    spec = specs.DiscreteArray(int(space.n), dtype=np.int32, name=field)
     return (
-      spec,
+      specs.DiscreteArray(int(space.n), dtype=np.int32, name=field),
       lambda x: np.asarray(x) + first if np.ndim(x) else int(x) + first,
     )
   if isinstance(space, spaces.Box):
@@ -60,7 +44,7 @@ def action(
     low = np.asarray(getattr(space, 'start', 0))  # Old versions lack it.
     high = low + space.nvec - 1
   elif isinstance(space, spaces.MultiBinary):
-    low, high = 0, 1
+    low, high = np.array(0), np.array(1)
   else:
     raise ValueError(
       f'{field} of {name} must be Box, Discrete, MultiDiscrete, MultiBinary, '
@@ -91,32 +75,16 @@ def observation(
   Raises:
     ValueError: if the space is not supported.
   """
-  if isinstance(space, spaces.Dict):
-    parts = {
-      key: observation(part, name, f'{field}[{key!r}]', batched)
-      for key, part in space.spaces.items()
-    }
-    return (
-      {key: spec for key, (spec, _) in parts.items()},
-      lambda x: {key: encode(x[key]) for key, (_, encode) in parts.items()},
-    )
-  if isinstance(space, spaces.Tuple):
-    parts = [
-      observation(part, name, f'{field}[{i}]', batched)
-      for i, part in enumerate(space.spaces)
-    ]
-    return (
-      tuple(spec for spec, _ in parts),
-      lambda x: tuple(
-        encode(y) for y, (_, encode) in zip(x, parts, strict=True)
-      ),
+  if isinstance(space, (spaces.Dict, spaces.Tuple)):
+    return _parts(
+      space, field, lambda part, at: observation(part, name, at, batched)
     )
   if isinstance(space, (spaces.Discrete, spaces.MultiDiscrete)):
     return _one_hot(space, name, field, batched)
   if isinstance(space, spaces.Box):
     low, high = space.low, space.high
   elif isinstance(space, spaces.MultiBinary):
-    low, high = 0, 1
+    low, high = np.array(0), np.array(1)
   else:
     raise ValueError(
       f'{field} of {name} must be Box, Discrete, MultiDiscrete, MultiBinary, '
@@ -125,7 +93,7 @@ def observation(
       'gymnasium.wrappers.TransformObservation.'
     )
 
-  def cast(x):
+  def cast(x: Any) -> np.ndarray:
     """Casts to the dtype, if that loses no more than precision."""
     try:
       return dtypes.cast(x, space.dtype)
@@ -138,6 +106,36 @@ def observation(
   return spec, cast
 
 
+def _parts(
+  space: spaces.Dict | spaces.Tuple,
+  field: str,
+  convert: Callable[[gymnasium.Space, str], tuple[Any, Convert]],
+) -> tuple[Any, Convert]:
+  """Spec and function of a space of several parts, in the same structure.
+
+  Args:
+    space: with the parts.
+    field: name of the space, for errors.
+    convert: gives spec and function of a part from it and its name.
+  """
+  if isinstance(space, spaces.Dict):
+    by_key = {
+      key: convert(part, f'{field}[{key!r}]')
+      for key, part in space.spaces.items()
+    }
+    return (
+      {key: spec for key, (spec, _) in by_key.items()},
+      lambda x: {key: make(x[key]) for key, (_, make) in by_key.items()},
+    )
+  in_order = [
+    convert(part, f'{field}[{i}]') for i, part in enumerate(space.spaces)
+  ]
+  return (
+    tuple(spec for spec, _ in in_order),
+    lambda x: tuple(make(y) for y, (_, make) in zip(x, in_order, strict=True)),
+  )
+
+
 def _one_hot(
   space: spaces.Discrete | spaces.MultiDiscrete,
   name: str,
@@ -145,22 +143,23 @@ def _one_hot(
   batched: bool,
 ) -> tuple[Any, Convert]:
   """As `observation`, for integers that count from `start`."""
-  sizes = np.ravel(getattr(space, 'nvec', getattr(space, 'n', None)))
-  sizes = sizes.astype(np.int64)
+  of_values = space.n if isinstance(space, spaces.Discrete) else space.nvec
+  sizes = np.ravel(of_values).astype(np.int64)
+  shape = tuple(space.shape or ())
   start = np.ravel(getattr(space, 'start', 0)).astype(np.int64)
   offsets = np.cumsum(sizes) - sizes
   length = int(sizes.sum())
 
-  def encode(x):
+  def encode(x: Any) -> np.ndarray:
     values = np.asarray(x)
     leading = values.shape[: int(batched)]
     proper = values.dtype.kind in 'biu' and (
-      values.shape[len(leading) :] == space.shape
+      values.shape[len(leading) :] == shape
     )
     if proper:
       index = values.reshape(-1, len(sizes)).astype(np.int64) - start
       outside = ((index < 0) | (index >= sizes)).any(axis=-1)
-      x = values.reshape(-1, *space.shape)[outside][:1] if leading else x
+      x = values.reshape(-1, *shape)[outside][:1] if leading else x
     if not proper or outside.any():
       raise ValueError(
         f'{field} of {name} must be in its space, but received {x!r}.'
