@@ -108,13 +108,15 @@ def measure(batch_size: int, spec):
 
   from agents.ald import networks as ald_networks
   from ald_acme.acting.inference import lite
-  from ald_acme.acting.inference import specs
   from ald_acme.acting.inference import xla
+  from ald_acme.networks import inputs as network_inputs
 
   made = ald_networks.make_default_networks(spec)
   inputs = tree.map_structure(
     lambda s: np.zeros(s.shape, s.dtype.as_numpy_dtype),
-    specs.inputs(spec.observations, made.actor.distribution, batch_size),
+    network_inputs.specs(
+      spec.observations, made.actor.distribution, [batch_size]
+    ),
   )
   for name, network in (('LSTM', made.actor), ('GTrXL', made.learner)):
     row = [_microseconds(_in_tensorflow(network, inputs, batch_size))]

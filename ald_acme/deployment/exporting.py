@@ -13,19 +13,10 @@ import numpy as np
 import tensorflow as tf
 
 from ald_acme.deployment import act
-from ald_acme.deployment import numpy_format
-from ald_acme.deployment import onnx_format
-from ald_acme.deployment import saved_model
+from ald_acme.deployment import formats
 from ald_acme.deployment import step as steps
-from ald_acme.deployment import tflite
 from ald_acme.runs import files
 
-_WRITERS = {
-  'saved_model': saved_model.write,
-  'tflite': tflite.write,
-  'onnx': onnx_format.write,
-  'numpy': numpy_format.write,
-}
 _PRODUCER = 'ald_acme'
 _SCRIPT = os.path.basename(act.__file__)
 
@@ -44,7 +35,7 @@ def export(
   Raises:
     ValueError: if the format cannot hold the policy.
   """
-  _WRITERS[form](step, folder)
+  formats.WRITERS[form](step, folder)
   manifest = {
     'producer': _PRODUCER,
     'format': form,

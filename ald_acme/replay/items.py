@@ -9,7 +9,7 @@ import tree
 
 from ald_acme import distributions
 from ald_acme import types
-from ald_acme.environments import dtypes
+from ald_acme.networks import inputs
 from ald_acme.networks import protocols
 
 Nest = Any
@@ -34,29 +34,20 @@ def unroll_spec(
     A `types.Unroll` of `tf.TensorSpec`.
   """
 
-  def per_step(steps: int, shape: Sequence[int], dtype: Any) -> tf.TensorSpec:
-    return tf.TensorSpec([steps, batch_size, *shape], tf.as_dtype(dtype))
+  def per_step(shape: Sequence[int], dtype: Any) -> tf.TensorSpec:
+    return tf.TensorSpec([length, batch_size, *shape], tf.as_dtype(dtype))
 
   distribution = distributions.from_spec(environment_spec.actions)
-  sample = distribution.shape, distribution.dtype
   scalar = tf.TensorSpec([], tf.int64)
   return types.Unroll(
-    inputs=types.Inputs(
-      observation=tree.map_structure(
-        lambda s: per_step(length + 1, s.shape, dtypes.taken(s.dtype)),
-        environment_spec.observations,
-      ),
-      action=per_step(length + 1, *sample),
-      reward=per_step(length + 1, (), tf.float32),
-      start_of_episode=per_step(length + 1, (), tf.bool),
+    inputs=inputs.specs(
+      environment_spec.observations, distribution, [length + 1, batch_size]
     ),
-    action=per_step(length, *sample),
-    reward=per_step(length, (), tf.float32),
-    discount=per_step(length, (), tf.float32),
-    is_last=per_step(length, (), tf.bool),
-    behaviour_policy=per_step(
-      length, (distribution.num_parameters,), tf.float32
-    ),
+    action=per_step(distribution.shape, distribution.dtype),
+    reward=per_step((), tf.float32),
+    discount=per_step((), tf.float32),
+    is_last=per_step((), tf.bool),
+    behaviour_policy=per_step((distribution.num_parameters,), tf.float32),
     actor_state=actor_state_spec,
     stamp=types.Stamp(scalar, scalar, scalar),
   )

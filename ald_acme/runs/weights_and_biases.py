@@ -5,8 +5,10 @@
 
 from collections.abc import Callable, Mapping
 import dataclasses
+import hashlib
 import importlib
 import math
+import os
 import threading
 from typing import Any
 
@@ -102,6 +104,15 @@ class WandbLoggerFactory:
       steps_key,
     )
 
+  def run_id(self, name: str) -> str:
+    """The id of a node's run: folders of the same name have runs of their own.
+
+    Args:
+      name: name of the run.
+    """
+    folder = os.path.abspath(self.folder).encode()
+    return f'{name}-{hashlib.sha256(folder).hexdigest()[:8]}'
+
   def _make_run(self, label: str, name: str) -> Any:
     import wandb
 
@@ -110,7 +121,7 @@ class WandbLoggerFactory:
       group=self.group,
       job_type=label,
       name=name,
-      id=name,
+      id=self.run_id(name),
       resume='allow',  # A resumed run goes on with the same curves.
       dir=self.folder,
       config=dict(self.config),

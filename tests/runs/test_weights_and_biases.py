@@ -16,6 +16,16 @@ def test_without_the_package(monkeypatch):
     weights_and_biases.check()
 
 
+def test_runs_of_two_folders_of_the_same_name_stay_apart(tmp_path):
+  one, again, other = (
+    weights_and_biases.WandbLoggerFactory('mazes', 'mine', str(path))
+    for path in (tmp_path / 'mine', tmp_path / 'mine', tmp_path / 'b' / 'mine')
+  )
+  assert one.run_id('mine-actor-0') == again.run_id('mine-actor-0')
+  assert one.run_id('mine-actor-0') != other.run_id('mine-actor-0')
+  assert one.run_id('mine-actor-0') != one.run_id('mine-actor-1')
+
+
 def test_offline(tmp_path, monkeypatch):
   pytest.importorskip('wandb')
   from wandb.proto import wandb_internal_pb2
@@ -35,8 +45,9 @@ def test_offline(tmp_path, monkeypatch):
   unused.close()
   paths = glob.glob(str(tmp_path / 'wandb' / 'offline-run-*' / '*.wandb'))
   names = [path.rpartition('/')[2] for path in sorted(paths)]
-  assert names == ['run-ald-1-actor-2.wandb', 'run-ald-1-learner-0.wandb']
-  path = next(path for path in paths if path.endswith('actor-2.wandb'))
+  ids = [factory.run_id(f'ald-1-{n}') for n in ('actor-2', 'learner-0')]
+  assert names == [f'run-{name}.wandb' for name in ids]
+  path = next(path for path in paths if path.endswith(f'{ids[0]}.wandb'))
   store = datastore.DataStore()
   store.open_for_scan(path)
   rows = []

@@ -16,7 +16,7 @@ import tree
 
 from ald_acme import types
 from ald_acme.acting.inference import quiet
-from ald_acme.acting.inference import specs
+from ald_acme.networks import inputs as network_inputs
 
 _CONVERTING = threading.Lock()  # The converter is not documented as reentrant.
 
@@ -45,7 +45,9 @@ class LiteStep:
     self._initial_state = tree.map_structure(
       lambda x: x.numpy(), network.initial_state(batch_size)
     )
-    inputs = specs.inputs(observation_spec, network.distribution, batch_size)
+    inputs = network_inputs.specs(
+      observation_spec, network.distribution, [batch_size]
+    )
     parameters = [v.numpy() for v in network.trainable_variables]
     parts = (inputs, self._initial_state, parameters)
     with _CONVERTING, quiet.conversion():

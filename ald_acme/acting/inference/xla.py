@@ -9,7 +9,7 @@ import tree
 from ald_acme import activity
 from ald_acme import graphs
 from ald_acme import types
-from ald_acme.acting.inference import specs
+from ald_acme.networks import inputs as network_inputs
 from ald_acme.networks import protocols
 from ald_acme.parameters import variables
 
@@ -67,7 +67,9 @@ class XLAStep:
       write(state, tree.flatten(before))
       return outputs.policy
 
-    like = specs.inputs(observation_spec, network.distribution, batch_size)
+    like = network_inputs.specs(
+      observation_spec, network.distribution, [batch_size]
+    )
     self._step = activity.Compiled(
       graphs.function(step, jit_compile=True).get_concrete_function(
         *tree.flatten(like)

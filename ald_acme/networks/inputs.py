@@ -1,4 +1,4 @@
-"""Tensor specs of the inputs of a step."""
+"""Tensor specs of a network's inputs."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -11,22 +11,23 @@ from ald_acme import types
 from ald_acme.environments import dtypes
 
 
-def inputs(
+def specs(
   observation_spec: types.Nest,
   distribution: distributions.Distribution,
-  batch_size: int,
+  leading: Sequence[int],
 ) -> types.Inputs:
-  """Tensor specs of a step's inputs, leaves `[E, ...]`.
+  """Tensor specs of inputs.
 
   Args:
     observation_spec: a nest of specs with `shape` and `dtype`; the result has
       the dtypes of `dtypes.taken`.
     distribution: distribution of the actions.
-    batch_size: E.
+    leading: the first dimensions of every leaf: `[E]` of a step, `[T, E]` of a
+      sequence.
   """
 
   def spec(shape: Sequence[int], dtype: Any) -> tf.TensorSpec:
-    return tf.TensorSpec([batch_size, *shape], tf.as_dtype(dtype))
+    return tf.TensorSpec([*leading, *shape], tf.as_dtype(dtype))
 
   return types.Inputs(
     observation=tree.map_structure(
