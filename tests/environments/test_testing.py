@@ -233,30 +233,30 @@ TESTS = sorted(
     (Reuses, {'returned_arrays_do_not_change': 'return copies'}),
     (
       Sleeps,
-      {'an_episode_begins_after_the_last_step_and_there_alone': 'begin a new'},
+      {'only_the_step_after_last_is_first': 'start a new'},
     ),
     (
       Lies,
-      {'time_steps_are_what_the_specs_say': 'float64 .* received float32'},
+      {'time_steps_match_the_specs': 'float64 .* received float32'},
     ),
-    (Leaves, {'time_steps_are_what_the_specs_say': 'must be 0 to 6'}),
+    (Leaves, {'time_steps_match_the_specs': 'must be 0 to 6'}),
     (Endless, {'episodes_end': 'give them a time limit'}),
     (
       Restarts,
       {
-        'an_episode_begins_after_the_last_step_and_there_alone': 'no other',
+        'only_the_step_after_last_is_first': 'no other',
         'episodes_end': '1 of 1 environments ended none',
       },
     ),
     (
       lambda: Rewards(2, limit=5),
-      {'an_episode_begins_without_reward': 'a reward of 0'},
+      {'an_episode_starts_without_reward': 'a reward of 0'},
     ),
     (
       lambda: Batch(2, limit=5),
       {
-        'batches_have_the_dtypes_that_are_taken': 'cast it to float32',
-        'time_steps_are_what_the_specs_say': 'float64 .* received float32',
+        'batches_have_supported_dtypes': 'cast it to float32',
+        'time_steps_match_the_specs': 'float64 .* received float32',
       },
     ),
   ],
