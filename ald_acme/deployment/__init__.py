@@ -1,1 +1,1 @@
-"""Exports: acting policies as files that do not need this package."""
+"""Exports of acting policies to files that do not need this package."""

@@ -2,14 +2,14 @@
 
   python act.py
 
-takes a few steps on observations of zeros. In a program:
+takes a few steps on zero observations. In a program:
 
-  policy = act.load('folder/of/this/file')
-  action = policy.act(observation, start_of_episode=True)
-  action = policy.act(observation, reward)  # And so on, a call for each step.
+  policy = act.load('folder/of/this/file') action = policy.act(observation,
+  start_of_episode=True) action = policy.act(observation, reward)  # One call
+  per step.
 
-Needs numpy; TensorFlow too for the format saved_model, for tflite TensorFlow or
-tflite_runtime, for onnx onnxruntime. What the tensors are is in manifest.json.
+Needs numpy, and for the format saved_model TensorFlow, for tflite TensorFlow or
+tflite_runtime, for onnx onnxruntime. manifest.json describes the tensors.
 """
 
 import argparse
@@ -28,9 +28,9 @@ SIGNATURE = 'step'
 SAVED_MODEL, TFLITE, NUMPY = 'policy', 'policy.tflite', 'policy.npz'
 ONNX = 'policy.onnx'
 
-# Inputs beside the observation and the state.
+# Inputs other than the observation and the state.
 _BESIDE = ('previous_action', 'previous_reward', 'start_of_episode')
-_LARGEST = 2**28  # Numbers of an input.
+_LARGEST = 2**28  # Size of an input.
 
 
 class Policy:
@@ -41,10 +41,10 @@ class Policy:
 
     Args:
       manifest: contents of manifest.json.
-      step: function of a dictionary of arrays that gives another.
-      seed: of the actions' noise; anything that `np.random.default_rng` takes.
-      deterministic: whether to take the likeliest action (of continuous ones
-        the mean) instead of a random one.
+      step: maps a dictionary of arrays to another.
+      seed: seed of the actions; anything that `np.random.default_rng` takes.
+      deterministic: whether to take the mode (for continuous actions the
+        median) instead of samples.
     """
     self._step = step
     self._specs = {
@@ -65,9 +65,9 @@ class Policy:
     }
 
   def blank(self):
-    """An observation of zeros, to check that the policy runs.
+    """A zero observation, to check that the policy runs.
 
-    Where there is an action mask all actions are legal.
+    An action mask allows all actions.
     """
     return {
       name: np.full(
@@ -77,23 +77,23 @@ class Policy:
     }
 
   def act(self, observation, reward=0.0, start_of_episode=False):
-    """Chooses an action and advances the recurrent state.
+    """Selects an action and advances the recurrent state.
 
     Args:
-      observation: an array as in the manifest, but without the first dimension
-        (the batch); where there are several, a dictionary of them by name.
-        Another dtype is cast where nothing is lost but precision.
-      reward: that came with the observation. The policy has seen it in
-        training: left out in mid-episode it is taken as 0.
-      start_of_episode: whether what was remembered is to be forgotten.
+      observation: an array as in the manifest, without the batch dimension; if
+        there are several, a dictionary of them by name. Other dtypes are cast
+        if that loses only precision.
+      reward: the reward that came with the observation. The policy reads it, so
+        pass it during an episode.
+      start_of_episode: whether to reset the recurrent state first.
 
     Returns:
-      The action as the environment takes it: a number, an array, or a nest of
+      The action in the environment's form: a number, an array, or a nest of
       them.
 
     Raises:
-      ValueError: as from `step`, or if no action is legal; nothing is
-        remembered then.
+      ValueError: as for `step`, or if no action is legal; the state is then
+        unchanged.
     """
     if not isinstance(observation, dict):
       observation = {self._observations[0]: observation}
@@ -113,7 +113,7 @@ class Policy:
     return action
 
   def _cast(self, name, observation):
-    """A batch of one, of the input's dtype if that keeps the values."""
+    """Adds the batch dimension, and casts if that keeps the values."""
     value = np.asarray(observation)[np.newaxis]
     _, dtype = self._specs.get(name, (None, value.dtype))
     numbers = value.dtype.kind in 'biuf' and dtype.kind in 'iuf'
@@ -122,10 +122,10 @@ class Policy:
         cast = value.astype(dtype)
       if dtype.kind == 'f' or (cast == value).all():
         return cast
-    return value  # `step` says what is wrong with it.
+    return value  # `step` raises.
 
   def step(self, inputs):
-    """The policy itself: a pure function, with the memory as in- and output.
+    """The policy as a pure function, with the state as input and output.
 
     Args:
       inputs: arrays by name, as in the manifest.
@@ -134,8 +134,8 @@ class Policy:
       The outputs of the manifest, arrays by name.
 
     Raises:
-      ValueError: if an array is missing, has the wrong shape or dtype, or holds
-        a nan or an infinity.
+      ValueError: if an array is missing, has the wrong shape or dtype, or is
+        NaN or infinite.
     """
     if inputs.keys() != self._specs.keys():
       raise ValueError(
@@ -146,10 +146,10 @@ class Policy:
       value = inputs[name]
       if value.shape != shape or value.dtype != dtype:
         raise ValueError(
-          f'{name} must be {dtype} of shape {shape}, of which the first is the '
-          f'batch, but received {value.dtype} of shape {value.shape}.'
+          f'{name} must be {dtype} of shape {shape}, the batch dimension '
+          f'first, but received {value.dtype} of shape {value.shape}.'
         )
-      # The memory would never be rid of it.
+      # It would stay in the recurrent state.
       if dtype.kind == 'f' and not np.isfinite(value).all():
         bad = value[~np.isfinite(value)]
         raise ValueError(
@@ -163,13 +163,13 @@ def load(folder, seed=None, deterministic=False):
   """Reads an exported policy.
 
   Args:
-    folder: that holds manifest.json.
-    seed: as of `Policy`.
-    deterministic: as of `Policy`.
+    folder: the folder of manifest.json.
+    seed: as for `Policy`.
+    deterministic: as for `Policy`.
 
   Raises:
-    ValueError: if the folder holds none, a file of it is damaged, or what its
-      format needs is not installed.
+    ValueError: if the folder holds no policy, a file is damaged, or a package
+      that the format needs is not installed.
   """
   try:
     manifest = _read_manifest(os.path.join(folder, MANIFEST))
@@ -187,11 +187,11 @@ def load(folder, seed=None, deterministic=False):
   except ImportError as error:
     raise ValueError(
       f'the format {manifest["format"]} cannot be used here ({error}); install '
-      'what it needs, or export the policy as numpy.'
+      'the missing package, or export the policy as numpy.'
     ) from error
 
 
-# What reading a manifest of any contents can raise.
+# Errors that a malformed manifest can raise.
 _WRONG = (
   OSError,
   ValueError,
@@ -204,7 +204,7 @@ _WRONG = (
 
 
 def _read_manifest(path):
-  """The contents of a manifest that `Policy` and the formats can rely on."""
+  """Reads and checks a manifest."""
   with open(path, encoding='utf-8') as file:
     manifest = json.load(file)
   names = set()
@@ -237,7 +237,7 @@ def _read_manifest(path):
     raise ValueError(f'files do not name {own}')
   for name, written in manifest['files'].items():
     if os.path.isabs(name) or '..' in name.split('/'):
-      raise ValueError(f'files name {name!r}, which is elsewhere')
+      raise ValueError(f'files name {name!r}, which is outside the folder')
     written['bytes'], written['sha256']
   return manifest
 
@@ -256,8 +256,8 @@ def _verify(path, written) -> None:
     )
   if hashlib.sha256(content).hexdigest() != written['sha256']:
     raise ValueError(
-      f'{path} is damaged: its contents are not those that were written; copy '
-      'or export the policy again.'
+      f'{path} is damaged: its checksum differs; copy or export the policy '
+      'again.'
     )
 
 
@@ -269,7 +269,7 @@ def _load_saved_model(folder, manifest):
 
   def step(inputs):
     tensors = {name: tf.constant(x) for name, x in inputs.items()}
-    # The variables live as long as the model, which this holds.
+    # `model` keeps the variables alive.
     outputs = model.signatures[SIGNATURE](**tensors)
     return {name: x.numpy() for name, x in outputs.items()}
 
@@ -297,7 +297,7 @@ def _load_onnx(folder, manifest):
     os.path.join(folder, ONNX), options, providers=['CPUExecutionProvider']
   )
   names = [output.name for output in session.get_outputs()]
-  # The file has no input that the policy does not depend on.
+  # The file lacks inputs that the policy does not depend on.
   taken = [wanted.name for wanted in session.get_inputs()]
 
   def step(inputs):
@@ -316,7 +316,7 @@ def _load_numpy(folder, manifest):
   def step(inputs):
     start = inputs['start_of_episode'][0]
     parts = [inputs[name].ravel() for name in observations]
-    # At the start of an episode there was no action: all zeros.
+    # There is no previous action at the start of an episode: zeros.
     previous = _encode(actions, inputs['previous_action'].ravel())
     parts.append(np.where(start, 0.0, previous))
     reward = inputs['previous_reward']
@@ -350,12 +350,12 @@ def _load_numpy(folder, manifest):
 
 
 def _choose(actions, parameters, rng):
-  """Draws a sample and turns it into an action.
+  """Draws a sample and converts it to an action.
 
   Args:
-    actions: of the manifest.
-    parameters: of the policy, `[P]`.
-    rng: None for the likeliest sample.
+    actions: the manifest's description of the actions.
+    parameters: the policy's parameters, `[P]`.
+    rng: random generator; None for the mode.
   """
   samples, chosen = [], []
   for part in actions.get('parts', [actions]):
@@ -373,7 +373,7 @@ def _choose(actions, parameters, rng):
       low, high = np.array(part['low']), np.array(part['high'])
       x = np.tanh(sample.astype(np.float64))
       action = (high + low) / 2 + (high - low) / 2 * x
-    else:  # Logits of each integer in turn.
+    else:  # Logits of each integer.
       if rng:  # The Gumbel-max trick.
         own = own + rng.gumbel(size=own.shape).astype(np.float32)
       ends = np.cumsum(part['sizes'])[:-1]
@@ -391,19 +391,19 @@ def _choose(actions, parameters, rng):
 
 
 def _mask(actions, parameters, legal):
-  """The parameters without illegal actions: their logits are very low."""
+  """Gives illegal actions very low logits."""
   flags = []
   for part in actions.get('parts', [actions]):
     size = sum(part.get('sizes', ()))
     flags.append(legal[:size])
-    if 'low' in part:  # Numbers are all legal.
+    if 'low' in part:  # Continuous actions are always legal.
       flags.append(np.ones(2 * len(part['low']), bool))
     legal = legal[size:]
   return np.where(np.concatenate(flags), parameters, np.float32(_NEVER))
 
 
 def _nest(paths, leaves):
-  """Dictionaries where keys are names, tuples where they are numbers."""
+  """Builds a nest: dictionaries for string keys, tuples for integers."""
   if not paths[0]:
     return leaves[0]
   groups = {}
@@ -416,7 +416,7 @@ def _nest(paths, leaves):
 
 
 def _encode(actions, sample):
-  """A sample as the network reads it: flags of integers, squashed numbers."""
+  """Encodes a sample as network input: one-hot integers, squashed numbers."""
   features = []
   for part in actions.get('parts', [actions]):
     sizes = part.get('sizes', part.get('low'))
@@ -432,7 +432,7 @@ def _sigmoid(x):
   return 0.5 + 0.5 * np.tanh(0.5 * x)  # exp(-x) could overflow.
 
 
-_FORMATS = {  # What reads each, and the file that it reads.
+_FORMATS = {  # The loader and the file of each format.
   'saved_model': (_load_saved_model, SAVED_MODEL),
   'tflite': (_load_tflite, TFLITE),
   'onnx': (_load_onnx, ONNX),
@@ -442,9 +442,11 @@ FORMATS = tuple(_FORMATS)
 
 
 def main() -> None:
-  parser = argparse.ArgumentParser(description='Acts on observations of zeros.')
+  parser = argparse.ArgumentParser(description='Acts on zero observations.')
   parser.add_argument(
-    '--deterministic', action='store_true', help='take the likeliest action'
+    '--deterministic',
+    action='store_true',
+    help='take the mode instead of samples',
   )
   deterministic = parser.parse_args().deterministic
   try:

@@ -17,17 +17,16 @@ def largest_difference(
 ) -> float:
   """Compares an exported policy with its network on recorded episodes.
 
-  Its memory goes on from one episode to the next: that it is forgotten there
-  is looked at as well.
+  The state is carried across episodes, so that resets are compared too.
 
   Args:
-    policy: the exported one.
-    step: that it was exported from.
+    policy: the exported policy.
+    step: the step that it was exported from.
     episodes: recorded with the same network.
 
   Returns:
-    The largest absolute difference of a parameter of the policy or a value;
-    nan where one of them is.
+    The largest absolute difference of policy parameters and values; NaN if one
+    of them is.
   """
   memory = {
     name: np.zeros(step.inputs[name].shape, np.float32) for name in steps.STATE

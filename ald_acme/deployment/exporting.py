@@ -24,16 +24,16 @@ _SCRIPT = os.path.basename(act.__file__)
 def export(
   step: steps.Step, form: str, folder: str, run: Mapping[str, Any]
 ) -> None:
-  """Writes a policy, its `manifest.json`, and `act.py` that acts with it.
+  """Writes a policy, its `manifest.json`, and `act.py` to run it.
 
   Args:
-    step: of the policy.
+    step: the policy's step.
     form: one of `act.FORMATS`.
-    folder: empty, for the files.
-    run: where the policy comes from, for the manifest.
+    folder: an empty folder.
+    run: the origin of the policy, for the manifest.
 
   Raises:
-    ValueError: if the format cannot hold the policy.
+    ValueError: if the format does not support the policy.
   """
   formats.WRITERS[form](step, folder)
   manifest = {
@@ -54,21 +54,20 @@ def export(
 
 @contextlib.contextmanager
 def replacing(path: str) -> Iterator[str]:
-  """Makes a folder that takes the place of `path` when complete.
+  """Creates a folder that replaces `path` when complete.
 
   Args:
-    path: of the folder; one above it must exist. An earlier export there is
-      replaced.
+    path: the folder, whose parent must exist. It replaces an earlier export.
 
   Yields:
-    An empty folder. If the body raises, `path` is left as it was.
+    An empty folder. If the body raises, `path` stays unchanged.
 
   Raises:
-    ValueError: if there is something else than an export.
+    ValueError: if `path` holds anything but an export.
   """
   if os.path.lexists(path) and not _replaceable(path):
     raise ValueError(
-      f'{path!r} holds something else than an export; remove it, or choose '
+      f'{path!r} holds other files than an export; remove it, or choose '
       'another folder.'
     )
   parent, name = os.path.split(os.path.abspath(path))
@@ -82,7 +81,7 @@ def replacing(path: str) -> Iterator[str]:
 
 
 def _replaceable(path: str) -> bool:
-  """Whether a folder holds an export and nothing else, or nothing at all."""
+  """Whether a folder is empty or holds only an export."""
   if not os.path.isdir(path) or os.path.islink(path):
     return False
   found = {name for name in _files(path) if not name.startswith('__pycache__')}
@@ -96,7 +95,7 @@ def _replaceable(path: str) -> bool:
 
 
 def _files(folder: str) -> list[str]:
-  """Paths of all files, from the folder on."""
+  """Paths of all files, relative to the folder."""
   return sorted(
     os.path.relpath(os.path.join(within, name), folder)
     for within, _, names in os.walk(folder)

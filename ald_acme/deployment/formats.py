@@ -14,14 +14,14 @@ from ald_acme.deployment import step as steps
 from ald_acme.networks import lstm
 from ald_acme.networks import torsos
 
-_OPERATIONS = 15  # ONNX's version of its operations.
+_OPERATIONS = 15  # ONNX operator set.
 
 
 def _write_saved_model(step: steps.Step, folder: str) -> None:
   """Writes the SavedModel `policy` with the signature `step`.
 
   Args:
-    step: of the policy.
+    step: the policy's step.
     folder: for the files; it must exist.
   """
   module = tf.Module()
@@ -35,14 +35,14 @@ def _write_saved_model(step: steps.Step, folder: str) -> None:
 
 
 def _write_tflite(step: steps.Step, folder: str) -> None:
-  """Writes `policy.tflite`, of built-in operations alone.
+  """Writes `policy.tflite`, with built-in operations only.
 
   Args:
-    step: of the policy.
+    step: the policy's step.
     folder: for the file; it must exist.
 
   Raises:
-    ValueError: if the built-in operations are not enough for the policy.
+    ValueError: if the built-in operations do not support the policy.
   """
   with tempfile.TemporaryDirectory() as scratch:
     _write_saved_model(step, scratch)
@@ -52,9 +52,9 @@ def _write_tflite(step: steps.Step, folder: str) -> None:
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
     try:
       model = converter.convert()
-    except Exception as error:  # The converter's own is not public.
+    except Exception as error:  # The converter's exception is not public.
       raise ValueError(
-        'TensorFlow Lite cannot hold this policy with its built-in operations '
+        "TensorFlow Lite's built-in operations do not support this policy "
         f'({str(error).splitlines()[0]}); export it as saved_model or numpy.'
       ) from error
   with open(os.path.join(folder, act.TFLITE), 'wb') as file:
@@ -65,7 +65,7 @@ def _write_onnx(step: steps.Step, folder: str) -> None:
   """Writes `policy.onnx`.
 
   Args:
-    step: of the policy.
+    step: the policy's step.
     folder: for the file; it must exist.
 
   Raises:
@@ -75,8 +75,8 @@ def _write_onnx(step: steps.Step, folder: str) -> None:
     import tf2onnx
   except ImportError as error:
     raise ValueError(
-      f'the format onnx cannot be written here ({error}); install what it '
-      'needs: pip install -c requirements.txt ".[onnx]".'
+      f'the format onnx cannot be written here ({error}); install: pip install '
+      '-c requirements.txt ".[onnx]".'
     ) from error
   names = list(step.inputs)
   signature = [
@@ -93,27 +93,27 @@ def _write_onnx(step: steps.Step, folder: str) -> None:
     )
   except Exception as error:  # The converter may raise anything.
     raise ValueError(
-      f'ONNX cannot hold this policy ({error}); export it as saved_model.'
+      f'ONNX does not support this policy ({error}); export it as saved_model.'
     ) from error
   with open(os.path.join(folder, act.ONNX), 'wb') as file:
     file.write(model.SerializeToString())
 
 
 def _write_numpy(step: steps.Step, folder: str) -> None:
-  """Writes `policy.npz`, which the LSTM written out in `act.py` reads.
+  """Writes `policy.npz`, read by the numpy LSTM in `act.py`.
 
   Args:
-    step: of the policy.
+    step: the policy's step.
     folder: for the file; it must exist.
 
   Raises:
-    ValueError: if the policy has other parts than those that are written out.
+    ValueError: if the policy has parts that `act.py` does not implement.
   """
   np.savez(os.path.join(folder, act.NUMPY), **_weights(step.network))
 
 
 def _weights(network: Any) -> dict[str, np.ndarray]:
-  """The network's variables by the names that `act.py` knows."""
+  """The network's variables by their names in `act.py`."""
 
   def only(kind: type, modules: Iterable[Any]) -> Any:
     (found,) = (module for module in modules if isinstance(module, kind))
@@ -136,8 +136,8 @@ def _weights(network: Any) -> dict[str, np.ndarray]:
   }
   if len(weights) != len(network.variables):
     raise ValueError(
-      'the format numpy has no convolutions, and this policy reads images with '
-      'them; export it as tflite or saved_model.'
+      'the format numpy does not support convolutions, which this policy reads '
+      'images with; export it as tflite or saved_model.'
     )
   return {name: variable.numpy() for name, variable in weights.items()}
 

@@ -1,4 +1,4 @@
-"""How long a step of a policy takes."""
+"""Latency of a policy's step."""
 
 from collections.abc import Callable
 import time
@@ -8,7 +8,7 @@ import numpy as np
 
 
 class Latency(NamedTuple):
-  """Percentiles of the time of a step, in microseconds."""
+  """Percentiles of the duration of a step, in microseconds."""
 
   p50: float
   p99: float
@@ -17,12 +17,12 @@ class Latency(NamedTuple):
 def measure(
   act: Callable[[], Any], steps: int = 2_000, warm_up: int = 200
 ) -> Latency:
-  """Times steps one by one.
+  """Times individual steps.
 
   Args:
     act: does a step.
-    steps: how many to time.
-    warm_up: steps before them, which do not count.
+    steps: number of steps to time.
+    warm_up: number of steps before, which are not timed.
   """
   seconds = np.zeros(warm_up + steps)
   for i in range(len(seconds)):

@@ -1,4 +1,4 @@
-"""A policy's step as a pure function of named tensors: what is exported."""
+"""A policy's step as a pure function of named tensors, for export."""
 
 from typing import Any
 
@@ -14,21 +14,20 @@ from ald_acme.environments import masks
 from ald_acme.environments import observed
 from ald_acme.networks import protocols
 
-# What the tensors beside the observation mean, for people.
+# Descriptions of the tensors other than the observation.
 _MEANINGS = {
-  'previous_action': 'the sample (see actions) that led here; of no effect at '
-  'a start',
-  'previous_reward': 'the reward that came with the observation; 0 '
-  'only where there was none',
-  'start_of_episode': 'true where the state is to be forgotten first',
-  'hidden': "the LSTM's output before the step; zeros to begin with",
-  'cell': "the LSTM's cell before the step; zeros to begin with",
-  'policy': 'parameters of the distribution of actions, see actions',
+  'previous_action': 'the previous sample (see actions); ignored at a start of '
+  'episode',
+  'previous_reward': 'the reward that came with the observation; 0 at a start',
+  'start_of_episode': 'true to reset the state before the step',
+  'hidden': "the LSTM's output before the step; initially zeros",
+  'cell': "the LSTM's cell before the step; initially zeros",
+  'policy': 'parameters of the action distribution, see actions',
   'value': 'the expected discounted return, normalised',
   'next_hidden': 'the `hidden` of the next step',
   'next_cell': 'the `cell` of the next step',
 }
-# Which output is which input of the next step.
+# Outputs that are inputs of the next step.
 STATE = {'hidden': 'next_hidden', 'cell': 'next_cell'}
 
 
@@ -36,13 +35,12 @@ class Step:
   """One step of an LSTM policy for one environment.
 
   Attributes:
-    network: whose step it is.
-    observations: names of the inputs that are the observation's leaves, in the
-      order in which the network reads them.
-    inputs: specs of all inputs by name, each with a batch dimension of 1.
-    outputs: the same of the outputs.
-    function: the concrete TensorFlow function between them; both are
-      dictionaries by name.
+    network: the network.
+    observations: names of the observation's inputs, in the network's order.
+    inputs: specs of all inputs by name, with a batch dimension of 1.
+    outputs: specs of all outputs by name, with a batch dimension of 1.
+    function: the concrete TensorFlow function, from and to dictionaries by
+      name.
   """
 
   def __init__(
@@ -53,17 +51,17 @@ class Step:
     """Traces the function.
 
     Args:
-      network: a `PolicyValueNetwork` whose variables exist.
+      network: a `PolicyValueNetwork`; its variables exist.
       environment_spec: an `acme.specs.EnvironmentSpec`.
 
     Raises:
-      ValueError: if the network's memory is not an LSTM's.
+      ValueError: if the network's core is not an LSTM.
     """
     state = network.initial_state(1)
     if not isinstance(state, snt.LSTMState):
       raise ValueError(
-        'Export is for policies that act with an LSTM, which this one does '
-        'not; take an agent whose actor is an LSTM.'
+        'only policies with an LSTM can be exported, but this one has another '
+        'core; choose an agent whose actor has an LSTM.'
       )
     self.network = network
     spec = observed.by(network, environment_spec.observations)
@@ -79,7 +77,7 @@ class Step:
     memory = tf.TensorSpec(state.hidden.shape, tf.float32)
     self._distribution = network.distribution
     dtype = tf.as_dtype(self._distribution.dtype)
-    # Up to the state in the order of `types.Inputs`.
+    # In the order of `types.Inputs`, then the state.
     self.inputs = {
       **leaves,
       'previous_action': tf.TensorSpec([1, *self._distribution.shape], dtype),
@@ -106,7 +104,7 @@ class Step:
     )
 
   def named(self, inputs: types.Inputs) -> dict[str, np.ndarray]:
-    """Inputs of a step by name, all but the state's.
+    """Inputs of a step by name, without the state's.
 
     Args:
       inputs: leaves `[1, ...]`.
@@ -114,7 +112,7 @@ class Step:
     return dict(zip(self.inputs, tree.flatten(inputs)))
 
   def describe(self) -> dict:
-    """The tensors, as described in the manifest."""
+    """The manifest's description of the tensors."""
 
     def describe(
       specs: dict[str, tf.TensorSpec],
@@ -124,7 +122,7 @@ class Step:
           'name': name,
           'shape': spec.shape.as_list(),
           'dtype': spec.dtype.name,
-          'meaning': _MEANINGS.get(name, 'what the agent observes'),
+          'meaning': _MEANINGS.get(name, 'the observation'),
         }
         for name, spec in specs.items()
       ]
@@ -137,8 +135,8 @@ class Step:
       'mask': None if self._mask is None else _name(self._mask),
       'actions': {
         **self._distribution.describe(),
-        'meaning': 'how `policy` gives a sample, and a sample the action; '
-        'act.py has it in numpy',
+        'meaning': 'how to sample from `policy` and convert samples to '
+        'actions; implemented in act.py',
       },
     }
 
@@ -153,5 +151,5 @@ class Step:
 
 
 def _name(path: tuple) -> str:
-  """'observation', and the way to the leaf where there are several."""
+  """'observation', with the path to the leaf if there are several."""
   return '_'.join(['observation', *map(str, path)])
