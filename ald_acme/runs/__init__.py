@@ -1,1 +1,1 @@
-"""The files of a run, and its monitor."""
+"""A run's folder, logs, checkpoints and monitor."""

@@ -1,11 +1,11 @@
-"""Calls to several nodes at the same time, with one timeout."""
+"""Calls to several nodes in parallel, with one timeout."""
 
 from collections.abc import Callable, Mapping
 import threading
 import time
 from typing import Any
 
-_POLL = 0.05  # Seconds between looks at what has come.
+_POLL = 0.05  # Seconds between checks for replies.
 
 
 def ask_all(
@@ -13,15 +13,15 @@ def ask_all(
   seconds: float,
   should_stop: Callable[[], bool] = lambda: False,
 ) -> tuple[dict[str, Any], dict[str, Exception]]:
-  """Makes calls, each in a thread of its own.
+  """Makes calls, each in its own thread.
 
   Args:
-    calls: by name. One that is late is not waited for, and its answer is lost.
-    seconds: to wait for all of them.
-    should_stop: asked while waiting; true ends the wait.
+    calls: functions by name. The replies of late calls are lost.
+    seconds: timeout for all of them.
+    should_stop: called while waiting; true ends the wait.
 
   Returns:
-    The answers that came, and an error for each of the other calls, by name.
+    The replies, and an error for each of the other calls, by name.
   """
   answers: dict[str, Any] = {}
   errors: dict[str, Exception] = {}
@@ -29,7 +29,7 @@ def ask_all(
   def ask(name: str, call: Callable[[], Any]) -> None:
     try:
       answers[name] = call()
-    except Exception as error:  # Of a node; it can be any.
+    except Exception as error:  # A remote call may raise anything.
       errors[name] = error
 
   threads = [
@@ -44,9 +44,9 @@ def ask_all(
       break
     threads = [thread for thread in threads if thread.is_alive()]
     threads[0].join(_POLL)
-  # A late answer changes these no more.
+  # Copied, so that late replies do not change them.
   answers, errors = dict(answers), dict(errors)
   for name in calls:
     if name not in answers and name not in errors:
-      errors[name] = TimeoutError(f'no answer in {seconds:.0f} s')
+      errors[name] = TimeoutError(f'no reply in {seconds:.0f} s')
   return answers, errors

@@ -1,4 +1,4 @@
-"""A folder of checkpoints, of which the newest readable one is used."""
+"""Reads and writes checkpoints."""
 
 import glob
 import os
@@ -15,35 +15,35 @@ _SEPARATOR = '/'
 
 
 class Checkpoint(NamedTuple):
-  """A checkpoint that was read."""
+  """A checkpoint and its path."""
 
   path: str
   state: State
 
   @property
   def frames(self) -> int:
-    """Frames of the run until then; ValueError if it does not say."""
+    """Number of frames of the run; ValueError if it is missing."""
     try:
       return int(self.state['counts']['frames'])
     except (KeyError, IndexError, TypeError, ValueError) as error:
       raise ValueError(
-        f'Checkpoint {self.path} does not say how many frames it is of '
-        '(counts/frames); remove it, so that the one before is used.'
+        f'Checkpoint {self.path} has no number of frames (counts/frames); '
+        'remove it to use the one before.'
       ) from error
 
 
 class CheckpointFolder:
   """Writes numbered checkpoints atomically and keeps the last few.
 
-  A checkpoint is a numpy `.npz` file; its zip checksums tell a damaged one.
+  A checkpoint is a numpy `.npz` file, whose zip checksums detect damage.
   """
 
   def __init__(self, directory: str, kept: int = 3) -> None:
-    """Opens a folder, which need not exist yet.
+    """Uses a folder, which need not exist yet.
 
     Args:
-      directory: of the checkpoints.
-      kept: how many to keep; older ones are removed.
+      directory: folder of the checkpoints.
+      kept: number of checkpoints to keep; older ones are removed.
     """
     self._directory, self._kept = directory, kept
 
@@ -67,14 +67,14 @@ class CheckpointFolder:
     return path
 
   def latest(self) -> Checkpoint | None:
-    """The newest checkpoint that can be read, None if there is none.
+    """The newest readable checkpoint; None if there is none.
 
-    Damaged ones are passed over with a warning.
+    Damaged ones are skipped with a warning.
     """
     for path in self.paths():
       try:
         return Checkpoint(path, read(path))
-      except (OSError, ValueError) as error:  # A link may lead nowhere.
+      except (OSError, ValueError) as error:  # A link may be broken.
         logging.warning('%s Trying the one before.', error)
     return None
 
@@ -83,9 +83,9 @@ def read(path: str) -> State:
   """Reads a checkpoint.
 
   Raises:
-    ValueError: if the file is damaged, or holds something else than numbers, or
-      an array that is not finite (a single number may be nan: not known).
-    FileNotFoundError: if there is none.
+    ValueError: if the file is damaged, or holds other data than numbers or an
+      array with NaN or infinity (a scalar may be NaN for unknown).
+    FileNotFoundError: if there is no file.
   """
   try:
     with np.load(path, allow_pickle=False) as arrays:
@@ -95,7 +95,7 @@ def read(path: str) -> State:
     return _unflatten(flat)
   except FileNotFoundError:
     raise
-  except Exception as error:  # Damage can raise nearly anything in zipfile.
+  except Exception as error:  # zipfile may raise anything on damaged files.
     raise ValueError(f'Checkpoint {path} is damaged ({error}).') from error
 
 

@@ -1,4 +1,4 @@
-"""The counts of a program, which also end acting."""
+"""The counters of a program, which also stop acting."""
 
 import threading
 
@@ -6,20 +6,20 @@ from acme.utils import counting
 
 from ald_acme import activity
 
-STOP_ACTING = 'stop_acting'  # Counts how often actors were told to stop.
+STOP_ACTING = 'stop_acting'  # Present once actors must stop.
 
 
 class RunCounter(counting.Counter):
   """A counter whose result tells actors to stop at `max_frames`.
 
-  So at most the unrolls that are under way are more than `max_frames`.
+  So a run exceeds `max_frames` by at most the unrolls in progress.
   """
 
   def __init__(self, max_frames: int = 0) -> None:
     """Counts from 0.
 
     Args:
-      max_frames: actors are told to stop from so many `frames` on; 0: never.
+      max_frames: number of `frames` at which actors must stop; 0: never.
     """
     super().__init__()
     self._max_frames = max_frames
@@ -32,50 +32,50 @@ class RunCounter(counting.Counter):
 
 
 class Remote:
-  """The parent of a counter, where that is in another process.
+  """The parent of a counter, in another process.
 
-  A call to it counts as a wait for others: where it hangs, its caller is not
-  taken for the node that stalls.
+  A call counts as a wait for another node, so that its caller is not reported
+  as stalled.
   """
 
   def __init__(self, counter: counting.Counter) -> None:
-    """Keeps the counter, or a client of one."""
+    """Wraps a counter or its client."""
     self._counter = counter
 
   def increment(self, **counts: counting.Number) -> dict[str, counting.Number]:
-    """As of `acme.utils.counting.Counter`, the one method that it calls."""
+    """As `acme.utils.counting.Counter.increment`."""
     with activity.waiting('waiting for the counter', True, 'count'):
       return self._counter.increment(**counts)
 
 
 class BackgroundCounter(counting.Counter):
-  """Tells another counter at once, but does not wait for its answer.
+  """Increments another counter immediately, without waiting for its reply.
 
-  Otherwise a loop that counts every update waits for a call to another process
-  each time. Answers include its own increments at once, and others' once the
-  parent has replied.
+  Otherwise a loop would wait for a remote call at every update. Its counts
+  include its own increments immediately, and others' once the parent has
+  replied.
   """
 
   _counts: dict[str, counting.Number]  # Of the base class; not yet sent.
 
   def __init__(self, parent: counting.Counter) -> None:
-    """Asks the parent for its counts in the background.
+    """Requests the parent's counts in the background.
 
     Args:
-      parent: of the whole program, here or in another process.
+      parent: the program's counter, in this or another process.
     """
     super().__init__()
     self._told = parent
-    self._known: dict[str, counting.Number] = {}  # With what was sent.
+    self._known: dict[str, counting.Number] = {}  # Including increments sent.
     self._error: Exception | None = None
-    self._work = threading.Semaphore(1)  # One call for what there is already.
+    self._work = threading.Semaphore(1)  # One call at a time.
     threading.Thread(target=self._send, name='counter', daemon=True).start()
 
   def increment(self, **counts: counting.Number) -> dict[str, counting.Number]:
-    """Counts; the counts of all, as far as they are known.
+    """Increments; returns all counts, as far as known.
 
     Raises:
-      Exception: what an earlier call to the parent raised.
+      Exception: the error of an earlier call to the parent.
     """
     if self._error is not None:
       raise self._error
@@ -94,7 +94,7 @@ class BackgroundCounter(counting.Counter):
   def _send(self) -> None:
     while self._error is None:
       self._work.acquire()
-      while self._work.acquire(blocking=False):  # One call for all of them.
+      while self._work.acquire(blocking=False):  # One call for all increments.
         pass
       with self._lock:
         sent, self._counts = self._counts, {}
@@ -102,7 +102,7 @@ class BackgroundCounter(counting.Counter):
           self._known[name] = self._known.get(name, 0) + value
       try:
         known = self._told.increment(**sent)
-      except Exception as error:  # Courier's; raised where the loop counts.
+      except Exception as error:  # Raised at the next increment.
         self._error = error
         return
       with self._lock:

@@ -1,4 +1,4 @@
-"""The learning curve of a run, from its logs."""
+"""Learning curves, from a run's logs."""
 
 import csv
 import os
@@ -13,7 +13,7 @@ from ald_acme.runs import statistics
 def read(folder: run_folder.RunFolder, node: str) -> dict[str, list[float]]:
   """Reads a node's log as columns; empty if there is none.
 
-  Cells that are empty or cut short are nan.
+  Empty or truncated cells are NaN.
   """
   path = os.path.join(folder.logs, f'{node}.csv')
   if not os.path.exists(path):
@@ -29,11 +29,11 @@ def read(folder: run_folder.RunFolder, node: str) -> dict[str, list[float]]:
 
 
 def draw(folder: run_folder.RunFolder) -> None:
-  """Draws the returns of both policies against frames, as a PNG.
+  """Plots the returns of both policies against frames, as a PNG.
 
-  Rows that a resumed run has undone are left out.
+  Rows undone by a resume are left out.
   """
-  import matplotlib  # Takes a second to import; only the end needs it.
+  import matplotlib  # Takes a second to import.
 
   matplotlib.use('Agg')
   from matplotlib import pyplot

@@ -1,4 +1,4 @@
-"""Writing files so that a reader sees the old or the new, never a part."""
+"""Atomic writes of files."""
 
 from collections.abc import Iterator
 import contextlib
@@ -8,20 +8,20 @@ import os
 import re
 from typing import Any, BinaryIO
 
-_TEMPORARY = re.compile(r'.+\.\d+\.tmp')  # As `atomic` names its own.
+_TEMPORARY = re.compile(r'.+\.\d+\.tmp')  # Names used by `atomic`.
 
 
 @contextlib.contextmanager
 def atomic(path: str, durable: bool = False) -> Iterator[BinaryIO]:
-  """Opens a file to write that takes the place of `path` when complete.
+  """Opens a file for writing that replaces `path` when complete.
 
   Args:
-    path: of the file; its folder must exist.
-    durable: whether to wait for the disk, so that the file and its name also
-      survive a crash of the machine.
+    path: path of the file; its folder must exist.
+    durable: whether to sync to disk, so that the file survives a crash of the
+      machine.
 
   Yields:
-    A binary file. If the body raises, `path` is left as it was.
+    A binary file. If the body raises, `path` stays unchanged.
   """
   temporary = f'{path}.{os.getpid()}.tmp'
   try:
@@ -40,22 +40,22 @@ def atomic(path: str, durable: bool = False) -> Iterator[BinaryIO]:
 
 
 def _sync_folder(path: str) -> None:
-  """Waits until the names in a folder are on the disk."""
+  """Syncs a folder's entries to disk."""
   descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
   try:
     os.fsync(descriptor)
   except OSError as error:
-    if error.errno != errno.EINVAL:  # Some network file systems cannot.
+    if error.errno != errno.EINVAL:  # Unsupported by some network file systems.
       raise
   finally:
     os.close(descriptor)
 
 
 def remove_leftovers(folder: str) -> None:
-  """Removes what `atomic` left in a folder when its process was killed.
+  """Removes temporary files of `atomic` after its process was killed.
 
   Args:
-    folder: in which no other process writes; it need not exist.
+    folder: no other process may write in it; it need not exist.
   """
   with contextlib.suppress(FileNotFoundError):
     for name in os.listdir(folder):
@@ -64,11 +64,11 @@ def remove_leftovers(folder: str) -> None:
 
 
 def make_folders(path: str) -> None:
-  """Makes a folder and those above it, where they are missing.
+  """Creates a folder and its missing parents.
 
   Raises:
-    OSError: if it cannot be made; also where `os.makedirs`, which calls itself
-      for each level, runs out of stack.
+    OSError: if it cannot be created; also if `os.makedirs`, which is recursive,
+      runs out of stack.
   """
   try:
     os.makedirs(path, exist_ok=True)
@@ -78,7 +78,7 @@ def make_folders(path: str) -> None:
 
 
 def write_json(path: str, value: Any) -> None:
-  """Writes JSON for people to read, atomically."""
+  """Writes indented JSON, atomically."""
   with atomic(path) as file:
     file.write(json.dumps(value, indent=2).encode() + b'\n')
 
@@ -88,6 +88,6 @@ def read_json(path: str) -> Any:
   with open(path, encoding='utf-8') as file:
     try:
       return json.load(file)
-    # Also of bytes that are no text, and of a thousand brackets.
+    # Also for undecodable bytes and too many brackets.
     except (ValueError, RecursionError) as error:
       raise ValueError(f'{path} is not valid JSON: {error}') from error

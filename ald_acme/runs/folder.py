@@ -9,7 +9,7 @@ from typing import TextIO
 
 from ald_acme.runs import files
 
-# Entries of config.json that are required, and those that are optional.
+# Required and optional entries of config.json.
 _CONFIG: dict[str, type] = {
   'config': dict,
   'environment': str,
@@ -22,7 +22,7 @@ _MORE_CONFIG: dict[str, type] = {
   'resumed': int,
   'wandb_project': str,
 }
-# Of clusters: what a dry run leaves beside the configuration.
+# Files of a cluster's dry run, beside the configuration.
 _JOBS = ('slurm', 'vertex_ai')
 
 
@@ -31,7 +31,7 @@ class RunFolder:
   """Paths within a run's folder.
 
   Attributes:
-    path: of the folder.
+    path: path of the folder.
   """
 
   path: str
@@ -59,12 +59,12 @@ class RunFolder:
 
   @property
   def node_logs(self) -> str:
-    """What the nodes printed, a folder for each launch."""
+    """The nodes' output, one folder per launch."""
     return self._join('node_logs')
 
   @property
   def timelines(self) -> str:
-    """What each node did when, where the run records it."""
+    """Timelines of the nodes, if recorded."""
     return self._join('timelines')
 
   @property
@@ -86,32 +86,31 @@ class RunFolder:
     return os.path.exists(self.config)
 
   def create(self) -> TextIO:
-    """Makes the folder for a new run, and locks it.
+    """Creates the folder for a new run, and locks it.
 
-    What a dry run left there is removed.
+    Files of a dry run are removed.
 
     Returns:
-      The lock; the folder is in use as long as it is open.
+      The lock; the folder is in use while it is open.
 
     Raises:
-      ValueError: if it holds a run or other files already, or cannot be
-        written.
+      ValueError: if it holds a run or other files, or cannot be written.
     """
     earlier = set(_JOBS) | {'config.json'} if self._is_dry_run() else set()
     if self.exists() and not earlier:
       if os.path.exists(self._join('.lock')):
-        self._lock().close()  # Where it is still in use, this says so.
+        self._lock().close()  # Raises if the run is in use.
       raise ValueError(
         f'workdir {self.path!r} holds another run; choose a new folder, or '
         'resume that run.'
       )
     there = os.listdir(self.path) if os.path.isdir(self.path) else []
-    # A launch that failed early leaves no more than these.
+    # A launch that failed early leaves only these.
     others = set(there) - {'.lock', os.path.basename(self.logs)} - earlier
     if others:
       raise ValueError(
-        f'workdir {self.path!r} holds no run but other files '
-        f'({min(others)!r} for one); choose a new folder, or an empty one.'
+        f'workdir {self.path!r} must be new or empty, but holds other files, '
+        f'such as {min(others)!r}; choose another folder.'
       )
     lock = self._lock()
     for name in earlier & set(_JOBS):
@@ -120,7 +119,7 @@ class RunFolder:
     return lock
 
   def _is_dry_run(self) -> bool:
-    """Whether the folder is as a dry run left it: no node ever began."""
+    """Whether the folder holds only a dry run: no node was started."""
     if not self.exists() or os.path.exists(self.node_logs):
       return False
     try:
@@ -132,24 +131,24 @@ class RunFolder:
     """Locks the folder to continue its run.
 
     Returns:
-      The lock; the folder is in use as long as it is open.
+      The lock; the folder is in use while it is open.
 
     Raises:
-      ValueError: if it holds none, is in use, or cannot be written.
+      ValueError: if it holds no run, is in use, or cannot be written.
     """
     if not self.exists():
       raise ValueError(
         f'workdir {self.path!r} holds no run to resume (no config.json); check '
-        'the path, or begin a new run there instead of resuming one.'
+        'the path, or start a new run there.'
       )
     lock = self._lock()
     self.remove_leftovers()
     return lock
 
   def remove_leftovers(self) -> None:
-    """Removes files that were not complete when their node was killed.
+    """Removes incomplete files of killed nodes.
 
-    Call it where no node runs.
+    Call it while no node runs.
     """
     for folder in (self.path, self.checkpoints):
       files.remove_leftovers(folder)
@@ -178,7 +177,7 @@ class RunFolder:
     return lock
 
   def next_node_logs(self) -> str:
-    """A new folder for what this launch's nodes print."""
+    """Creates a folder for the output of this launch's nodes."""
     files.make_folders(self.node_logs)
     numbers = [
       int(name[7:])
@@ -193,7 +192,7 @@ class RunFolder:
     """The contents of config.json.
 
     Raises:
-      ValueError: if it is damaged, or is not the configuration of a run.
+      ValueError: if it is damaged, or not the configuration of a run.
     """
     try:
       saved = files.read_json(self.config)
@@ -205,20 +204,20 @@ class RunFolder:
       if not isinstance(saved.get(name), kind):
         raise ValueError(
           f'{self.config} is not the configuration of a run: it has no '
-          f'{name!r}; restore the file, or begin a new run.'
+          f'{name!r}; restore the file, or start a new run.'
         )
     for name, kind in _MORE_CONFIG.items():
       if not isinstance(saved.get(name), (kind, type(None))):
         raise ValueError(
-          f'{self.config} is not the configuration of a run: {name} must be '
-          f'of type {kind.__name__}, but is {str(saved[name])[:60]!r}; restore '
-          'the file, or begin a new run.'
+          f'{self.config} is not the configuration of a run: {name} must be of '
+          f'type {kind.__name__}, but received {str(saved[name])[:60]!r}; '
+          'restore the file, or start a new run.'
         )
     return saved
 
 
 def make_default(name: str) -> str:
-  """Makes a new folder under `runs/` and returns its path."""
+  """Creates a new folder under `runs/` and returns its path."""
   stamp = time.strftime('%Y%m%d-%H%M%S')
   number = 0
   while True:

@@ -1,4 +1,4 @@
-"""Gathers the states of all parts of a program for one checkpoint."""
+"""Collects the states of all parts of a program for a checkpoint."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -11,13 +11,13 @@ from ald_acme.runs import asking
 from ald_acme.runs import checkpoints
 from ald_acme.runs import counts as run_counts
 
-COUNTS = 'counts'  # Their name in a checkpoint.
-_ANSWER = 20.0  # Seconds that parts have to give their states.
-_HASTE = 6.0  # The same when a node is gone: others may hang with it.
+COUNTS = 'counts'  # Key of the counts in a checkpoint.
+_ANSWER = 20.0  # Seconds for parts to return their states.
+_HASTE = 6.0  # The same after a failure: others may hang too.
 
 
 class Gatherer:
-  """Asks all parts for their states at the same time, while they go on."""
+  """Requests the states of all parts in parallel, while they continue."""
 
   def __init__(
     self,
@@ -26,13 +26,13 @@ class Gatherer:
     folder: checkpoints.CheckpointFolder,
     learned: Mapping[str, str],
   ) -> None:
-    """Asks nothing yet.
+    """Requests nothing yet.
 
     Args:
-      savers: parts with `save`, by the name that their state has.
-      counter: an `acme` counter of the whole program.
-      folder: of earlier checkpoints.
-      learned: for each count of updates the part that does them.
+      savers: parts with `save`, by their names in a checkpoint.
+      counter: the program's `acme` counter.
+      folder: folder of earlier checkpoints.
+      learned: for each count of updates, the part that does them.
     """
     self._savers, self._counter = savers, counter
     self._folder, self._learned = folder, learned
@@ -44,16 +44,16 @@ class Gatherer:
     counts: Mapping[str, float],
     should_stop: Callable[[], bool],
   ) -> dict[str, Any] | None:
-    """The states by part, and the counts; None, with a warning, if some lack.
+    """Returns the states by part, and the counts; None if some are missing.
 
-    While no node has failed all parts must answer. When one has, parts that do
-    not answer stay as they were last saved.
+    All parts must respond, unless a node has failed: then those that do not
+    respond keep their last saved state.
 
     Args:
-      is_gone: whether a part is not to be asked.
+      is_gone: whether a part must not be asked.
       failed: whether a node has failed.
-      counts: the newest that are known.
-      should_stop: asked while waiting; true ends the wait.
+      counts: the newest known counts.
+      should_stop: called while waiting; true ends the wait.
     """
     calls = {
       name: saver.save
@@ -68,16 +68,16 @@ class Gatherer:
     counts = dict(state.pop(COUNTS, counts))
     counts.pop(run_counts.STOP_ACTING, None)
     for name, error in errors.items():
-      logging.warning('%s does not answer, or refuses (%s).', name, error)
-    # The next update will find out; until then the last one is the good one.
+      logging.warning('%s does not respond, or fails (%s).', name, error)
+    # The next update will abort; keep the last checkpoint.
     for name in list(state):
       if not all(np.isfinite(x).all() for x in tree.flatten(state[name])):
-        logging.warning('%s is not finite.', name)
+        logging.warning('%s is NaN or infinite.', name)
         del state[name]
     missing = set(self._savers) - set(state)
     if missing and not self._fill(state, missing, failed):
       return None
-    # Nodes report their counts with delay; their states are exact.
+    # Nodes report counts with a delay; their states are exact.
     for count, part in self._learned.items():
       if 'updates' in state.get(part, {}):
         counts[count] = int(state[part]['updates'])
@@ -86,17 +86,17 @@ class Gatherer:
   def _fill(
     self, state: dict[str, Any], missing: set[str], failed: bool
   ) -> bool:
-    """Adds what was last saved of missing parts; false if that is too little.
+    """Adds the last saved states of missing parts; false if they are required.
 
-    What has updates is learned; other parts may begin anew.
+    Parts with updates are required; others may restart.
     """
     earlier = self._folder.latest() if failed else None
     saved = earlier.state if earlier else {}
     needed = missing & set(self._learned.values()) if failed else missing
     if not needed <= set(saved):
-      logging.warning('No checkpoint: it would lack %s.', sorted(needed))
+      logging.warning('No checkpoint, because %s is missing.', sorted(needed))
       return False
     found = missing & set(saved)
     state.update({name: saved[name] for name in found})
-    logging.warning('As last saved: %s.', sorted(found))
+    logging.warning('Keeping the last saved state of %s.', sorted(found))
     return True

@@ -8,11 +8,11 @@ from typing import Any
 
 from ald_acme import activity
 
-PERIOD = 5.0  # Seconds between the beats of a node.
-SILENCE = 2.5 * PERIOD  # Seconds without a beat that mean nothing yet.
-_SHORT = 1.0  # Seconds that need no description.
-_GAP = 2.0  # Seconds between two looks that count, at most.
-PREPARING = 600.0  # Seconds that it may take to start, or to compile.
+PERIOD = 5.0  # Seconds between a node's heartbeats.
+SILENCE = 2.5 * PERIOD  # Seconds without a heartbeat that are normal.
+_SHORT = 1.0  # Seconds; shorter waits are not described.
+_GAP = 2.0  # Longest time counted between two checks, in seconds.
+PREPARING = 600.0  # Seconds allowed for starting or compiling.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,11 +20,11 @@ class Beat:
   """The last heartbeat of a node.
 
   Attributes:
-    at: seconds that had passed when it arrived.
-    idle: seconds for which the node had not moved by then.
-    on_others: whether it waited for what other nodes do.
-    serves: whether it has no loop of its own that could stop.
-    prepares: whether it started, or compiled something.
+    at: time of arrival, in counted seconds.
+    idle: seconds since the node's last step.
+    on_others: whether it waited for other nodes.
+    serves: whether it has no loop that could hang.
+    prepares: whether it was starting or compiling.
     doing: what it waited for.
   """
 
@@ -41,10 +41,9 @@ class Stall:
   """A stalled node.
 
   Attributes:
-    node: its name.
-    seconds: for how long.
+    node: name of the node. seconds: duration of the stall.
     doing: what it waits for.
-    silent: whether its process does not answer.
+    silent: whether its process does not respond.
   """
 
   node: str
@@ -54,15 +53,16 @@ class Stall:
 
   def __str__(self) -> str:
     return (
-      f'node {self.node} has not moved for {self.seconds:.0f} s: {self.doing}'
+      f'node {self.node} has made no progress for {self.seconds:.0f} s: '
+      f'{self.doing}'
     )
 
 
 class Heartbeats:
-  """The newest beat of each node.
+  """The newest heartbeat of each node.
 
-  Silence counts while there are looks at it. Where these stop, because the
-  machine is suspended or too busy, the nodes are not to blame.
+  Time only counts while it is checked regularly, so that a suspended or
+  overloaded machine does not make nodes look stalled.
   """
 
   def __init__(
@@ -71,7 +71,7 @@ class Heartbeats:
     """Starts without any node.
 
     Args:
-      patience: seconds without a move after which a node has stalled.
+      patience: seconds without progress after which a node has stalled.
       clock: seconds now.
     """
     self._patience, self._clock = patience, clock
@@ -87,7 +87,7 @@ class Heartbeats:
     prepares: bool,
     doing: str,
   ) -> None:
-    """Takes a node's beat; arguments as of `Beat`."""
+    """Records a node's heartbeat; arguments as of `Beat`."""
     self._beats[node] = Beat(
       self._passed, idle, on_others, serves, prepares, doing
     )
@@ -95,10 +95,9 @@ class Heartbeats:
   def stalls(self) -> list[Stall]:
     """The stalled nodes, the longest stall first.
 
-    Processes that do not answer come before nodes that do, which may be waiting
-    for them. A node that reports waiting on others is not treated as the cause:
-    it is named only when every node is waiting, as in a deadlock of rate
-    limiters. Nor is a node that is preparing, for `PREPARING` seconds.
+    Unresponsive processes come first, because others may wait for them. A node
+    that waits for others is reported only if every node waits, as in a deadlock
+    of rate limiters, and a node that prepares only after `PREPARING` seconds.
     """
     now = self._clock()
     self._passed += min(now - self._looked, _GAP)
@@ -113,21 +112,21 @@ class Heartbeats:
       if beat.prepares:
         patience = max(patience, PREPARING)
       if silence > max(self._patience, SILENCE):
-        said = 'its process does not answer'
+        said = 'its process does not respond'
         last = f'; last: {beat.doing}' if beat.doing else ''
         silent.append(Stall(node, silence, f'{said}{last}', True))
       elif beat.serves:
         continue
       elif beat.idle <= patience:
         moves = True
-      else:  # It may have moved since it told; so the silence is left out.
+      else:  # It may have moved since its last heartbeat.
         stall = Stall(node, beat.idle, beat.doing)
         (waits if beat.on_others else idle).append(stall)
     causes = _longest_first(silent) + _longest_first(idle)
     return causes or ([] if moves else _longest_first(waits))
 
   def preparing(self) -> list[str]:
-    """The nodes that start, or compile something."""
+    """The nodes that are starting or compiling."""
     return [
       node
       for node, beat in list(self._beats.items())
@@ -149,21 +148,20 @@ def start(
   """Starts a thread that sends heartbeats of another thread's activity.
 
   Args:
-    node: its name.
-    beat: `Heartbeats.beat`, here or of another process.
-    own: what to tell of.
-    serves: whether the node has no loop of its own that could stop.
-    period: seconds between beats.
+    node: name of the node. beat: `Heartbeats.beat`, of this or another process.
+    own: the activity to report.
+    serves: whether the node has no loop that could hang.
+    period: seconds between heartbeats.
   """
 
   def run() -> None:
     while True:
-      # Asked before the texts, which may take a call to find out.
+      # Read before the description, which may need a remote call.
       idle, on_others, prepares = own.idle, own.waits_on_others, own.prepares
       doing = own.describe() if idle > min(period, _SHORT) else ''
       try:
         beat(node, idle, on_others, serves, prepares, doing)
-      except Exception:  # The monitor starts later, ends earlier or hangs.
+      except Exception:  # The monitor has not started, has ended or hangs.
         pass
       time.sleep(period)
 

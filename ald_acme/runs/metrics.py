@@ -21,22 +21,21 @@ from ald_acme.runs import files
 from ald_acme.runs import folder as run_folder
 
 STEP = 'frames'  # The column that curves are drawn against.
-_ROWS = 1_000  # Of a log, before they come further apart.
-_REOPENING = 10.0  # Seconds after a failure until events are tried again.
+_ROWS = 1_000  # Rows of a log before they are thinned out.
+_REOPENING = 10.0  # Seconds after a failure before a retry.
 _WARNING_PERIOD = 60.0  # Seconds between warnings of lost rows.
 
 
-# Makes the logger of a node from its label, the name of the column that counts
-# steps and the number of the node: Acme's own signature.
+# Creates a node's logger from its label, the name of its step column and its
+# index, as in Acme.
 LoggerFactory = Callable[[str, str | None, int], loggers.Logger]
 
 
 class CSV(loggers.Logger):
-  """Appends rows to `logs/<node>.csv`, also when a run is resumed.
+  """Appends rows to `logs/<node>.csv`, also in a resumed run.
 
-  The columns are those of the existing header. A row with new columns rewrites
-  the file with them added; earlier rows leave them empty, as does any row that
-  lacks a column.
+  A row with new columns rewrites the file with them added. Missing values are
+  empty.
   """
 
   def __init__(self, folder: run_folder.RunFolder, node: str) -> None:
@@ -46,14 +45,14 @@ class CSV(loggers.Logger):
     self._file: TextIO | None = None
 
   def _begin(self) -> TextIO:
-    """Goes on with a file that is there; there is none before the first row."""
+    """Continues an existing file; otherwise the first row creates it."""
     text = ''
     if os.path.exists(self._path):
       with open(self._path, encoding='utf-8', newline='') as earlier:
         text = earlier.read()
       self._columns = next(csv.reader(text.splitlines()), [])
     file = self._open()
-    if self._columns and not text.endswith('\n'):  # Cut short.
+    if self._columns and not text.endswith('\n'):  # An incomplete last row.
       file.write('\n')
     return file
 
@@ -73,14 +72,14 @@ class CSV(loggers.Logger):
 
   def _add_columns(self, names: Sequence[str], opened: TextIO) -> TextIO:
     opened.close()
-    self._file = None  # If this fails, the next row begins anew.
+    self._file = None  # If this fails, the next row reopens it.
     with open(self._path, encoding='utf-8', newline='') as file:
       _, *rows = list(csv.reader(file)) or [[]]
     self._columns = [*self._columns, *names]
     with files.atomic(self._path) as file:
       text = io.TextIOWrapper(file, encoding='utf-8', newline='')
       csv.writer(text, lineterminator='\n').writerows([self._columns, *rows])
-      text.detach()  # Flushes; the file is not its own.
+      text.detach()  # Flushes without closing the file.
     return self._open()
 
   def close(self) -> None:
@@ -97,11 +96,11 @@ class _Point(NamedTuple):
 
 
 class TensorBoard(loggers.Logger):
-  """Writes events against frames; leaves out what is not a number.
+  """Writes events against frames; skips values that are not numbers.
 
-  A curve is named after its column, and after its kind of node: those of
-  several actors are drawn together. It begins when its value changes, with the
-  first value, so that nothing is drawn of what stays the same.
+  A curve is named after its column and its kind of node, so that several actors
+  share a plot. Constant columns are not written: a curve starts once its value
+  changes.
   """
 
   def __init__(self, folder: run_folder.RunFolder, node: str) -> None:
@@ -109,7 +108,7 @@ class TensorBoard(loggers.Logger):
     self._writer = None
     self._failed_at = -math.inf  # Monotonic seconds.
     self._kind = re.sub(r'_\d+$', '', node)
-    # The first value of each column, None once another was seen.
+    # The first value of each column; None once it has changed.
     self._first: dict[str, _Point | None] = {}
 
   def write(self, data: Mapping[str, Any]) -> None:
@@ -130,25 +129,25 @@ class TensorBoard(loggers.Logger):
         self._open().flush()
 
   def _open(self) -> event_file_writer.EventFileWriter:
-    """The writer; one that has failed is replaced, but not at once."""
+    """Opens the writer; replaces a failed one after a delay."""
     if self._writer is None:
       if time.monotonic() < self._failed_at + _REOPENING:
         raise OSError('the last event could not be written')
-      # TensorBoard's own: through TensorFlow's operations, as Acme's
-      # TFSummaryLogger writes, a row costs a hundred times as much.
+      # TensorBoard's own writer; a row through TensorFlow's operations, as in
+      # Acme's TFSummaryLogger, costs a hundred times as much.
       self._writer = event_file_writer.EventFileWriter(self._path)
     return self._writer
 
   @contextlib.contextmanager
   def _failing(self) -> Iterator[None]:
-    """Has TensorFlow's errors of files be OSErrors; the writer is given up."""
+    """Converts TensorFlow's file errors to OSError, and drops the writer."""
     try:
       yield
     except tensorboard.tf.errors.OpError as error:
       writer, self._writer = self._writer, None
       self._failed_at = time.monotonic()
       with contextlib.suppress(tensorboard.tf.errors.OpError):
-        if writer is not None:  # It fails when it is made, too.
+        if writer is not None:  # None if its creation failed.
           writer.close()
       raise OSError(str(error)) from error
 
@@ -192,10 +191,9 @@ class Tolerant(loggers.Logger):
 
 
 class Thinned(loggers.Logger):
-  """Drops rows so that a run of any length has a few thousand.
+  """Drops rows, so that a run of any length logs a few thousand.
 
-  Rows are a period apart at first, and later a thousandth of the elapsed time:
-  each tenfold increase in time adds about the same number of rows.
+  Rows are at first a period apart, later a thousandth of the elapsed time.
   """
 
   def __init__(
@@ -204,11 +202,11 @@ class Thinned(loggers.Logger):
     period: float,
     clock: Callable[[], float] = time.monotonic,
   ) -> None:
-    """Passes rows on.
+    """Wraps a logger.
 
     Args:
-      logger: gets those that are not dropped.
-      period: seconds between rows, at least.
+      logger: receives the rows that are not dropped.
+      period: least time between rows, in seconds.
       clock: seconds now.
     """
     self._logger, self._period, self._clock = logger, period, clock
@@ -226,7 +224,7 @@ class Thinned(loggers.Logger):
 
 
 class Report(loggers.Logger):
-  """Passes each row on to a function."""
+  """Passes each row to a function."""
 
   def __init__(
     self, report: Callable[[str, Mapping[str, Any]], None], node: str
@@ -247,15 +245,15 @@ def make_logger(
   period: float = 1.0,
   factory: LoggerFactory | None = None,
 ) -> loggers.Logger:
-  """A node's logger.
+  """Creates a node's logger.
 
   Args:
-    folder: of the run; None writes no files.
+    folder: the run's folder; None to write no files.
     node: name of the node, and of its files.
-    report: told each row that is not dropped, with the node's name.
-    period: seconds between rows; rows that come sooner are dropped, and of a
-      long run more in the files (`Thinned`). 0 keeps all.
-    factory: makes one more logger, which gets the rows that are reported.
+    report: called with the node's name and each row that is not dropped.
+    period: least time between rows, in seconds; earlier rows are dropped, and
+      the files of long runs are thinned (`Thinned`). 0 keeps all rows.
+    factory: creates an additional logger for the reported rows.
 
   Returns:
     A logger of flat rows of numbers, which must hold 'frames'.

@@ -20,16 +20,16 @@ from ald_acme.runs import indicators as run_indicators
 from ald_acme.runs import solving
 from ald_acme.runs import speed
 
-_PERIOD = 0.5  # Seconds between looks at the counts.
-_COUNTING = 5.0  # Seconds that the counter has to answer.
-_BRIEF = 2.0  # The same at the end.
+_PERIOD = 0.5  # Seconds between reads of the counts.
+_COUNTING = 5.0  # Seconds for the counter's reply.
+_BRIEF = 2.0  # As `_COUNTING`, at the end.
 _SETTLED = 1.5  # Seconds without an update after which parameters are final.
-_SETTLING = 15.0  # Seconds that this may take.
-_UNSETTLED = 10.0  # Seconds in which a node says that it still compiles.
-_LAST_EVALUATION = 60.0  # Seconds, and more where evaluations take long.
-_FIRST_CHECKPOINT = 5.0  # Seconds after the first frames, at most.
-_TROUBLE = 60.0  # Seconds for which the folder may not be writable.
-_SHOWN = 2.0  # Seconds between looks at progress while others are asked.
+_SETTLING = 15.0  # Longest wait for final parameters, in seconds.
+_UNSETTLED = 10.0  # Seconds for a node to report a compilation.
+_LAST_EVALUATION = 60.0  # Seconds; more if evaluations are slow.
+_FIRST_CHECKPOINT = 5.0  # At most so many seconds after the first frames.
+_TROUBLE = 60.0  # Seconds of failing writes before the run ends.
+_SHOWN = 2.0  # Seconds between writes of progress during calls.
 _GOALS = ('max_frames', 'target_return')
 
 
@@ -39,11 +39,11 @@ class Goal:
 
   Attributes:
     max_frames: environment frames; 0: no limit.
-    target_return: of an evaluation of the actor; None: no target.
-    solved_return: the task is solved where evaluations of the actor have this
-      return three times in a row; None: nothing says so.
-    stall_warning: seconds without a move after which a node is named.
-    stall_limit: seconds without a move after which the run ends; 0: never.
+    target_return: return of an evaluation of the actor; None: no target.
+    solved_return: the task is solved after three consecutive evaluations of the
+      actor with this return; None: unknown.
+    stall_warning: seconds without progress after which a node is reported.
+    stall_limit: seconds without progress after which the run ends; 0: never.
   """
 
   max_frames: int = 0
@@ -59,9 +59,8 @@ class Sources:
 
   Attributes:
     counter: an `acme` counter of the whole program.
-    savers: parts with `save`, by the name that their state has in a
-      checkpoint.
-    evaluator: asked for one last evaluation.
+    savers: parts with `save`, by their names in a checkpoint.
+    evaluator: does the last evaluation.
   """
 
   counter: Any
@@ -70,10 +69,11 @@ class Sources:
 
 
 class Monitor:
-  """Takes reports of all nodes; writes progress, checkpoints and the end.
+  """Receives reports of all nodes; writes progress, checkpoints and the
+  summary.
 
-  A checkpoint holds the states of all parts, asked for at the same time while
-  they go on, in one file.
+  A checkpoint holds the states of all parts in one file. They are requested in
+  parallel, and the parts continue meanwhile.
   """
 
   def __init__(
@@ -92,16 +92,15 @@ class Monitor:
     """Starts the clocks.
 
     Args:
-      folder: of the run.
-      sources: whom to ask for counts and states.
-      goal: when the run is over.
-      indicators: what progress and summary show of the agent.
+      folder: the run's folder.
+      sources: the nodes to request counts and states from.
+      goal: when the run ends.
+      indicators: the agent's values in progress and summary.
       checkpoint_period: seconds between checkpoints.
-      checkpoints_kept: how many to keep.
-      launched: when the program was launched, seconds since the epoch; by
-        default now.
-      earlier: the monitor's part of the checkpoint that the run goes on from.
-      earlier_counts: the counts in it; ratios are measured from there on.
+      checkpoints_kept: number of checkpoints to keep.
+      launched: time of the launch, seconds since the epoch; by default now.
+      earlier: the monitor's state in the checkpoint that the run resumes from.
+      earlier_counts: the counts in it, from which ratios are measured.
       on_end: called last; it stops the program.
     """
     self._folder, self._sources, self._goal = folder, sources, goal
@@ -122,7 +121,7 @@ class Monitor:
     self._heartbeats = heartbeats.Heartbeats(
       min(goal.stall_warning, goal.stall_limit or math.inf)
     )
-    self._trouble_since: dict[str, float] = {}  # With writing what.
+    self._trouble_since: dict[str, float] = {}  # By what could not be written.
     self._longest_evaluation = 0.0  # Seconds.
     self._reports: dict[str, dict[str, float]] = {}
     self._counts: dict[str, float] = {}
@@ -137,7 +136,7 @@ class Monitor:
   # --- Called by other processes.
 
   def report(self, node: str, row: Mapping[str, float]) -> None:
-    """Takes the newest row of a node's log."""
+    """Receives the newest row of a node's log."""
     self._reports.setdefault(node, {}).update(
       {k: v for k, v in row.items() if not math.isnan(v)}
     )
@@ -153,15 +152,15 @@ class Monitor:
       self.request_stop('target_return')
 
   def beat(self, node: str, *told: Any) -> None:
-    """Takes a node's heartbeat; arguments as of `Heartbeats.beat`."""
+    """Receives a node's heartbeat; arguments as of `Heartbeats.beat`."""
     self._heartbeats.beat(node, *told)
 
   def request_stop(self, reason: str, failed: str = '') -> None:
-    """Ends the run; the first reason counts, and any node that fails.
+    """Ends the run; the first reason counts, and any failed node.
 
     Args:
       reason: for the summary.
-      failed: name of a node that is gone or does not move, '' if there is none.
+      failed: name of a node that has ended or stalled; '' if there is none.
     """
     if self._stop_reason is None:
       self._stop_reason = reason
@@ -169,16 +168,16 @@ class Monitor:
     self._stop_requested.set()
 
   def wait_for_end(self, seconds: float) -> bool:
-    """Waits until the end is written; false if that takes longer."""
+    """Waits for the end of the run; false on timeout."""
     return self._ended.wait(seconds)
 
   # --- The node's own loop.
 
   def run(self, should_stop: Callable[[], bool] = lambda: False) -> None:
-    """Watches until the goal is reached or a stop is asked for."""
+    """Monitors until the goal is reached or a stop is requested."""
     next_checkpoint = math.inf
     while not self._stop_requested.wait(_PERIOD):
-      if should_stop():  # Stopped from outside: the other nodes are gone.
+      if should_stop():  # Stopped from outside: the other nodes have ended.
         self._write_end('terminated')
         return
       self._count()
@@ -205,8 +204,8 @@ class Monitor:
       _BRIEF if ending else _COUNTING,
       lambda: not ending and self._stop_requested.is_set(),
     )
-    if errors:  # The launcher will see that it is gone.
-      logging.warning('The counter does not answer: %s', errors['counts'])
+    if errors:  # The launcher notices if it has ended.
+      logging.warning('The counter does not respond: %s', errors['counts'])
       return
     counts = dict(answers['counts'])
     counts.pop(run_counts.STOP_ACTING, None)
@@ -217,17 +216,17 @@ class Monitor:
     self._speed.count(self._frames)
 
   def _look_for_stalls(self) -> bool:
-    """Whether the run is to end, and has it end where a node has stalled."""
+    """Checks for stalled nodes; returns whether the run must end."""
     limit = self._goal.stall_limit
     for stall in self._heartbeats.stalls():
       if limit and stall.seconds > limit:
         self._stalled = True
-        # What answers is asked for its state.
+        # Only responsive nodes are asked for their states.
         self.request_stop(str(stall), stall.node if stall.silent else '')
     return self._stop_requested.is_set()
 
   def _try(self, write: Callable[[], Any], what: str) -> None:
-    """Writes; where that fails for long the run is to end."""
+    """Writes; ends the run if that fails for long."""
     try:
       write()
       self._trouble_since.pop(what, None)
@@ -236,7 +235,7 @@ class Monitor:
       if what not in self._trouble_since:
         self._trouble_since[what] = now
         logging.warning(
-          'Cannot write %s (%s); the run ends if that lasts for %.0f s.',
+          'Cannot write %s (%s); the run ends if that lasts %.0f s.',
           what,
           error,
           _TROUBLE,
@@ -245,7 +244,7 @@ class Monitor:
         self.request_stop(f'{what} cannot be written ({error})')
 
   def _save(self) -> None:
-    """Writes a checkpoint, unless too few parts answer.
+    """Writes a checkpoint, unless too few parts respond.
 
     Raises:
       OSError: if it cannot be written.
@@ -255,7 +254,7 @@ class Monitor:
       self._is_gone,
       bool(self._failed) or self._stalled,
       self._counts,
-      # A stop that is asked for meanwhile begins again, with less patience.
+      # A stop requested meanwhile retries, with a shorter timeout.
       lambda: self._is_shown() and not ending and self._look_for_stalls(),
     )
     if state is None:
@@ -268,14 +267,14 @@ class Monitor:
     logging.info('Saved %s', self._checkpoints.save(state))
 
   def _is_gone(self, part: str) -> bool:
-    """Whether a part is of the node that failed; of a kind, the first is 0."""
+    """Whether a part belongs to the failed node; nodes count from 0."""
     return self._failed in (part, f'{part}_0')
 
   def _end(self) -> None:
-    """Stops acting, evaluates, saves and writes the end, in this order.
+    """Stops acting, evaluates, saves and writes the summary, in this order.
 
     Raises:
-      OSError: if the end cannot be written.
+      OSError: if the summary cannot be written.
     """
     if not self._is_gone('counter'):
       stop = {run_counts.STOP_ACTING: 1}
@@ -294,9 +293,9 @@ class Monitor:
       self._on_end()
 
   def _settle(self) -> None:
-    """Waits until the queues are empty: no more updates happen.
+    """Waits until the queues are drained and updates have stopped.
 
-    Where there was none the first may still be compiled.
+    If there was no update, the first may still be compiling.
     """
     counts, began = None, time.monotonic()
     while not self._failed:
@@ -314,7 +313,7 @@ class Monitor:
       time.sleep(_PERIOD)
 
   def _has_learned(self) -> bool:
-    """Whether the learner did an update in this launch, or needs none."""
+    """Whether the learner has updated in this launch, or need not."""
     done, before = (
       counts.get('learner_updates', 0)
       for counts in (self._counts, self._earlier_counts)
@@ -322,12 +321,12 @@ class Monitor:
     return done > before or not self._indicators.first_update
 
   def _outcome(self) -> str:
-    """Why the run has ended, for the summary."""
+    """The reason for the end of the run, for the summary."""
     if self._stop_reason == 'max_frames' and not self._has_learned():
       return (
-        f'no learner update was made in {self._frames:,} frames; the first '
-        f'needs {self._indicators.first_update}. Lower one of these, or give '
-        'more max_frames'
+        f'the learner did no update in {self._frames:,} frames; the first '
+        f'needs {self._indicators.first_update}. Lower one of these, or raise '
+        'max_frames'
       )
     return self._stop_reason or ''
 
@@ -340,12 +339,12 @@ class Monitor:
       patience,
       lambda: self._is_shown() and bool(self._failed),
     )
-    if errors:  # As above; the end must be written.
+    if errors:  # The summary must still be written.
       logging.warning('No last evaluation: %s', errors['evaluation'])
     else:
       self.report('evaluator', answers['evaluation'])
 
-  # --- What people read.
+  # --- Progress and summary.
 
   def _wall_seconds(self) -> float:
     return self._earlier_seconds + time.time() - self._launched
@@ -380,9 +379,9 @@ class Monitor:
     files.write_json(self._folder.progress, progress)
 
   def _is_shown(self) -> bool:
-    """True; writes the progress when it is time, while others are asked.
+    """Writes progress if due, during calls to other nodes; returns True.
 
-    A launcher takes a monitor that writes nothing for one that hangs.
+    Otherwise the launcher would report the monitor as stalled.
     """
     if time.monotonic() >= self._shown_at + _SHOWN:
       self._try(self._write_progress, 'progress.json')

@@ -13,15 +13,15 @@ from rich import text
 
 from ald_acme.runs import folder as run_folder
 
-_WARNING_PERIOD = 60.0  # Seconds between warnings of the same.
+_WARNING_PERIOD = 60.0  # Seconds between equal warnings.
 _LINE_PERIOD = 10.0  # Seconds between plain lines.
 
 
 def make_console(**arguments: Any) -> rich_console.Console:
-  """A console that prints paths and numbers as they are.
+  """A console that does not highlight paths and numbers.
 
   Args:
-    **arguments: others of `rich.console.Console`.
+    **arguments: arguments of `rich.console.Console`.
   """
   return rich_console.Console(
     highlight=False, markup=False, soft_wrap=True, **arguments
@@ -29,7 +29,7 @@ def make_console(**arguments: Any) -> rich_console.Console:
 
 
 class Screen:
-  """Displays progress: live on a terminal, else a line now and then."""
+  """Displays progress: a live panel on a terminal, otherwise periodic lines."""
 
   def __init__(self, console: rich_console.Console) -> None:
     self._console = console
@@ -49,11 +49,11 @@ class Screen:
       self._live.stop()
 
   def print(self, line: str) -> None:
-    """Prints a line that stays, above what is live."""
+    """Prints a permanent line, above the live panel."""
     self._console.print(line, highlight=False, markup=False, soft_wrap=True)
 
   def show(self, live: rich_console.RenderableType, line: str) -> None:
-    """Shows the first on a terminal, the second elsewhere."""
+    """Shows `live` on a terminal, otherwise `line`."""
     if self._live:
       self._live.update(live)
     elif time.monotonic() >= self._next_line:
@@ -81,11 +81,11 @@ class Display:
     self._screen.__exit__(*exception)
 
   def warn(self, about: str, text: str) -> None:
-    """Prints a warning above what is shown, unless it repeats one.
+    """Prints a warning above the panel, unless it repeats a recent one.
 
     Args:
-      about: what it is of. Another warning of the same comes after a minute.
-      text: of the warning.
+      about: subject of the warning; at most one warning per minute and subject.
+      text: the warning.
     """
     now = time.monotonic()
     if now >= self._warned.get(about, 0.0) + _WARNING_PERIOD:
@@ -96,7 +96,7 @@ class Display:
     """Shows the contents of progress.json; None while there is none."""
     stalls = (progress or {}).get('stalls', {})
     for node in self._stalled - stalls.keys():
-      self._warned.pop(node, None)  # The next is news.
+      self._warned.pop(node, None)  # Report the next stall immediately.
     self._stalled = set(stalls)
     for node, stall in stalls.items():
       self.warn(node, stall)
@@ -113,7 +113,7 @@ class Display:
     for left, right in zip(
       fields[:half], fields[half:] + [('', '')] * (len(fields) % 2)
     ):
-      # Styled texts, because the console may not read markup.
+      # Styled texts, because the console does not parse markup.
       grid.add_row(
         text.Text(left[0], 'dim'),
         text.Text(left[1]),
@@ -126,7 +126,7 @@ class Display:
 
 
 def _fields(progress: dict[str, Any]) -> list[tuple[str, str]]:
-  """Names and values as people read them; empty where not known yet."""
+  """Formatted names and values; empty if not known yet."""
 
   def number(name: str, form: str) -> str:
     value = progress.get(name)
@@ -165,7 +165,7 @@ def print_summary(
   checkpoint: str | None,
   console: rich_console.Console,
 ) -> None:
-  """Prints a run's summary.json as a short table, and where its files are."""
+  """Prints a run's summary.json as a table, and the paths of its files."""
   table = rich_table.Table(box=box.SIMPLE, show_header=False)
   for name, value in summary.items():
     if isinstance(value, float):

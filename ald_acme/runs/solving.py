@@ -4,22 +4,22 @@ from collections.abc import Mapping
 import math
 from typing import Any
 
-_IN_A_ROW = 3  # Evaluations at `solved_return` that make a task solved.
+_IN_A_ROW = 3  # Consecutive evaluations at `solved_return`.
 _FRAMES, _SECONDS = 'solved_at_frames', 'solved_at_seconds'
 
 
 class Solving:
-  """Finds the first of three evaluations in a row that reach a return."""
+  """Finds the first of three consecutive evaluations that reach a return."""
 
   def __init__(
     self, solved_return: float | None, earlier: Mapping[str, Any]
   ) -> None:
-    """Goes on from an earlier launch.
+    """Continues from an earlier launch.
 
     Args:
-      solved_return: of an evaluation; None where nothing says what solves the
-        task.
-      earlier: what `saved` gave then; it may be empty.
+      solved_return: return of an evaluation that solves the task; None if
+        unknown.
+      earlier: the result of `saved` then; may be empty.
     """
     self._solved_return = solved_return
     self._at = {
@@ -28,13 +28,12 @@ class Solving:
     self._in_a_row: list[tuple[float, float]] = []  # (frames, seconds)
 
   def take(self, row: Mapping[str, float], at_target: bool) -> None:
-    """Takes an evaluation.
+    """Records an evaluation.
 
     Args:
-      row: of the evaluator.
-      at_target: whether the run ends because its target return was reached. It
-        then ends early, so two evaluations are enough; the second is of the
-        final parameters.
+      row: the evaluator's row.
+      at_target: whether the run ends because it reached its target return. Then
+        two evaluations are enough; the second uses the final parameters.
     """
     if self._solved_return is None or not math.isnan(self._at[_FRAMES]):
       return
@@ -47,12 +46,12 @@ class Solving:
 
   @property
   def saved(self) -> dict[str, float]:
-    """For a checkpoint; nan where the task is not solved."""
+    """The state for a checkpoint; NaN if not solved."""
     return self._at
 
   @property
   def summary(self) -> dict[str, float | None]:
-    """For the summary: None where it is not solved, empty if nothing says."""
+    """The fields of the summary: None if not solved, empty if unknown."""
     if self._solved_return is None:
       return {}
     return {k: None if math.isnan(x) else x for k, x in self._at.items()}

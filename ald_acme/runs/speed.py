@@ -3,20 +3,20 @@
 import collections
 import time
 
-_RECENT = 30.0  # Seconds that the recent speed is measured over.
+_RECENT = 30.0  # Window of the recent speed, in seconds.
 
 
 class Speed:
-  """Measures the speed since acting began, and that of the last 30 seconds."""
+  """Measures the speed since acting started, and of the last 30 seconds."""
 
   def __init__(self) -> None:
-    """Has no counts yet."""
+    """Starts without counts."""
     self._frames = 0
     self._first: tuple[float, int] | None = None  # (time, frames)
     self._recent: collections.deque[tuple[float, int]] = collections.deque()
 
   def count(self, frames: int) -> None:
-    """Takes the newest count of frames."""
+    """Records the newest count of frames."""
     now = time.time()
     self._frames = frames
     if self._first is None or frames == self._first[1]:
@@ -28,7 +28,7 @@ class Speed:
 
   @property
   def has_begun(self) -> bool:
-    """Whether frames have been added to those of the first count."""
+    """Whether there were frames after the first count."""
     return self._first is not None and self._frames > self._first[1]
 
   @property
@@ -38,7 +38,7 @@ class Speed:
 
   @property
   def recent(self) -> float:
-    """Frames per second of late."""
+    """Frames per second in the last 30 seconds."""
     return self._since(*self._recent[0]) if self._recent else 0.0
 
   def _since(self, since: float, frames: int) -> float:

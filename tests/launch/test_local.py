@@ -322,8 +322,9 @@ def test_an_environment_that_hangs(tmp_path, workers):
   else:
     said += 'step, hanging.py:'
   for text in (
-    rf'warning: node actor_0 has not moved for \d+ s: {said}',
-    rf'error: the run failed: node actor_0 has not moved for (\d+) s: {said}',
+    rf'warning: node actor_0 has made no progress for \d+ s: {said}',
+    r'error: the run failed: node actor_0 has made no progress for (\d+) s: '
+    rf'{said}',
   ):
     found = re.search(text, out + error)
     assert found, out + error

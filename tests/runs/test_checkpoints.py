@@ -205,7 +205,7 @@ def test_a_link_that_leads_nowhere(folder, tmp_path):
 )
 def test_a_checkpoint_says_of_how_many_frames_it_is(folder, state):
   folder.save(state)
-  with pytest.raises(ValueError, match=r'does not say how many frames'):
+  with pytest.raises(ValueError, match=r'has no number of frames'):
     _ = folder.latest().frames
   folder.save({'counts': {'frames': 7}})
   assert folder.latest().frames == 7

@@ -43,7 +43,9 @@ def test_a_hanging_environment_is_named(beats):
   assert not beats.stalls()  # An actor moves: the learner waits for it.
   beats.beat('actor_0', 45.0, False, False, False, 'maze, number 3')
   (stall,) = beats.stalls()
-  assert str(stall) == 'node actor_0 has not moved for 45 s: maze, number 3'
+  assert (
+    str(stall) == 'node actor_0 has made no progress for 45 s: maze, number 3'
+  )
   beats.beat('actor_0', 0.0, False, False, False, '')
   assert not beats.stalls()
 
@@ -71,7 +73,7 @@ def test_silence_is_noticed(beats, clock):
   beats.beat('counter', 0.0, False, True, False, '')
   (stall,) = beats.stalls()
   assert (stall.node, stall.seconds) == ('learner', 41)
-  assert 'does not answer' in stall.doing
+  assert 'does not respond' in stall.doing
 
 
 def test_a_node_that_compiles_is_not_named(beats, clock):

@@ -262,8 +262,8 @@ def test_a_run_without_an_update_is_no_success(make, earlier, compiles):
     assert reason == 'max_frames'
   else:
     assert reason == (
-      f'no learner update was made in 70 frames; the first needs {needs}. '
-      'Lower one of these, or give more max_frames'
+      f'the learner did no update in 70 frames; the first needs {needs}. '
+      'Lower one of these, or raise max_frames'
     )
 
 
@@ -386,7 +386,7 @@ def test_the_end_is_written_whoever_is_gone(make, caplog, node):
   assert run.monitor.wait_for_end(0)
   assert not run.evaluator.asked
   # Where a part is gone, what is missing is as it was last saved.
-  assert ('As last saved' in caplog.text) == (
+  assert ('Keeping the last saved state of' in caplog.text) == (
     node in ('learner', 'all of them')
   )
   assert run.checkpoint().state['learner']['updates'] == 5
@@ -519,7 +519,9 @@ def test_a_node_that_hangs_is_shown(make):
   run.monitor.beat('actor_0', *_HANGS)
   run.run_until('by hand', seconds=0.3)
   stall = run.progress()['stalls']['actor_0']
-  assert stall.startswith('node actor_0 has not moved for 9 s: maze, number 3')
+  assert stall.startswith(
+    'node actor_0 has made no progress for 9 s: maze, number 3'
+  )
   assert run.summary()['stopped_because'] == 'by hand'
 
 
