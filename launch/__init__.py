@@ -1,1 +1,1 @@
-"""Command-line entry points; flags live here alone."""
+"""Command-line entry points; only this package defines flags."""

@@ -1,14 +1,14 @@
 """Prepares the process before its libraries are imported.
 
-A program of one's own calls `prepare` once, before it imports anything of
-`agents`, `ald_acme`, Acme or TensorFlow.
+Your own program calls `prepare` once, before it imports `agents`, `ald_acme`,
+Acme or TensorFlow.
 
-Python and its children read and write text as UTF-8, whatever the locale is:
-paths and environments' names may be of any script.
+Python and its children use UTF-8 in every locale, because paths and names may
+contain any characters.
 
-Courier's library needs `libpython3.10.so.1.0` on the loader's path. Pythons
-that were built without a shared library on that path (uv's own downloads,
-conda) have the file beside them but do not say so; see launchpad issue 30.
+Courier's library needs `libpython3.10.so.1.0` on the loader's path. Some Python
+distributions (uv's, conda) ship the file outside that path; see launchpad issue
+30.
 """
 
 import ctypes
@@ -25,16 +25,16 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 def prepare():
   """Sets up UTF-8, libpython and the import path, also for child processes.
 
-  Where Python has another encoding, the program is started again with UTF-8.
-  Where libpython is not found by the loader but lies beside the interpreter,
-  it is started again with the library path set; where it lies nowhere, the
-  program ends with what to do about it. TensorFlow is told to log errors alone,
-  unless TF_CPP_MIN_LOG_LEVEL says otherwise.
+  If Python uses another encoding, the program restarts itself with UTF-8. If
+  the loader does not find libpython but it is installed with the interpreter,
+  the program restarts itself with the library path set; if there is none, it
+  exits with instructions. TensorFlow logs only errors, unless
+  TF_CPP_MIN_LOG_LEVEL is set.
   """
   os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
   if not _is_utf8():
     os.environ[_UTF8] = '1'
-    # The option too: variables count for nothing with -E or -I.
+    # The option too, because -E and -I ignore variables.
     _start_again('-X', 'utf8')
   path = os.environ.get('PYTHONPATH')
   if ROOT not in (path or '').split(os.pathsep):
@@ -46,9 +46,9 @@ def prepare():
   folder = _library_folder()
   if folder is None or os.environ.get(_MARK):
     sys.exit(
-      f'This Python ({sys.executable}) has no {_name()} that can be loaded, '
-      'which Launchpad needs. Use a Python built with --enable-shared: '
-      "Debian's python3.10 with the libpython3.10 package, or pyenv with "
+      f'This Python ({sys.executable}) has no loadable {_name()}, which '
+      "Launchpad needs. Use a Python built with --enable-shared: Debian's "
+      'python3.10 with the libpython3.10 package, or pyenv with '
       'PYTHON_CONFIGURE_OPTS=--enable-shared.'
     )
   earlier = os.environ.get('LD_LIBRARY_PATH')
@@ -82,7 +82,7 @@ def _loads() -> bool:
 
 
 def _library_folder() -> str | None:
-  """Where the interpreter's own libpython lies."""
+  """Folder of the interpreter's libpython; None if there is none."""
   for folder in (
     os.path.join(sys.base_prefix, 'lib'),
     sysconfig.get_config_var('LIBDIR'),

@@ -1,4 +1,4 @@
-"""Trains an agent on many machines: a job of Slurm, or one of Vertex AI.
+"""Trains an agent on many machines, as a job of Slurm or Vertex AI.
 
 Examples:
   python launch/cluster.py --platform=slurm --num_actors=2 --time=2:00:00
@@ -38,10 +38,13 @@ for _module in (options, slurm, vertex):
   flags.adopt_module_key_flags(_module)
 
 _PLATFORM = flags.DEFINE_enum(
-  'platform', None, ('slurm', 'vertex_ai'), 'What runs the nodes.'
+  'platform',
+  None,
+  ('slurm', 'vertex_ai'),
+  'Platform that runs the nodes.',
 )
 _DRY_RUN = flags.DEFINE_bool(
-  'dry_run', False, 'Write the files of the job, and submit nothing.'
+  'dry_run', False, 'Write the files of the job without submitting it.'
 )
 
 
@@ -63,7 +66,7 @@ def _slurm(launched: float, console: rich_console.Console):
   run = training.prepare(local=False, dry_run=_DRY_RUN.value)
   try:
     _submit(run, launched, console)
-  except BaseException:  # The same command may be given again.
+  except BaseException:  # So that the same command can be retried.
     if not run.options.resume:
       slurm.remove(run.folder)
     run.rollback()
@@ -73,12 +76,11 @@ def _slurm(launched: float, console: rich_console.Console):
 def _submit(
   run: training.Prepared, launched: float, console: rich_console.Console
 ):
-  with run.lock:  # The job takes it as it begins.
+  with run.lock:  # The job takes it when it starts.
     program, _ = programs.make(
       run.options, run.folder, run.checkpoint, launched
     )
-    # The job writes them anew when it begins; what cannot be written is said
-    # now.
+    # The job rewrites them when it starts; fail now if they cannot be written.
     tasks = slurm.write_nodes(program, run.folder)
     parts = slurm.components(tasks)
     script = slurm.write_script(run.folder, run.options.agent, parts)
@@ -101,8 +103,8 @@ def _submit(
 def _vertex(launched: float, console: rich_console.Console):
   if flags.FLAGS.resume:
     raise command_line.UsageError(
-      '--resume is not for --platform=vertex_ai: the checkpoints are in the '
-      'bucket; leave it out, or choose --platform=slurm.'
+      '--resume is not supported with --platform=vertex_ai, whose checkpoints '
+      'are in the bucket; leave it out, or choose --platform=slurm.'
     )
   vertex.check(submits=not _DRY_RUN.value)
   run = training.prepare(local=False, dry_run=_DRY_RUN.value)
@@ -120,7 +122,7 @@ def _vertex(launched: float, console: rich_console.Console):
       console.print('Nothing was submitted.')
     else:
       vertex.launch(program, pools, path)
-  except BaseException:  # The same command may be given again.
+  except BaseException:  # So that the same command can be retried.
     vertex.remove(run.folder)
     run.rollback()
     raise

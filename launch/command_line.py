@@ -1,4 +1,4 @@
-"""Shared by all command lines: absl flags, and errors in one line."""
+"""Shared by all command lines: absl flags, and one-line errors."""
 
 from collections.abc import Callable, Sequence
 import os
@@ -13,7 +13,7 @@ from absl import flags
 from ald_acme.runs import files
 
 INTERRUPTED = 130  # Exit status after Ctrl-C, by convention.
-# What libraries say of a command line, and how people say it.
+# Libraries' error messages, and plainer ones.
 _PLAIN = (
   (
     r"^Unknown command line flag 'config\.([\w.]+)'.*",
@@ -27,18 +27,18 @@ _PLAIN = (
 
 
 class UsageError(ValueError):
-  """An invalid command line; the message says why."""
+  """An invalid command line."""
 
 
 def fail(message: str, status: int):
-  """Ends the program with one line that says what is wrong."""
+  """Exits with a one-line error."""
   more = ' (--help lists the options)' if status == 2 else ''
   print(f'error: {" ".join(message.split())}{more}', file=sys.stderr)
   sys.exit(status)
 
 
 def text(error: Exception) -> str:
-  """The message of a command-line error, in plain words."""
+  """The message of a command-line error, made plainer."""
   said = str(error.args[0]) if isinstance(error, KeyError) else str(error)
   for pattern, plain in _PLAIN:
     said = re.sub(pattern, plain, said)
@@ -46,8 +46,8 @@ def text(error: Exception) -> str:
 
 
 def parse(argv: Sequence[str]) -> list[str]:
-  """Parses the command line; ends the program with status 2 if it is wrong."""
-  if {'--help', '-h', '--helpshort'} & set(argv):  # absl's ends with status 1.
+  """Parses the command line; exits with status 2 if it is invalid."""
+  if {'--help', '-h', '--helpshort'} & set(argv):  # absl's exit status is 1.
     print(sys.modules['__main__'].__doc__)
     print(flags.FLAGS.main_module_help())
     sys.exit(0)
@@ -57,7 +57,7 @@ def parse(argv: Sequence[str]) -> list[str]:
     rest = flags.FLAGS(list(argv))
   except (
     flags.Error,
-    OSError,  # A --flagfile that is not there.
+    OSError,  # A missing --flagfile.
     ValueError,
     TypeError,
     AttributeError,
@@ -65,32 +65,32 @@ def parse(argv: Sequence[str]) -> list[str]:
   ) as error:
     fail(text(error), status=2)
   if len(rest) > 1:
-    fail(f'unknown argument {rest[1]!r}: every option begins with --', status=2)
-  if flags.FLAGS['only_check_args'].value:  # absl's; it checks next to nothing.
+    fail(f'unknown argument {rest[1]!r}: every option starts with --', status=2)
+  if flags.FLAGS['only_check_args'].value:  # Of absl.
     fail(
-      '--only_check_args does not check what an option means; leave it out',
+      '--only_check_args does not check the values of options; leave it out',
       status=2,
     )
   return rest
 
 
 def check_text(argument: str):
-  """Ends the program if an argument cannot be printed or written to a file."""
+  """Exits if an argument cannot be printed or written to a file."""
   try:
     argument.encode()
   except UnicodeEncodeError:
     fail(
-      f'argument {os.fsencode(argument)!r} is not text in UTF-8; rename what '
-      'it names',
+      f'argument {os.fsencode(argument)!r} is not valid UTF-8; rename the file '
+      'that it names',
       status=2,
     )
 
 
 def require(flag: flags.FlagHolder) -> Any:
-  """The value of a flag that must be given.
+  """The value of a required flag.
 
   Raises:
-    UsageError: if it was not.
+    UsageError: if it was not given.
   """
   if flag.value is None:
     raise UsageError(f'--{flag.name} must be given.')
@@ -101,8 +101,8 @@ def run(main: Callable[[], None]):
   """Runs a program to its end.
 
   Args:
-    main: the program. A `UsageError` of it ends the process with status 2, any
-      other `ValueError` and an `OSError` with 1; both with one line.
+    main: the program. A `UsageError` exits with status 2, any other
+      `ValueError` and an `OSError` with 1, each with one line.
   """
 
   def guarded(_):
@@ -122,8 +122,8 @@ def prepare_folder(path: str, flag: str):
   """Creates a folder and checks that it can be written to.
 
   Args:
-    path: of the folder.
-    flag: that named it, for the message.
+    path: path of the folder.
+    flag: name of its flag, for the message.
 
   Raises:
     ValueError: if it cannot be written.

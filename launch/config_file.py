@@ -1,4 +1,4 @@
-"""Settings from a file: a run's config.json, or fields by name."""
+"""Reads settings from a file: a run's config.json, or fields by name."""
 
 from collections.abc import Mapping
 import dataclasses
@@ -12,7 +12,7 @@ from agents import catalogue
 from agents import settings
 from ald_acme.networks import sizes
 
-# What a file may set beside the fields of the configuration; all are text.
+# Entries of a file other than the configuration's fields; all are text.
 NAMES = (
   'agent',
   'environment',
@@ -27,19 +27,19 @@ def read(path: str) -> dict[str, Any]:
   """Reads a file of settings.
 
   Args:
-    path: of a config.json, whose other entries (versions, command) are passed
-      over; or of JSON or YAML with fields by name, and those of `NAMES`.
+    path: a config.json, whose other entries (versions, command) are ignored; or
+      JSON or YAML with fields by name, and those of `NAMES`.
 
   Returns:
-    What the file sets of `NAMES`, and its fields as 'config'.
+    The file's values of `NAMES`, and its fields as 'config'.
 
   Raises:
-    ValueError: naming the file, the field, the value and the cure.
+    ValueError: if the file cannot be read, or an entry has another type.
   """
   try:
     with open(path, encoding='utf-8') as file:
       text = file.read()
-    # YAML reads 1e-3 as text; JSON is a subset of it but for such numbers.
+    # YAML reads 1e-3 as text, unlike JSON, and is otherwise a superset.
     found = json.loads(text) if text[:1] == '{' else yaml.safe_load(text)
   except (OSError, ValueError, yaml.YAMLError) as error:
     raise ValueError(f'{_of(path)} cannot be read: {error}.') from error
@@ -65,22 +65,22 @@ def read(path: str) -> dict[str, Any]:
 
 
 def fields(chosen: Mapping[str, Any], agent: str, path: str) -> dict[str, Any]:
-  """All fields of an agent's settings, as a file has them.
+  """All fields of an agent's settings, as set by a file.
 
   Args:
-    chosen: of `read`.
+    chosen: the result of `read`.
     agent: one of `catalogue.NAMES`.
-    path: of the file.
+    path: path of the file.
 
   Returns:
-    The fields by name; those that the file does not set have their defaults.
+    The fields by name, with defaults for the others.
 
   Raises:
     ValueError: as `read`.
   """
   given = chosen[_CONFIG]
   try:
-    if _CONFIG in chosen['file']:  # Of a run: it may be of another version.
+    if _CONFIG in chosen['file']:  # Of a run, maybe of an old version.
       return settings.read(agent, chosen['file']).flat()
     defaults = settings.make(agent, {}).flat()
     _refuse_unknown(given, defaults, agent)
@@ -111,7 +111,7 @@ def _refuse_unknown(given: Mapping[str, Any], known: Any, agent: str):
 
 
 def _number(value: Any, default: Any) -> Any:
-  """A number that YAML takes for text, such as 1e-3."""
+  """Converts a number that YAML reads as text, such as 1e-3."""
   if isinstance(value, str) and isinstance(default, int | float | None):
     try:
       return float(value)

@@ -1,4 +1,4 @@
-"""Evaluates the agent of a run, which may still go on.
+"""Evaluates the agent of a run, which may still be going on.
 
 Example:
   python launch/evaluate.py --workdir=runs/mine --record=episode.gif
@@ -16,7 +16,7 @@ if __package__ in (None, ''):  # Run as a script: the package is one folder up.
 from launch import bootstrap
 
 bootstrap.prepare()
-# Accelerators are for what learns.
+# Leave accelerators to the learner.
 os.environ['CUDA_VISIBLE_DEVICES'] = '-1'
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
 
@@ -38,47 +38,50 @@ _EPISODES = flags.DEFINE_integer(
   'episodes', 100, 'Episodes to play.', lower_bound=1
 )
 _POLICY = flags.DEFINE_enum(
-  'policy', 'actor', trained.POLICIES, 'The policy that acts, or that learns.'
+  'policy',
+  'actor',
+  trained.POLICIES,
+  "The actor's or the learner's policy.",
 )
 _SEED = flags.DEFINE_integer(
-  'seed', 0, 'Seeds episodes and actions.', lower_bound=0
+  'seed', 0, 'Seed of episodes and actions.', lower_bound=0
 )
 _DETERMINISTIC = flags.DEFINE_bool(
   'deterministic',
   False,
-  'Take the likeliest action (of continuous ones the mean) instead of sampling '
-  'as in training.',
+  'Take the mode (for continuous actions the median) instead of sampling as in '
+  'training.',
 )
 _RECORD = flags.DEFINE_string(
   'record',
   None,
-  'Also draw one more episode as this animated GIF, or MP4 where there is '
-  'ffmpeg.',
+  'Also record one more episode as this animated GIF, or MP4 if ffmpeg is '
+  'installed.',
 )
 _FPS = flags.DEFINE_float(
   'fps',
   5.0,
-  'Time steps a second of --record.',
+  'Time steps per second of --record.',
   lower_bound=0.1,
   upper_bound=100.0,
 )
 _SUCCESS = flags.DEFINE_float(
   'success_return',
   None,
-  'The least return of an episode that counts as a success; by default what '
-  'solves the task. Where nothing says that, no rate is shown.',
+  'The least return of a successful episode; by default the return that solves '
+  'the task. If that is unknown, no rate is shown.',
 )
 _MAX_STEPS = flags.DEFINE_integer(
   'max_steps',
   None,
-  "Steps after which an episode is cut; by default the run's setting.",
+  "Steps after which an episode is truncated; by default the run's setting.",
   lower_bound=1,
 )
 _ENVIRONMENT_KWARGS = flags.DEFINE_string(
   'environment_kwargs',
   None,
-  "Arguments of the environment instead of the run's own; they must leave "
-  'observations and actions as they are.',
+  "Arguments of the environment instead of the run's; they must not change the "
+  'specs of observations and actions.',
 )
 
 
@@ -147,7 +150,7 @@ def _mean(values: np.ndarray) -> str:
 
 
 def _record(agent: trained.Trained):
-  """Draws an episode."""
+  """Records an episode."""
   from ald_acme.acting import recording
 
   environment = agent.run.make_environment(1, _SEED.value)
@@ -159,7 +162,7 @@ def _record(agent: trained.Trained):
     try:
       environment.render()
     except ValueError as error:
-      print(f'drawn without the environment: {error}')
+      print(f'recorded without the environment: {error}')
   environment.close()
   films.write(episode, _RECORD.value, _FPS.value)
   print(f'recorded {episode.length} steps: {_RECORD.value}')

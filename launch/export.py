@@ -1,4 +1,4 @@
-"""Exports the acting policy of a run, to act without this package.
+"""Exports the acting policy of a run, to use without this package.
 
 Example:
   python launch/export.py --workdir=runs/mine --format=numpy
@@ -16,7 +16,7 @@ if __package__ in (None, ''):  # Run as a script: the package is one folder up.
 from launch import bootstrap
 
 bootstrap.prepare()
-# Read when numpy and TensorFlow are imported: times are those of one thread.
+# Read when numpy and TensorFlow are imported; latency is of one thread.
 os.environ.update(
   {
     'TF_NUM_INTRAOP_THREADS': '1',
@@ -43,21 +43,25 @@ flags.adopt_module_key_flags(trust)
 _WORKDIR = flags.DEFINE_string('workdir', None, "The run's folder.")
 trust.define_code()
 _FORMAT = flags.DEFINE_enum(
-  'format', None, act.FORMATS, 'What to write; docs/deploy.md tells them apart.'
+  'format',
+  None,
+  act.FORMATS,
+  'Format of the export; docs/deploy.md compares them.',
 )
 _OUTPUT = flags.DEFINE_string(
   'output',
   None,
-  "Folder for the export; by default export/<format> in the run's. An earlier "
-  'export there is replaced.',
+  "Folder of the export, by default export/<format> in the run's folder; "
+  'replaces an earlier export.',
 )
 _LATENCY_BUDGET = flags.DEFINE_float(
   'latency_budget_us',
   None,
-  'Fail if the 99th percentile of a step takes longer, in microseconds.',
+  "Fail if the 99th percentile of a step's latency is above this, in "
+  'microseconds.',
 )
-_EPISODES = 3  # Recorded to compare with.
-_TOLERANCE = 1e-4  # Of parameters of the policy and values.
+_EPISODES = 3  # Recorded for the comparison.
+_TOLERANCE = 1e-4  # Of policy parameters and values.
 
 
 def main():
@@ -73,7 +77,7 @@ def main():
   )
   command_line.prepare_folder(os.path.dirname(output), 'output')
   agent = trained.load(run)
-  logging.set_verbosity(logging.WARNING)  # TensorFlow names its own files.
+  logging.set_verbosity(logging.WARNING)  # TensorFlow logs its files.
   from ald_acme.deployment import step as steps
 
   step = steps.Step(agent.network('actor'), agent.environment_spec)
@@ -83,7 +87,7 @@ def main():
   print(f'{"microseconds a step, one thread":36}{"p50":>10}{"p99":>10}')
   for name, (p50, p99) in latencies.items():
     print(f'{name:36}{p50:10.1f}{p99:10.1f}')
-  p50, p99 = next(iter(latencies.values()))  # The export's.
+  p50, p99 = next(iter(latencies.values()))  # Of the export.
   if budget is not None and p99 > budget:
     raise ValueError(
       f'a step of the export takes {p50:.1f} us (p50) and {p99:.1f} us (p99), '
@@ -117,11 +121,11 @@ def _export(agent: trained.Trained, step, form: str, output: str):
   with exporting.replacing(output) as folder:
     exporting.export(step, form, folder, source)
     difference = agreement.largest_difference(act.load(folder), step, episodes)
-    if not difference <= _TOLERANCE:  # It may be nan.
+    if not difference <= _TOLERANCE:  # It may be NaN.
       raise ValueError(
-        'the export does not answer as the network does: policies or values '
-        f'differ by {difference:g}, more than {_TOLERANCE:g}; nothing was '
-        'written.'
+        'the export differs from the network by {difference:g} in policies or '
+        'values, more than {_TOLERANCE:g}; nothing was written. Report this '
+        'as a bug.'
       )
   print(f'exported {agent.checkpoint} ({agent.frames:,} frames)')
   print(f'to {output}')
@@ -136,7 +140,7 @@ def _measure(
 ) -> dict[str, latency.Latency]:
   """Times the export, the other formats and the networks in TensorFlow.
 
-  These are the other formats, and both networks as training steps them.
+  The networks are stepped as in training.
   """
   from ald_acme.acting import policies
   from ald_acme.deployment import exporting
@@ -153,7 +157,7 @@ def _measure(
 
   def exported(folder):
     policy = act.load(folder)
-    observation = policy.blank()  # What is seen makes no difference.
+    observation = policy.blank()  # Latency does not depend on it.
     return latency.measure(lambda: policy.act(observation))
 
   def in_tensorflow(network):
@@ -168,7 +172,7 @@ def _measure(
     with tempfile.TemporaryDirectory() as folder:
       try:
         exporting.export(step, other, folder, {})
-      except ValueError:  # Not every format can hold every policy.
+      except ValueError:  # Not every format supports every policy.
         continue
       latencies[f'the same, {other}'] = exported(folder)
   for policy in trained.POLICIES:

@@ -1,4 +1,4 @@
-"""A flag for each field of the settings, made from the dataclasses."""
+"""Defines a flag for each field of the settings' dataclasses."""
 
 import dataclasses
 from typing import Any
@@ -14,10 +14,10 @@ PRESET = flags.DEFINE_enum(
   'preset',
   None,
   sorted(sizes.PRESETS),
-  'Sizes of both networks: small learns on a CPU (the default), paper wants an '
-  'accelerator, tiny is for tests.',
+  'Sizes of both networks: small (the default) for a CPU, paper for an '
+  'accelerator, tiny for tests.',
 )
-# Fields that have a flag without the prefix, too.
+# Fields that also have a flag without the prefix.
 _SHORTHANDS = (
   'seed',
   'max_frames',
@@ -29,11 +29,11 @@ _SHORTHANDS = (
   'dprl',
 )
 NETWORKS = 'networks'
-NO_VALUE = 'none'  # As the command line says None.
+NO_VALUE = 'none'  # None on the command line.
 
 
 class _OptionalFloat(flags.ArgumentParser):
-  """Reads a number, or 'none'."""
+  """Parses a number or 'none'."""
 
   syntactic_help = 'a number, or none'
 
@@ -61,8 +61,8 @@ _FIELDS = settings.all_fields()
 _CONFIG = flags.DEFINE_string(
   'config',
   None,
-  'Not a flag itself: write --config.<field>=<value> for a field of the '
-  "agent's or the run's settings.",
+  'Not a flag itself: write --config.<field>=<value> to set a field of the '
+  'agent or the run.',
 )
 
 
@@ -73,7 +73,7 @@ def _define(flag: str, field: dataclasses.Field, more: str = ''):
 
 
 def _default(field: dataclasses.Field) -> str:
-  """The default, and the agents that have another."""
+  """The default, and the agents with another one."""
   others = {}
   if _FIELDS.get(field.name) is field:
     for agent in catalogue.NAMES:
@@ -93,7 +93,7 @@ def _text(value: Any) -> str:
 
 
 def _define_config() -> list[str]:
-  """Defines --config.<field> of every field; gives the fields' paths."""
+  """Defines --config.<field> for every field; returns the fields' paths."""
   paths = {name: f for name, f in _FIELDS.items() if name != NETWORKS}
   for field in dataclasses.fields(sizes.NetworkSizes):
     paths[f'{NETWORKS}.{field.name}'] = field
@@ -121,10 +121,10 @@ def field_of(path: str) -> dataclasses.Field:
 
 
 def parse_value(field: dataclasses.Field, text: str) -> Any:
-  """A value of a field, from text.
+  """Parses a value of a field.
 
   Raises:
-    ValueError: if it is not of the field's type.
+    ValueError: if the text is not of the field's type.
   """
   return _PARSE.get(field.type, field.type)(text)
 
@@ -138,7 +138,7 @@ def given(agent: str) -> dict[str, Any]:
   """The fields that the command line sets, by path.
 
   Raises:
-    UsageError: if one is not a field of the agent's, or is set twice.
+    UsageError: if a field does not belong to the agent, or is set twice.
   """
   if _CONFIG.value is not None:
     raise command_line.UsageError(

@@ -1,10 +1,9 @@
-"""Network isolation: a network namespace with loopback alone.
+"""Network isolation: a network namespace with only a loopback interface.
 
-Courier and Reverb listen on all interfaces and know no passwords: on a shared
-network any host that reaches a port runs code as the user. So where the kernel
-allows it a local run has a network namespace of its own: its nodes reach each
-other, and nothing outside reaches them. Files, users, processes and devices
-stay as they are.
+Courier and Reverb listen on all interfaces without authentication: any host
+that reaches a port can run code as the user. So a local run has its own network
+namespace if the kernel permits it: its nodes reach each other and are
+unreachable from outside. Files, users, processes and devices are not isolated.
 """
 
 from collections.abc import Sequence
@@ -23,17 +22,17 @@ flags.DEFINE_enum(
   _NAME,
   _AUTO,
   _CHOICES,
-  'Whether the run has a network of its own, which no other program reaches: '
-  'auto, where the kernel allows it; on, or it does not begin; off, for '
-  'environments that need the network.',
+  'Run in a separate network namespace that no other program can reach: auto, '
+  'if the kernel permits it; on, or fail; off, for environments that need the '
+  'network.',
 )
 # Of <linux/sched.h> and <linux/sockios.h>.
 _NEW_USER, _NEW_NETWORK = 0x10000000, 0x40000000
 _GET_FLAGS, _SET_FLAGS, _UP = 0x8913, 0x8914, 0x1
-_REQUEST = '16sH14x'  # Name of an interface, and its flags.
+_REQUEST = '16sH14x'  # Name and flags of an interface.
 _OPEN = (
-  'This kernel allows no network of its own to the run ({}): whatever reaches '
-  "its ports can run code as you, so see to a firewall, or a container's "
+  'This kernel permits no network isolation ({}): any program that reaches '
+  "the run's ports can run code as you; use a firewall or a container's "
   'network (SECURITY.md).'
 )
 _NO_NETWORK = re.compile(
@@ -43,11 +42,11 @@ _NO_NETWORK = re.compile(
 
 
 class Isolation:
-  """The result of asking for a network namespace.
+  """The result of requesting a network namespace.
 
   Attributes:
     wanted: 'auto', 'on' or 'off'.
-    refused: why the kernel does not allow it, None if it does.
+    refused: why the kernel does not permit it; None if it does.
   """
 
   def __init__(self, wanted: str, refused: str | None):
@@ -55,51 +54,51 @@ class Isolation:
 
   @property
   def is_on(self) -> bool:
-    """Whether the process is in a network of its own."""
+    """Whether the process is isolated."""
     return self.wanted != _OFF and self.refused is None
 
   def warning(self, flag: str) -> str | None:
-    """A warning for the console, None if there is none.
+    """A warning for the console; None if there is none.
 
     Args:
-      flag: its value, now that all flags are read.
+      flag: the flag's value after parsing.
 
     Raises:
-      ValueError: if the flags say otherwise than the command line did, or if
-        the isolation was demanded and cannot be had.
+      ValueError: if the flag was set elsewhere than on the command line, or if
+        isolation is required but not permitted.
     """
     if flag != self.wanted:  # As in a --flagfile.
       raise ValueError(
-        f'--{_NAME}={flag} must stand on the command line itself: it '
-        'counts before files of flags are read.'
+        f'--{_NAME}={flag} must be on the command line itself, because it is '
+        'needed before flag files are read.'
       )
     if self.wanted == _ON and self.refused:
       raise ValueError(
-        f'--{_NAME}={_ON}: this kernel allows no network of its own to the '
-        f'run ({self.refused}); allow user namespaces, or run it in a '
-        f'container without a network and with --{_NAME}={_OFF}.'
+        f'--{_NAME}={_ON}: this kernel permits no network isolation '
+        f'({self.refused}); enable user namespaces, or run in a container '
+        f'without a network with --{_NAME}={_OFF}.'
       )
     return _OPEN.format(self.refused) if self.refused else None
 
   def check_wandb(self, project: str | None):
-    """Raises ValueError if a run cannot reach the server that it logs to.
+    """Raises ValueError if an isolated run would log to a server.
 
     Args:
-      project: of Weights & Biases, None for none.
+      project: project of Weights & Biases; None for none.
     """
     mode = os.environ.get('WANDB_MODE', 'online')
     if project is not None and self.is_on and mode == 'online':
       raise ValueError(
-        f'--wandb_project={project} needs the network, and the run has one of '
-        f'its own; give --{_NAME}={_OFF} (SECURITY.md), or set '
+        f'--wandb_project={project} needs the network, but the run is '
+        f'isolated; give --{_NAME}={_OFF} (SECURITY.md), or set '
         'WANDB_MODE=offline and upload with "wandb sync" later.'
       )
 
   def hint(self, error: Exception) -> str:
-    """A hint for errors that a missing network may explain, '' for others."""
+    """A hint for errors that isolation may explain; '' for others."""
     if self.is_on and _NO_NETWORK.search(str(error)):
       return (
-        ' The run has no network but its own; if the environment needs one, '
+        ' The run is isolated from the network; if the environment needs it, '
         f'give --{_NAME}={_OFF}.'
       )
     return ''
@@ -111,12 +110,12 @@ def begin(arguments: Sequence[str]) -> Isolation:
   Call it while the process has one thread: before numpy is imported.
 
   Args:
-    arguments: of the command line.
+    arguments: the command line's arguments.
   """
   wanted = _wanted(arguments)
   if wanted == _OFF:
     return Isolation(wanted, None)
-  # Root may keep its powers over files: it needs no other users' namespace.
+  # Root needs no user namespace, and keeps its access to files.
   refused = ''
   for what in (_NEW_NETWORK, _NEW_USER | _NEW_NETWORK):
     if what == _NEW_NETWORK and os.geteuid() != 0:
@@ -129,7 +128,7 @@ def begin(arguments: Sequence[str]) -> Isolation:
 
 
 def _wanted(arguments: Sequence[str]) -> str:
-  """The flag's value before flags are parsed; the default if it is wrong."""
+  """The flag's value before flags are parsed; the default if it is invalid."""
   wanted = _AUTO
   for argument, following in zip(arguments, [*arguments[1:], '']):
     name, equals, value = argument.lstrip('-').partition('=')
@@ -139,7 +138,7 @@ def _wanted(arguments: Sequence[str]) -> str:
 
 
 def _try(what: int) -> str:
-  """Why a child process cannot isolate itself, '' if it can."""
+  """Why a child process cannot isolate itself; '' if it can."""
   read, write = os.pipe()
   child = os.fork()
   if not child:

@@ -1,6 +1,6 @@
-"""Refuses settings that exceed the memory of the machine.
+"""Rejects settings that exceed the machine's memory.
 
-These are lower bounds of what a run keeps in memory at any time; it needs more.
+The estimates are lower bounds; a run needs more.
 """
 
 from collections.abc import Mapping
@@ -14,27 +14,26 @@ from ald_acme.networks import sizes as network_sizes
 from launch import command_line
 
 _CLUSTER = 2**44  # 16 TiB: no host of a cluster has more.
-_PROCESS = 64 * 2**20  # Measured: 110 MiB of its own, for an actor.
+_PROCESS = 64 * 2**20  # An actor was measured to use 110 MiB.
 _OTHER_NODES = 6  # Replay, counter, learner, its runner, evaluator, monitor.
-_DISK = 10_000_000  # Bytes; logs and the least checkpoints of a short run.
+_DISK = 10_000_000  # Bytes of logs and checkpoints of a short run.
 _FLOAT = 4  # Bytes.
-_STEP = 5 * _FLOAT  # Of a frame: action, reward, discount, two logits.
+_STEP = 5 * _FLOAT  # Per frame: action, reward, discount, two logits.
 
 
 def check(
   made: settings.Settings, local: bool, network_factory: str | None = None
 ):
-  """Checks the least memory that a run needs.
+  """Checks that a run's minimum memory fits.
 
   Args:
     made: settings of the run.
     local: whether all nodes are on this machine.
-    network_factory: makes other networks than the agent's own; nothing is known
-      of their attention.
+    network_factory: network factory, if not the default networks; its attention
+      is unknown.
 
   Raises:
-    UsageError: if it can never fit; names the fields, the bytes needed and
-      those there are.
+    UsageError: if it cannot fit.
   """
   memory = _memory() if local else _CLUSTER
   where = 'this machine has' if local else 'no machine has more than'
@@ -44,19 +43,19 @@ def check(
       known = [field for field in fields if field.split('.')[0] in flat]
       values = ', '.join(f'{field}={_value(flat, field)}' for field in known)
       raise command_line.UsageError(
-        f'{values} needs {_bytes(needed)} of memory at least, and {where} '
-        f'{_bytes(memory)}; choose less.'
+        f'{values} needs at least {_bytes(needed)} of memory, but {where} '
+        f'{_bytes(memory)}; choose smaller values.'
       )
 
 
 def check_disk(path: str):
-  """Refuses a run's folder on a disk that is full.
+  """Rejects a run's folder on a full disk.
 
   Args:
-    path: of the folder, which need not exist.
+    path: path of the folder, which need not exist.
 
   Raises:
-    ValueError: if next to nothing can be written there.
+    ValueError: if almost no space is left.
   """
   there = os.path.abspath(path)
   while not os.path.isdir(there):
@@ -64,8 +63,8 @@ def check_disk(path: str):
   free = shutil.disk_usage(there).free
   if free < _DISK:
     raise ValueError(
-      f'workdir {path!r} is on a disk with {_bytes(free)} left, and a run '
-      f'needs {_bytes(_DISK)} at least; make room, or choose another with '
+      f'workdir {path!r} is on a disk with {_bytes(free)} left, but a run '
+      f'needs at least {_bytes(_DISK)}; free some space, or choose another '
       '--workdir.'
     )
 
@@ -73,7 +72,7 @@ def check_disk(path: str):
 def _needs(
   made: settings.Settings, local: bool, network_factory: str | None
 ) -> list[tuple[tuple[str, ...], int]]:
-  """Fields, and the bytes that they ask for."""
+  """Fields, and the bytes that they need."""
   config, run, networks = made.config, made.experiment, made.config.networks
   # Not every agent has these.
   distill_batch, num_distillers = (
@@ -85,11 +84,11 @@ def _needs(
   needs = [
     (
       tuple(f'networks.{name}' for name in ('torso', 'lstm')),
-      2 * _FLOAT * _lstm(networks),  # Shared, and a distiller's own.
+      2 * _FLOAT * _lstm(networks),  # Shared, and each distiller's copy.
     ),
     (
       tuple(f'networks.gtrxl_{n}' for n in ('width', 'layers', 'mlp')),
-      4 * _FLOAT * _gtrxl(networks),  # With the optimiser's and the runner's.
+      4 * _FLOAT * _gtrxl(networks),  # With the optimiser and the runner.
     ),
     (('networks.image_channels',), _FLOAT * networks.image_channels),
     (
@@ -135,12 +134,12 @@ def _needs(
 
 
 def _lstm(networks: network_sizes.NetworkSizes) -> int:
-  """Parameters, without those that depend on the environment."""
+  """Number of parameters, without those that depend on the environment."""
   return 4 * networks.lstm * (networks.lstm + networks.torso)
 
 
 def _gtrxl(networks: network_sizes.NetworkSizes) -> int:
-  """As `_lstm`: attention, position-wise network, and gates of each layer."""
+  """As `_lstm`: attention, position-wise network and gates per layer."""
   width = networks.gtrxl_width
   layer = 5 * width**2 + 2 * width * networks.gtrxl_mlp + 12 * width**2
   return networks.gtrxl_layers * layer
@@ -149,9 +148,9 @@ def _gtrxl(networks: network_sizes.NetworkSizes) -> int:
 def _attention(config: Any) -> int:
   """Bytes of the learner's attention in an update.
 
-  Each step of an unroll attends to those before it and to the memory. The
-  weights of all layers are kept for the gradient; within a layer there are
-  three arrays of their size. Measured: 1.5 to 2.5 times as much.
+  Each step of an unroll attends to earlier steps and to the memory. All layers
+  keep their weights for the gradient, and one layer has three arrays of that
+  size. Measured: 1.5 to 2.5 times as much.
   """
   networks, length = config.networks, config.unroll_length
   weights = length * (networks.gtrxl_memory + length)
@@ -160,7 +159,7 @@ def _attention(config: Any) -> int:
 
 
 def _memories(networks: network_sizes.NetworkSizes) -> int:
-  """Bytes of both networks' recurrent memory for one environment."""
+  """Bytes of both networks' recurrent states for one environment."""
   steps = networks.gtrxl_layers * networks.gtrxl_memory
   return _FLOAT * (2 * networks.lstm + steps * networks.gtrxl_width)
 
@@ -183,7 +182,7 @@ def _value(flat: Mapping[str, Any], field: str) -> Any:
 
 
 def _bytes(number: int) -> str:
-  """'3.2 TB', as vendors count."""
+  """Formats bytes: '3.2 TB', in powers of 1000."""
   units = ['PB', 'TB', 'GB', 'MB', 'kB']
   unit = 'bytes'
   while number >= 1000 and units:

@@ -1,4 +1,4 @@
-"""Trains an agent on this machine, each part in a process of its own.
+"""Trains an agent on this machine, each part in its own process.
 
 Example:
   python launch/local.py --environment_kwargs=size=15,limit=250 --seed=1
@@ -22,9 +22,9 @@ from launch import isolation
 
 _isolation = isolation.Isolation('off', None)
 if __name__ == '__main__':
-  # Until there is a run to save, Ctrl-C just ends it.
+  # Before there is a run to save, Ctrl-C exits immediately.
   signal.signal(signal.SIGINT, signal.SIG_DFL)
-  _isolation = isolation.begin(sys.argv)  # Before there is a second thread.
+  _isolation = isolation.begin(sys.argv)  # While there is a single thread.
 
 from absl import flags
 
@@ -62,7 +62,7 @@ def main():
     )
 
     def make_supervisor(logs):
-      # Imported here, so that a wrong command line is refused at once.
+      # Imported here, so that an invalid command line fails fast.
       from agents import supervision
 
       server = supervision.ForkServer()
@@ -86,7 +86,7 @@ def main():
 
 
 def _check_network(run: training.Prepared):
-  """Refuses to log to a server from an isolated network."""
+  """Rejects logging to a server from an isolated network."""
   try:
     _isolation.check_wandb(run.options.wandb_project)
   except ValueError as error:

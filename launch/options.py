@@ -1,4 +1,4 @@
-"""The flags of a run, and the settings made of them."""
+"""The flags of a run, and its settings."""
 
 import dataclasses
 import json
@@ -23,16 +23,15 @@ _AGENT = flags.DEFINE_enum(
   'agent',
   None,
   catalogue.NAMES,
-  f'What learns; by default {catalogue.ALD}. '
+  f'Agent to train; by default {catalogue.ALD}. '
   + '; '.join(f'{name}: {catalogue.about(name)}' for name in catalogue.NAMES)
   + '.',
 )
 _ENVIRONMENT = flags.DEFINE_string(
   'environment',
   None,
-  'What to learn: a name that comes with the package (i_maze, the default), or '
-  'package.module:factory of a dm_env environment; list '
-  'prints what there is.',
+  'Environment: a name of the package (i_maze, the default), or '
+  'package.module:factory of a dm_env environment; list prints all.',
 )
 _ENVIRONMENT_KWARGS = flags.DEFINE_string(
   'environment_kwargs',
@@ -42,8 +41,8 @@ _ENVIRONMENT_KWARGS = flags.DEFINE_string(
 _NETWORK_FACTORY = flags.DEFINE_string(
   'network_factory',
   None,
-  'package.module:function that makes the networks from an '
-  "acme.specs.EnvironmentSpec, instead of the agent's own.",
+  'package.module:function that creates the networks from an '
+  'acme.specs.EnvironmentSpec, instead of the default ones.',
 )
 _CONFIG_FILE = flags.DEFINE_string(
   'config_file',
@@ -61,7 +60,7 @@ _WORKDIR = flags.DEFINE_string(
   'workdir',
   None,
   "The run's folder; by default a new one under runs/. A folder that holds a "
-  'run is refused unless --resume is given.',
+  'run is rejected unless --resume is given.',
 )
 _RESUME = flags.DEFINE_bool(
   'resume', False, 'Continue the run in --workdir from its last checkpoint.'
@@ -70,21 +69,21 @@ _RESUME = flags.DEFINE_bool(
 
 @dataclasses.dataclass
 class Options:
-  """A command line, read and checked.
+  """A parsed and checked command line.
 
   Attributes:
-    agent: its name.
+    agent: name of the agent.
     environment: name of the environment.
-    environment_kwargs: its arguments, as they were given.
-    environment_arguments: the same, read.
-    workdir: of the run, None for a new one.
+    environment_kwargs: the environment's arguments, as text.
+    environment_arguments: the environment's arguments, parsed.
+    workdir: the run's folder; None for a new one.
     resume: whether to continue the run in `workdir`.
-    config: of the agent.
-    experiment: of the run.
-    network_factory: import path of what makes the networks; None for the
-      agent's own.
+    config: the agent's configuration.
+    experiment: the run's configuration.
+    network_factory: import path of the network factory; None for the default
+      networks.
     wandb_project: project of Weights & Biases; None for none.
-    specs: of the environment; None until one was made.
+    specs: specs of the environment; None until one was created.
   """
 
   agent: str
@@ -101,16 +100,16 @@ class Options:
 
   @property
   def settings(self) -> settings.Settings:
-    """Everything that can be set, together."""
+    """The settings of agent and run."""
     return settings.Settings(self.agent, self.config, self.experiment)
 
 
 def read(saved: dict[str, Any] | None = None) -> Options:
-  """The options that the parsed flags give.
+  """Creates the options from the parsed flags.
 
   Args:
-    saved: contents of the config.json of the run to continue; what the command
-      line does not name stays as it was there.
+    saved: content of config.json of the run to resume, whose values are the
+      defaults.
 
   Raises:
     UsageError: if a field is out of range, or may not change when resuming.
@@ -164,13 +163,13 @@ def read(saved: dict[str, Any] | None = None) -> Options:
 
 
 def _read_file(saved: dict[str, Any] | None) -> dict[str, Any]:
-  """What --config_file sets; nothing without it."""
+  """The settings of --config_file, if given."""
   if _CONFIG_FILE.value is None:
     return {}
   if saved is not None:
     raise command_line.UsageError(
-      f'--config_file={_CONFIG_FILE.value} is not for --resume, which reads '
-      "the run's own config.json; leave it out."
+      f'--config_file={_CONFIG_FILE.value} cannot be combined with --resume, '
+      "which reads the run's own config.json; leave it out."
     )
   return config_file.read(_CONFIG_FILE.value)
 
@@ -180,11 +179,11 @@ def _named(
   chosen: dict[str, Any],
   made: settings.Settings,
 ) -> dict[str, Any]:
-  """The values of `config_file.NAMES` without the agent: flags override files.
+  """The values of `config_file.NAMES` except the agent; flags override files.
 
   Raises:
-    UsageError: if a run would be resumed with something else, or code that a
-      file names is not trusted.
+    UsageError: if they differ from the resumed run's, or a file names untrusted
+      code.
   """
   given = {name: flags.FLAGS[name].value for name in config_file.NAMES[1:]}
   if saved is not None:
@@ -206,8 +205,8 @@ def _agent(saved: dict[str, Any] | None, chosen: dict[str, Any]) -> str:
   name, begun_with = _AGENT.value, (saved or {}).get('agent')
   if name and begun_with and name != begun_with:
     raise command_line.UsageError(
-      f'--agent={name} is not what the run was begun with ({begun_with!r}); '
-      'leave it out, or begin a new run.'
+      f"--agent={name} differs from the run's ({begun_with!r}); leave it out, "
+      'or start a new run.'
     )
   if begun_with and begun_with not in catalogue.NAMES:
     raise command_line.UsageError(
@@ -220,18 +219,18 @@ def _agent(saved: dict[str, Any] | None, chosen: dict[str, Any]) -> str:
 def _check_same(
   saved: dict[str, Any], given: dict[str, Any], made: settings.Settings
 ):
-  """Refuses settings that do not fit the checkpoint to resume from."""
+  """Rejects settings that do not match the checkpoint to resume from."""
   for name in ('environment', 'environment_kwargs', 'network_factory'):
     if given[name] is not None and given[name] != saved.get(name):
       raise command_line.UsageError(
-        f'--{name}={given[name]} is not what the run was begun with '
-        f'({saved.get(name)!r}); leave it out, or begin a new run.'
+        f"--{name}={given[name]} differs from the run's ({saved.get(name)!r}); "
+        'leave it out, or start a new run.'
       )
   now, then = made.flat(), settings.read(made.agent, saved).flat()
   for name in (field_flags.NETWORKS, 'loss', 'seed'):
     if now[name] != then[name]:
       raise command_line.UsageError(
-        f'{name} cannot change when a run is resumed: its checkpoints were '
-        f'made with {json.dumps(then[name])}, but received '
-        f'{json.dumps(now[name])}; leave it out, or begin a new run.'
+        f'{name} cannot change in a resumed run: it was '
+        f'{json.dumps(then[name])}, but received {json.dumps(now[name])}; '
+        'leave it out, or start a new run.'
       )

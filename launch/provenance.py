@@ -1,4 +1,4 @@
-"""The commit that results were made with."""
+"""The commit that results were produced with."""
 
 import contextlib
 import subprocess
@@ -7,7 +7,7 @@ from launch import bootstrap
 
 
 def commit() -> str | None:
-  """The commit of the checkout; None where there is no git."""
+  """The commit of the checkout; None without git."""
   with contextlib.suppress(OSError):
     found = subprocess.run(
       ['git', '-C', bootstrap.ROOT, 'rev-parse', 'HEAD'],

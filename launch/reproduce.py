@@ -1,4 +1,4 @@
-"""Makes the figures of the results, after the runs that are missing."""
+"""Runs missing experiments, and plots the figures of the results."""
 
 import argparse
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ from launch.reproduction import running
 
 _ALL = 'all'
 _SEEDS, _SMALL_SEEDS = 5, 1
-_MOST = 1_000  # Runs of a method, or at a time.
+_MOST = 1_000  # Bound of seeds and of parallel runs.
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -57,7 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
       console.print(
         f'{figure.name}: {where if made else "no run of it has finished"}'
       )
-  except KeyboardInterrupt:  # While nothing ran.
+  except KeyboardInterrupt:  # Between runs.
     return command_line.INTERRUPTED
   except (OSError, ValueError) as error:
     command_line.fail(str(error), status=1)
@@ -83,7 +83,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     metavar='FIGURE',
     nargs='+',
     type=_figure,
-    help=f'what to make, one of those below, or {_ALL}',
+    help=f'figures to plot, of those below, or {_ALL}',
   )
   parser.add_argument(
     '--seeds',
@@ -95,37 +95,36 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     '--workers',
     type=_count,
     default=1,
-    help='runs at a time (default: 1; more of them disturb what is measured '
-    'in seconds)',
+    help='runs in parallel (default: 1; more distort measured times)',
   )
   parser.add_argument(
     '--folder',
     default='results',
-    help='where figures go; their runs go to runs/ in it (default: results)',
+    help='folder of the figures, and of their runs in runs/ (default: results)',
   )
   parser.add_argument(
     '--only',
     metavar='TEXT',
     default='',
-    help='make only those missing runs whose name, TASK/METHOD/seed_N, holds '
-    'this text; figures are made of what is there',
+    help='do only missing runs whose name, TASK/METHOD/seed_N, contains this '
+    'text; figures are plotted from existing runs',
   )
   parser.add_argument(
     '--check',
     action='store_true',
-    help='run nothing; say where the finished runs miss what a figure asks of '
-    'them, with exit code 1 if they do',
+    help='run nothing; report finished runs below their required results, '
+    'with exit code 1 if there are any',
   )
   parser.add_argument(
     '--smoke',
     action='store_true',
-    help='tiny runs that show that everything works, in smoke/ in the folder',
+    help='tiny runs to test that everything works, in smoke/ in the folder',
   )
   return parser.parse_args(argv)
 
 
 class _Parser(argparse.ArgumentParser):
-  """Refuses a wrong command line with one line."""
+  """Rejects an invalid command line with a one-line error."""
 
   def error(self, message: str):
     command_line.fail(message, status=2)
@@ -142,7 +141,7 @@ def _figure(name: str) -> str:
 
 def _count(text: str) -> int:
   digits = text.lstrip('0')
-  # The length first: a number of a million digits takes minutes to read.
+  # Check the length first: parsing a million digits takes minutes.
   if not text.isdecimal() or not 1 <= len(digits) <= 4 or int(text) > _MOST:
     raise argparse.ArgumentTypeError(
       f'must be a whole number from 1 to {_MOST}, but received {text[:20]!r}'
@@ -153,7 +152,7 @@ def _count(text: str) -> int:
 def _choose(
   names: Sequence[str], console: rich_console.Console
 ) -> list[figures.Figure]:
-  """The figures of these names, each once; of all, those that can be made."""
+  """The figures of these names, each once; for 'all', those possible here."""
   if _ALL not in names:
     return [catalogue.FIGURES[name] for name in dict.fromkeys(names)]
   chosen = []
@@ -173,7 +172,7 @@ def _check(
   order: figures.Order,
   console: rich_console.Console,
 ) -> int:
-  """Prints which bars are missed; the exit code."""
+  """Prints which runs are below their bars; returns the exit code."""
   missed = 0
   for figure in chosen:
     short = figure.shortfalls(order)

@@ -23,10 +23,10 @@ if typing.TYPE_CHECKING:
   from rich import console as rich_console
 
 _MONITOR = 'monitor_0'
-_GOALS = ('max_frames', 'target_return')  # Reasons to end a run that are good.
-_GAP = 2.0  # Seconds between two looks that count, at most.
-_POLL = 0.25  # Seconds between looks at the nodes.
-# Exceptions, and what C++ logs of errors and fatal errors.
+_GOALS = ('max_frames', 'target_return')  # Reasons for a successful end.
+_GAP = 2.0  # Longest time counted between two checks, in seconds.
+_POLL = 0.25  # Seconds between checks of the nodes.
+# Exceptions, and errors and fatal errors in C++ logs.
 _ERROR = re.compile(r'[\w.]*(Error|Exception|Interrupt)\b|[EF]\d{4} ')
 
 
@@ -37,35 +37,35 @@ class Supervisor(typing.Protocol):
     """Starts all nodes."""
 
   def failed(self) -> str | None:
-    """The node whose failure ends the program, None if there is none."""
+    """The node whose failure ends the program; None if there is none."""
 
   def status(self, name: str) -> str:
-    """How a node ended, in words."""
+    """Describes how a node ended."""
 
   def log(self, name: str) -> str:
-    """Path of what a node prints."""
+    """Path of a node's output."""
 
   def request_stop(self, reason: str, failed: str = '') -> bool:
     """Asks the monitor to end the run; returns whether it did.
 
     Args:
       reason: for the summary.
-      failed: name of the node that is gone, '' if all are there.
+      failed: name of the node that has ended; '' if none has.
     """
 
   def stop(self, urgent: Callable[[], bool] = lambda: False):
-    """Ends all nodes that are left, and waits for them.
+    """Ends all remaining nodes, and waits for them.
 
     Args:
-      urgent: asked while waiting; true ends them at once.
+      urgent: called while waiting; true kills them at once.
     """
 
 
 class Interruptions:
   """Counts requests to end the run: Ctrl-C, SIGTERM and SIGHUP.
 
-  The first asks for an orderly end. The second means now, unless it is SIGHUP,
-  which a closing terminal may send more than once.
+  The first requests an orderly end, the second an immediate one, unless it is
+  SIGHUP, which a closing terminal may send repeatedly.
   """
 
   def __init__(self):
@@ -74,7 +74,7 @@ class Interruptions:
     self._terminals = [fd for fd in (0, 1, 2) if os.isatty(fd)]
     signal.signal(signal.SIGINT, self._interrupt)
     signal.signal(signal.SIGTERM, self._interrupt)
-    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # As `nohup` has.
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # `nohup`.
       signal.signal(signal.SIGHUP, self._hang_up)
 
   def _interrupt(self, *_):
@@ -82,18 +82,18 @@ class Interruptions:
 
   def _hang_up(self, *_):
     self._count = max(self._count, 1)
-    # The terminal is closed: writing to it would fail.
+    # Writing to a closed terminal would fail.
     null = os.open(os.devnull, os.O_RDWR)
     for terminal in self._terminals:
       os.dup2(null, terminal)
     os.close(null)
 
   def asked(self) -> bool:
-    """Whether the run is to end."""
+    """Whether an end was requested."""
     return self._count > 0
 
   def urgent(self) -> bool:
-    """Whether the run is to end without saving."""
+    """Whether an end without saving was requested."""
     return self._count > 1
 
 
@@ -104,25 +104,24 @@ def supervise(
   stall_warning: float = 40.0,
   stall_limit: float = 0.0,
 ) -> int:
-  """Runs a program to its end, and shows it.
+  """Runs a program to its end, and displays its progress.
 
-  SIGINT, SIGTERM and SIGHUP have it saved and ended; a second SIGINT or SIGTERM
-  ends it at once. Where a node fails the process ends with one line that says
-  why.
+  SIGINT, SIGTERM and SIGHUP save and end it; a second SIGINT or SIGTERM ends it
+  immediately. If a node fails, a one-line error tells why.
 
   Args:
-    folder: of the run, locked.
-    make_supervisor: given an empty folder for what the nodes print.
-    console: for people.
-    stall_warning: seconds without news of the monitor until a warning.
-    stall_limit: seconds without news of the monitor after which the run ends;
-      0: never.
+    folder: the run's folder, locked.
+    make_supervisor: called with an empty folder for the nodes' output.
+    console: console for the output.
+    stall_warning: seconds without progress of the monitor before a warning.
+    stall_limit: seconds without progress of the monitor after which the run
+      ends; 0: never.
 
   Returns:
     Exit status of the process.
   """
   logs = folder.next_node_logs()
-  for path in (folder.progress, folder.summary):  # Of an earlier launch.
+  for path in (folder.progress, folder.summary):  # Files of an earlier launch.
     with contextlib.suppress(FileNotFoundError):
       os.remove(path)
   interruptions = Interruptions()
@@ -145,12 +144,12 @@ def supervise(
             f'node {_MONITOR} has written no progress for {silence:.0f} s'
             f'{_write_problem(folder)}',
           )
-        # In this order: nodes may end once the end is written.
+        # In this order: nodes may end once the summary is written.
         failed = supervisor.failed()
         if not failed and 0 < stall_limit < silence:
           failed, hangs = _MONITOR, f'no progress for {silence:.0f} s'
         failed = None if _has_ended(folder) else failed
-      # The end of the program sends a signal, too; it is not an interruption.
+      # The program's end also sends a signal, which is no interruption.
       stopped_by_user = not (failed or _has_ended(folder))
       if failed:
         in_order = _request_stop(
@@ -161,7 +160,7 @@ def supervise(
         in_order = _request_stop(
           supervisor, 'interrupted', '', interruptions.urgent
         )
-    finally:  # Whatever happens here, no process is left.
+    finally:  # Leave no process behind.
       supervisor.stop(interruptions.urgent)
 
   newest = _newest_checkpoint(folder)
@@ -187,7 +186,7 @@ def supervise(
         status=1,
       )
   if stopped_by_user and not in_order and newest == before:
-    console.print('Nothing was saved at this end of the run.')
+    console.print('The last state was not saved.')
   return command_line.INTERRUPTED if stopped_by_user else 0
 
 
@@ -199,7 +198,7 @@ def _request_stop(
 ) -> bool:
   """Waits for the monitor to end the run; returns whether it did.
 
-  In a thread: Python handles no signal while its main thread is in a call.
+  It uses a thread, because Python handles no signals during a blocking call.
   """
   answers = []
   thread = threading.Thread(
@@ -218,7 +217,7 @@ def _newest_checkpoint(folder: run_folder.RunFolder) -> str | None:
 
 
 def _has_ended(folder: run_folder.RunFolder) -> bool:
-  """Whether the monitor has written the end of the run."""
+  """Whether the monitor has written the summary."""
   return (_progress(folder) or {}).get('state') == 'ended'
 
 
@@ -230,14 +229,14 @@ def _progress(folder: run_folder.RunFolder) -> dict | None:
 
 
 class _News:
-  """How long the monitor has written nothing, once it has written."""
+  """Measures the time since the monitor last wrote progress."""
 
   def __init__(self, folder: run_folder.RunFolder):
     self._path = folder.progress
     self._seen, self._silence, self._looked = None, 0.0, time.monotonic()
 
   def silence(self) -> float:
-    """Seconds since there was news, 0 before the first.
+    """Seconds since the last progress; 0 before the first.
 
     Not all that has passed: the whole machine may have been suspended.
     """

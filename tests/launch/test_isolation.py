@@ -80,7 +80,7 @@ def test_a_kernel_that_does_not_allow_it(monkeypatch):
   assert 'can run code as you' in found.warning('auto')
   assert isolation.begin(['local.py', '--isolate=off']).refused is None
   demanded = isolation.begin(['local.py', '--isolate=on'])
-  with pytest.raises(ValueError, match='must stand on the command line'):
+  with pytest.raises(ValueError, match='must be on the command line'):
     demanded.warning('off')
   with pytest.raises(ValueError, match=r'not permitted.*--isolate=off'):
     demanded.warning('on')

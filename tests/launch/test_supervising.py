@@ -108,7 +108,7 @@ def test_interrupted(number, supervise, capsys):
   status, nodes = supervise(interrupts)
   assert status == 130
   assert nodes.calls == ['launch', ('interrupted', ''), 'stop']
-  assert 'Nothing was saved' not in capsys.readouterr().out
+  assert 'The last state was not saved' not in capsys.readouterr().out
 
 
 def test_interrupted_again_means_now(supervise, capsys):
@@ -126,7 +126,7 @@ def test_interrupted_again_means_now(supervise, capsys):
   assert status == 130
   assert nodes.calls == ['launch', ('interrupted', ''), 'kill']
   assert not os.path.exists(nodes.folder.summary)  # Nor that of an old launch.
-  assert 'Nothing was saved' in capsys.readouterr().out
+  assert 'The last state was not saved' in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
