@@ -22,11 +22,11 @@ from ald_acme.parameters import pulled
 from ald_acme.runs import checkpoints
 from ald_acme.runs import counts as run_counts
 from ald_acme.runs import folder as run_folder
+from ald_acme.runs import gathering
 from ald_acme.runs import metrics
 from ald_acme.runs import monitor
 
 _Handle = Any  # Client of another node, with its methods.
-_PATIENCE = 20.0  # Seconds that the monitor waits for a node's answer.
 
 
 class _Replay(lp.ReverbNode):
@@ -369,5 +369,5 @@ def _launchpad_class(node: builders.Node) -> type[lp.PyNode]:
 def _patient(handle: lp.CourierHandle) -> lp.CourierHandle:
   """The monitor's handle with a timeout, because the node may have ended."""
   own = copy.copy(handle)
-  own.set_client_kwargs(call_timeout=_PATIENCE)
+  own.set_client_kwargs(call_timeout=gathering.ANSWER)
   return own

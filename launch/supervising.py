@@ -16,6 +16,7 @@ from ald_acme.runs import checkpoints
 from ald_acme.runs import curves
 from ald_acme.runs import files
 from ald_acme.runs import folder as run_folder
+from ald_acme.runs import heartbeats
 from ald_acme.runs import progress
 from launch import command_line
 
@@ -23,8 +24,6 @@ if typing.TYPE_CHECKING:
   from rich import console as rich_console
 
 _MONITOR = 'monitor_0'
-_GOALS = ('max_frames', 'target_return')  # Reasons for a successful end.
-_GAP = 2.0  # Longest time counted between two checks, in seconds.
 _POLL = 0.25  # Seconds between checks of the nodes.
 # Exceptions, and errors and fatal errors in C++ logs.
 _ERROR = re.compile(r'[\w.]*(Error|Exception|Interrupt)\b|[EF]\d{4} ')
@@ -179,7 +178,7 @@ def supervise(
     )
   if not stopped_by_user:
     reason = files.read_json(folder.summary)['stopped_because']
-    if reason not in _GOALS:
+    if reason not in run_folder.GOALS:
       command_line.fail(
         f'the run failed: {reason}. The last good checkpoint is '
         f'{newest or "none"}.',
@@ -248,7 +247,7 @@ class _News:
     if written != self._seen:
       self._seen, self._silence = written, 0.0
     else:
-      self._silence += min(passed, _GAP)
+      self._silence += min(passed, heartbeats.GAP)
     return self._silence
 
 

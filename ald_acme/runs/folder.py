@@ -22,6 +22,8 @@ _MORE_CONFIG: dict[str, type] = {
   'resumed': int,
   'wandb_project': str,
 }
+# Values of `stopped_because` in summary.json for a run that reached its goal.
+GOALS = ('max_frames', 'target_return')
 # Files of a cluster's dry run, beside the configuration.
 _JOBS = ('slurm', 'vertex_ai')
 

@@ -12,7 +12,7 @@ from ald_acme.runs import checkpoints
 from ald_acme.runs import counts as run_counts
 
 COUNTS = 'counts'  # Key of the counts in a checkpoint.
-_ANSWER = 20.0  # Seconds for parts to return their states.
+ANSWER = 20.0  # Seconds for parts to return their states.
 _HASTE = 6.0  # The same after a failure: others may hang too.
 
 
@@ -63,7 +63,7 @@ class Gatherer:
     if not is_gone('counter'):
       calls[COUNTS] = self._counter.get_counts
     state, errors = asking.ask_all(
-      calls, _HASTE if failed else _ANSWER, should_stop
+      calls, _HASTE if failed else ANSWER, should_stop
     )
     counts = dict(state.pop(COUNTS, counts))
     counts.pop(run_counts.STOP_ACTING, None)

@@ -11,7 +11,9 @@ from ald_acme import activity
 PERIOD = 5.0  # Seconds between a node's heartbeats.
 SILENCE = 2.5 * PERIOD  # Seconds without a heartbeat that are normal.
 _SHORT = 1.0  # Seconds; shorter waits are not described.
-_GAP = 2.0  # Longest time counted between two checks, in seconds.
+# Longest time counted between two checks, in seconds: a suspension of the
+# watching process itself is not silence of the others.
+GAP = 2.0
 PREPARING = 600.0  # Seconds allowed for starting or compiling.
 
 
@@ -100,7 +102,7 @@ class Heartbeats:
     of rate limiters, and a node that prepares only after `PREPARING` seconds.
     """
     now = self._clock()
-    self._passed += min(now - self._looked, _GAP)
+    self._passed += min(now - self._looked, GAP)
     self._looked = now
     silent: list[Stall] = []
     idle: list[Stall] = []

@@ -30,7 +30,6 @@ _LAST_EVALUATION = 60.0  # Seconds; more if evaluations are slow.
 _FIRST_CHECKPOINT = 5.0  # At most so many seconds after the first frames.
 _TROUBLE = 60.0  # Seconds of failing writes before the run ends.
 _SHOWN = 2.0  # Seconds between writes of progress during calls.
-_GOALS = ('max_frames', 'target_return')
 
 
 @dataclasses.dataclass
@@ -282,7 +281,7 @@ class Monitor:
         {'counter': lambda: self._sources.counter.increment(**stop)}, _BRIEF
       )
     self._try(self._write_progress, 'progress.json')
-    if not self._failed and self._stop_reason in _GOALS:
+    if not self._failed and self._stop_reason in run_folder.GOALS:
       self._settle()
       self._evaluate()
     self._try(self._save, 'a checkpoint')
