@@ -16,6 +16,7 @@ knights_tour                    0.925    0.562
 import abc
 import collections
 from collections.abc import Callable
+import functools
 import math
 from typing import Any
 
@@ -32,6 +33,7 @@ from ald_acme.environments import meta_fetch
 
 _FIRST, _LAST = int(dm_env.StepType.FIRST), int(dm_env.StepType.LAST)
 _EPISODES = 200  # Per printed mean.
+_Cell = tuple[int, int]  # Row and column.
 
 
 class Agent(abc.ABC):
@@ -150,7 +152,7 @@ class _IMazeMemory(_Memory):
   """
 
   def __init__(self) -> None:
-    self._asked = None  # The right goal.
+    self._asked: int | None = None  # The right goal.
     self._heading = gridworlds.LEFT
 
   def act(self, window: np.ndarray, reward: float) -> int:
@@ -177,12 +179,14 @@ class _MetaFetchMemory(_Memory):
   """A map of the room, relative to the agent's first cell."""
 
   def __init__(self) -> None:
-    self._here = 0, 0
-    self._action = None
-    self._walls, self._floor, self._objects = set(), set(), set()
-    self._order = []  # Cells of the known start of the sequence.
+    self._here: _Cell = (0, 0)
+    self._action: int | None = None
+    self._walls: set[_Cell] = set()
+    self._floor: set[_Cell] = set()
+    self._objects: set[_Cell] = set()
+    self._order: list[_Cell] = []  # Cells of the known start of the sequence.
     self._fetched = 0  # Number of them fetched.
-    self._not_next = set()  # Objects known not to follow.
+    self._not_next: set[_Cell] = set()  # Objects known not to follow.
 
   def act(self, window: np.ndarray, reward: float) -> int:
     if self._action is not None:
@@ -196,7 +200,7 @@ class _MetaFetchMemory(_Memory):
     self._action = self._choose()
     return self._action
 
-  def _present(self) -> set:
+  def _present(self) -> set[_Cell]:
     return self._objects.difference(self._order[: self._fetched])
 
   def _touch(self, right: bool, stays: bool) -> None:
@@ -224,7 +228,7 @@ class _MetaFetchMemory(_Memory):
       if _is_object(window[i, j]):
         self._objects.add(cell)
 
-  def _is_unknown(self, cell) -> bool:
+  def _is_unknown(self, cell: _Cell) -> bool:
     return cell not in self._walls and cell not in self._floor
 
   def _choose(self) -> int:
@@ -236,13 +240,18 @@ class _MetaFetchMemory(_Memory):
     action = self._toward(is_goal, self._present() - goals)
     if action is None:  # Blocked by objects: restart the sequence.
       action = self._toward(is_goal, set())
+    assert action is not None, 'a room is connected'
     return action
 
-  def _toward(self, is_goal: Callable, avoid: set) -> int | None:
+  def _toward(
+    self, is_goal: Callable[[_Cell], bool], avoid: set[_Cell]
+  ) -> int | None:
     """The first move of a shortest path; None if there is none."""
     reached = self._walls | avoid
     # The agent's own cell counts as a goal only on return.
-    queue = collections.deque([(self._here, None)])
+    queue: collections.deque[tuple[_Cell, int | None]] = collections.deque(
+      [(self._here, None)]
+    )
     while queue:
       cell, first = queue.popleft()
       for action in range(len(gridworlds.ACTIONS)):
@@ -258,7 +267,7 @@ class _MetaFetchMemory(_Memory):
     return None
 
 
-def _neighbour(cell: tuple[int, int], action: int) -> tuple[int, int]:
+def _neighbour(cell: _Cell, action: int) -> _Cell:
   down, across = gridworlds.MOVES[action].tolist()
   return cell[0] + down, cell[1] + across
 
@@ -270,24 +279,23 @@ def _is_object(look: np.ndarray) -> bool:
 def main() -> None:
   """Prints the mean returns of the experts and of a random agent."""
   print(f'mean return of {_EPISODES} episodes   expert   random')
-  for name, make, arguments, expert in (
-    ('i_maze', i_maze.BatchedIMaze, {}, IMazeExpert()),
-    ('i_maze size=15', i_maze.BatchedIMaze, {'size': 15}, IMazeExpert()),
-    ('meta_fetch', meta_fetch.BatchedMetaFetch, {}, MetaFetchExpert()),
+  cases: list[tuple[str, Callable[[int], base.BatchedEnvironment], Agent]] = [
+    ('i_maze', i_maze.BatchedIMaze, IMazeExpert()),
     (
-      'knights_tour',
-      knights_tour.BatchedKnightsTour,
-      {},
-      KnightsTourExpert(),
+      'i_maze size=15',
+      functools.partial(i_maze.BatchedIMaze, size=15),
+      IMazeExpert(),
     ),
-  ):
-    spec = make(1, **arguments)
+    ('meta_fetch', meta_fetch.BatchedMetaFetch, MetaFetchExpert()),
+    ('knights_tour', knights_tour.BatchedKnightsTour, KnightsTourExpert()),
+  ]
+  for name, make, expert in cases:
+    spec = make(1)
     chance = RandomAgent(
       spec.action_spec(), observation_spec=spec.observation_spec()
     )
     returns = [
-      mean_return(make(_EPISODES, **arguments), agent)
-      for agent in (expert, chance)
+      mean_return(make(_EPISODES), agent) for agent in (expert, chance)
     ]
     print(f'{name:28}' + ''.join(f'{r:9.3f}' for r in returns))
 

@@ -105,7 +105,7 @@ def test_the_state_is_the_cores(make_core, make_network):
   'name, found_by',
   [
     ('mask', 'illegal_actions_are_never_chosen'),
-    ('observed', 'what_it_does_not_observe_makes_no_difference'),
+    ('observed', 'unobserved_entries_make_no_difference'),
   ],
 )
 def test_what_a_network_does_not_keep_is_found(make_network, name, found_by):
