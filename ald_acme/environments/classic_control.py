@@ -29,7 +29,7 @@ _APART, _HIDDEN = 'apart', 'hidden'
 
 
 def make(
-  task: str, seed: int, velocities: str = _APART, **kwargs
+  task: str, seed: int, velocities: str = _APART, **kwargs: Any
 ) -> gymnasium_adapter.GymnasiumEnvironment:
   """Creates a task.
 
@@ -67,7 +67,8 @@ class _Parts(gymnasium.ObservationWrapper):
   ) -> None:
     super().__init__(environment)
     space = environment.observation_space
-    positions = np.setdiff1d(np.arange(len(space.low)), velocities)
+    assert isinstance(space, spaces.Box)
+    positions = np.setdiff1d(np.arange(len(space.low)), np.array(velocities))
     self._parts = {'position': positions, 'velocity': np.array(velocities)}
     if hidden:
       del self._parts['velocity']

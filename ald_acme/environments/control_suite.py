@@ -36,7 +36,7 @@ def make(
     raise ValueError(
       f'dm_control has no task {task!r}; it has {", ".join(tasks)}.'
     )
-  arguments = {'random': seed}
+  arguments: dict[str, float] = {'random': seed}
   if time_limit is not None:
     arguments['time_limit'] = time_limit
   return suite.load(domain, name, task_kwargs=arguments)

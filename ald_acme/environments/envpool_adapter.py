@@ -22,7 +22,7 @@ def make(
   batch_size: int,
   seed: int,
   action_mask: str | None = None,
-  **kwargs,
+  **kwargs: Any,
 ) -> vectors.VectorEnvironment:
   """Creates a pool whose environments all step synchronously.
 

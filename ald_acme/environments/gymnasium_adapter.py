@@ -28,7 +28,7 @@ _SIGNS_OF_THE_OLD_API = (
 
 
 def make(
-  environment_id: str, seed: int, action_mask: str | None = None, **kwargs
+  environment_id: str, seed: int, action_mask: str | None = None, **kwargs: Any
 ) -> dm_env.Environment:
   """Creates a registered environment.
 
@@ -85,9 +85,12 @@ def arguments(environment_id: str) -> list[str] | None:
     if package:
       importlib.import_module(package)
     entry = gymnasium.spec(own_id).entry_point
-    if isinstance(entry, str):
-      entry = registration.load_env_creator(entry)
-    parameters = inspect.signature(entry).parameters.values()
+    if entry is None:
+      return None
+    creator = (
+      registration.load_env_creator(entry) if isinstance(entry, str) else entry
+    )
+    parameters = inspect.signature(creator).parameters.values()
   except Exception:  # User code; `make` reports the error.
     return None
   if any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters):
@@ -108,8 +111,8 @@ class _MaskObservation(gymnasium.Wrapper):
         f'action_mask={key!r} in info needs Discrete or MultiDiscrete actions, '
         f'but received {space}; make it an entry of the observation.'
       )
-    sizes = np.ravel(getattr(space, 'nvec', getattr(space, 'n', None)))
-    self._size = int(sizes.sum())
+    sizes = space.n if isinstance(space, spaces.Discrete) else space.nvec
+    self._size = int(np.sum(sizes))
     self.observation_space = spaces.Dict(
       {
         'observation': environment.observation_space,
@@ -117,15 +120,15 @@ class _MaskObservation(gymnasium.Wrapper):
       }
     )
 
-  def reset(self, **kwargs: Any):
+  def reset(self, **kwargs: Any) -> tuple[Any, dict[str, Any]]:
     observation, info = super().reset(**kwargs)
     return self._join(observation, info), info
 
-  def step(self, action: Any):
+  def step(self, action: Any) -> tuple:
     observation, *others, info = super().step(action)
     return self._join(observation, info), *others, info
 
-  def _join(self, observation, info):
+  def _join(self, observation: Any, info: dict[str, Any]) -> dict[str, Any]:
     if self._key not in info:
       raise ValueError(
         f'info must hold the action mask {self._key!r}, but has '
@@ -198,7 +201,7 @@ class GymnasiumEnvironment(dm_env.Environment):
       make_step = dm_env.truncation
     return make_step(float(reward), self._encode(observation))
 
-  def _call(self, method: str, values: int, *args, **kwargs: Any) -> tuple:
+  def _call(self, method: str, values: int, *args: Any, **kwargs: Any) -> tuple:
     """Calls a method and checks the number of results; rejects the old API."""
     try:
       answer = getattr(self._environment, method)(*args, **kwargs)
@@ -231,7 +234,8 @@ class GymnasiumEnvironment(dm_env.Environment):
         'render_mode=rgb_array.'
       )
     try:
-      return self._environment.render()
+      picture: Any = self._environment.render()
+      return picture
     except gymnasium.error.DependencyNotInstalled as error:
       raise ValueError(f'{self._name} cannot render: {error}') from error
 
@@ -242,7 +246,7 @@ class GymnasiumEnvironment(dm_env.Environment):
 def _action_names(environment: gymnasium.Env) -> list[str] | None:
   """Names of actions as in MiniGrid (an enumeration) and Atari (a method)."""
   count = getattr(environment.action_space, 'n', None)
-  inner = environment.unwrapped
+  inner: Any = environment.unwrapped
   names = None
   if isinstance(getattr(inner, 'actions', None), enum.EnumMeta):
     names = [action.name for action in inner.actions]

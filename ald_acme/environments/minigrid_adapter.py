@@ -6,6 +6,8 @@ Needs `pip install -c requirements.txt minigrid`. Example:
     --environment_kwargs=task=MiniGrid-MemoryS7-v0,agent_view_size=3,actions=3
 """
 
+from typing import Any
+
 import gymnasium
 from gymnasium import spaces
 from gymnasium import wrappers
@@ -26,7 +28,7 @@ _CELL = [
 
 
 def make(
-  task: str, seed: int, actions: int | None = None, **kwargs
+  task: str, seed: int, actions: int | None = None, **kwargs: Any
 ) -> gymnasium_adapter.GymnasiumEnvironment:
   """Creates a MiniGrid task.
 
@@ -46,7 +48,8 @@ def make(
   """
   environment = gymnasium.make(f'minigrid:{task}', **kwargs)
   if actions is not None:
-    count = environment.action_space.n
+    assert isinstance(environment.action_space, spaces.Discrete)
+    count = int(environment.action_space.n)
     if not isinstance(actions, int) or not 1 <= actions <= count:
       raise ValueError(
         f'actions must be 1 to {count}, but received {actions!r}.'
@@ -56,7 +59,8 @@ def make(
     )
   environment = wrappers.FilterObservation(environment, ['direction', 'image'])
   seen = environment.observation_space
-  cells = np.broadcast_to(_CELL, seen['image'].shape)
+  assert isinstance(seen, spaces.Dict)
+  cells = np.broadcast_to(np.array(_CELL), seen['image'].shape or ())
   # Categories: declared as MultiDiscrete, the adapter makes them one-hot.
   environment = wrappers.TransformObservation(
     environment,

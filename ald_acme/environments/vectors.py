@@ -42,7 +42,7 @@ def make(
   seed: int,
   action_mask: str | None = None,
   vector_kwargs: dict[str, Any] | None = None,
-  **kwargs,
+  **kwargs: Any,
 ) -> 'VectorEnvironment':
   """Creates a vector of a registered environment.
 
@@ -165,12 +165,12 @@ class VectorEnvironment(base.BatchedEnvironment):
     return True
 
   def reset(self) -> dm_env.TimeStep:
-    seed = self._seed
-    if seed is not None:
-      self._seed = None
-      seeds = [members.seed_of(seed, i) for i in range(self._size)]
+    own_seed, self._seed = self._seed, None
+    seed: list[int] | int | None = None
+    if own_seed is not None:
+      seeds = [members.seed_of(own_seed, i) for i in range(self._size)]
       own = isinstance(self._vector.unwrapped, _ONE_BY_ONE)
-      seed = seeds if own else members.seed_of(seed)
+      seed = seeds if own else members.seed_of(own_seed)
     observation, infos = self._vector.reset(seed=seed)
     self._seen = self._convert(observation, infos, np.ones(self._size, bool))
     return self._begin_all()
@@ -295,7 +295,7 @@ class VectorEnvironment(base.BatchedEnvironment):
     elif self._key is not None:
       encoded = masks.join(encoded, self._key, leading=1)
 
-    def put(whole, part):
+    def put(whole: np.ndarray, part: np.ndarray) -> np.ndarray:
       whole = whole.copy()
       whole[rows] = part
       return whole
