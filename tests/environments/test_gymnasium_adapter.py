@@ -241,24 +241,27 @@ def test_nothing_is_lost_of_a_nested_space():
 @pytest.mark.parametrize(
   'space, field',
   [
-    (spaces.Text(5), 'observation of Shows is Text'),
+    (spaces.Text(5), 'observation of Shows .* received Text'),
     (
       spaces.Dict(image=spaces.Discrete(2), mission=spaces.Text(5)),
-      r"observation\['mission'\] of Shows is Text",
+      r"observation\['mission'\] of Shows .* received Text",
     ),
     (
       spaces.Tuple((spaces.Discrete(2), spaces.Dict(a=spaces.Text(5)))),
-      r"observation\[1\]\['a'\] of Shows is Text",
+      r"observation\[1\]\['a'\] of Shows .* received Text",
     ),
-    (spaces.Sequence(spaces.Discrete(2)), 'observation of Shows is Sequence'),
+    (
+      spaces.Sequence(spaces.Discrete(2)),
+      'observation of Shows .* received Sequence',
+    ),
     (
       spaces.Graph(spaces.Discrete(2), spaces.Discrete(2)),
-      'observation of Shows is Graph',
+      'observation of Shows .* received Graph',
     ),
   ],
 )
 def test_spaces_that_cannot_be_observed_are_named(space, field):
-  with pytest.raises(ValueError, match=f'^{field}.* Box, Discrete, Multi'):
+  with pytest.raises(ValueError, match=f'^{field}'):
     gymnasium_adapter.GymnasiumEnvironment(Shows(space, None))
 
 
@@ -295,7 +298,7 @@ def test_every_action_is_in_its_space(name):
 @pytest.mark.parametrize(
   'space, message',
   [
-    (spaces.Text(5), 'action of Clock is Text.* Box, Discrete, MultiDiscrete'),
+    (spaces.Text(5), 'action of Clock must be Box, .* received Text'),
     (
       spaces.Dict(arm=spaces.Box(-np.inf, 1, (1,))),
       r"action\['arm'\] of Clock must have finite bounds",
@@ -352,7 +355,7 @@ def test_what_rendering_lacks_is_told(monkeypatch):
     ValueError, match='Clock cannot render: pip install brush'
   ):
     environment.render()
-  with pytest.raises(ValueError, match='make it with'):
+  with pytest.raises(ValueError, match='create it with'):
     _adapt().render()  # Not even asked: some warn of it at every step.
 
 
@@ -501,7 +504,9 @@ def test_wrong_arguments_are_named(clock_id, arguments, message):
 
 
 def test_unknown_ids_are_named():
-  with pytest.raises(ValueError, match="'gymnasium:NoSuch-v0' cannot be made"):
+  with pytest.raises(
+    ValueError, match="'gymnasium:NoSuch-v0' cannot be created"
+  ):
     registry.check('gymnasium:NoSuch-v0', {})
 
 

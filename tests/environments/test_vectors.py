@@ -238,10 +238,10 @@ def _set(infos, row, value):
 @pytest.mark.parametrize(
   'change, message',
   [
-    (lambda x: x.pop('legal'), r"step 2: infos must hold 'legal'.* number 0"),
+    (lambda x: x.pop('legal'), r"step 2: infos must hold .*'legal'.* number 0"),
     (
       lambda x: x['_legal'].__setitem__(1, False),
-      r"step 2: infos must hold 'legal'.* number 1 has none",
+      r"step 2: infos must hold .*'legal'.* number 1 has none",
     ),
     (
       lambda x: x.__setitem__('legal', np.ones((3, 4), bool)),
@@ -326,7 +326,7 @@ def test_what_it_raises_names_the_environment_and_the_step():
 def test_misuse(name, arguments, message):
   if message is None:
     made = registry.make(name, arguments, 2, seed=0)
-    with pytest.raises(contract.Breach, match="infos must hold 'x'"):
+    with pytest.raises(contract.Breach, match=r"infos must hold .*'x'"):
       made.reset()
     return
   with pytest.raises(ValueError, match=message):
