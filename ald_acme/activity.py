@@ -114,7 +114,10 @@ class Activity:
     if self._mirror and isinstance(wait.what, str):
       self._mirror(wait.what)
     try:
-      with doing(name) if name else contextlib.nullcontext():
+      if name:
+        with doing(name):
+          yield
+      else:
         yield
     finally:
       self._waits.pop()

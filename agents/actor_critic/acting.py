@@ -1,7 +1,7 @@
 """The actor and its environment loop."""
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import acme
 from acme import specs
@@ -63,6 +63,23 @@ class RecurrentActor(acme.Actor):
     """Number of updates that the acting parameters have received."""
     return 0 if self._parameters is None else self._parameters.age
 
+  def halves(
+    self, adders: Sequence[unroll_adder.UnrollAdder]
+  ) -> list['RecurrentActor']:
+    """Actors of the first and the second half of the environments.
+
+    They share the random number generator and the parameters: `update` of the
+    first actor pulls parameters, and `load` of the second copies them.
+
+    Args:
+      adders: of `UnrollAdder.halves`.
+    """
+    rng = np.random.default_rng(self._seed)
+    return [
+      RecurrentActor(self._network, rng, adder, self._parameters)
+      for adder in adders
+    ]
+
   def observe_first(self, timestep: dm_env.TimeStep) -> None:
     self._single = np.ndim(timestep.step_type) == 0
     self._timestep = base.as_batch(timestep)
@@ -110,23 +127,99 @@ class RecurrentActor(acme.Actor):
       extras = unroll_adder.Extras(decision.policy, self._state)
       self._adder.add(decision.sample, self._timestep, extras)
 
-  def update(self, wait: bool = False) -> None:
-    """Pulls parameters when due, and always before an unroll."""
+  def update(self, wait: bool = False) -> bool:
+    """Pulls parameters when due, and always before an unroll.
+
+    Returns:
+      Whether there are new ones.
+    """
     if self._parameters is None:
-      return
+      return False
     if self._adder and self._adder.begins_unroll:
       # There may be newer ones after a wait for the queue.
       self._parameters.pull()
     elif not self._parameters.update(wait):
-      return
-    if self._policy:
+      return False
+    self.load()
+    return True
+
+  def load(self) -> None:
+    """Loads the newest pulled parameters into the policy."""
+    if self._policy and self._parameters:
       self._policy.load(self._parameters.arrays)
+
+
+class _Episodes(NamedTuple):
+  """Returns and lengths, in steps, of completed episodes."""
+
+  returns: list[float]
+  lengths: list[int]
+
+
+class _Part:
+  """Environments that share one inference: a batch or a half of it."""
+
+  def __init__(
+    self,
+    environment: staggering.Stagger,
+    actor: RecurrentActor,
+    observers: observing.Observers,
+    first: int,
+  ) -> None:
+    """Begins an episode in every environment.
+
+    Args:
+      environment: the environments of this part.
+      actor: selects their actions.
+      observers: observers of the whole batch.
+      first: number of this part's first environment in the batch.
+    """
+    self.actor = actor
+    self._environment = environment
+    self._observers, self._first = observers, first
+    self._timestep = environment.reset()
+    size = len(self._timestep.reward)
+    self._returns = np.zeros(size)
+    self._lengths = np.zeros(size, np.int64)
+    self._action: types.Nest = None
+    actor.observe_first(self._timestep)
+    observers.observe(self._timestep, first=first)
+
+  def begin_step(self) -> None:
+    """Selects actions and starts a step."""
+    self._action = self.actor.select_action(self._timestep.observation)
+    self._environment.begin_step(self._action)
+
+  def end_step(self, episodes: _Episodes) -> int:
+    """Completes the step; returns the number of frames.
+
+    Args:
+      episodes: completed episodes are added here.
+    """
+    # The step after an episode's end resets it: no frame.
+    counted = self._timestep.step_type != _LAST
+    with activity.doing('environment'):
+      timestep = self._timestep = self._environment.end_step()
+    self.actor.observe(self._action, timestep)
+    reported = self._environment.reported
+    self._observers.observe(timestep, self._action, reported, self._first)
+    self._returns += timestep.reward
+    self._lengths += counted
+    ended = timestep.step_type == _LAST
+    if ended.any():
+      episodes.returns.extend(self._returns[ended & reported].tolist())
+      episodes.lengths.extend(self._lengths[ended & reported].tolist())
+      self._returns[ended] = 0.0
+      self._lengths[ended] = 0
+    return int(counted.sum())
 
 
 class UnrollLoop:
   """Collects unrolls in a batch of environments.
 
-  All E environments share one inference.
+  All E environments share one inference. If the batch splits into halves
+  (`base.BatchedEnvironment.halves`), each half has its own inference, made
+  while the other half steps.
   """
 
   def __init__(
@@ -156,19 +249,26 @@ class UnrollLoop:
       observer_factory: creates Acme's observers of one environment; the row has
         the means of their metrics over completed episodes.
     """
-    self._environment = staggering.Stagger(environment, stagger)
-    self._actor, self._adder = actor, adder
+    self._environment = environment
     self._length = unroll_length
     self._counter = counter or counting.Counter()
     self._counts = self._counter.get_counts()
     self._logger = logger
-    size = environment.batch_size
-    self._returns = np.zeros(size)
-    self._lengths = np.zeros(size, np.int64)
     self._observers = observing.Observers(environment, observer_factory)
-    self._timestep = self._environment.reset()
-    actor.observe_first(self._timestep)
-    self._observers.observe(self._timestep)
+    halves = environment.halves()
+    self._adders: Sequence[unroll_adder.UnrollAdder] = [adder]
+    actors = [actor]
+    if len(halves) > 1:
+      self._adders = adder.halves()
+      actors = actor.halves(self._adders)
+    rng = None if stagger is None else np.random.default_rng(stagger)
+    self._parts: list[_Part] = []
+    first = 0
+    for half, own in zip(halves, actors, strict=True):
+      staggered = staggering.Stagger(half, rng)
+      self._parts.append(_Part(staggered, own, self._observers, first))
+      first += half.batch_size
+    self._actor = actors[0]  # Pulls the parameters of all.
 
   def step(self) -> bool:
     """Acts for T steps; returns False once acting has ended.
@@ -176,16 +276,17 @@ class UnrollLoop:
     Acting ends when the program stops or the counter returns STOP_ACTING.
     """
     actor_updates, learner_updates = self._ages()
-    self._adder.learner_updates = learner_updates
-    unrolls = self._adder.unrolls_written
-    frames, returns, lengths = self._act()
-    if self._adder.unrolls_written == unrolls:
+    for adder in self._adders:
+      adder.learner_updates = learner_updates
+    unrolls = self._adders[-1].unrolls_written
+    frames, (returns, lengths) = self._act()
+    if self._adders[-1].unrolls_written == unrolls:
       return False
     with activity.doing('count'):
       self._counts = self._counter.increment(
         frames=frames, episodes=len(returns)
       )
-    self._actor.update(wait=True)
+    self._update()
     if self._logger:
       now = self._ages()
       self._logger.write(
@@ -209,31 +310,25 @@ class UnrollLoop:
     learner_updates = int(self._counts.get('learner_updates', 0))
     return self._actor.age, learner_updates
 
-  def _act(self) -> tuple[int, list[float], list[int]]:
-    """Acts for T steps; returns the frames, and completed returns and
-    lengths."""
-    frames, returns, lengths = 0, [], []
+  def _update(self) -> None:
+    """Pulls parameters when due."""
+    if self._actor.update(wait=True):
+      for part in self._parts[1:]:
+        part.actor.load()
+
+  def _act(self) -> tuple[int, _Episodes]:
+    """Acts for T steps; returns the frames and the completed episodes."""
+    frames, episodes = 0, _Episodes([], [])
     for t in range(self._length):
-      if t:
-        self._actor.update(wait=True)
-      # The step after an episode's end resets it: no frame.
-      counted = self._timestep.step_type != _LAST
-      frames += int(counted.sum())
-      action = self._actor.select_action(self._timestep.observation)
-      with activity.doing('environment'):
-        self._timestep = self._environment.step(action)
-      self._actor.observe(action, self._timestep)
-      reported = self._environment.reported
-      self._observers.observe(self._timestep, action, reported)
-      self._returns += self._timestep.reward
-      self._lengths += counted
-      ended = self._timestep.step_type == _LAST
-      if ended.any():
-        returns.extend(self._returns[ended & reported].tolist())
-        lengths.extend(self._lengths[ended & reported].tolist())
-        self._returns[ended] = 0.0
-        self._lengths[ended] = 0
-    return frames, returns, lengths
+      for part in self._parts:
+        if t:
+          frames += part.end_step(episodes)
+          if part is self._parts[0]:
+            self._update()
+        part.begin_step()
+    for part in self._parts:
+      frames += part.end_step(episodes)
+    return frames, episodes
 
   def run(self, should_stop: Callable[[], bool] = lambda: False) -> None:
     """Acts until told to stop."""

@@ -40,6 +40,7 @@ class Observers:
     timestep: dm_env.TimeStep,
     action: types.Nest = None,
     reported: np.ndarray | None = None,
+    first: int = 0,
   ) -> None:
     """Passes a time step to each observer; collects metrics at episode ends.
 
@@ -48,10 +49,12 @@ class Observers:
       action: the previous actions, leaves `[E, ...]`; None after a reset.
       reported: bool `[E]`, whether the metrics of an episode that ends here
         count; by default all do.
+      first: number in the batch of the time step's first environment.
     """
-    for index, own in enumerate(self._observers):
+    own = self._observers[first : first + len(timestep.reward)]
+    for index, watching in enumerate(own):
       single = base.unbatch(timestep, index)
-      for observer in own:
+      for observer in watching:
         if single.first():
           observer.observe_first(self._environment, single)
           continue

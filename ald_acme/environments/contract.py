@@ -21,6 +21,21 @@ _LARGEST_REWARD = 1e15
 _TOLERANCE = 1e-5  # Of float bounds, relative to max(1, |bound|).
 
 
+# Fields of a time step, their bounds and the cure.
+_NUMBERS = (
+  (
+    'reward',
+    (-_LARGEST_REWARD, _LARGEST_REWARD),
+    'its square would overflow; scale it down',
+  ),
+  (
+    'discount',
+    (0.0, 1.0),
+    'discounts are 0 on termination and 1 elsewhere, or between',
+  ),
+)
+
+
 class Breach(ValueError):
   """A time step that violates the specs or is NaN or infinite."""
 
@@ -48,6 +63,7 @@ class Contract:
     """
     actions.parts(action_spec, name)
     self._spec, self._action_spec = observation_spec, action_spec
+    self._is_nest = tree.is_nested(observation_spec)
     self._mask = masks.find(observation_spec)
     self._leaves = [
       _leaf(name, path, spec)
@@ -72,44 +88,33 @@ class Contract:
         reward is not finite in float32.
     """
     shape = timestep.step_type.shape
-    for field in ('reward', 'discount'):
+    for field, bounds, cure in _NUMBERS:
       value = getattr(timestep, field)
-      if value.shape != shape:
+      # nan is within no bounds.
+      if value.shape != shape or not _is_within(value, *bounds):
+        _refuse_number(field, value, shape, bounds, cure)
+    observation = timestep.observation
+    if self._is_nest or not isinstance(observation, np.ndarray):
+      try:
+        tree.assert_same_structure(self._spec, observation)
+      except (TypeError, ValueError) as error:
+        reason = str(error).splitlines()[0]
         raise Breach(
-          f'{field} must be a single number, but received shape '
-          f'{value.shape[1:]}.'
-        )
-      if not np.isfinite(value).all():
-        raise Breach(_not_finite(field, value))
-    _within(
-      'reward',
-      timestep.reward,
-      (-_LARGEST_REWARD, _LARGEST_REWARD),
-      'its square would overflow; scale it down',
-    )
-    _within(
-      'discount',
-      timestep.discount,
-      (0.0, 1.0),
-      'discounts are 0 on termination and 1 elsewhere, or between',
-    )
-    try:
-      tree.assert_same_structure(self._spec, timestep.observation)
-    except (TypeError, ValueError) as error:
-      reason = str(error).splitlines()[0]
-      raise Breach(
-        f'observation must have the structure of its spec. {reason}'
-      ) from error
-    taken = [
-      leaf.take(value)
-      for leaf, value in zip(self._leaves, tree.flatten(timestep.observation))
-    ]
+          f'observation must have the structure of its spec. {reason}'
+        ) from error
+      taken = [
+        leaf.take(value)
+        for leaf, value in zip(self._leaves, tree.flatten(observation))
+      ]
+      observation = tree.unflatten_as(self._spec, taken)
+    else:
+      observation = self._leaves[0].take(observation)
     if self._mask is not None:
       self._check_mask(timestep, self._mask)
     return timestep._replace(
       reward=timestep.reward.astype(np.float32, copy=False),
       discount=timestep.discount.astype(np.float32, copy=False),
-      observation=tree.unflatten_as(self._spec, taken),
+      observation=observation,
     )
 
   def _check_mask(self, timestep: dm_env.TimeStep, path: tuple) -> None:
@@ -153,6 +158,8 @@ class _Leaf(NamedTuple):
     dtype: the spec's dtype, in native byte order.
     bounds: lower and upper bounds, scalars or arrays; None if unbounded.
     said: the spec's own bounds, without the tolerance for rounding.
+    taken: the dtype after the cast (`dtypes.taken`).
+    is_quick: whether the bounds exclude all invalid numbers.
   """
 
   field: str
@@ -160,19 +167,27 @@ class _Leaf(NamedTuple):
   dtype: np.dtype
   bounds: tuple[np.ndarray, np.ndarray] | None
   said: tuple[np.ndarray, np.ndarray] | None
+  taken: np.dtype
+  is_quick: bool
 
   def take(self, value: np.ndarray) -> np.ndarray:
     """Checks a value and casts it (`dtypes.taken`); raises Breach."""
-    native = value.dtype.newbyteorder('=')
-    if value.shape[1:] != self.shape or native != self.dtype:
+    dtype = value.dtype
+    if value.shape[1:] != self.shape or (
+      dtype != self.dtype and dtype.newbyteorder('=') != self.dtype
+    ):
       raise Breach(
         f'{self.field} must be {self.dtype} of shape {self.shape} as in its '
-        f'spec, but received {value.dtype} of shape {value.shape[1:]}.'
+        f'spec, but received {dtype} of shape {value.shape[1:]}.'
       )
-    try:
-      taken = dtypes.cast(value, dtypes.taken(self.dtype))
-    except ValueError as error:
-      raise Breach(f'{self.field} {error}.') from error
+    taken = value
+    if dtype != self.taken:
+      try:
+        taken = dtypes.cast(value, self.taken)
+      except ValueError as error:
+        raise Breach(f'{self.field} {error}.') from error
+    if self.bounds and self.is_quick and _is_within(value, *self.bounds):
+      return taken
     if taken.dtype.kind == 'f' and not np.isfinite(taken).all():
       raise Breach(_not_finite(self.field, value))
     if self.bounds is not None:
@@ -196,7 +211,11 @@ def _leaf(name: str, path: tuple, spec: Any) -> _Leaf:
   dtype = spec.dtype.newbyteorder('=')
   bounds = _bounds(spec)
   said = bounds and (spec.minimum, spec.maximum)
-  return _Leaf(field, spec.shape, dtype, bounds, said)
+  taken = dtypes.taken(dtype)
+  is_quick = bounds is not None and np.ndim(bounds[0]) == 0
+  if bounds and is_quick and taken.kind == 'f':
+    is_quick = all(np.isfinite(np.float32(bound)) for bound in bounds)
+  return _Leaf(field, spec.shape, dtype, bounds, said, taken, is_quick)
 
 
 def _bounds(spec: specs.Array) -> tuple[np.ndarray, np.ndarray] | None:
@@ -217,6 +236,31 @@ def _bounds(spec: specs.Array) -> tuple[np.ndarray, np.ndarray] | None:
   return (low.flat[0], high.flat[0]) if same else (low, high)
 
 
+def _is_within(value: np.ndarray, low: Any, high: Any) -> bool:
+  """Whether all numbers are; the bounds are scalars."""
+  least, most = (
+    extreme.reduce(value, axis=None) for extreme in (np.minimum, np.maximum)
+  )
+  return bool(low <= least and most <= high)
+
+
+def _refuse_number(
+  field: str,
+  value: np.ndarray,
+  shape: tuple[int, ...],
+  bounds: tuple[float, float],
+  cure: str,
+) -> None:
+  """Raises Breach for a reward or a discount."""
+  if value.shape != shape:
+    raise Breach(
+      f'{field} must be a single number, but received shape {value.shape[1:]}.'
+    )
+  if not np.isfinite(value).all():
+    raise Breach(_not_finite(field, value))
+  _within(field, value, bounds, cure)
+
+
 def _within(
   field: str,
   value: np.ndarray,
@@ -227,7 +271,7 @@ def _within(
   """Raises Breach if a value is out of bounds; reports them as `said`."""
   low, high = bounds
   if np.ndim(low) == 0:  # So is the other.
-    if value.min() >= low and value.max() <= high:
+    if _is_within(value, low, high):
       return
   elif ((value >= low) & (value <= high)).all():
     return

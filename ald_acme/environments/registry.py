@@ -140,9 +140,9 @@ def make(
     arguments: keyword arguments of the environment. Every environment also
       takes `trial_episodes=N`, for `Trials` of N episodes. Environments of
       other packages also take `workers=N`, to step a batch of more than one in
-      N processes; `remakes=N`, to recreate up to N environments of a batch (or
-      of each worker) that raise; and `action_mask=NAME`, the action mask's
-      entry in the observation.
+      N processes; `remakes=N`, to recreate up to N environments that raise, of
+      a batch (or of each half of a worker's share); and `action_mask=NAME`, the
+      action mask's entry in the observation.
     batch_size: E.
     seed: seed of the environments.
 

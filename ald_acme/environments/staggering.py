@@ -49,10 +49,6 @@ class Stagger:
     """Where an episode that ends here counts in statistics, bool `[E]`."""
     return self._reported
 
-  def metrics(self) -> dict[str, float]:
-    """As the environments'."""
-    return self._environment.metrics()
-
   def reset(self) -> dm_env.TimeStep:
     """Starts new episodes; environments are truncated only once."""
     self._steps[:] = 0
@@ -60,7 +56,16 @@ class Stagger:
 
   def step(self, action: np.ndarray) -> dm_env.TimeStep:
     """Steps the environments; may turn a MID step into a LAST one."""
-    timestep = self._environment.step(action)
+    self.begin_step(action)
+    return self.end_step()
+
+  def begin_step(self, action: np.ndarray) -> None:
+    """As `base.BatchedEnvironment.begin_step`."""
+    self._environment.begin_step(action)
+
+  def end_step(self) -> dm_env.TimeStep:
+    """As `base.BatchedEnvironment.end_step`; may turn MID into LAST."""
+    timestep = self._environment.end_step()
     second = self._ended == 1
     cut_short = second & (self._cut_at > 0)
     self._reported = ~(cut_short | self._environment.lost)

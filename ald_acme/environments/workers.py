@@ -1,16 +1,16 @@
 """Environments that step in worker processes."""
 
+import collections
 from collections.abc import Callable, Sequence
 import contextlib
+import copy
 import ctypes
 import functools
 import multiprocessing
 from multiprocessing import connection
+from multiprocessing import reduction
 import os
 import pickle
-import signal
-import threading
-import traceback
 from typing import Any
 
 import dm_env
@@ -20,17 +20,21 @@ import tree
 from ald_acme import activity
 from ald_acme import processes as children
 from ald_acme.environments import base
-from ald_acme.environments import contract
 from ald_acme.environments import members
+from ald_acme.environments import shared_steps
+from ald_acme.environments import worker_process
 
 _GRACE = 5.0  # Seconds for a worker to end.
-_TEXT = 300  # Bytes of the description of a worker's wait.
+_BOTH = (0, 1)  # Halves of the batch.
 
 
 class Workers(base.BatchedEnvironment):
   """A batch of environments that worker processes step in parallel.
 
   It is for slow environments: a step costs a message to each worker and back.
+  Time steps are passed in shared memory. A worker with more than one
+  environment has some of both `halves`: it steps those of one half while
+  actions are selected for the other.
 
   Workers are spawned: each is a new interpreter that imports the factory's
   module and its dependencies. A fork of a process with TensorFlow or Courier
@@ -57,52 +61,51 @@ class Workers(base.BatchedEnvironment):
       seed: as for `base.stack`.
       workers: number of processes, at least one and at most E are started.
       name: name of the environment, for errors.
-      remakes: as for `base.stack`, per worker.
+      remakes: as for `base.stack`, per worker and half.
 
     Raises:
-      ValueError: if the factory cannot be pickled.
+      ValueError: if the factory cannot be pickled, or specs differ.
       members.Failure: if a worker cannot create its environments.
     """
     self._name = name or getattr(factory, '__name__', 'the environment')
-    self._batch_size = batch_size
     self._remakes = remakes
     self._lost = np.zeros(batch_size, bool)
     self._processes: list[multiprocessing.Process] = []
     self._pipes: list[connection.Connection] = []
     self._doing: list[ctypes.Array] = []  # What each waits for.
-    shares = np.array_split(np.arange(batch_size), min(workers, batch_size))
-    self._shares = [range(share[0], share[-1] + 1) for share in shares]
+    self._shares = _divide(batch_size, min(workers, batch_size))
+    self._halves = _BOTH  # The halves of the batch that this object steps,
+    self._rows = slice(0, batch_size)  # their rows,
+    self._workers = list(range(len(self._shares)))  # and their workers.
+    # By worker: the halves whose answers are due, and answers received early.
+    self._asked = [collections.deque() for _ in self._shares]
+    self._early: list[dict[tuple[int, ...], bytes]] = [{} for _ in self._shares]
     # Workers have another main module.
     with children.without_main():
-      for share in self._shares:
-        self._start(
+      try:
+        make = pickle.dumps(
           functools.partial(
-            base.stack,
-            factory,
-            len(share),
-            seed,
-            name,
-            share.start,
-            remakes,
+            base.stack, factory, seed=seed, name=name, remakes=remakes
           )
         )
-    self._observation_spec = self._ask_all('observation_spec')[0]
+      except (pickle.PicklingError, AttributeError, TypeError) as error:
+        raise ValueError(
+          f'the factory of {self._name} cannot be pickled for the workers '
+          f'({error}); use a function of an importable module.'
+        ) from error
+      for shares in self._shares:
+        self._start(make, shares)
+    self._observation_spec = self._agree('observation_spec')
     self._action_spec = self._ask_all('action_spec')[0]
+    self._steps = self._share_steps()
 
-  def _start(self, make: Callable[[], base.Stacked]):
-    try:
-      pickled = pickle.dumps(make)
-    except (pickle.PicklingError, AttributeError, TypeError) as error:
-      raise ValueError(
-        f'the factory of {self._name} cannot be pickled for the workers '
-        f'({error}); use a function of an importable module.'
-      ) from error
+  def _start(self, make: bytes, shares: worker_process.Shares):
     context = multiprocessing.get_context('spawn')
     ours, theirs = context.Pipe()
-    doing = context.RawArray('c', _TEXT)
+    doing = context.RawArray('c', worker_process.TEXT)
     process = context.Process(
-      target=_serve,
-      args=(theirs, doing, pickled),
+      target=worker_process.serve,
+      args=(theirs, doing, make, shares),
       name=f'worker_{len(self._processes)}',
       daemon=True,
     )
@@ -112,9 +115,60 @@ class Workers(base.BatchedEnvironment):
     self._pipes.append(ours)
     self._doing.append(doing)
 
+  def _agree(self, method: str) -> Any:
+    """Returns a spec after checking that all workers have the same."""
+    first, *rest = self._ask_all(method)
+    for answer in rest:
+      own, other = (
+        tree.map_structure(lambda spec: (spec.shape, spec.dtype), spec)
+        for spec in (answer, first)
+      )
+      if own != other:
+        self.close()
+        raise ValueError(
+          f'{method} must be the same in all environments of {self._name}, but '
+          f'some have {first!r}, and others {answer!r}.'
+        )
+    return first
+
+  def _share_steps(self) -> shared_steps.SharedSteps:
+    """Allocates shared memory for time steps, and has the workers map it."""
+    spec, size = self._observation_spec, self.batch_size
+    descriptor = shared_steps.create(spec, size)
+    try:
+      message = pickle.dumps(
+        worker_process.Call(worker_process.MAP, _BOTH, others=(spec, size))
+      )
+      for worker, process in enumerate(self._processes):
+        self._send(worker, message)
+        with contextlib.suppress(OSError):  # As in `_send`.
+          reduction.send_handle(self._pipes[worker], descriptor, process.pid)
+        self._receive(worker)
+      return shared_steps.SharedSteps(descriptor, spec, size)
+    finally:
+      os.close(descriptor)
+
   @property
   def batch_size(self) -> int:
-    return self._batch_size
+    return len(self._lost)
+
+  def halves(self) -> Sequence[base.BatchedEnvironment]:
+    middle, size = _middle(self.batch_size), self.batch_size
+    if middle == size:
+      return [self]
+    return [self._half(0, slice(0, middle)), self._half(1, slice(middle, size))]
+
+  def _half(self, half: int, rows: slice) -> 'Workers':
+    """The environments of a half; `close` closes both halves."""
+    part = copy.copy(self)
+    part._halves, part._rows = (half,), rows
+    part._workers = [
+      worker
+      for worker, shares in enumerate(self._shares)
+      if shares[half] is not None
+    ]
+    part._lost = np.zeros(rows.stop - rows.start, bool)
+    return part
 
   def reset(self) -> dm_env.TimeStep:
     """Starts new episodes.
@@ -123,19 +177,30 @@ class Workers(base.BatchedEnvironment):
       members.Failure: as `step`, if an environment raises or a worker has
         ended. All workers are stopped.
     """
-    return _join(self._ask_all('reset'))
+    self._ask_all('reset')
+    return self._read()
 
   def step(self, action: Any) -> dm_env.TimeStep:
+    self.begin_step(action)
+    return self.end_step()
+
+  def begin_step(self, action: Any):
     length = len(tree.flatten(action)[0])
-    if length != self._batch_size:
+    if length != self.batch_size:
       raise ValueError(
-        f'action must have length {self._batch_size}, but received {length}.'
+        f'action must have length {self.batch_size}, but received {length}.'
       )
-    if not self._remakes:
-      return _join(self._ask_all('step', self._divide(action)))
-    timesteps, lost = zip(*self._ask_all('step_and_lost', self._divide(action)))
-    self._lost = np.concatenate(lost)
-    return _join(timesteps)
+    self._send_all('step', action)
+
+  def end_step(self) -> dm_env.TimeStep:
+    for worker in self._workers:
+      self._receive(worker)
+    return self._read()
+
+  def _read(self) -> dm_env.TimeStep:
+    """Reads the newest time step."""
+    timestep, self._lost = self._steps.read(self._rows)
+    return timestep
 
   @property
   def lost(self) -> np.ndarray:
@@ -152,17 +217,10 @@ class Workers(base.BatchedEnvironment):
     self._ask_all('keep_tasks')
 
   def new_tasks(self, which: np.ndarray):
-    self._ask_all('new_tasks', self._divide(which))
+    self._ask_all('new_tasks', which)
 
   def restart(self, which: np.ndarray) -> bool:
-    return all(self._ask_all('restart', self._divide(which)))
-
-  def _divide(self, batch: Any) -> list[tuple[Any]]:
-    """Splits a batch into the workers' shares, as arguments of a call."""
-    return [
-      (tree.map_structure(lambda x, s=s: x[s.start : s.stop], batch),)
-      for s in self._shares
-    ]
+    return all(self._ask_all('restart', which))
 
   def observation_spec(self) -> Any:
     return self._observation_spec
@@ -171,10 +229,16 @@ class Workers(base.BatchedEnvironment):
     return self._action_spec
 
   def render(self, index: int = 0) -> np.ndarray:
-    index = range(self._batch_size)[index]
-    worker = next(i for i, s in enumerate(self._shares) if index in s)
-    self._send(worker, 'render', index - self._shares[worker].start)
-    return self._receive(worker)
+    index = range(self.batch_size)[index] + self._rows.start
+    worker, half, own = next(
+      (worker, half, index - share.start)
+      for worker, shares in enumerate(self._shares)
+      for half, share in enumerate(shares)
+      if share and share.start <= index < share.stop
+    )
+    call = worker_process.Call('render', (half,), others=(own,))
+    self._send(worker, pickle.dumps(call))
+    return self._receive(worker)[0]
 
   def close(self):
     """Closes the environments, and waits until the workers have ended."""
@@ -185,34 +249,42 @@ class Workers(base.BatchedEnvironment):
       if process.exitcode is None:
         process.kill()
         process.join()
-    self._pipes, self._processes = [], []
+    self._pipes.clear()  # The halves share these lists.
+    self._processes.clear()
 
-  def _ask_all(
-    self, method: str, arguments: Sequence[tuple] | None = None
-  ) -> list[Any]:
-    """Calls a method in all workers in parallel; returns their results in
-    order."""
-    workers = range(len(self._shares))
-    for i in workers:
-      self._send(i, method, *(arguments[i] if arguments else ()))
-    return [self._receive(i) for i in workers]
+  def _ask_all(self, method: str, *batches) -> list[Any]:
+    """Calls a method in all workers in parallel; returns the results.
 
-  def _send(self, worker: int, method: str, *arguments):
+    Args:
+      method: name of a method of the environments.
+      *batches: arguments, nests of `[E, ...]`; each worker uses its share.
+    """
+    self._send_all(method, *batches)
+    answers = [self._receive(worker) for worker in self._workers]
+    return [answer for some in answers for answer in some or ()]
+
+  def _send_all(self, method: str, *batches):
+    # One pickle for all workers.
+    first = self._rows.start
+    message = pickle.dumps(
+      worker_process.Call(method, self._halves, first, batches)
+    )
+    for worker in self._workers:
+      self._send(worker, message)
+
+  def _send(self, worker: int, message: bytes):
     if not self._pipes:
       raise RuntimeError(f'the workers of {self._name} are closed.')
+    self._asked[worker].append(self._halves)
     with contextlib.suppress(OSError):  # It has ended, as `_receive` will find.
-      self._pipes[worker].send((method, arguments))
+      self._pipes[worker].send_bytes(message)
 
   def _receive(self, worker: int) -> Any:
-    """Receives a worker's result."""
-    share = self._shares[worker]
-    who = (
-      f'worker {worker} of {self._name} (environments {share[0]} to '
-      f'{share[-1]})'
-    )
+    """Receives a worker's result; None if it is in shared memory."""
     try:
-      with activity.waiting(lambda: self._describe(worker, who)):
-        outcome, answer = self._pipes[worker].recv()
+      with activity.waiting(lambda: self._describe(worker)):
+        answer = self._next_answer(worker)
+      outcome, answer = pickle.loads(answer) if answer else ('fine', None)
     except (EOFError, OSError):
       process = self._processes[worker]
       process.join(_GRACE)
@@ -223,64 +295,53 @@ class Workers(base.BatchedEnvironment):
       raise ValueError(answer)
     self.close()
     if outcome == 'failed':
-      answer = f'{who} failed: {answer}'
+      answer = f'{self._who(worker)} failed: {answer}'
     raise members.Failure(answer)
 
-  def _describe(self, worker: int, who: str) -> str:
+  def _next_answer(self, worker: int) -> bytes:
+    """Receives a worker's next answer to a call of this half."""
+    early, asked = self._early[worker], self._asked[worker]
+    while self._halves not in early:  # Answers come in the order of the calls.
+      early[asked.popleft()] = self._pipes[worker].recv_bytes()
+    return early.pop(self._halves)
+
+  def _who(self, worker: int) -> str:
+    numbers = ' and '.join(
+      f'{share.start} to {share.stop - 1}'
+      if share.stop - share.start > 1
+      else f'{share.start}'
+      for share in self._shares[worker]
+      if share
+    )
+    return f'worker {worker} of {self._name} (environments {numbers})'
+
+  def _describe(self, worker: int) -> str:
     """Describes where in the code a worker hangs, even if it holds the GIL."""
+    who = self._who(worker)
     doing = self._doing[worker].value.decode(errors='replace')
     return f'{who}: {doing}' if doing else f'waiting for {who}'
 
 
-def _serve(pipe: connection.Connection, doing: ctypes.Array, pickled: bytes):
-  """Creates environments and serves calls to them, in a worker."""
-  signal.signal(signal.SIGINT, signal.SIG_IGN)  # The parent handles it.
-  threading.Thread(target=_end_with_parent, daemon=True).start()
-
-  def tell(what: str):
-    doing.value = what.encode()[: _TEXT - 1]
-
-  activity.current().mirror(tell)
-  outcome, made = _attempt(lambda: pickle.loads(pickled)())
-  with contextlib.suppress(EOFError, OSError):  # The parent closed the pipe.
-    if outcome != 'fine':
-      pipe.send((outcome, made))
-      return
-    while True:
-      method, arguments = pipe.recv()
-      outcome, answer = _attempt(getattr(made, method), *arguments)
-      if outcome == 'failed' and method == 'render':
-        outcome = 'refused'
-      pipe.send((outcome, answer))
-  made.close()
+def _middle(batch_size: int) -> int:
+  """Where the second half of a batch begins."""
+  return (batch_size + 1) // 2
 
 
-def _end_with_parent():
-  """Ends this process when its parent has ended, even during a step.
+def _divide(batch_size: int, workers: int) -> list[worker_process.Shares]:
+  """Divides both halves of a batch among workers.
 
-  The pipe also closes then, but it is only read between steps, and an
-  environment may hang.
+  Shares of a half differ by one at most, and so do those of the batch: workers
+  with more of the first half have no more of the second.
   """
-  parent = multiprocessing.parent_process()
-  while os.getppid() == parent.pid:
-    parent.join(1.0)
-  os._exit(1)
-
-
-def _join(parts: list[dm_env.TimeStep]) -> dm_env.TimeStep:
-  return tree.map_structure(lambda *x: np.concatenate(x), *parts)
-
-
-def _attempt(function: Callable[..., Any], *arguments) -> tuple[str, Any]:
-  """Calls a function; returns whether it succeeded, and its result or error.
-
-  The first is 'fine', 'named' if the error names the environment, or 'failed'.
-  """
-  try:
-    return 'fine', function(*arguments)
-  except (members.Failure, contract.Breach) as error:
-    traceback.print_exc()
-    return 'named', str(error)
-  except Exception as error:  # User code may raise anything.
-    traceback.print_exc()
-    return 'failed', f'{type(error).__name__}: {error}'
+  middle = _middle(batch_size)
+  first, second = (
+    [len(share) for share in np.array_split(np.arange(size), workers)]
+    for size in (middle, batch_size - middle)
+  )
+  shares = []
+  for begin, sizes in ((0, first), (middle, second[::-1])):
+    ends = (begin + np.cumsum(sizes)).tolist()
+    shares.append(
+      [slice(e - size, e) if size else None for e, size in zip(ends, sizes)]
+    )
+  return list(zip(*shares))

@@ -1,6 +1,6 @@
 """Collects time steps into unrolls and writes them to the queue."""
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from acme import adders
 import dm_env
@@ -10,7 +10,6 @@ import tree
 from ald_acme import types
 from ald_acme.environments import base
 from ald_acme.replay import tables
-from ald_acme.replay import writer as replay_writer
 
 _FIRST, _LAST = (
   int(kind) for kind in (dm_env.StepType.FIRST, dm_env.StepType.LAST)
@@ -45,7 +44,7 @@ class UnrollAdder(adders.Adder):
 
   def __init__(
     self,
-    writer: replay_writer.Writer,
+    writer: '_Writer',
     unroll_length: int,
     stream: int = 0,
     store_state: bool = True,
@@ -70,6 +69,19 @@ class UnrollAdder(adders.Adder):
     self._unroll: types.Unroll | None = None
     self._state: types.Nest = ()
     self._born_at = types.UNKNOWN  # Learner updates when the unroll began.
+
+  def halves(self) -> tuple['UnrollAdder', 'UnrollAdder']:
+    """Adders of the first and the second half of the environments.
+
+    Each collects the unrolls of its half. The first half must complete an
+    unroll first; then the second joins both to one unroll of E environments.
+    """
+    writer = _Joined(self._writer)
+    first, second = (
+      UnrollAdder(each, self._length, self._stream, self._store_state)
+      for each in (writer.first, writer)
+    )
+    return first, second
 
   @property
   def needs_state(self) -> bool:
@@ -215,3 +227,44 @@ class UnrollAdder(adders.Adder):
       actor_state=None,
       stamp=types.Stamp(*[np.int64(0)] * 3),  # Set when it is written.
     )
+
+
+class _Writer(Protocol):
+  """The part of `writer.Writer` that adders use."""
+
+  def write(self, step: types.Unroll, select: Any) -> bool: ...
+
+
+class _Kept:
+  """A writer that keeps the newest unroll."""
+
+  unroll: types.Unroll
+
+  def write(self, step: types.Unroll, select: Any) -> bool:
+    self.unroll = step
+    return True
+
+
+class _Joined:
+  """A writer that joins unrolls of the second half to those of `first`."""
+
+  def __init__(self, writer: _Writer) -> None:
+    self.first = _Kept()
+    self._writer = writer
+
+  def write(self, step: types.Unroll, select: Any) -> bool:
+    def join(axis: int, *names: str) -> dict[str, Any]:
+      return {
+        name: tree.map_structure(
+          lambda *x: np.concatenate(x, axis),
+          getattr(self.first.unroll, name),
+          getattr(step, name),
+        )
+        for name in names
+      }
+
+    stepwise = [
+      name for name in step._fields if name not in ('actor_state', 'stamp')
+    ]
+    joined = step._replace(**join(1, *stepwise), **join(0, 'actor_state'))
+    return self._writer.write(joined, select)

@@ -218,7 +218,7 @@ def test_observations_that_are_no_numbers_are_named(spec, field):
   [
     ({'a': specs.Array((0,), np.float32)}, r"\['a'\] of Says .* one number"),
     (specs.Array((8, 8, 0), np.uint8), r'shape is \(8, 8, 0\); leave it out'),
-    ({}, r'observation of Says must hold something'),
+    ({}, r'observation of Says must not be empty'),
   ],
 )
 def test_empty_observations_are_refused_before_the_first_step(spec, message):
@@ -238,5 +238,5 @@ def test_float64_beyond_32_bits_is_named():
     def _observation(self):
       return np.array([1.0, 1e300 if self._step == 3 else 2.0])
 
-  with pytest.raises(ValueError, match=r'step 3: .* finite in 32 bits.*1e.300'):
+  with pytest.raises(ValueError, match=r'step 3: .* finite in float32.*1e.300'):
     _run(Doubles(None))

@@ -1,6 +1,7 @@
 """Environments in processes of their own: same numbers, and a clean end."""
 
 import functools
+import itertools
 import os
 import pathlib
 import signal
@@ -86,10 +87,20 @@ class Tasked(Probe):
     self._seed += 100
 
 
-def maze(seed, size):
+def maze(seed, size, view=3):
   return i_maze.IMaze(
-    size=size, seed=seed, limit=9, random_goals=True, random_start=True
+    size=size,
+    view=view,
+    seed=seed,
+    limit=9,
+    random_goals=True,
+    random_start=True,
   )
+
+
+def unlike(seed):
+  """A maze; of the first more is seen."""
+  return maze(seed, 5, view=5 if seed == members.seed_of(7, 0) else 3)
 
 
 def picky(seed):
@@ -134,6 +145,58 @@ def _wait_until(condition):
     time.sleep(0.05)
 
 
+def test_halves_step_apart(make):
+  """Begun and ended in turns, with a question to one while the other steps."""
+  factory = functools.partial(maze, size=5)
+  mine, theirs = make(factory, count=2), base.stack(factory, 5, seed=7)
+  halves = mine.halves()
+  rows = (slice(0, 3), slice(3, 5))
+  assert [half.batch_size for half in halves] == [3, 2]
+  assert base.stack(factory, 5, seed=7).halves()[0].batch_size == 5
+  expected = theirs.reset()
+  steps = [half.reset() for half in halves]
+  rng = np.random.RandomState(0)
+  for t in range(30):
+    for step, own in zip(steps, rows):
+      tree.map_structure(
+        lambda x, y, own=own: np.testing.assert_array_equal(x, y[own]),
+        step,
+        expected,
+      )
+    action = rng.randint(4, size=5)
+    for half, own in zip(halves, rows):
+      half.begin_step(action[own])
+    expected = theirs.step(action)
+    steps = [halves[0].end_step()]
+    if t == 3:  # The second half has not been asked for its step.
+      which = np.array([True, False, True])
+      assert halves[0].restart(which)
+      theirs.restart(np.append(which, [False, False]))
+    steps.append(halves[1].end_step())
+
+
+def test_a_half_of_which_one_raises(make):
+  environment = make(count=2, name="environment 'x:y'")
+  first, second = environment.halves()
+  pids = np.append(
+    *(half.reset().observation['pid'] for half in (first, second))
+  )
+  second.begin_step(_actions(0, Probe.RAISE))
+  first.step(_actions(0, 0, 0))
+  with pytest.raises(
+    RuntimeError, match="'x:y', number 4, step 1: step raised"
+  ):
+    second.end_step()
+  assert all(_is_gone(pid) for pid in pids)
+  with pytest.raises(RuntimeError, match='are closed'):
+    first.step(_actions(0, 0, 0))
+
+
+def test_specs_must_agree(make):
+  with pytest.raises(ValueError, match='observation_spec must be the same in'):
+    make(unlike, batch_size=2, count=2)
+
+
 def test_new_tasks(make):
   probes = make(Tasked, count=2)
   np.testing.assert_array_equal(
@@ -172,6 +235,19 @@ def test_each_worker_has_a_share(make, count, shares):
   pids, sizes = np.unique(seen['pid'], return_counts=True)
   assert len(pids) == len(shares)
   assert sorted(sizes, reverse=True) == shares
+
+
+@pytest.mark.parametrize('size', range(1, 9))
+@pytest.mark.parametrize('count', range(1, 9))
+def test_shares_are_even(size, count):
+  count = min(size, count)
+  shares = workers._divide(size, count)
+  held = [[i for s in own if s for i in range(size)[s]] for own in shares]
+  assert sorted(itertools.chain(*held)) == list(range(size))
+  for half in (0, 1):
+    first, *rest = sorted(len(range(size)[x[half] or slice(0)]) for x in shares)
+    assert max(rest, default=first) - first <= 1
+  assert max(map(len, held)) - min(map(len, held)) <= 1
 
 
 def test_workers_have_nothing_of_ours(make):
@@ -223,8 +299,8 @@ def test_environments_that_raise_are_made_anew(make):
     step.observation['seed'] == before, [1, 1, 1, 1, 0]
   )
   assert environment.metrics() == {'environments_remade': 1.0}
-  with pytest.raises(members.Failure, match='number 3, step 3: step raised'):
-    environment.step(_actions(0, 0, 0, Probe.RAISE, 0))
+  with pytest.raises(members.Failure, match='number 4, step 3: step raised'):
+    environment.step(_actions(0, 0, 0, 0, Probe.RAISE))
 
 
 def test_a_breach_of_the_specs_is_named(make):
@@ -247,17 +323,19 @@ def test_an_environment_that_hangs_is_named(make):
 
   thread = threading.Thread(target=step, daemon=True)
   thread.start()
-  said = "worker 1 of environment 'x:y' (environments 3 to 4): waiting for step"
-  said += " of environment 'x:y', number 3 (in "
+  said = (
+    "worker 0 of environment 'x:y' (environments 0 to 1 and 3): waiting for "
+  )
+  said += "step of environment 'x:y', number 3 (in "
   _wait_until(lambda: own and own[0].describe().startswith(said))
-  environment._processes[1].kill()
+  environment._processes[0].kill()
   thread.join()
 
 
 def test_a_worker_that_dies_is_named(make):
   environment = make(count=3)
   pids = environment.reset().observation['pid']
-  with pytest.raises(RuntimeError, match=r'worker 2 .* 4 to 4\).* exit code 3'):
+  with pytest.raises(RuntimeError, match=r'worker 2 .* 4\).* exit code 3'):
     environment.step(_actions(0, 0, 0, 0, Probe.EXIT))
   assert all(_is_gone(pid) for pid in pids)
 
@@ -285,11 +363,11 @@ def test_environments_that_cannot_be_made_are_named(make):
 
 
 def test_factories_must_be_importable(make, monkeypatch):
-  with pytest.raises(ValueError, match='import what makes <lambda>'):
+  with pytest.raises(ValueError, match='factory of <lambda> cannot be pickled'):
     make(lambda seed: Probe(seed))
   monkeypatch.setattr(picky, '__module__', '__main__')
   monkeypatch.setattr(sys.modules['__main__'], 'picky', picky, raising=False)
-  with pytest.raises(ValueError, match='import what makes picky'):
+  with pytest.raises(ValueError, match='factory of picky cannot be pickled'):
     make(picky)
 
 
@@ -410,5 +488,5 @@ def test_one_environment_needs_no_worker():
 
 
 def test_by_name_the_failure_is_named():
-  with pytest.raises(ValueError, match=f"'{HERE}:picky' cannot be made"):
+  with pytest.raises(ValueError, match=f"'{HERE}:picky' cannot be created"):
     registry.make(f'{HERE}:picky', {'workers': 2}, 4, seed=1)

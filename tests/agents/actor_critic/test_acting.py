@@ -11,7 +11,10 @@ import tensorflow as tf
 import tree
 
 from agents.actor_critic import acting
+from ald_acme import types
+from ald_acme.environments import base
 from ald_acme.environments import i_maze
+from ald_acme.environments import workers
 from ald_acme.parameters import pulled
 from ald_acme.replay import adder as unroll_adder
 from ald_acme.replay import tables
@@ -30,8 +33,9 @@ class Mazes(i_maze.BatchedIMaze):
     self.timesteps, self.actions = [], []
 
   def reset(self):
-    self.timesteps.append(super().reset())
-    return self.timesteps[-1]
+    timestep = super().reset()  # May be a step itself.
+    self.timesteps, self.actions = [timestep], []
+    return timestep
 
   def step(self, action):
     self.actions.append(np.array(action))
@@ -160,6 +164,51 @@ def test_seeds_reproduce(make, writer):
   actions = [unroll.action for unroll in writer.items[tables.QUEUE]]
   np.testing.assert_array_equal(actions[0], actions[1])
   assert (actions[0] != actions[2]).any()
+
+
+def _five_mazes(seed):
+  return i_maze.IMaze(size=5, limit=6, random_start=True, seed=seed)
+
+
+def test_halves_of_workers_give_the_unrolls_of_the_whole(make_networks, writer):
+  rows, sources = [], []
+  for environment in (
+    base.stack(_five_mazes, 5, seed=4),
+    workers.Workers(_five_mazes, 5, seed=4, workers=2),
+  ):
+    network = make_networks().actor
+    sources.append(Source(network))
+    adder = unroll_adder.UnrollAdder(writer, LENGTH)
+    count = len(network.trainable_variables)
+    loop = acting.UnrollLoop(
+      environment,
+      acting.RecurrentActor(
+        network, 0, adder, pulled.PulledParameters(sources[-1], 'actor', count)
+      ),
+      adder,
+      LENGTH,
+      logger=loggers.InMemoryLogger(),
+      stagger=1,
+      observer_factory=lambda: [_Steps()],
+    )
+    for _ in range(8):
+      assert loop.step()
+      for variable in network.trainable_variables:
+        variable.assign(0.9 * variable)
+    rows.append(loop._logger.data)
+    environment.close()
+  whole, halves = np.split(np.array(writer.items[tables.QUEUE], object), 2)
+  for one, other in zip(whole, halves, strict=True):
+    tree.map_structure(
+      lambda x, y: np.testing.assert_allclose(x, y, atol=1e-5),
+      types.Unroll(*one),
+      types.Unroll(*other),
+    )
+  assert sources[0].pulls == sources[1].pulls
+  for one, other in zip(*rows, strict=True):
+    assert one.keys() == other.keys()
+    for name, value in one.items():
+      np.testing.assert_allclose(value, other[name], rtol=1e-6)
 
 
 def test_stamps(make, writer):
