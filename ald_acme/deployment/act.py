@@ -4,13 +4,15 @@
 
 takes a few steps on zero observations. In a program:
 
-  policy = act.load('folder/of/this/file') action = policy.act(observation,
-  start_of_episode=True) action = policy.act(observation, reward)  # One call
-  per step.
+  policy = act.load('folder/of/this/file')
+  action = policy.act(observation, start_of_episode=True)
+  action = policy.act(observation, reward)  # One call per step.
 
 Needs numpy, and for the format saved_model TensorFlow, for tflite TensorFlow or
 tflite_runtime, for onnx onnxruntime. manifest.json describes the tensors.
 """
+
+from __future__ import annotations
 
 import argparse
 import hashlib
@@ -18,6 +20,8 @@ import json
 import math
 import os
 import sys
+import typing
+from typing import Any
 
 import numpy as np
 
@@ -32,11 +36,23 @@ ONNX = 'policy.onnx'
 _BESIDE = ('previous_action', 'previous_reward', 'start_of_episode')
 _LARGEST = 2**28  # Size of an input.
 
+if typing.TYPE_CHECKING:
+  from collections.abc import Callable
+
+  # Inputs to outputs, arrays by name.
+  Step = Callable[[dict[str, np.ndarray]], dict[str, np.ndarray]]
+
 
 class Policy:
   """A policy with its recurrent state."""
 
-  def __init__(self, manifest, step, seed=None, deterministic=False) -> None:
+  def __init__(
+    self,
+    manifest: dict[str, Any],
+    step: Step,
+    seed: Any = None,
+    deterministic: bool = False,
+  ) -> None:
     """Starts from the initial state.
 
     Args:
@@ -64,7 +80,7 @@ class Policy:
       for name in ('previous_action', *self._following)
     }
 
-  def blank(self):
+  def blank(self) -> dict[str, np.ndarray]:
     """A zero observation, to check that the policy runs.
 
     An action mask allows all actions.
@@ -76,7 +92,12 @@ class Policy:
       for name in self._observations
     }
 
-  def act(self, observation, reward=0.0, start_of_episode=False):
+  def act(
+    self,
+    observation: Any,
+    reward: float = 0.0,
+    start_of_episode: bool = False,
+  ) -> Any:
     """Selects an action and advances the recurrent state.
 
     Args:
@@ -112,7 +133,7 @@ class Policy:
       self._memory[name] = outputs[following]
     return action
 
-  def _cast(self, name, observation):
+  def _cast(self, name: str, observation: Any) -> np.ndarray:
     """Adds the batch dimension, and casts if that keeps the values."""
     value = np.asarray(observation)[np.newaxis]
     _, dtype = self._specs.get(name, (None, value.dtype))
@@ -124,7 +145,7 @@ class Policy:
         return cast
     return value  # `step` raises.
 
-  def step(self, inputs):
+  def step(self, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """The policy as a pure function, with the state as input and output.
 
     Args:
@@ -159,7 +180,7 @@ class Policy:
     return self._step(inputs)
 
 
-def load(folder, seed=None, deterministic=False):
+def load(folder: str, seed: Any = None, deterministic: bool = False) -> Policy:
   """Reads an exported policy.
 
   Args:
@@ -203,7 +224,7 @@ _WRONG = (
 )
 
 
-def _read_manifest(path):
+def _read_manifest(path: str) -> dict[str, Any]:
   """Reads and checks a manifest."""
   with open(path, encoding='utf-8') as file:
     manifest = json.load(file)
@@ -242,7 +263,7 @@ def _read_manifest(path):
   return manifest
 
 
-def _verify(path, written) -> None:
+def _verify(path: str, written: dict[str, Any]) -> None:
   """Raises ValueError if a file differs from its checksum."""
   try:
     with open(path, 'rb') as file:
@@ -261,13 +282,13 @@ def _verify(path, written) -> None:
     )
 
 
-def _load_saved_model(folder, manifest):
+def _load_saved_model(folder: str, manifest: dict[str, Any]) -> Step:
   del manifest  # The signature knows the names.
   import tensorflow as tf
 
   model = tf.saved_model.load(os.path.join(folder, SAVED_MODEL))
 
-  def step(inputs):
+  def step(inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     tensors = {name: tf.constant(x) for name, x in inputs.items()}
     # `model` keeps the variables alive.
     outputs = model.signatures[SIGNATURE](**tensors)
@@ -276,7 +297,7 @@ def _load_saved_model(folder, manifest):
   return step
 
 
-def _load_tflite(folder, manifest):
+def _load_tflite(folder: str, manifest: dict[str, Any]) -> Step:
   del manifest  # As above.
   try:
     from tflite_runtime import interpreter as lite
@@ -288,7 +309,7 @@ def _load_tflite(folder, manifest):
   return lambda inputs: signature(**inputs)
 
 
-def _load_onnx(folder, manifest):
+def _load_onnx(folder: str, manifest: dict[str, Any]) -> Step:
   import onnxruntime
 
   options = onnxruntime.SessionOptions()
@@ -300,20 +321,20 @@ def _load_onnx(folder, manifest):
   # The file lacks inputs that the policy does not depend on.
   taken = [wanted.name for wanted in session.get_inputs()]
 
-  def step(inputs):
+  def step(inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     own = {name: inputs[name] for name in taken}
     return dict(zip(names, session.run(names, own)))
 
   return step
 
 
-def _load_numpy(folder, manifest):
+def _load_numpy(folder: str, manifest: dict[str, Any]) -> Step:
   with np.load(os.path.join(folder, NUMPY), allow_pickle=False) as file:
     weights = {name: file[name] for name in file.files}
   observations = manifest['observations']
   actions = manifest['actions']
 
-  def step(inputs):
+  def step(inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     start = inputs['start_of_episode'][0]
     parts = [inputs[name].ravel() for name in observations]
     # There is no previous action at the start of an episode: zeros.
@@ -349,7 +370,11 @@ def _load_numpy(folder, manifest):
   return step
 
 
-def _choose(actions, parameters, rng):
+def _choose(
+  actions: dict[str, Any],
+  parameters: np.ndarray,
+  rng: np.random.Generator | None,
+) -> tuple[np.ndarray, Any]:
   """Draws a sample and converts it to an action.
 
   Args:
@@ -390,7 +415,9 @@ def _choose(actions, parameters, rng):
   return samples[0], chosen[0]
 
 
-def _mask(actions, parameters, legal):
+def _mask(
+  actions: dict[str, Any], parameters: np.ndarray, legal: np.ndarray
+) -> np.ndarray:
   """Gives illegal actions very low logits."""
   flags = []
   for part in actions.get('parts', [actions]):
@@ -402,11 +429,11 @@ def _mask(actions, parameters, legal):
   return np.where(np.concatenate(flags), parameters, np.float32(_NEVER))
 
 
-def _nest(paths, leaves):
+def _nest(paths: list[list], leaves: list) -> Any:
   """Builds a nest: dictionaries for string keys, tuples for integers."""
   if not paths[0]:
     return leaves[0]
-  groups = {}
+  groups: dict[Any, tuple[list, list]] = {}
   for (key, *path), leaf in zip(paths, leaves):
     own_paths, own_leaves = groups.setdefault(key, ([], []))
     own_paths.append(path)
@@ -415,7 +442,7 @@ def _nest(paths, leaves):
   return nests if isinstance(paths[0][0], str) else tuple(nests.values())
 
 
-def _encode(actions, sample):
+def _encode(actions: dict[str, Any], sample: np.ndarray) -> np.ndarray:
   """Encodes a sample as network input: one-hot integers, squashed numbers."""
   features = []
   for part in actions.get('parts', [actions]):
@@ -428,7 +455,7 @@ def _encode(actions, sample):
   return np.concatenate(features)
 
 
-def _sigmoid(x):
+def _sigmoid(x: np.ndarray) -> np.ndarray:
   return 0.5 + 0.5 * np.tanh(0.5 * x)  # exp(-x) could overflow.
 
 
