@@ -237,7 +237,7 @@ class _News:
   def silence(self) -> float:
     """Seconds since the last progress; 0 before the first.
 
-    Not all that has passed: the whole machine may have been suspended.
+    Time in long gaps does not count: the machine may have been suspended.
     """
     passed, self._looked = time.monotonic() - self._looked, time.monotonic()
     try:
@@ -252,7 +252,7 @@ class _News:
 
 
 def _write_problem(folder: run_folder.RunFolder) -> str:
-  """Why nothing can be written to a run's folder, '' if it can be."""
+  """Why a run's folder cannot be written; '' if it can."""
   try:
     with tempfile.TemporaryFile(dir=folder.path) as file:
       file.write(bytes(4096))
@@ -262,11 +262,11 @@ def _write_problem(folder: run_folder.RunFolder) -> str:
 
 
 def _and_says(path: str) -> str:
-  """The line of a node's log that says why it ended, '' if none does."""
+  """The line of a node's log that tells why it ended; '' if there is none."""
   try:
     with open(path, encoding='utf-8', errors='replace') as file:
       lines = [line.strip() for line in file]
-  except FileNotFoundError:  # It ended before it could say anything.
+  except FileNotFoundError:  # It ended before it wrote a log.
     return ''
   errors = [line for line in lines if _ERROR.match(line)]
   return f', and says: {errors[-1][:300].removesuffix(".")}' if errors else ''

@@ -1,7 +1,7 @@
 """Runs over seeds and values of settings, and a table of the results.
 
-The settings of local.py hold for every run. Runs that have finished are
-skipped, so the same command goes on after an interruption.
+The flags of local.py apply to every run. Finished runs are skipped, so the same
+command continues after an interruption.
 
 Example:
   python launch/sweep.py --sweep=config.learner_learning_rate=1e-3,3e-4 \
@@ -40,30 +40,30 @@ _SWEEP = flags.DEFINE_multi_string(
   'sweep',
   [],
   'A field and its values, such as config.discount=0.9,0.99; several flags '
-  'make every combination.',
+  'give every combination.',
 )
 _SEEDS = flags.DEFINE_integer(
   'seeds',
   1,
-  'Runs of each combination, of seeds --seed, --seed + 1 and so on.',
+  'Runs per combination, with seeds --seed, --seed + 1 and so on.',
   lower_bound=1,
   upper_bound=1_000,
 )
 _FOLDER = flags.DEFINE_string(
-  'folder', None, 'Where the runs and their table go, such as sweeps/mine.'
+  'folder', None, 'Folder of the runs and their table, such as sweeps/mine.'
 )
 _WORKERS = flags.DEFINE_integer(
   'workers',
   1,
-  'Runs at a time; on one machine several disturb what is measured in seconds.',
+  'Runs in parallel; several on one machine distort measured times.',
   lower_bound=1,
   upper_bound=1_000,
 )
 _SLURM = flags.DEFINE_bool(
   'slurm',
   False,
-  'Submit the runs that are missing as an array of Slurm, and print the table '
-  'of those that have finished.',
+  'Submit the missing runs as a Slurm array, and print the table of finished '
+  'ones.',
 )
 
 
@@ -72,14 +72,14 @@ def main():
   for flag in ('workdir', 'resume'):
     if flags.FLAGS[flag].value:
       raise command_line.UsageError(
-        f'--{flag} is not for a sweep, whose runs are in --folder and begin '
-        'anew; leave it out.'
+        f'--{flag} is not supported in a sweep, whose runs are new and in '
+        '--folder; leave it out.'
       )
   opts = options.read()
   if opts.wandb_project is not None:
     raise command_line.UsageError(
-      f'wandb_project={opts.wandb_project!r} is not for a sweep; leave it out, '
-      'and give it to local.py for single runs.'
+      f'wandb_project={opts.wandb_project!r} is not supported in a sweep; '
+      'leave it out, or pass it to local.py for single runs.'
     )
   try:
     grid = grids.make(

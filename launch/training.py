@@ -1,4 +1,4 @@
-"""A run from its command line to its program."""
+"""Prepares a run: from its command line to its program."""
 
 from __future__ import annotations
 
@@ -41,14 +41,14 @@ _LIBRARIES = (
 
 
 class Prepared(typing.NamedTuple):
-  """A run that may begin.
+  """A run that is ready to start.
 
   Attributes:
-    options: of the run.
-    folder: of the run.
-    lock: of the folder.
-    checkpoint: path of what to go on from, None to begin.
-    saved: what config.json said before, None for a new run.
+    options: the run's options.
+    folder: the run's folder.
+    lock: the folder's lock.
+    checkpoint: path of the checkpoint to resume from; None for a new run.
+    saved: earlier content of config.json; None for a new run.
   """
 
   options: options.Options
@@ -65,19 +65,19 @@ class Prepared(typing.NamedTuple):
     for path in (self.folder.config, self.lock.name):
       os.remove(path)
     for path in (self.folder.logs, self.folder.path):
-      with contextlib.suppress(OSError):  # It holds what others have made.
+      with contextlib.suppress(OSError):  # It holds other files.
         os.rmdir(path)
 
 
 def prepare(local: bool = True, dry_run: bool = False) -> Prepared:
-  """Checks everything that can be checked before a process starts.
+  """Checks as much as possible before a process starts.
 
   Args:
-    local: whether all nodes will be on this machine.
-    dry_run: whether nothing is to begin; the folder may then be used again.
+    local: whether all nodes run on this machine.
+    dry_run: whether nothing will start; the folder can then be used again.
 
   Raises:
-    UsageError: if the command line cannot be carried out.
+    UsageError: if the command line is invalid.
     ValueError: if the folder cannot be used.
   """
   workdir = flags.FLAGS.workdir
@@ -85,7 +85,7 @@ def prepare(local: bool = True, dry_run: bool = False) -> Prepared:
   if flags.FLAGS.resume:
     if not workdir:
       raise command_line.UsageError(
-        '--resume needs --workdir, the folder of the run to continue.'
+        '--resume needs --workdir, the folder of the run to resume.'
       )
     folder = run_folder.RunFolder(os.path.abspath(workdir))
     limits.check_disk(folder.path)
@@ -115,10 +115,10 @@ def prepare(local: bool = True, dry_run: bool = False) -> Prepared:
 
 
 def _check_extensions(opts: options.Options):
-  """Checks networks of one's own and Weights & Biases, where a run has them.
+  """Checks custom networks and Weights & Biases, if a run has them.
 
   Raises:
-    ValueError: if the networks cannot be made, or the package is missing.
+    ValueError: if the networks cannot be created, or the package is missing.
   """
   if opts.network_factory is not None:
     from acme import specs  # Takes seconds, and its networks TensorFlow.
@@ -139,7 +139,7 @@ def newest_checkpoint(
   """Path of the checkpoint to resume from; None if there is none yet.
 
   Raises:
-    UsageError: if nothing is left to do.
+    UsageError: if the run is already complete.
     ValueError: if no checkpoint can be read.
   """
   found = checkpoints.CheckpointFolder(folder.checkpoints)
@@ -147,15 +147,15 @@ def newest_checkpoint(
   if checkpoint is None:
     if found.paths():
       raise ValueError(
-        f'no checkpoint in {folder.checkpoints} can be read; begin a new run '
+        f'no checkpoint in {folder.checkpoints} can be read; start a new run '
         'in another workdir.'
       )
     return None
   frames = checkpoint.frames
   if max_frames and frames >= max_frames:
     raise command_line.UsageError(
-      f'the run has {frames} frames and max_frames is {max_frames}: there is '
-      'nothing left to do; give a higher --max_frames.'
+      f'the run has {frames} frames and max_frames is {max_frames}: it is '
+      'complete; raise --max_frames to continue.'
     )
   return checkpoint.path
 
@@ -187,15 +187,15 @@ def make_program(
   checkpoint: str | None,
   launched: float,
 ) -> tuple[lp.Program, lp.CourierHandle]:
-  """The program of a run, and a handle of its monitor.
+  """Creates a run's program; also returns a handle of its monitor.
 
   Args:
-    opts: of the run.
-    folder: of the run, as its nodes see it.
-    checkpoint: path of the checkpoint to go on from, None to begin.
-    launched: when the run began, seconds since the epoch.
+    opts: the run's options.
+    folder: the run's folder, as its nodes see it.
+    checkpoint: path of the checkpoint to resume from; None for a new run.
+    launched: start of the run, seconds since the epoch.
   """
-  # Acme and Launchpad take seconds; bad input is refused before.
+  # Acme and Launchpad take seconds, so only after the checks.
   import acme
 
   from agents import program
@@ -221,7 +221,7 @@ def make_program(
 
 
 def _logger_factory(opts: options.Options, folder: run_folder.RunFolder):
-  """The logger factory of Weights & Biases, None without a project."""
+  """The logger factory of Weights & Biases; None without a project."""
   if opts.wandb_project is None:
     return None
   from ald_acme.runs import weights_and_biases

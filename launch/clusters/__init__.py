@@ -1,1 +1,1 @@
-"""The same program on many machines."""
+"""Runs a program on the hosts of a cluster."""

@@ -1,4 +1,4 @@
-"""Addresses that are known once a job has its hosts."""
+"""Addresses that are resolved once a job has its hosts."""
 
 import os
 
@@ -8,7 +8,7 @@ from launch.clusters import tasks
 
 
 class HostPort(lp.AbstractAddressBuilder):
-  """A port of whichever host runs a task."""
+  """A port of the host that runs a task."""
 
   def __init__(self, task: int, port: int):
     self._task, self._port = task, port
@@ -19,7 +19,7 @@ class HostPort(lp.AbstractAddressBuilder):
 
 
 class PortAfter(lp.AbstractAddressBuilder):
-  """A port of the host of another address, some numbers after its own."""
+  """A port at an offset from another address, on the same host."""
 
   def __init__(self, address: lp.AbstractAddressBuilder, offset: int):
     self._address, self._offset = address, offset

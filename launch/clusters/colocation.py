@@ -1,4 +1,4 @@
-"""Nodes that run in processes of their own, within one node of a program."""
+"""Nodes that run in child processes of one node of a program."""
 
 from collections.abc import Mapping, Sequence
 import contextlib
@@ -18,21 +18,21 @@ from launch.clusters import addresses
 from launch.clusters import restarts
 from launch.clusters import tasks
 
-_POLL = 0.5  # Seconds between looks at the processes.
+_POLL = 0.5  # Seconds between checks of the processes.
 
 
 class Host(lp.PyNode):
-  """Runs nodes in processes of their own on one host.
+  """Runs nodes in child processes on one host.
 
-  Launchpad's `MultiProcessingColocation` does that too, but waits for all of
-  its processes even when one has failed.
+  Unlike Launchpad's `MultiProcessingColocation`, it ends when one of them
+  fails.
   """
 
   def __init__(self, nodes: Mapping[str, lp.PyNode]):
     """Stores nodes that were taken out of a program.
 
     Args:
-      nodes: to run, by name; handles of them stay good.
+      nodes: nodes by name; their handles stay valid.
     """
     super().__init__(self.run)
     self._nodes = dict(nodes)
@@ -41,11 +41,11 @@ class Host(lp.PyNode):
 
   @property
   def processes(self) -> int:
-    """How many it runs."""
+    """Number of nodes."""
     return len(self._nodes)
 
   def bind_addresses(self, cluster: str, instance: int):
-    """Binds to the port that Vertex AI gives a node, and those after it."""
+    """Binds to the port that Vertex AI assigns, and to those after it."""
     first = addressing.VertextAiAddressBuilder(cluster, instance)
     for offset, address in enumerate(self.addresses):
       address.bind(addresses.PortAfter(first, offset))
@@ -54,8 +54,8 @@ class Host(lp.PyNode):
     """Runs until the first process ends, which is an error.
 
     Raises:
-      SystemExit: with 1, when a process has ended. What it has printed says
-        why; a line after that says which it was.
+      SystemExit: with 1, when a process has ended. Its output tells why,
+        followed by a line that names it.
     """
     with self._starting() as start:
       processes = {name: start(name) for name in self._nodes}
@@ -67,8 +67,8 @@ class Host(lp.PyNode):
 
   @contextlib.contextmanager
   def _starting(self):
-    """Yields what starts the process of a node; in the end all are killed."""
-    # Each process would have a thread for every core without it.
+    """Yields a function that starts a node's process; kills all at exit."""
+    # Otherwise each process would use all cores.
     environment = {**agents_resources.threads(1), **os.environ}
     numbers = {name: number for number, name in enumerate(self._nodes)}
     started: list[subprocess.Popen] = []
@@ -94,7 +94,7 @@ class Host(lp.PyNode):
 
 
 class Revived(Host):
-  """Runs a node in a process that begins again when it has ended."""
+  """Runs a node in a child process, which is restarted when it ends."""
 
   def run(self):
     """Runs until the process has ended too often.
@@ -124,7 +124,7 @@ def _ended(processes: Mapping[str, subprocess.Popen]) -> dict[str, int]:
 
 
 def _take(program: lp.Program, labels: Sequence[str]) -> dict[str, lp.PyNode]:
-  """Takes groups out of a program; their nodes by name."""
+  """Removes groups from a program; returns their nodes by name."""
   return {
     f'{label}_{number}': node
     for label in labels
@@ -133,12 +133,12 @@ def _take(program: lp.Program, labels: Sequence[str]) -> dict[str, lp.PyNode]:
 
 
 def colocate(program: lp.Program, labels: Sequence[str], label: str):
-  """Makes one node of all nodes of some groups.
+  """Merges all nodes of some groups into one node.
 
   Args:
-    program: to change; where it has none of the groups it stays as it is.
+    program: changed in place, if it has any of the groups.
     labels: of the groups.
-    label: of the group that takes their place.
+    label: label of the group that replaces them.
   """
   nodes = _take(program, labels)
   if nodes:
@@ -146,11 +146,11 @@ def colocate(program: lp.Program, labels: Sequence[str], label: str):
 
 
 def revive(program: lp.Program, label: str):
-  """Makes the nodes of a group restart when they have ended.
+  """Makes the nodes of a group restart when they end.
 
   Args:
     program: to change.
-    label: of the group.
+    label: label of the group.
   """
   for name, node in _take(program, [label]).items():
     with program.group(label):

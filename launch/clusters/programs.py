@@ -1,4 +1,4 @@
-"""A run's program, as a cluster runs it."""
+"""A run's program for a cluster."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ if typing.TYPE_CHECKING:
 
   from launch import options
 
-# Machines that are alike, and the groups of nodes that run on them. Tasks have
-# this order: the actors, without which a program can go on, are the last.
+# Pools of equal machines, and the groups of nodes on them, in the order of
+# tasks: the actors, which may fail, come last.
 POOLS = {
   'replay': ('replay', 'counter', 'cacher', 'monitor'),
   'learner': ('learner', 'learner_runner'),
@@ -32,16 +32,16 @@ def make(
   checkpoint: str | None,
   launched: float,
 ) -> tuple[lp.Program, lp.CourierHandle]:
-  """The program of a run, and a handle of its monitor.
+  """Creates a run's program; also returns a handle of its monitor.
 
-  Distillers update memory of the node that holds the actor's parameters, so
-  they are one node here, which runs on one host.
+  Distillers share memory with the node of the actor's parameters, so all of
+  them are one node here, on one host.
 
   Args:
-    opts: of the run.
-    folder: of the run, as its nodes see it.
-    checkpoint: path of the checkpoint to go on from, None to begin.
-    launched: when the run began, seconds since the epoch.
+    opts: the run's options.
+    folder: the run's folder, as its nodes see it.
+    checkpoint: path of the checkpoint to resume from; None for a new run.
+    launched: start of the run, seconds since the epoch.
   """
   os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
   program, watcher = training.make_program(opts, folder, checkpoint, launched)
@@ -64,14 +64,14 @@ def write(
 ) -> list[tasks.Task]:
   """Writes a program's nodes for the tasks of a job.
 
-  Addresses are bound to a task and a port; which host that is the tasks find
-  in the variable `tasks.HOSTS`.
+  Addresses are bound to a task and a port; tasks find their hosts in the
+  variable `tasks.HOSTS`.
 
   Args:
-    program: of `make`.
+    program: the program from `make`.
     folder: existing folder for the files.
-    ports: that the nodes are to listen on, as many as they need of them.
-    cpus: of each task, by pool.
+    ports: ports for the nodes to listen on, as many as needed.
+    cpus: CPUs per task, by pool.
 
   Returns:
     The tasks, by pool.
@@ -104,7 +104,7 @@ def write(
           tasks.Task(f'{label}_{index}', pool, tuple(own), environment)
         )
         functions.append(node.function)
-  # A job may be reading the earlier ones.
+  # A job may be reading the earlier files.
   path = tasks.functions_path(folder)
   serialization.serialize_functions(f'{path}.tmp', 'the program', functions)
   os.replace(f'{path}.tmp', path)
@@ -113,4 +113,4 @@ def write(
 
 
 def _leave_to_the_job():
-  """Replaces `lp.stop`: the job sees the end in the run's folder."""
+  """Replaces `lp.stop`: the job reads the end in the run's folder."""

@@ -1,15 +1,14 @@
-"""Policy of restarts: when a node is restarted, and when it is given up."""
+"""Policy of restarting a failed node or giving up."""
 
-STEADY = 300.0  # Seconds after which a node has got going.
-TRIES = 8  # Starts in a row that may not get going.
-PAUSE = 1.0  # Seconds before the first new start; doubles each time.
+STEADY = 300.0  # Seconds after which a node counts as running.
+TRIES = 8  # Consecutive failed starts before giving up.
+PAUSE = 1.0  # Seconds before the first restart; doubles each time.
 
 
 class Restarts:
   """Counts the ends of a node.
 
-  A node that fails soon after each start is given up: the fault is its
-  own.
+  A node that fails soon after each start is given up.
   """
 
   def __init__(self):

@@ -120,7 +120,7 @@ def test_an_agent_with_an_action_spec(agent, kind, eager, tmp_path):
     films.write(episode, str(tmp_path / 'episode.gif'))
   spec = acme.make_environment_spec(single)
   if agent in ('gtrxl', 'memoryless'):
-    with pytest.raises(ValueError, match='policies that act with an LSTM'):
+    with pytest.raises(ValueError, match='policies with an LSTM'):
       steps.Step(networks.actor, spec)
     return
   step, folder = steps.Step(networks.actor, spec), str(tmp_path / 'export')

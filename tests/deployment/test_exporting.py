@@ -250,7 +250,7 @@ def test_what_is_no_export_is_left_alone(name, content, tmp_path):
   (tmp_path / 'x').mkdir()
   path = tmp_path / 'x' / name
   path.write_text(content)
-  with pytest.raises(ValueError, match='something else than an export'):
+  with pytest.raises(ValueError, match='other files than an export'):
     with exporting.replacing(str(tmp_path / 'x')):
       pass
   assert path.read_text() == content
@@ -259,7 +259,7 @@ def test_what_is_no_export_is_left_alone(name, content, tmp_path):
 def test_what_was_added_to_an_export_is_left_alone(export, tmp_path):
   folder = shutil.copytree(export('numpy').folder, tmp_path / 'x')
   (folder / 'robot.py').write_text('precious')
-  with pytest.raises(ValueError, match='something else than an export'):
+  with pytest.raises(ValueError, match='other files than an export'):
     with exporting.replacing(str(folder)):
       pass
   assert (folder / 'robot.py').read_text() == 'precious'
@@ -267,7 +267,7 @@ def test_what_was_added_to_an_export_is_left_alone(export, tmp_path):
 
 def test_a_file_in_the_way(tmp_path):
   (tmp_path / 'x').write_text('precious')
-  with pytest.raises(ValueError, match='something else than an export'):
+  with pytest.raises(ValueError, match='other files than an export'):
     with exporting.replacing(str(tmp_path / 'x')):
       pass
   assert (tmp_path / 'x').read_text() == 'precious'

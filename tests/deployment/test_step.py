@@ -81,6 +81,6 @@ def test_the_function_is_pure(step, networks, episodes):
 def test_only_an_lstm(networks):
   made, spec = networks
   with pytest.raises(
-    ValueError, match=r'act with an LSTM.*whose actor has an LSTM'
+    ValueError, match=r'policies with an LSTM.*whose actor has an LSTM'
   ):
     steps.Step(made.learner, spec)

@@ -70,7 +70,7 @@ def test_what_does_not_act_with_an_lstm(make_run, launch):
   made = make_run('gtrxl')
   done = launch('export.py', f'--workdir={made.path}', '--format=numpy')
   assert done.status == 1
-  assert 'act with an LSTM' in done.refusal()
+  assert 'policies with an LSTM' in done.refusal()
   assert os.listdir(os.path.join(made.path, 'export')) == []
 
 
@@ -129,5 +129,5 @@ def test_a_folder_with_something_else_in_it(make_run, launch, tmp_path):
     '--output=robot',
   )
   assert done.status == 1
-  assert 'something else than an export' in done.refusal()
+  assert 'other files than an export' in done.refusal()
   assert os.listdir(tmp_path / 'robot') == ['main.py']
