@@ -61,7 +61,8 @@ def play(
   Returns:
     The E episodes.
 
-  Raises: Stopped: if `should_stop` returned true.
+  Raises:
+    Stopped: if `should_stop` returned true.
   """
   policy.reset()
   timestep = environment.reset()

@@ -1,6 +1,7 @@
 """Measures what uniformly random actions earn on a task."""
 
 import json
+import math
 import os
 import sys
 
@@ -13,44 +14,31 @@ from launch import bootstrap
 
 bootstrap.prepare()
 
-from dm_env import specs
-import numpy as np
-import tree
-
 from ald_acme.environments import base
+from ald_acme.environments import experts
 from ald_acme.environments import registry
 from ald_acme.runs import files
 
 
-def play(environment: base.BatchedEnvironment, episodes: int, seed: int = 0):
-  """Returns of the first `episodes` that end: float64 `[episodes]`."""
-  rng = np.random.default_rng(seed)
-  size, spec = environment.batch_size, environment.action_spec()
+def mean_return(environment: base.BatchedEnvironment, episodes: int) -> float:
+  """The mean return of random actions, legal ones where there is a mask.
 
-  def draw(leaf: specs.Array) -> np.ndarray:
-    shape = (size, *leaf.shape)
-    if isinstance(leaf, specs.DiscreteArray):
-      return rng.integers(leaf.num_values, size=shape).astype(leaf.dtype)
-    if leaf.dtype.kind in 'iu':
-      high = np.asarray(leaf.maximum) + 1
-      return rng.integers(leaf.minimum, high, size=shape).astype(leaf.dtype)
-    return rng.uniform(leaf.minimum, leaf.maximum, shape).astype(leaf.dtype)
-
-  environment.reset()
-  totals, returns = np.zeros(size), []
-  while len(returns) < episodes:
-    timestep = environment.step(tree.map_structure(draw, spec))
-    totals += timestep.reward
-    ended = timestep.step_type == 2
-    returns.extend(totals[ended].tolist())
-    totals[ended] = 0.0
-  return np.array(returns[:episodes])
+  Args:
+    environment: E environments.
+    episodes: at least how many; each environment plays as many as the others,
+      since the first to end would be the short ones.
+  """
+  agent = experts.RandomAgent(
+    environment.action_spec(), observation_spec=environment.observation_spec()
+  )
+  each = math.ceil(episodes / environment.batch_size)
+  return experts.mean_return(environment, agent, each)
 
 
-def main():
+def main() -> None:
   path, name, arguments, episodes = sys.argv[1:]
   environment = registry.make(name, registry.parse_arguments(arguments), 20, 0)
-  mean = float(play(environment, int(episodes)).mean())
+  mean = mean_return(environment, int(episodes))
   with files.atomic(path) as file:
     file.write(json.dumps({'return': mean, 'episodes': int(episodes)}).encode())
 

@@ -154,16 +154,25 @@ def test_smaller_settings_are_short(order):
   assert chance.episodes == 4 and run.fields['max_frames'] == 2_000
 
 
-def test_chance(tmp_path):
-  """A bandit's arms pay 1 in half of all pulls, as they are uniform."""
-  row = scoreboard.Row('b', 'B', 'bandit', 'arms=3', 100, 1.0)
-  job = scoreboard.Chance(row, str(tmp_path / 'random.json'), episodes=4_000)
+@pytest.mark.parametrize(
+  'environment, arguments, episodes, mean, error',
+  [
+    # A bandit's arms pay 1 in half of all pulls, as they are uniform.
+    ('bandit', 'arms=3', 4_000, 0.5, 0.04),
+    # Illegal moves earn nothing, and are not made.
+    ('knights_tour', '', 200, 0.56, 0.04),
+  ],
+)
+def test_chance(tmp_path, environment, arguments, episodes, mean, error):
+  row = scoreboard.Row('b', 'B', environment, arguments, 100, 1.0)
+  path = str(tmp_path / 'random.json')
+  job = scoreboard.Chance(row, path, episodes=episodes)
   assert np.isnan(job.read())
   pool = jobs.Pool([job], 1)
   while pool.step():
     pass
   assert not pool.failed
-  assert job.read() == pytest.approx(0.5, abs=0.04)
+  assert job.read() == pytest.approx(mean, abs=error)
 
 
 def test_a_peer_has_a_python_of_its_own(order):
