@@ -1,8 +1,8 @@
 """The builder's parts around Acme's own loop, each in a thread of one process.
 
-The actor writes to `queue`; the learner runner moves what is there to `learner`
-and `distill`; the learner and a distiller read those. Who writes waits while a
-table is full, who reads while it is empty: so each part has its own thread.
+The actor writes to `queue`; the learner runner moves unrolls to `learner` and
+`distill`; the learner and a distiller read those. Writes block while a table is
+full, and reads while it is empty, so each part has its own thread.
 """
 
 from concurrent import futures
@@ -10,7 +10,7 @@ import os
 import sys
 import threading
 
-# In a clone what it imports lies one folder up.
+# In a clone, the imports are one folder up.
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 from launch import bootstrap
 
@@ -27,19 +27,19 @@ from ald_acme.environments import i_maze
 from ald_acme.parameters import shared
 
 EPISODES = 3_000
-# Acme's loop has one environment; one unroll of it is little to learn from.
+# Acme's loop has one environment, so one unroll is a small batch.
 CONFIG = ald.ALDConfig(envs_per_actor=1, unroll_length=20, learner_batch=8)
 
 
 def main(episodes: int = EPISODES) -> dict[str, float]:
-  """Trains on a small maze; gives Acme's counts."""
+  """Trains on a small maze; returns Acme's counts."""
   maze = i_maze.IMaze(size=5)
   spec = acme.make_environment_spec(maze)
   builder = ald.ALDBuilder(CONFIG)
   server = reverb.Server(builder.make_replay_tables(spec))
   client = reverb.Client(f'localhost:{server.port}')
   counter, stop = counting.Counter(), threading.Event()
-  # Each part changes the variables of its own networks only.
+  # Each part needs its own networks, because it changes their variables.
   acted, learned, read, distilled = map(builder.make_networks, [spec] * 4)
 
   batches = builder.make_dataset_iterator(client, stop.is_set)
