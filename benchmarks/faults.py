@@ -1,10 +1,10 @@
-"""Fault injection: how runs react when something breaks.
+"""Fault injection: how runs react to failures.
 
-Each trial starts a small run, breaks something at a random time after the first
-frames, and notes how the run ends: the seconds that takes, whether the
-launcher's last line names what broke, the frames that no checkpoint holds, and
-what is left behind. Each trial is a line of a file; a campaign that was stopped
-goes on from there.
+Each trial starts a small run, injects a fault at a random time after the first
+frames, and records how the run ends: how many seconds that takes, whether the
+launcher's last line names the fault, the frames that no checkpoint holds, and
+any leftovers. Each trial is a line of a file, from which an interrupted
+campaign resumes.
 
 Example:
   python benchmarks/faults.py --trials=100 --results=faults.jsonl
@@ -52,19 +52,19 @@ NODES = (
   'actor_1',
   'monitor_0',
 )
-# Processes of the launcher that are no nodes, and what their commands hold.
+# Helper processes of the launcher, and parts of their commands.
 _HELPERS = {
   'fork_server': 'multiprocessing.forkserver',
   'guardian': 'guardian.py',
   'resource_tracker': 'multiprocessing.resource_tracker',
 }
-_STALL = 12.0  # Seconds without a move after which a run ends here.
-_HEADING = '## Last run'  # Of the page, above the table.
-_ATTEMPTS = 3  # At a trial.
-_WAIT = 8.0  # Seconds after the first frames, at most, to a fault.
-_START = 300.0  # Seconds that a start may take on a busy machine.
-_END = 240.0  # Seconds that an end may take.
-_SETTLE = 8.0  # Seconds after the end in which leftovers may still go.
+_STALL = 12.0  # `stall_limit` of the trials, in seconds.
+_HEADING = '## Last run'  # Heading of the table in the page.
+_ATTEMPTS = 3  # Per trial.
+_WAIT = 8.0  # Longest time from the first frames to a fault, in seconds.
+_START = 300.0  # Seconds for a start on a busy machine.
+_END = 240.0  # Seconds for an end.
+_SETTLE = 8.0  # Seconds after the end before leftovers count.
 
 
 @dataclasses.dataclass
@@ -72,14 +72,15 @@ class Result:
   """The outcome of a run.
 
   Attributes:
-    number: of the trial.
-    kind: of the fault.
+    number: index of the trial.
+    kind: kind of the fault.
     wait: seconds from the first frames to the fault.
-    seconds: from the fault to the launcher's end.
-    status: of the launcher, or minus its signal; None where it did not end.
-    named: whether the launcher's last line said what broke.
+    seconds: time from the fault to the launcher's end.
+    status: exit status of the launcher, or minus its signal; None if it did not
+      end.
+    named: whether the launcher's last line named the fault.
     lost: frames that no checkpoint holds.
-    left: processes and files that are left.
+    left: leftover processes and files.
     said: the launcher's last line.
   """
 
@@ -95,7 +96,7 @@ class Result:
 
 
 class Run:
-  """A launcher on a terminal of its own, and its nodes."""
+  """A launcher on its own terminal, and its nodes."""
 
   def __init__(self, folder: str, *flags: str):
     self.folder = run_folder.RunFolder(folder)
@@ -128,7 +129,7 @@ class Run:
     self.processes: list[psutil.Process] = []
 
   def close_terminal(self):
-    """As a person does who closes its window."""
+    """Closes the terminal."""
     with contextlib.suppress(OSError):
       os.close(self._master)
 
@@ -139,10 +140,10 @@ class Run:
     return {}
 
   def wait_for_frames(self):
-    """Waits until the run has begun.
+    """Waits until the run has started.
 
     Raises:
-      RuntimeError: if it ends, or takes too long.
+      RuntimeError: if it ends or takes too long.
     """
     deadline = time.monotonic() + _START
     while self.progress().get('state') != 'running':
@@ -167,13 +168,13 @@ class Run:
     raise RuntimeError(f'There is no node {node}.')
 
   def said(self) -> str:
-    """All that the launcher has printed."""
+    """The launcher's output."""
     self.output.flush()
     with open(self.output.name, encoding='utf-8') as file:
       return file.read()
 
   def left(self) -> list[str]:
-    """What is left of the run some seconds after its end."""
+    """Leftovers of the run some seconds after its end."""
     deadline = time.monotonic() + _SETTLE
     while True:
       found = [
@@ -207,7 +208,7 @@ def _is_running(process: psutil.Process) -> bool:
   return False
 
 
-# --- The faults. Each breaks something and gives the words that name it.
+# --- The faults. Each injects a fault and returns the words that name it.
 
 
 def _kill(node: str) -> Callable[[Run], str]:
@@ -227,7 +228,7 @@ def _hang(node: str) -> Callable[[Run], str]:
 
 
 def _harmless(helper: str, number: int) -> Callable[[Run], str]:
-  """The run is to go on without the helper, and to end at Ctrl-C."""
+  """The run must continue without the helper, and end at Ctrl-C."""
 
   def break_it(run: Run) -> str:
     os.kill(run.pid(helper), number)
@@ -255,10 +256,10 @@ def _close_terminal(run: Run) -> str:
 
 
 def _limit_files(run: Run, size: int):
-  """How large the files may be that the nodes write from now on.
+  """Limits the size of the files that the nodes write from now on.
 
-  The launcher's may be: what it says goes to a file here. So it cannot tell why
-  a node could not write, as it does where the disk is full for it as well.
+  The launcher is not limited, because its output goes to a file here. So it
+  cannot report why a node failed to write, as it does on a full disk.
   """
   for process in run.processes[1:]:
     with contextlib.suppress(ProcessLookupError):
@@ -267,13 +268,13 @@ def _limit_files(run: Run, size: int):
 
 
 def _fill_disk(run: Run) -> str:
-  """No node can write anything any more."""
+  """Makes all writes of nodes fail."""
   _limit_files(run, 0)
   return 'cannot be written'
 
 
 def _fill_disk_for_a_while(run: Run) -> str:
-  """The same, and then they can; the run is to go on until Ctrl-C."""
+  """The same for some time; the run must continue until Ctrl-C."""
   _limit_files(run, 0)
   time.sleep(8.0)
   _limit_files(run, resource.RLIM_INFINITY)
@@ -310,12 +311,12 @@ def plan(number: int, seed: int, only: str = '') -> list[tuple[str, float]]:
   """The kinds of trials, kills twice as often as others, and their waits.
 
   Args:
-    number: of trials.
-    seed: another gives another order.
-    only: the names of the kinds hold this text.
+    number: number of trials.
+    seed: seed of the order.
+    only: text that the names of the kinds contain.
 
   Raises:
-    ValueError: if the name of no kind does.
+    ValueError: if no name contains it.
   """
   rng = random.Random(seed)
   kinds = [kind for kind in (*_KILLS, *FAULTS) if only in kind]
@@ -329,13 +330,13 @@ def plan(number: int, seed: int, only: str = '') -> list[tuple[str, float]]:
 
 
 def trial(number: int, kind: str, wait: float, folder: str) -> Result:
-  """Breaks one run.
+  """Runs one trial.
 
   Args:
-    number: of the trial.
-    kind: of the fault.
+    number: index of the trial.
+    kind: kind of the fault.
     wait: seconds after the first frames.
-    folder: for the run; it must not exist.
+    folder: folder of the run, which must not exist.
   """
   limit = _STALL if kind in _HANGS else 0.0
   run = Run(
@@ -357,7 +358,7 @@ def trial(number: int, kind: str, wait: float, folder: str) -> Result:
     summary = _summary(run)
     saved = checkpoints.CheckpointFolder(run.folder.checkpoints).latest()
     kept = int(saved.state['counts']['frames']) if saved else 0
-    # A terminal that was closed shows nothing: its line is in the summary.
+    # A closed terminal shows nothing: the reason is in the summary.
     last = said[-1] if said else ''
     told = f'{last} {" ".join(said[-3:])}'
     if words == 'interrupted':
@@ -380,7 +381,7 @@ def trial(number: int, kind: str, wait: float, folder: str) -> Result:
 
 
 def _summary(run: Run) -> str:
-  """Why the run was stopped, as its summary says; '' without one."""
+  """Why the run stopped, from its summary; '' without one."""
   with contextlib.suppress(FileNotFoundError, ValueError):
     with open(run.folder.summary, encoding='utf-8') as file:
       return json.load(file)['stopped_because']
@@ -421,10 +422,12 @@ def _arguments() -> argparse.Namespace:
   parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
   parser.add_argument('--trials', type=int, default=20)
   parser.add_argument('--seed', type=int, default=0)
-  parser.add_argument('--only', default='', help='Kinds that hold this text.')
+  parser.add_argument(
+    '--only', default='', help='Only kinds that contain this text.'
+  )
   parser.add_argument(
     '--results',
-    help='File to which each trial is added; its trials are not made again.',
+    help='File of the trials, from which a campaign resumes.',
   )
   parser.add_argument(
     '--table',
@@ -468,7 +471,7 @@ def main():
 
 
 def _try(number: int, kind: str, wait: float, folder: str) -> Result:
-  """A trial; one whose run does not begin, on a busy machine, is repeated."""
+  """Runs a trial; repeats it if its run does not start on a busy machine."""
   for attempt in range(1, _ATTEMPTS):
     try:
       return trial(number, kind, wait, f'{folder}-{attempt}')
@@ -485,8 +488,7 @@ def _write_table(arguments: argparse.Namespace, results: Sequence[Result]):
   said = (
     f'{len(results)} trials, of `python benchmarks/faults.py '
     f'--trials={arguments.trials} --seed={arguments.seed}`. "Left behind" '
-    'counts the trials after which a process or a file was there that should '
-    'not be.'
+    'counts the trials that left a process or a file behind.'
   )
   with open(arguments.table, 'w', encoding='utf-8') as file:
     file.write(
@@ -495,7 +497,7 @@ def _write_table(arguments: argparse.Namespace, results: Sequence[Result]):
 
 
 def _read(path: str | None) -> list[Result]:
-  """The trials that a file holds; none if there is no such file."""
+  """The trials in a file; none if it does not exist."""
   if not path or not os.path.exists(path):
     return []
   with open(path, encoding='utf-8') as file:

@@ -3,10 +3,9 @@
   uv run benchmarks/images.py
 
 CPU milliseconds (user and system) of an update of ALD's learner with the
-default config and one thread, after the first ones: with what the 9x9 I-Maze
-shows, and with images of 24x24 and 84x84 pixels through either torso. The
-median of five rounds; frames a second are what one core could learn from if it
-did nothing else.
+default config and one thread, after the first ones: with observations of the
+9x9 I-Maze, and with images of 24x24 and 84x84 pixels through either torso. It
+prints the median of five rounds; frames/s are an upper bound for one core.
 """
 
 import itertools
@@ -20,7 +19,7 @@ sys.path.insert(0, _ROOT)
 
 from benchmarks import one_thread
 
-_ROUNDS, _SECONDS = 5, 0.5  # The least that a round takes.
+_ROUNDS, _SECONDS = 5, 0.5  # Least duration of a round.
 
 
 def measure(shape: tuple[int, ...], dtype, torso: str):

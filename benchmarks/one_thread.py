@@ -1,4 +1,4 @@
-"""The environment of a benchmark of one thread, without an accelerator."""
+"""Environment variables of a single-threaded benchmark on a CPU."""
 
 import os
 
@@ -16,6 +16,6 @@ _ENVIRONMENT = {
 
 
 def prepare():
-  """Call it before TensorFlow is imported."""
+  """Sets them; call it before TensorFlow is imported."""
   bootstrap.prepare()
   os.environ.update(_ENVIRONMENT)

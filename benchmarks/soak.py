@@ -2,11 +2,10 @@
 
   uv run benchmarks/soak.py --minutes=60
 
-runs the tiny preset (the more updates, the more is to be seen), and prints the
-slope of each node's memory after a warm-up, in MB an hour and in bytes for each
-of its updates (of the learner's, where a node makes none), with the standard
-error of the fit. The table is printed each minute, and at the end, at Ctrl-C,
-at SIGTERM and where the run ends by itself: what was measured is not lost.
+runs the tiny preset (more updates show leaks sooner), and prints the slope of
+each node's memory after a warm-up, in MB/hour and in bytes per update (of the
+learner, if a node has none), with the standard error of the fit. The table is
+printed every minute and at the end, also at Ctrl-C and SIGTERM.
 """
 
 import argparse
@@ -18,7 +17,7 @@ import sys
 import tempfile
 import time
 
-# In a clone what it imports lies one folder up.
+# In a clone, the imports are one folder up.
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 from launch import bootstrap
 
@@ -31,8 +30,8 @@ from ald_acme.runs import files
 from ald_acme.runs import folder as run_folder
 
 _LOCAL = os.path.join(bootstrap.ROOT, 'launch', 'local.py')
-_START = 300  # Seconds that the start may take.
-_LEAST = 8  # Samples of a fit.
+_START = 300  # Seconds for the start.
+_LEAST = 8  # Least number of samples of a fit.
 _REPORT = 60  # Seconds between tables.
 
 
@@ -84,7 +83,7 @@ def _watch(run, folder, arguments) -> Iterator[dict]:
         'disk': _size(folder.path),
         'nodes': {name: _sample(node) for name, node in _nodes(run).items()},
       }
-    except (psutil.Error, OSError) as error:  # A node is gone.
+    except (psutil.Error, OSError) as error:  # A node has ended.
       print(f'The run has ended: {error}.')
       return
 
@@ -166,8 +165,8 @@ def _done(rows: list[dict], name: str) -> float:
 def _fit(x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
   """Slope of a line, and its standard error.
 
-  Memory moves in steps that last, so samples near each other say the same: the
-  error is that of as many independent ones as their correlation leaves.
+  Memory changes in steps, so samples are correlated: the error is for the
+  effective number of independent samples.
   """
   (slope, offset), covariance = np.polyfit(x, y, 1, cov=True)
   residuals = y - slope * x - offset

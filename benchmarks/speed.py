@@ -2,8 +2,8 @@
 
   uv run --isolated --group benchmarks benchmarks/speed.py
 
-Four measurements on the same 9x9 I-Maze with an LSTM of 64, each of them in a
-process of its own, one after the other:
+Four measurements on the same 9x9 I-Maze with an LSTM of 64, each in its own
+process, one after the other:
 
   stock acting   Acme's IMPALAActor in Acme's EnvironmentLoop, not learning
   stock loop     Acme's IMPALA agent in the same loop, acting and learning
@@ -28,9 +28,9 @@ sys.path.insert(0, _ROOT)
 from ald_acme import processes
 from launch import bootstrap
 
-_SECONDS = 20.0  # Of each measurement in a single process.
+_SECONDS = 20.0  # Duration of a single-process measurement.
 _WARM, _SYSTEM_FRAMES = 100_000, 300_000  # Timed from the one to the other.
-_PATIENCE = 240.0  # Seconds that a measurement may take.
+_PATIENCE = 240.0  # Seconds for a measurement.
 _ATTEMPTS = 3
 
 
@@ -48,7 +48,7 @@ def stock(learning: bool) -> float:
   from ald_acme.environments import i_maze
 
   class Network(snt.RNNCore):
-    """The actor's sizes in the form that Acme's IMPALA wants."""
+    """The actor's network in the form of Acme's IMPALA."""
 
     def __init__(self, num_actions):
       super().__init__()
@@ -76,8 +76,8 @@ def stock(learning: bool) -> float:
   network = Network(spec.actions.num_values)
   silent = loggers.NoOpLogger()
   if learning:
-    # Acme's twelve parallel readers share out the first batch of the queue:
-    # none gets a whole batch, and the loop deadlocks.
+    # Acme's default of 12 parallel readers deadlocks: each holds a part of the
+    # first batch.
     datasets.make_reverb_dataset = functools.partial(
       datasets.make_reverb_dataset, num_parallel_calls=1
     )
@@ -101,7 +101,7 @@ def stock(learning: bool) -> float:
 
 
 def acting() -> float:
-  """Frames per second of one of our actors whose unrolls go nowhere."""
+  """Frames per second of one actor whose unrolls are discarded."""
   import acme
   from acme.utils import counting
 
@@ -189,12 +189,11 @@ def _measure(name: str) -> float:
         timeout=_PATIENCE,
       ).stdout
     except subprocess.TimeoutExpired:
-      # Acme's parallel readers share out a queue: sometimes none of them gets
-      # a whole batch, and the learner deadlocks.
-      print(f'{name} stands still; once more', flush=True)
+      # Acme's parallel readers may deadlock, each with a part of a batch.
+      print(f'{name} deadlocked; retrying', flush=True)
     else:
       return float(printed.splitlines()[-1])
-  raise RuntimeError(f'{name} stood still {_ATTEMPTS} times.')
+  raise RuntimeError(f'{name} deadlocked {_ATTEMPTS} times.')
 
 
 def main():

@@ -1,13 +1,12 @@
-"""Time of each node spent computing, waiting, pulling and serving.
+"""Time that each node spends computing, waiting, pulling and serving.
 
   uv run benchmarks/timeline.py --seconds=30 --trace=timeline.json
 
-runs `launch/local.py` and prints, for each node and for each thing that it does
-or waits for, the share of the wall-clock, the share of a core that its process
-used meanwhile, how often, and milliseconds each. 'rest' is the time outside all
-spans.
-The trace is for chrome://tracing or ui.perfetto.dev. Flags of local.py come
-after `--`. A span's time leaves out the spans within it.
+runs `launch/local.py` and prints, for each node and each of its spans, the
+share of wall-clock, the share of a core that its process used meanwhile, the
+count per second, and the duration in milliseconds. 'rest' is the time outside
+all spans. The trace is for chrome://tracing or ui.perfetto.dev. Flags of
+local.py come after `--`. A span's time leaves out the spans within it.
 """
 
 import argparse
@@ -20,7 +19,7 @@ import sys
 import tempfile
 import time
 
-# In a clone what it imports lies one folder up.
+# In a clone, the imports are one folder up.
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 from launch import bootstrap
 
@@ -32,7 +31,7 @@ from ald_acme.runs import folder as run_folder
 from ald_acme.runs import timelines
 
 _LOCAL = os.path.join(bootstrap.ROOT, 'launch', 'local.py')
-_START = 300  # Seconds that the start may take.
+_START = 300  # Seconds for the start.
 _COLUMNS = ('policy_lag', 'teacher_lag', 'learner_age')
 
 
@@ -70,7 +69,7 @@ def _frames(folder) -> float:
 
 
 def _until_frames(run, folder, began: float) -> float:
-  """Seconds until the run says that it has frames."""
+  """Seconds until the run reports frames."""
   while not _frames(folder):
     if run.poll() is not None or time.monotonic() - began > _START:
       sys.exit('error: the run did not start; try the same with local.py')
@@ -79,7 +78,7 @@ def _until_frames(run, folder, began: float) -> float:
 
 
 def _watch(folder, seconds: float) -> tuple[float, float, float]:
-  """The begin and the end of a window, and the frames in it."""
+  """Start and end of a window, and the frames in it."""
   frames, began = _frames(folder), time.time()
   time.sleep(seconds)
   return began, time.time(), _frames(folder) - frames
@@ -120,7 +119,7 @@ def _by_wall(row) -> tuple[bool, float]:
 
 
 def _serves(what: str) -> bool:
-  """Whether it is done by another thread than that of the node's loop."""
+  """Whether a span is of another thread than the node's loop."""
   return what.startswith('serve ')
 
 
@@ -138,11 +137,11 @@ def _cores(events: list[dict], began: float, ended: float) -> float:
 
 
 def _own_times(events, began: float, ended: float) -> dict[str, list[float]]:
-  """For each span's name its time, CPU time and number, without inner ones."""
+  """Time, CPU time and count by span name, without inner spans."""
   rows = collections.defaultdict(lambda: [0.0, 0.0, 0])
   spans = [e for e in events if e['ph'] == 'X' and began <= e['ts'] <= ended]
   open_spans = collections.defaultdict(list)  # By thread, innermost last.
-  # Those that begin first are the outer ones.
+  # Spans that start first are the outer ones.
   for span in sorted(spans, key=lambda e: (e['ts'], -e['dur'])):
     outer = open_spans[span['tid']]
     while outer and outer[-1]['ts'] + outer[-1]['dur'] <= span['ts']:

@@ -60,7 +60,7 @@ def main(episodes: int = EPISODES) -> dict[str, float]:
   with futures.ThreadPoolExecutor() as pool:
     parts = [pool.submit(part.run) for part in (learner, runner, distiller)]
     for part in parts:
-      part.add_done_callback(lambda _: stop.set())  # Where one ends all do.
+      part.add_done_callback(lambda _: stop.set())  # If one ends, all end.
     try:
       while len(returns) < episodes and not stop.is_set():
         returns.append(loop.run_episode()['episode_return'])
@@ -69,7 +69,7 @@ def main(episodes: int = EPISODES) -> dict[str, float]:
     finally:
       stop.set()
   for part in parts:
-    part.result()  # Raises what ended it, if anything did.
+    part.result()  # Raises its error, if any.
   return counter.get_counts()
 
 

@@ -1,13 +1,13 @@
-"""The distributed agent in code, with a node of one's own in its program.
+"""The distributed agent in code, with your own node in its program.
 
-The node evaluates the policy that acts in a maze that it does not train in.
+The node evaluates the acting policy in a maze that it is not trained in.
 """
 
 import functools
 import os
 import sys
 
-# In a clone what it imports lies one folder up.
+# In a clone, the imports are one folder up.
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 from launch import bootstrap
 
@@ -33,7 +33,7 @@ LARGE = functools.partial(registry.make, 'i_maze', {'size': 7})
 
 
 def evaluate_elsewhere(builder: ald.ALDBuilder, parameters, counter):
-  """What the node runs, in its own process."""
+  """Runs in the node's process."""
   life = lifecycle.Lifecycle()
   evaluator = builder.make_evaluator(
     builder.make_networks(acme.make_environment_spec(LARGE(1, 0))),
@@ -53,8 +53,8 @@ def main(
   """Trains on a small maze until `max_frames`.
 
   Args:
-    config: of the agent.
-    experiment: how the run is carried out.
+    config: the agent's configuration.
+    experiment: the run's configuration.
     launch_type: 'local_mp' for processes, 'local_mt' for threads.
   """
   folder = run_folder.RunFolder(run_folder.make_default('example'))

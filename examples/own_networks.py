@@ -1,9 +1,9 @@
-"""Networks of one's own: a GRU that acts, taught by a larger LSTM."""
+"""Custom networks: a GRU that acts, distilled from a larger LSTM."""
 
 import os
 import sys
 
-# In a clone what it imports lies one folder up.
+# In a clone, the imports are one folder up.
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 from launch import bootstrap
 
@@ -24,12 +24,12 @@ from ald_acme.networks import policy_value
 from ald_acme.networks import torsos
 
 EPISODES = 3_000
-# The agent has one environment; one unroll of it is little to learn from.
+# The agent has one environment, so one unroll is a small batch.
 CONFIG = ald.ALDConfig(unroll_length=20, learner_batch=8)
 
 
 class GRU(core.UnrollableCore):
-  """A gated recurrent unit, read step by step."""
+  """A gated recurrent unit, unrolled step by step."""
 
   def __init__(self, size: int, name: str | None = None):
     super().__init__(name=name)
@@ -52,7 +52,7 @@ class GRU(core.UnrollableCore):
 
 
 def make_networks(environment_spec: acme.specs.EnvironmentSpec):
-  """A network factory, as `ALDBuilder` and `DistributedALD` take it."""
+  """A network factory for `ALDBuilder` and `DistributedALD`."""
   distribution = distributions.from_spec(environment_spec.actions)
 
   def make(memory: core.UnrollableCore):
@@ -65,7 +65,7 @@ def make_networks(environment_spec: acme.specs.EnvironmentSpec):
 
 
 def main(episodes: int = EPISODES) -> ald.ALD:
-  """Trains them on a small maze, in one process; gives the agent."""
+  """Trains them on a small maze, in one process; returns the agent."""
   maze = i_maze.IMaze(size=5)
   spec = acme.make_environment_spec(maze)
   networks = ald.ALDBuilder(CONFIG, make_networks).make_networks(spec)
