@@ -177,7 +177,7 @@ class Builder(Protocol):
     Args:
       networks: from `make_networks`.
       environment_factory: creates environments.
-      replay_client: of the replay server.
+      replay_client: client of the replay server.
       variable_source: the node that `acting_source` names, or a cache of it.
       index: index of the actor.
       restarts: number of earlier starts of this actor in this run; its episodes

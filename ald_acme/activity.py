@@ -21,7 +21,7 @@ class Span(NamedTuple):
   """A named span of time of one thread.
 
   Attributes:
-    name: of the work.
+    name: name of the work.
     began: seconds since the epoch.
     seconds: duration.
     cpu_seconds: CPU time of the whole process during the span.
@@ -93,7 +93,7 @@ class Activity:
     Args:
       what: description for people, or a function that returns it.
       on_others: whether other nodes can end the wait.
-      name: of the span; '' records none.
+      name: name of the span; '' to record none.
     """
     return self._within(_Wait(what, on_others, False), name)
 

@@ -72,7 +72,7 @@ class RecurrentActor(acme.Actor):
     first actor pulls parameters, and `load` of the second copies them.
 
     Args:
-      adders: of `UnrollAdder.halves`.
+      adders: from `UnrollAdder.halves`.
     """
     rng = np.random.default_rng(self._seed)
     return [

@@ -56,7 +56,7 @@ class ActorCriticBuilder(unroll_builder.UnrollBuilder):
     """Stores the configuration and the factories.
 
     Args:
-      config: of the agent.
+      config: the agent's configuration.
       kind: kind of the network: 'lstm', 'gtrxl' or 'memoryless'.
       network_factory: creates the networks for an `acme.EnvironmentSpec`; by
         default networks of the kind, with the config's sizes.
@@ -146,7 +146,7 @@ class ActorCriticBuilder(unroll_builder.UnrollBuilder):
     """The learner of `networks.learner`.
 
     Args:
-      networks: of `make_networks`.
+      networks: from `make_networks`.
       dataset: from `make_dataset_iterator`.
       counter: counts `learner_updates`.
       logger: receives a row per update.

@@ -45,7 +45,7 @@ class LearnerRunner:
     Args:
       network: the learner's network.
       unrolls: items of the `queue` table, one at a time.
-      writer: of the replay server.
+      writer: writes to the replay server.
       parameters: the network's parameters, from the learner.
       counter: counts `unrolls`.
       logger: receives a row per unroll.

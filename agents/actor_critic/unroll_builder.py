@@ -156,7 +156,7 @@ class UnrollBuilder:
     """Creates the adder of `config.envs_per_actor` environments.
 
     Args:
-      replay_client: of the replay server.
+      replay_client: client of the replay server.
       stream: index of the actor.
       should_stop: called while the queue is full; true ends the wait.
     """

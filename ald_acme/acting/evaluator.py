@@ -92,7 +92,7 @@ class Evaluator:
       clock: returns seconds since the run started.
       remembered: `final_return` is the mean over this number of the actor's
         latest episodes.
-      max_steps: of an episode; those that take longer are cut.
+      max_steps: bound of an episode's length; longer ones are truncated.
     """
     self._actor, self._learner = actor, learner
     self._counter = counter or counting.Counter()

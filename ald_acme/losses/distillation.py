@@ -23,7 +23,7 @@ def policy_distillation_loss(
   """Mean KL between the policies, with gradient to the actor alone.
 
   Args:
-    distribution: of the actions.
+    distribution: distribution of the actions.
     actor_policy: float32 `[T, B, P]`.
     learner_policy: float32 `[T, B, P]`; no gradient flows through them.
     mask: bool `[T, B]`, the steps that count.
@@ -67,7 +67,7 @@ def policy_regulariser(
   It keeps the learner near the policy that gathers its data.
 
   Args:
-    distribution: of the actions.
+    distribution: distribution of the actions.
     learner_policy: float32 `[T, B, P]`.
     actor_policy: float32 `[T, B, P]`; no gradient flows through them.
     mask: bool `[T, B]`, the steps that count.

@@ -27,7 +27,7 @@ class LocalReplay:
 
     Args:
       described: the tables.
-      seed: of the sampling; anything that `np.random.default_rng` takes.
+      seed: seed of the sampling; anything that `np.random.default_rng` takes.
     """
     self._described = {table.name: table for table in described}
     self._tables: dict[str, collections.deque[Nest]] = {

@@ -33,7 +33,7 @@ class Reader(Iterator[list[Nest]]):
     """Prepares to sample; does not contact the server yet.
 
     Args:
-      client: of the replay server.
+      client: client of the replay server.
       table: name of the table; items have the structure of its signature.
       batch_size: items per batch.
       should_stop: asked while waiting; true ends the iteration.

@@ -15,7 +15,7 @@ class Queue:
   """A FIFO table whose items are sampled once.
 
   Attributes:
-    name: of the table.
+    name: name of the table.
     max_size: capacity in items; writes block while it is full.
   """
 
@@ -55,7 +55,7 @@ class Replay:
   blocks writers or readers, whichever are ahead.
 
   Attributes:
-    name: of the table.
+    name: name of the table.
     max_size: capacity in items; the oldest is dropped first.
     min_size: items needed before sampling begins.
     samples_per_insert: samples for each insert.

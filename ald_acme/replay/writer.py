@@ -33,8 +33,8 @@ class Writer:
     """Opens a stream to the server.
 
     Args:
-      client: of the replay server.
-      should_stop: asked while waiting; true ends the wait.
+      client: client of the replay server.
+      should_stop: called while waiting; true ends the wait.
       may_go_on: called after each insert; blocks until the next step may be
         collected, and returns false if the program stopped before.
     """
@@ -115,10 +115,10 @@ class Permits:
     """Does not contact the server yet.
 
     Args:
-      client: of the replay server.
+      client: client of the replay server.
       queue: name of a table that has permits (`tables.Queue`).
       own: permits that a writer starts with, including that for its first item.
-      should_stop: asked while waiting; true ends the wait.
+      should_stop: called while waiting; true ends the wait.
     """
     self._client, self._table = client, tables.permits(queue)
     self._own = own - 1

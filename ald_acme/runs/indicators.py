@@ -1,4 +1,4 @@
-"""Values of an agent in the progress and the summary of its run."""
+"""An agent's values in the progress and the summary of its run."""
 
 from collections.abc import Mapping
 import dataclasses
@@ -10,11 +10,11 @@ class Metric:
   """The newest value of a column of a node's log.
 
   Attributes:
-    name: in progress.json.
+    name: name in progress.json.
     label: for people.
-    form: format of the number, for people.
-    node: whose log it is.
-    column: of the log.
+    form: format of the displayed number.
+    node: node of the log.
+    column: column of the log.
   """
 
   name: str
@@ -29,11 +29,12 @@ class Ratio:
   """The ratio of two counts, which the program enforces.
 
   Attributes:
-    name: in progress.json; with `_configured` and `_measured` in summary.json.
+    name: name in progress.json; with `_configured` and `_measured` in
+      summary.json.
     label: for people.
     numerator: name of a count.
     denominator: name of a count.
-    configured: what it should be.
+    configured: configured value.
   """
 
   name: str
@@ -45,7 +46,7 @@ class Ratio:
   def measure(
     self, counts: Mapping[str, float], earlier: Mapping[str, float]
   ) -> float | None:
-    """The ratio of what was counted since `earlier`; None without any."""
+    """The ratio of the counts since `earlier`; None without any."""
     above, below = (
       counts.get(name, 0) - earlier.get(name, 0)
       for name in (self.numerator, self.denominator)
@@ -55,17 +56,17 @@ class Ratio:
 
 @dataclasses.dataclass(frozen=True)
 class Indicators:
-  """What a run shows beside frames, returns and time.
+  """What a run shows in addition to frames, returns and time.
 
   Attributes:
-    seed: of the run.
-    counts: names of counts; each with the part whose state's `updates` is the
-      exact number, as nodes report their counts with delay.
-    metrics: of nodes' logs.
-    ratio: of counts, if the program enforces one.
-    first_update: frames that the learner needs for its first update, as people
-      read them, with the fields that they follow from. A run that has all its
-      frames without an update fails, and says this; '' where it may.
+    seed: seed of the run.
+    counts: names of counts; each with the part whose state holds the exact
+      number as `updates`, because nodes report counts with a delay.
+    metrics: metrics from nodes' logs.
+    ratio: ratio of counts, if the program enforces one.
+    first_update: text for the error of a run that ends without a learner
+      update: the frames needed for the first, with the fields that determine
+      them; '' if such a run is valid.
   """
 
   seed: int
@@ -83,7 +84,7 @@ class Indicators:
     """The fields of progress.json.
 
     Args:
-      counts: of the whole program.
+      counts: the program's counts.
       earlier: the counts that the ratio is measured from.
       reports: the newest row of each node's log.
     """

@@ -23,10 +23,10 @@ class Saveable(Protocol):
 
 
 class Saver:
-  """Writes checkpoints as those of a run are, with the same names of parts.
+  """Writes checkpoints in the format of a run.
 
-  So the checkpoints of a run can be restored here, and the other way round.
-  Replay, environments and random streams are not saved.
+  So checkpoints of a run can be restored here, and vice versa. Replay,
+  environments and random streams are not saved.
   """
 
   def __init__(
@@ -37,14 +37,14 @@ class Saver:
     period: float = 600.0,
     kept: int = 3,
   ) -> None:
-    """Opens the folder; nothing is read or written.
+    """Uses a folder; reads and writes nothing yet.
 
     Args:
-      parts: by their names in the checkpoint.
-      counter: whose counts are saved too, those of its parent included.
-      directory: for the checkpoints; it need not exist.
+      parts: parts by their names in the checkpoint.
+      counter: its counts, including its parent's, are saved too.
+      directory: folder of the checkpoints, which need not exist.
       period: seconds between the checkpoints of `save_if_due`.
-      kept: how many checkpoints to keep.
+      kept: number of checkpoints to keep.
     """
     self._parts, self._counter = dict(parts), counter
     self._folder = checkpoints.CheckpointFolder(directory, kept)
@@ -63,24 +63,24 @@ class Saver:
       self.save()
 
   def restore(self) -> bool:
-    """Restores the newest checkpoint that can be read.
+    """Restores the newest readable checkpoint.
 
-    The counter is set to the counts, for itself and its parent: restore before
-    anything is counted.
+    It sets the counts of the counter and its parent: restore before anything is
+    counted.
 
     Returns:
-      Whether there was one.
+      Whether there was a checkpoint.
 
     Raises:
-      ValueError: if there are checkpoints and none can be read, or if one of
-        the parts is not in it or does not fit.
+      ValueError: if there are checkpoints but none is readable, or if a part is
+        missing or does not match.
     """
     checkpoint = self._folder.latest()
     if checkpoint is None:
       if self._folder.paths():
         raise ValueError(
           f'no checkpoint in {self._directory} can be read; choose another '
-          'folder, or remove them to begin anew.'
+          'folder, or remove them to start over.'
         )
       return False
     state = checkpoint.state
@@ -92,7 +92,7 @@ class Saver:
       )
     for name, part in self._parts.items():
       part.restore(state[name])
-    # Before anything was counted there are none.
+    # Empty before anything is counted.
     saved = state.get(_COUNTS, {})
     counts = {name: np.asarray(x).item() for name, x in saved.items()}
     self._counter.restore({'counts': counts, 'cache': {}})

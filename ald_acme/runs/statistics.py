@@ -12,8 +12,7 @@ _SEED = 0  # The same runs give the same intervals.
 class Estimate(NamedTuple):
   """A mean over seeds and its bootstrap interval, float64 arrays `[...]`.
 
-  The interval is nan where fewer than two seeds have a value: one seed says
-  nothing about another.
+  The interval is NaN if fewer than two seeds have a value.
   """
 
   mean: np.ndarray
@@ -37,7 +36,7 @@ def estimate(values: np.ndarray, level: float = 0.95) -> Estimate:
   values = np.asarray(values, np.float64)
   seeds = len(values)
   low = high = np.full(values.shape[1:], np.nan)
-  with warnings.catch_warnings():  # Of means of nothing: they are nan.
+  with warnings.catch_warnings():  # Means of empty slices are NaN.
     warnings.simplefilter('ignore', RuntimeWarning)
     mean = np.nanmean(values, axis=0)
     if seeds > 1:
@@ -54,13 +53,13 @@ def estimate(values: np.ndarray, level: float = 0.95) -> Estimate:
 
 
 def not_undone(xs: np.ndarray) -> np.ndarray:
-  """Which rows of a log count: bool `[n]`.
+  """Mask of a log's rows that were not undone, bool `[n]`.
 
-  A run that is resumed goes back to its last checkpoint; what it did after
-  that, before it stopped, is undone.
+  A resumed run returns to its last checkpoint, which undoes the rows after
+  that.
 
   Args:
-    xs: float `[n]`, what grows along the log; nan counts for nothing.
+    xs: float `[n]`, a count that grows along the log; NaN is ignored.
   """
   ahead = np.fmin.accumulate(xs[::-1])[::-1]
   return xs <= ahead
@@ -69,7 +68,7 @@ def not_undone(xs: np.ndarray) -> np.ndarray:
 def carry_forward(
   xs: np.ndarray, ys: np.ndarray, grid: np.ndarray
 ) -> np.ndarray:
-  """A curve on a grid: at each point the last value known by then.
+  """A curve on a grid: at each point the last known value.
 
   Args:
     xs: float `[n]`, ascending; where each value became known.
@@ -89,8 +88,7 @@ def carry_forward(
 def area(xs: np.ndarray, ys: np.ndarray, end: float) -> float:
   """The mean height of a curve from its first value to `end`.
 
-  This is its area, normalised: every value counts for as long as it was the
-  last one known.
+  This is its normalised area, with values carried forward.
 
   Args:
     xs: float `[n]`, ascending.
@@ -112,9 +110,9 @@ def area(xs: np.ndarray, ys: np.ndarray, end: float) -> float:
 
 
 def rate(counts: np.ndarray, seconds: np.ndarray) -> float:
-  """How much a count grows in a second, from the first row above 0 on.
+  """Growth of a count per second, from its first row above 0.
 
-  What came before is start-up.
+  Earlier rows are start-up.
 
   Args:
     counts: float `[n]`; nan where there is no value.
@@ -141,6 +139,6 @@ def _known(xs: np.ndarray, ys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
   if (np.diff(xs) < 0).any():
     raise ValueError(
       f'xs must ascend, but received {xs[:-1][np.diff(xs) < 0][0]:g} before '
-      'something smaller; leave out what was undone (`not_undone`).'
+      'something smaller; leave out undone rows (`not_undone`).'
     )
   return xs, ys

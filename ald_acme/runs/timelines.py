@@ -1,9 +1,9 @@
 """Timelines of nodes, as files for Chrome's trace viewer.
 
-A file of a node is a JSON list without its end, as the tracing takes it, so it
-can be written to as long as the node lives. Times are microseconds since the
-epoch: files of several nodes can be joined. Beside the spans of `activity` it
-holds, once a second, the CPU time and the memory of the process.
+A node's file is a JSON list without its closing bracket, which the viewer
+accepts, so that it can be appended to. Times are microseconds since the epoch,
+so that files of several nodes can be joined. In addition to the spans of
+`activity` it holds the process's CPU time and memory once per second.
 """
 
 from collections.abc import Iterable, Iterator
@@ -25,8 +25,8 @@ def start(node: str, path: str, period: float = _PERIOD) -> threading.Thread:
   """Records the spans of this process from now on.
 
   Args:
-    node: its name.
-    path: of the file, which is written anew.
+    node: name of the node.
+    path: path of the file, which is overwritten.
     period: seconds between writes.
   """
   spans: queue.SimpleQueue[activity.Span] = queue.SimpleQueue()
@@ -78,7 +78,7 @@ def _write(file: TextIO, events: Iterable[dict[str, Any]]) -> None:
 
 
 def read(path: str) -> Iterator[dict[str, Any]]:
-  """The events of a file, also of one whose node was killed as it wrote."""
+  """The events of a file, even if its node was killed during a write."""
   with open(path, encoding='utf-8') as file:
     next(file)
     for line in file:

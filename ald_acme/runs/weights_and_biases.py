@@ -31,7 +31,7 @@ def check() -> None:
 
 
 class WandbLogger(loggers.Logger):
-  """Writes rows to a run of Weights & Biases; leaves out what is NaN.
+  """Writes rows to a run of Weights & Biases; skips NaN.
 
   Rows are buffered: without `close` the last ones are lost.
   """
@@ -39,10 +39,10 @@ class WandbLogger(loggers.Logger):
   def __init__(
     self, make_run: Callable[[], Any], steps_key: str | None = None
   ) -> None:
-    """Starts no run yet: a node may never write.
+    """Starts no run yet, because a node may never write.
 
     Args:
-      make_run: calls `wandb.init`; called at the first row.
+      make_run: calls `wandb.init`, at the first row.
       steps_key: name of the column that curves are drawn against; None for the
         number of the row.
     """
@@ -68,8 +68,8 @@ class WandbLogger(loggers.Logger):
     if last:
       import wandb
 
-      # Waits for the process that writes the files: a node's process group is
-      # killed as the node ends.
+      # Wait for the process that writes the files, because a node's process
+      # group is killed at its end.
       wandb.teardown()
 
 
@@ -79,15 +79,15 @@ def _is_nan(value: Any) -> bool:
 
 @dataclasses.dataclass(frozen=True)
 class WandbLoggerFactory:
-  """A `metrics.LoggerFactory`: each node has a run of its own, in one group.
+  """A `metrics.LoggerFactory`: each node has its own run, in one group.
 
-  It can be pickled. `WANDB_MODE=offline` writes to files alone.
+  It is picklable. `WANDB_MODE=offline` only writes files.
 
   Attributes:
     project: name of the project.
     group: name of the group, which is that of the training run.
-    folder: for the files of `wandb`.
-    config: what is shown as the configuration of each run.
+    folder: folder for the files of `wandb`.
+    config: configuration shown for each run.
   """
 
   project: str
@@ -122,7 +122,7 @@ class WandbLoggerFactory:
       job_type=label,
       name=name,
       id=self.run_id(name),
-      resume='allow',  # A resumed run goes on with the same curves.
+      resume='allow',  # A resumed run continues the same curves.
       dir=self.folder,
       config=dict(self.config),
       reinit='create_new',  # Nodes may be threads of one process.

@@ -75,7 +75,7 @@ class Play(jobs.FileJob):
     if found != asked:
       raise ValueError(
         f'{self.path} is of other mazes or episodes than the figure asks for; '
-        'delete it to play them anew.'
+        'delete it to play them again.'
       )
     return True
 

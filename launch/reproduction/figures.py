@@ -303,7 +303,7 @@ class Measurement(jobs.Job):
       name not in row for row in rows for name in ('runtime', 'commit')
     ):
       raise ValueError(
-        f'{self.path} is of another measurement; delete it to measure anew.'
+        f'{self.path} is of another measurement; delete it to measure again.'
       )
     return True
 

@@ -94,6 +94,6 @@ class PeerRun(jobs.FileJob):
       rows = list(csv.DictReader(file))
     if not rows:
       raise ValueError(
-        f'{self.curve} has no row: no episode ended; delete it to run anew.'
+        f'{self.curve} has no row: no episode ended; delete it to rerun.'
       )
     return {name: float(value) for name, value in rows[-1].items()}

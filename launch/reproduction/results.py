@@ -156,7 +156,7 @@ def read(path: str) -> Result:
     if name not in log:
       raise ValueError(
         f'{folder.logs}/evaluator.csv has no {name!r}; restore the file, or '
-        f'delete {path} to run it anew.'
+        f'delete {path} to rerun it.'
       )
   rows = statistics.not_undone(log['frames'])
 

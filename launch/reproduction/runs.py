@@ -122,5 +122,5 @@ class Run(jobs.FileJob):
         raise ValueError(
           f'the run in {self.path} has {name}={found[name]!r} in its '
           f'config.json, but this command asks for {value!r}; delete that '
-          'folder to run it anew, or give another --folder.'
+          'folder to rerun it, or give another --folder.'
         )
