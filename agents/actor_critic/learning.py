@@ -115,6 +115,7 @@ class ActorCriticLearner(acme.Learner):
     self._update = activity.Compiled(
       graphs.function(self._update_on), 'its update'
     )
+    self._metric_names: list[str] = []
     self._publish(self._all.read_flat())
     self._saver = None
     if checkpoint_directory is not None:
@@ -125,9 +126,13 @@ class ActorCriticLearner(acme.Learner):
 
   def _update_on(
     self, items: Sequence[LearnerItem]
-  ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
-    """Updates if all metrics are finite; returns flat parameters and
-    metrics."""
+  ) -> tuple[tf.Tensor, tf.Tensor]:
+    """Updates if all metrics are finite.
+
+    Returns:
+      The flat parameters; and the metrics as one vector, which is one transfer
+      from a device, in the order of `_metric_names` (set by the trace).
+    """
     item = replay_items.concatenate(items)
     own = list(self._objective.variables)
     with tf.GradientTape() as tape:
@@ -147,7 +152,9 @@ class ActorCriticLearner(acme.Learner):
       return tf.constant(True)
 
     finite.step_if(metrics, step, tf.constant(False))
-    return optimizers.flatten(self._variables), metrics
+    self._metric_names = list(metrics)
+    values = [tf.cast(value, tf.float32) for value in metrics.values()]
+    return optimizers.flatten(self._variables), tf.stack(values)
 
   def _publish(self, vector: np.ndarray) -> None:
     vector = np.array(vector)
@@ -166,8 +173,9 @@ class ActorCriticLearner(acme.Learner):
     items = next(self._batches)
     began = time.time()
     with self._lock, activity.doing('update'):
-      vector, metrics = self._update(items)
-      metrics = {name: float(value) for name, value in metrics.items()}
+      vector, values = self._update(items)
+      values = values.numpy().tolist()
+      metrics = dict(zip(self._metric_names, values, strict=True))
       self._broken = True  # The step was skipped; the parameters may be bad.
       finite.check(metrics, f'learner update {self._updates + 1}')
       self._broken = False

@@ -404,7 +404,7 @@ def test_stops_at_what_is_not_finite(make_learner, make_item, loss):
   )
   good = learner.save()
   with pytest.raises(
-    FloatingPointError, match=r'learner update 2 .*value_loss'
+    FloatingPointError, match=r'learner update 2.*value_loss'
   ):
     learner.run()
   assert len(log) == 1
