@@ -403,9 +403,7 @@ def test_stops_at_what_is_not_finite(make_learner, make_item, loss):
     [[make_item()], [make_item(0, spoil)], [make_item()]], loss=loss
   )
   good = learner.save()
-  with pytest.raises(
-    FloatingPointError, match=r'learner update 2.*value_loss'
-  ):
+  with pytest.raises(FloatingPointError, match=r'learner update 2.*value_loss'):
     learner.run()
   assert len(log) == 1
   assert learner._counter.get_counts() == {'learner_updates': 1}
