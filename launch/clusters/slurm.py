@@ -1,4 +1,4 @@
-"""A job of Slurm: its resources, its script, and how it is submitted."""
+"""A Slurm job: its resources, script and submission."""
 
 from collections.abc import Iterator, Sequence
 import dataclasses
@@ -20,13 +20,13 @@ from launch.clusters import tasks
 _BASE_PORT = flags.DEFINE_integer(
   'base_port',
   None,
-  'Slurm: the first of the ports that the nodes listen on; by default it '
-  "comes from the job's number, so that two jobs may share a host.",
+  'Slurm: the first port that the nodes listen on; by default derived from the '
+  "job's number, so that jobs can share a host.",
   lower_bound=1024,
-  upper_bound=60_000,  # Leaves room for those after it.
+  upper_bound=60_000,  # Leaves room for later ports.
 )
 _PARTITION = flags.DEFINE_string(
-  'partition', None, "Slurm: where to run; by default the cluster's own choice."
+  'partition', None, "Slurm: partition; by default the cluster's."
 )
 _TIME = flags.DEFINE_string(
   'time',
@@ -34,40 +34,38 @@ _TIME = flags.DEFINE_string(
   'Slurm: time limit, such as 2:00:00. A job that reaches it saves a '
   'checkpoint first.',
 )
-_CPUS = flags.DEFINE_integer(
-  'cpus', 1, 'Slurm: CPUs of each task.', lower_bound=1
-)
+_CPUS = flags.DEFINE_integer('cpus', 1, 'Slurm: CPUs per task.', lower_bound=1)
 _LEARNER_CPUS = flags.DEFINE_integer(
   'learner_cpus',
   None,
-  'Slurm: CPUs of the learner and of its runner; by default as the others.',
+  'Slurm: CPUs of the learner and its runner; by default as --cpus.',
   lower_bound=1,
 )
 _LEARNER_GRES = flags.DEFINE_string(
   'learner_gres',
   None,
-  'Slurm: accelerators of the host of learner and runner, such as gpu:1.',
+  'Slurm: accelerators of learner and runner, such as gpu:1.',
 )
 _DISTILL_CPUS = flags.DEFINE_integer(
   'distill_cpus',
   None,
-  'Slurm: CPUs of the task that runs all distillers and their parameters; by '
-  'default as the others.',
+  'Slurm: CPUs of the task with all distillers and their parameters; by '
+  'default as --cpus.',
   lower_bound=1,
 )
 _MEM_PER_CPU = flags.DEFINE_string(
   'mem_per_cpu',
   '2G',
-  "Slurm: memory of each CPU, in sbatch's units; '' leaves it to the site. "
-  'docs/cluster.md says how much nodes need.',
+  "Slurm: memory per CPU, in sbatch's units; '' for the site's default. "
+  'docs/cluster.md has the needs of nodes.',
 )
 _SBATCH = flags.DEFINE_multi_string(
   'sbatch',
   [],
-  'Slurm: another option for sbatch, such as --sbatch=--account=mine; may be '
-  'given several times.',
+  'Slurm: another option of sbatch, such as --sbatch=--account=mine; '
+  'repeatable.',
 )
-_OF_THE_JOB = (  # What the job must be told again.
+_OF_THE_JOB = (  # Flags that are passed to the job.
   _BASE_PORT,
   _CPUS,
   _LEARNER_CPUS,
@@ -82,12 +80,12 @@ _WARNING = 90  # Seconds between the warning and the end at a time limit.
 
 @dataclasses.dataclass(frozen=True)
 class Component:
-  """Tasks of a job that need the same.
+  """Tasks of a job with equal resources.
 
   Attributes:
-    tasks: how many, with successive numbers.
-    cpus: of each task.
-    gres: accelerators of the host that runs them, None for none.
+    tasks: number of tasks, with successive indices.
+    cpus: CPUs per task.
+    gres: accelerators of their host; None for none.
   """
 
   tasks: int
@@ -96,7 +94,7 @@ class Component:
 
 
 def folder_of(run: run_folder.RunFolder) -> str:
-  """The folder of a job's files within its run's."""
+  """The folder of a job's files in its run's folder."""
   return os.path.join(run.path, 'slurm')
 
 
@@ -106,7 +104,7 @@ def remove(run: run_folder.RunFolder):
 
 
 def cpus() -> dict[str, int]:
-  """CPUs of each task, by pool, as the flags give them."""
+  """CPUs per task, by pool, from the flags."""
   return {pool: wanted[0] for pool, wanted in _resources().items()}
 
 
@@ -117,29 +115,29 @@ def write_nodes(program, run: run_folder.RunFolder) -> list[tasks.Task]:
 
 
 def ports() -> Iterator[int]:
-  """Ports for the nodes: from the flag's on, or of the job's own.
+  """Ports for the nodes: from --base_port on, or the job's own.
 
-  A job's own come in an order that is drawn anew with each job.
+  A job's own ports are in random order.
   """
   if _BASE_PORT.value is not None:
     yield from range(_BASE_PORT.value, _LAST_PORT)
   else:
-    # There is no number before the job begins, which writes its nodes anew.
+    # The number is unknown until the job starts and rewrites its nodes.
     job = int(os.environ.get('SLURM_JOB_ID', 0))
     own = list(range(_PORTS))
     secrets.SystemRandom().shuffle(own)
     yield from (_FIRST_PORT + job % _JOBS * _PORTS + n for n in own)
   raise ValueError(
-    'the nodes need more ports than there are; choose a lower --base_port, or '
+    'there are not enough ports for the nodes; choose a lower --base_port, or '
     'fewer nodes.'
   )
 
 
 def components(table: Sequence[tasks.Task]) -> list[Component]:
-  """The tasks by what they need; one component if they all need the same.
+  """The tasks by resources; one component if they are all equal.
 
   Args:
-    table: of `write_nodes`.
+    table: from `write_nodes`.
   """
   resources = _resources()
   found = []
@@ -166,15 +164,15 @@ def check(submits: bool):
   """Checks what can be checked before any file is written.
 
   Args:
-    submits: whether the job is to be submitted.
+    submits: whether the job will be submitted.
 
   Raises:
-    UsageError: if an option is wrong.
-    ValueError: if Slurm is not there, or does not answer.
+    UsageError: if an option is invalid.
+    ValueError: if Slurm is not installed, or does not respond.
   """
   for flag in (_PARTITION, _TIME, _MEM_PER_CPU, _LEARNER_GRES, _SBATCH):
     for value in flag.value if flag is _SBATCH else [flag.value or '']:
-      if not value.isprintable():  # It would be a line of the script.
+      if not value.isprintable():  # It would break the script.
         raise command_line.UsageError(
           f'{flag.name} must be one line of text, but received {value!r}.'
         )
@@ -188,8 +186,8 @@ def check(submits: bool):
     return
   if shutil.which('sbatch') is None:
     raise ValueError(
-      'sbatch is not on the PATH; run this where jobs are submitted from, or '
-      'give --dry_run to write the files alone.'
+      'sbatch is not on the PATH; run this on a submission host, or use '
+      '--dry_run to only write the files.'
     )
   if _PARTITION.value is not None:
     known = slurm_commands.partitions()
@@ -206,15 +204,15 @@ def write_script(
   """Writes the script of a job and returns its path.
 
   Args:
-    run: whose nodes are written.
-    name: of the job.
-    parts: of `components`; more than one make a heterogeneous job.
+    run: the run, whose nodes are written.
+    name: name of the job.
+    parts: from `components`; several give a heterogeneous job.
   """
   path = os.path.join(folder_of(run), 'job.sh')
-  # In a file's name % stands for a number of the job.
+  # sbatch expands % in file names.
   output = os.path.join(folder_of(run), 'job-').replace('%', '%%') + '%j.out'
   whole = [f'--job-name={name}', f'--output={output}', '--open-mode=append']
-  # The signal is for the script alone: it is the script that stops the nodes.
+  # Only the script gets the signal: it stops the nodes.
   each = ['--requeue', f'--signal=B:TERM@{_WARNING}', *_no_kill(parts)]
   each += common_options()
   lines = ['#!/bin/bash', *map(directive, whole)]
@@ -224,7 +222,7 @@ def write_script(
     lines += map(directive, [*each, *_options(part)])
   command = [sys.executable, '-m', 'launch.clusters.slurm_job']
   command.append(f'--workdir={run.path}')
-  command.append('--trust')  # The environment was named for cluster.py.
+  command.append('--trust')  # The environment was named to cluster.py.
   command += [
     f'--{flag.name}={flag.value}'
     for flag in _OF_THE_JOB
@@ -241,7 +239,7 @@ def write_script(
 
 
 def common_options() -> list[str]:
-  """Options for sbatch of any job, as the flags give them."""
+  """Options of sbatch, from the flags."""
   options = [
     f'--{flag.name.replace("_", "-")}={flag.value}'
     for flag in (_PARTITION, _TIME, _MEM_PER_CPU)
@@ -252,9 +250,9 @@ def common_options() -> list[str]:
 
 def step(parts: Sequence[Component], command: Sequence[str]) -> list[str]:
   """The command line that runs a command in each task of a job."""
-  # Where a task fails the job itself sees to the end of the others.
+  # If a task fails, the job itself ends the others.
   common = ['--mpi=none', '--input=none', '--wait=0', '--kill-on-bad-exit=0']
-  common.append('--export=ALL')  # Whatever the site's default is.
+  common.append('--export=ALL')  # Overrides the site's default.
   common += _no_kill(parts)
   line = ['srun']
   for number, part in enumerate(parts):
@@ -266,30 +264,30 @@ def step(parts: Sequence[Component], command: Sequence[str]) -> list[str]:
 
 
 def _no_kill(parts: Sequence[Component]) -> list[str]:
-  """The option with which Slurm goes on without a host that fails.
+  """The option that makes Slurm continue after a host fails.
 
-  It cannot for heterogeneous jobs: there it ends some of the components.
+  Not for heterogeneous jobs, where Slurm ends some components anyway.
   """
   return ['--no-kill'] if len(parts) == 1 else []
 
 
 def _options(part: Component) -> list[str]:
   options = [f'--ntasks={part.tasks}', f'--cpus-per-task={part.cpus}']
-  if part.gres is not None:  # Tasks that share it must be on its host.
+  if part.gres is not None:  # Tasks that share it must be on one host.
     options += ['--nodes=1', f'--gres={part.gres}']
   return options
 
 
 def directive(option: str) -> str:
-  """The line of a script that gives an option to sbatch.
+  """The script's line for an option of sbatch.
 
   Raises:
-    ValueError: if it would be more than a line.
+    ValueError: if it is not a single line.
   """
   if not option.isprintable():
     raise ValueError(
-      f'the script of a job cannot say {option!r}; choose a --workdir without '
-      'control characters.'
+      f'the script of a job cannot contain {option!r}; choose a --workdir '
+      'without control characters.'
     )
   if set(option) & set(' \t#;\'"\\'):
     escaped = option.replace('\\', '\\\\').replace('"', '\\"')

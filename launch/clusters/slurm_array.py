@@ -1,4 +1,4 @@
-"""Commands as the tasks of an array of Slurm."""
+"""Submits commands as the tasks of a Slurm array."""
 
 from collections.abc import Sequence
 import os
@@ -18,16 +18,16 @@ def submit(missing: Sequence[jobs.Job], folder: str, at_a_time: int) -> str:
   """Submits an array with a task for each job.
 
   Args:
-    missing: jobs whose results are not there.
-    folder: for the script, the commands and their output.
-    at_a_time: how many tasks may run at a time.
+    missing: jobs without results.
+    folder: folder for the script, the commands and their output.
+    at_a_time: number of tasks that run in parallel.
 
   Returns:
-    A line that says what was done.
+    A line that describes the submission.
 
   Raises:
-    UsageError: if an option is wrong.
-    ValueError: if an earlier array has not ended, or Slurm refuses this one.
+    UsageError: if an option is invalid.
+    ValueError: if an earlier array has not ended, or Slurm rejects this one.
   """
   if not missing:
     return 'Nothing is missing: no job was submitted.'
@@ -65,12 +65,12 @@ def submit(missing: Sequence[jobs.Job], folder: str, at_a_time: int) -> str:
   files.write_json(record, {'job': job})
   return (
     f'Submitted array {job} of {len(missing)} runs; scancel {job} stops it. '
-    'The same command shows the table of those that have finished.'
+    'The same command shows the table of finished ones.'
   )
 
 
 def _refuse_while_running(record: str):
-  """Refuses a second array beside the first, which would run the same."""
+  """Rejects a second array while the first is running."""
   try:
     job = files.read_json(record)['job']
   except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""Slurm's own commands."""
+"""Calls of Slurm's commands."""
 
 import os
 import subprocess
@@ -16,18 +16,18 @@ def submit(script: str) -> str:
   Raises:
     ValueError: if Slurm refuses it, with what it says.
   """
-  try:  # Else Slurm may accept jobs that fit no host.
+  try:  # Otherwise Slurm may accept jobs that fit no host.
     _run('sbatch', '--test-only', script)
   except ValueError as error:
     raise ValueError(
-      f'{error}; change what the job asks for, or look at it with --dry_run.'
+      f"{error}; change the job's resources, or inspect it with --dry_run."
     ) from error
   # The cluster's name may follow.
   return _run('sbatch', '--parsable', script).strip().split(';')[0]
 
 
 def is_queued(job: str) -> bool:
-  """Whether a job waits or runs; one that Slurm has forgotten does not."""
+  """Whether a job is pending or running."""
   try:
     return bool(_run('squeue', '--noheader', f'--jobs={job}').strip())
   except ValueError as error:
@@ -51,7 +51,7 @@ def host_names(hosts: str) -> list[str]:
 
 
 def _run(*command: str) -> str:
-  """What a command prints."""
+  """Runs a command; returns its output."""
   try:
     done = subprocess.run(
       command, capture_output=True, text=True, check=False, timeout=60
@@ -59,6 +59,6 @@ def _run(*command: str) -> str:
   except (OSError, subprocess.TimeoutExpired) as error:
     raise ValueError(f'{command[0]} cannot be run: {error}') from error
   if done.returncode:
-    said = done.stderr.strip() or 'it does not say why'
+    said = done.stderr.strip() or 'no error message'
     raise ValueError(f'{command[0]} ended with {done.returncode}: {said}')
   return done.stdout

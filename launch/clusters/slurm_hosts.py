@@ -6,24 +6,24 @@ import re
 from launch.clusters import slurm_commands
 
 _LOST = re.compile(r'Node failure on (\S+)')
-_ACTOR = 'actor_'  # Nodes without one of which a program can go on.
+_ACTOR = 'actor_'  # Nodes that a program can lose.
 
 
 class Hosts:
-  """The nodes that were lost with their hosts, and whether the job must end."""
+  """Tracks lost hosts, and whether the job must end."""
 
   def __init__(self, hosts: Mapping[str, str], log: str):
     """Starts with all hosts alive.
 
     Args:
       hosts: Slurm's name of the host of each node, by the node's name.
-      log: path of what srun prints.
+      log: path of srun's output.
     """
     self._hosts, self._log = dict(hosts), log
-    self._known: dict[str, list[str]] = {}  # Hosts, by how srun named them.
+    self._known: dict[str, list[str]] = {}  # Hosts by srun's names.
 
   def lost(self) -> dict[str, str]:
-    """The hosts that are lost, by the names of the nodes that they ran."""
+    """Lost hosts, by the names of their nodes."""
     with open(self._log, encoding='utf-8', errors='replace') as file:
       for named in _LOST.findall(file.read()):
         if named not in self._known:  # 'n3', or 'n[3-5,7]'.
@@ -32,7 +32,7 @@ class Hosts:
     return {node: host for node, host in self._hosts.items() if host in gone}
 
   def first_failure(self) -> str | None:
-    """A node that was lost and that the program cannot do without."""
+    """A lost node that the program needs; None if there is none."""
     lost = self.lost()
     actors = {node for node in self._hosts if node.startswith(_ACTOR)}
     spare = actors if actors - set(lost) else set()

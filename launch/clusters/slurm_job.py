@@ -1,7 +1,7 @@
-"""What the script of a Slurm job runs: the program, from beginning to end.
+"""Runs a program in the script of a Slurm job.
 
-Goes on from the newest checkpoint of the run, if there is one: a job that Slurm
-has queued again takes up where it was stopped.
+It resumes from the run's newest checkpoint, if there is one, so a requeued job
+continues where it was stopped.
 """
 
 import sys
@@ -58,7 +58,7 @@ def main():
       )
     finally:
       if any(step.lost for step in steps):
-        console.print('A host is lost: the job is queued again.')
+        console.print('A host is lost; requeueing the job.')
         slurm_commands.requeue()
 
 

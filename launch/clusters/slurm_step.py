@@ -16,18 +16,18 @@ from launch.clusters import tasks
 if typing.TYPE_CHECKING:
   import launchpad as lp
 
-SRUN = 'srun'  # Stands for all tasks where none of them says what failed.
+SRUN = 'srun'  # Name of the failed node if no task reports one.
 _MARK = 'ald_task'
-_GRACE = 15.0  # Seconds that tasks may take to end.
-_POLL = 0.1  # Seconds between looks at tasks that are to end.
-_SIGN_OF_LIFE = 5.0  # Seconds between those that tasks look for.
+_GRACE = 15.0  # Seconds for tasks to end.
+_POLL = 0.1  # Seconds between checks of tasks that should end.
+_SIGN_OF_LIFE = 5.0  # Seconds between updates of the file `ALIVE`.
 
 
 class Step:
-  """All tasks, begun and ended together; made within a job.
+  """All tasks of a job, started and ended together.
 
-  Tasks tell how they ended, and are told to end, by files in the folder of
-  their logs: every host sees that one.
+  Tasks report their end, and are told to end, by files in the shared folder of
+  their logs.
   """
 
   def __init__(
@@ -38,14 +38,14 @@ class Step:
     logs: str,
     say: Callable[[str], None] = print,
   ):
-    """Takes tasks that have not begun.
+    """Prepares to start the tasks.
 
     Args:
-      folder: of the nodes' files.
-      parts: of the job.
+      folder: folder of the nodes' files.
+      parts: components of the job.
       watcher: handle of the monitor.
-      logs: existing, empty folder for what the nodes print.
-      say: told what people should know of a program that goes on.
+      logs: existing, empty folder for the nodes' output.
+      say: called with messages for the user.
     """
     self._folder, self._parts = folder, parts
     self._watcher, self._logs, self._say = watcher, logs, say
@@ -72,11 +72,11 @@ class Step:
       )
 
   def _find_hosts(self) -> tuple[list[str], list[str]]:
-    """The host of each task: its address, and Slurm's name of it.
+    """The host of each task: its address and its name in Slurm.
 
-    A step of the same form is laid out alike.
+    A later step of the same form has the same layout.
     """
-    # What else a host prints is not for us.
+    # Ignore other output of the host.
     tell = f'echo {_MARK} $SLURM_PROCID $(hostname) $SLURMD_NODENAME'
     done = subprocess.run(
       slurm.step(self._parts, ['sh', '-c', tell]),
@@ -97,14 +97,14 @@ class Step:
     return list(addresses), list(hosts)
 
   def log(self, name: str) -> str:
-    """Path of what a node, or srun, prints; srun has news of lost hosts."""
+    """Path of the output of a node or srun."""
     if name != SRUN and name in self._hosts.lost():
       name = SRUN
     return os.path.join(self._logs, f'{name}.log')
 
   def failed(self) -> str | None:
     """The node whose failure ends the program, None if there is none."""
-    over = self._srun.poll() is not None  # First: tasks write before they end.
+    over = self._srun.poll() is not None  # First: tasks write, then end.
     self._give_sign_of_life()
     codes = {}
     for name in self._by_age():
@@ -120,9 +120,9 @@ class Step:
     return found or (SRUN if over else None)
 
   def _by_age(self) -> list[str]:
-    """Names of the files that tell how nodes ended, the oldest first.
+    """Names of the files that report the ends of nodes, the oldest first.
 
-    A folder that hosts share may show several nodes' ends at once.
+    A shared folder may show several at once.
     """
     with os.scandir(self._logs) as entries:
       ages = {
@@ -133,7 +133,7 @@ class Step:
     return sorted(ages, key=ages.get)
 
   def status(self, name: str) -> str:
-    """How a node, or srun, ended, in words."""
+    """Describes how a node or srun ended."""
     if name == SRUN:
       return supervision.in_words(self._srun.returncode)
     host = self._hosts.lost().get(name)
@@ -143,7 +143,7 @@ class Step:
 
   @property
   def lost(self) -> bool:
-    """Whether the program cannot go on because of hosts that are lost."""
+    """Whether lost hosts end the program."""
     return bool(self._hosts and self._hosts.first_failure())
 
   def _code(self, node: str) -> int:
@@ -159,7 +159,7 @@ class Step:
       self._say(text)
 
   def _give_sign_of_life(self):
-    """Tells tasks that the job's script is there."""
+    """Tells tasks that the job's script is alive."""
     if time.monotonic() - self._alive_at >= _SIGN_OF_LIFE:
       with open(os.path.join(self._logs, slurm_task.ALIVE), 'w') as file:
         file.write(str(time.time()))
@@ -170,7 +170,7 @@ class Step:
 
     Args:
       reason: for the summary.
-      failed: name of the node that is gone, '' if all are there.
+      failed: name of the node that has ended; '' if none has.
     """
     if self._srun is None:
       return False
@@ -180,7 +180,7 @@ class Step:
     """Ends all tasks and waits for them.
 
     Args:
-      urgent: asked while waiting; true ends them at once.
+      urgent: called while waiting; true kills them at once.
     """
     if self._srun is None:
       return

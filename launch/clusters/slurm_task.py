@@ -1,7 +1,7 @@
-"""One task of a job: runs one node, and notes how it ended.
+"""One task of a job: runs one node, and records how it ended.
 
-An actor or the evaluator that ends is started again: the program goes on
-meanwhile. One that ends soon each time is not: then the fault is its own.
+It restarts an actor or the evaluator, while the program continues, but gives up
+if they end soon after each start.
 """
 
 from collections.abc import Callable, Sequence
@@ -22,35 +22,35 @@ from launch.clusters import slurm_commands
 from launch.clusters import tasks
 
 # Files in the logs' folder.
-END = 'end'  # Made by the job's script; ends the tasks.
-ALIVE = 'alive'  # Written by the job's script as long as it is there.
-QUEUED = 'queued_again'  # Made by the task that notices that it is not.
+END = 'end'  # Created by the job's script; ends the tasks.
+ALIVE = 'alive'  # Written by the job's script while it runs.
+QUEUED = 'queued_again'  # Created by the task that requeues the job.
 EXIT = '.exit'  # After a node's name: its exit code.
-AGAIN = '.again'  # After a node's name: why it was started again last.
-_POLL = 0.5  # Seconds between looks at the node and at the folder.
-_LOST = 180.0  # Seconds of silence after which the script is not there.
+AGAIN = '.again'  # After a node's name: why it was last restarted.
+_POLL = 0.5  # Seconds between checks of the node and the folder.
+_LOST = 180.0  # Seconds of silence after which the script is lost.
 
 
 def main(folder: str, logs: str) -> int:
-  """Runs the node whose number is the task's.
+  """Runs the node with the task's index.
 
   Args:
     folder: of the nodes' files.
-    logs: folder for what the nodes print.
+    logs: folder for the nodes' output.
 
   Returns:
     Exit code of the task.
   """
-  # A job that is cancelled sends this to every task and to the job's script.
-  # The script then has the monitor save, and nodes must go on until it has.
+  # A cancelled job sends this to every task and to its script, which makes the
+  # monitor save; nodes must run until then.
   signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})  # Inherited.
   number = int(os.environ['SLURM_PROCID'])
   task = tasks.read(folder)[number]
   command = tasks.command(tasks.functions_path(folder), number)
   path = os.path.join(logs, f'{task.name}.log')
   job = Job(logs)
-  code = 1  # Unless it comes to be known.
-  watch = guardian.Guardian()  # Where this task is killed its node ends.
+  code = 1  # If it stays unknown.
+  watch = guardian.Guardian()  # Ends the node if this task is killed.
   os.environ['TMPDIR'] = watch.folder
   try:
     with open(path, 'w', encoding='utf-8') as log:
@@ -63,9 +63,9 @@ def main(folder: str, logs: str) -> int:
 
 
 def _taken(task: tasks.Task, log: TextIO) -> int | None:
-  """1, and a line in the log, if another program has a port of the node.
+  """Returns 1 and logs a line if a port of the node is in use.
 
-  Servers would share the port and take each other's calls.
+  Otherwise servers would share the port and receive each other's calls.
   """
   for port in task.ports:
     with socket.socket() as probe:
@@ -88,17 +88,17 @@ def run(
   log: TextIO,
   watch: Callable[[int], None],
 ) -> int | None:
-  """Runs a node, again and again if it comes and goes.
+  """Runs a node, with restarts if it may be restarted.
 
   Args:
-    task: of the node.
-    command: that runs it.
+    task: task of the node.
+    command: command that runs it.
     job: may end the node.
-    log: for what the node prints.
-    watch: told the process ID of the node, whenever it begins.
+    log: file for the node's output.
+    watch: receives the node's process ID at each start.
 
   Returns:
-    The node's exit code, None if the job has ended it.
+    The node's exit code; None if the job has ended it.
   """
   again = restarts.Restarts()
   for number in itertools.count(1):
@@ -123,14 +123,14 @@ def run(
 
 
 def _run_once(command, environment, log, job, watch) -> int | None:
-  """Runs the node; its exit code, None if the job has ended it."""
+  """Runs the node; returns its exit code, None if the job has ended it."""
   node = subprocess.Popen(
     command,
     env={**os.environ, **cuda.environment(), **environment},
     stdin=subprocess.DEVNULL,
     stdout=log,
     stderr=subprocess.STDOUT,
-    start_new_session=True,  # It may have processes of its own.
+    start_new_session=True,  # It may have child processes.
   )
   watch(node.pid)
   try:
@@ -145,46 +145,46 @@ def _run_once(command, environment, log, job, watch) -> int | None:
 
 
 class Job:
-  """What a task sees of its job, in the folder of the logs."""
+  """A task's view of its job, in the folder of the logs."""
 
   def __init__(self, logs: str):
     self._logs = logs
     self._seen, self._silence, self._looked = None, 0.0, time.monotonic()
 
   def tell(self, name: str, text: str):
-    """Writes a file that the job's script looks for."""
+    """Writes a file for the job's script."""
     path = os.path.join(self._logs, name)
     with open(f'{path}.tmp', 'w', encoding='utf-8') as file:
       file.write(text)
     os.replace(f'{path}.tmp', path)
 
   def is_over_within(self, seconds: float) -> bool:
-    """Waits; true as soon as the task has to end."""
+    """Waits; true as soon as the task must end."""
     deadline = time.monotonic() + seconds
     while not self.is_over() and time.monotonic() < deadline:
       time.sleep(min(_POLL, seconds))
     return self.is_over()
 
   def wait_until_over(self):
-    """Stays as long as there is a script, to notice when it is lost."""
+    """Waits while the script runs, to notice when it is lost."""
     while self._has_script() and not self.is_over():
       time.sleep(_POLL)
 
   def is_over(self) -> bool:
-    """Whether the task has to end."""
+    """Whether the task must end."""
     if os.path.exists(os.path.join(self._logs, END)):
       return True
     if not self._script_is_lost():
       return False
-    # With --no-kill Slurm keeps a job whose first host is lost, and with it the
-    # script. One of the tasks has it begin again.
+    # With --no-kill Slurm keeps a job that has lost its first host and script.
+    # One of the tasks requeues it.
     path = os.path.join(self._logs, QUEUED)
     try:
       with open(path, 'x', encoding='utf-8'):
         slurm_commands.requeue()
     except FileExistsError:
       pass
-    except ValueError:  # Slurm does not answer; another task will ask.
+    except ValueError:  # Slurm does not respond; another task retries.
       os.remove(path)
       return False
     return True
@@ -193,13 +193,13 @@ class Job:
     return os.path.exists(os.path.join(self._logs, ALIVE))
 
   def _script_is_lost(self) -> bool:
-    if not self._has_script():  # It does not say yet.
+    if not self._has_script():  # Not yet written.
       return False
     seen = os.stat(os.path.join(self._logs, ALIVE)).st_mtime_ns
     passed, self._looked = time.monotonic() - self._looked, time.monotonic()
     if seen != self._seen:
       self._seen, self._silence = seen, 0.0
-    # Not all that has passed: job and task may have been suspended.
+    # Time in long gaps does not count: the job may have been suspended.
     self._silence += min(passed, 2 * _POLL)
     return self._silence > _LOST
 

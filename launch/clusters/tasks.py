@@ -1,6 +1,6 @@
-"""The table of a program's nodes, as the tasks of a job read it.
+"""The table of a program's nodes, read by the tasks of a job.
 
-Imports little: every task of a job reads it before its node begins.
+It imports little, because every task reads it before its node starts.
 """
 
 from collections.abc import Sequence
@@ -22,10 +22,10 @@ class Task:
   """A task of a job: it runs one node.
 
   Attributes:
-    name: of the node, such as 'actor_3'.
-    pool: of machines that are alike, one of `programs.POOLS`.
-    ports: on which the node listens.
-    environment: variables that it needs.
+    name: name of the node, such as 'actor_3'.
+    pool: pool of machines, one of `programs.POOLS`.
+    ports: ports that the node listens on.
+    environment: environment variables of the node.
   """
 
   name: str
@@ -35,7 +35,7 @@ class Task:
 
   @property
   def comes_and_goes(self) -> bool:
-    """Whether the program goes on while the node restarts."""
+    """Whether the program continues while the node restarts."""
     return self.pool == 'actors'
 
 
@@ -45,19 +45,19 @@ def functions_path(folder: str) -> str:
 
 
 def table_path(folder: str) -> str:
-  """The file that `write` makes."""
+  """The file written by `write`."""
   return os.path.join(folder, _TABLE)
 
 
 def write(folder: str, tasks: Sequence[Task]):
-  """Writes the table; the number of a task is its place in it."""
+  """Writes the table; a task's index is its row."""
   files.write_json(
     table_path(folder), [dataclasses.asdict(task) for task in tasks]
   )
 
 
 def read(folder: str) -> list[Task]:
-  """The tasks of a table that `write` made."""
+  """Reads the tasks of a table."""
   return [
     Task(**{**fields, 'ports': tuple(fields['ports'])})
     for fields in files.read_json(table_path(folder))
@@ -65,7 +65,7 @@ def read(folder: str) -> list[Task]:
 
 
 def command(functions: str, number: int) -> list[str]:
-  """Launchpad's own entry of a process, for one of some pickled functions."""
+  """Path of Launchpad's entry point for pickled functions."""
   package = importlib.util.find_spec('launchpad')  # Does not import it.
   entry = os.path.join(package.submodule_search_locations[0], *_ENTRY)
   return [

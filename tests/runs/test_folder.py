@@ -38,7 +38,9 @@ def test_another_run_is_refused(folder):
 @pytest.mark.parametrize('name', ['notes.txt', 'checkpoints'])
 def test_other_files_are_refused(folder, name):
   os.makedirs(os.path.join(folder.path, name))
-  with pytest.raises(ValueError, match=f"{folder.path}.*'{name}'.*an empty"):
+  with pytest.raises(
+    ValueError, match=f"{folder.path}.*'{name}'.*choose another"
+  ):
     folder.create()
   assert os.listdir(folder.path) == [name]
 

@@ -397,7 +397,7 @@ def test_what_is_not_finite_is_not_saved(make, caplog):
   run.learner.state['variables'][1] = np.inf
   run.run_until('by hand')
   assert run.checkpoint() is None
-  assert 'learner is not finite' in caplog.text
+  assert 'learner is NaN or infinite' in caplog.text
   assert 'No checkpoint' in caplog.text
   assert run.ended == [True]
 
@@ -529,7 +529,9 @@ def test_a_node_that_hangs_may_end_the_run(make):
   run = make(pace=10, limit=5.0)
   run.monitor.beat('actor_0', *_HANGS)
   run.monitor.run()
-  assert run.summary()['stopped_because'].startswith('node actor_0 has not')
+  assert run.summary()['stopped_because'].startswith(
+    'node actor_0 has made no progress'
+  )
   assert run.evaluator.asked == 0
 
 
@@ -538,7 +540,9 @@ def test_a_limit_below_the_warning_counts(make):
   run.monitor.beat('learner_0', *_COMPILES)
   run.monitor.beat('actor_0', 3.0, *_HANGS[1:])
   run.monitor.run()
-  assert run.summary()['stopped_because'].startswith('node actor_0 has not')
+  assert run.summary()['stopped_because'].startswith(
+    'node actor_0 has made no progress'
+  )
 
 
 def test_a_node_that_compiles_does_not_end_the_run(make):
