@@ -180,9 +180,9 @@ def single(batch_size):
 @pytest.mark.parametrize(
   'factory, arguments, message',
   [
-    ('smaller', {}, 'Batch must have batch_size=3.* but has 2'),
-    ('vector', {}, 'gave CartPoleVectorEnv; give .*VectorEnvironment'),
-    ('single', {}, 'gave Single; return one, or take the parameter out'),
+    ('smaller', {}, 'Batch must have .*batch_size=3, but has 2'),
+    ('vector', {}, 'returned CartPoleVectorEnv; give .*VectorEnvironment'),
+    ('single', {}, 'returned Single; return one, or remove the parameter'),
     ('Batch', {'workers': 2}, "no argument 'workers'; it has change, at, tri"),
     ('Batch', {'batch_size': 2}, 'must not set batch_size'),
   ],

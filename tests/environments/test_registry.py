@@ -414,15 +414,18 @@ def test_check(name, arguments):
   'name, message',
   [
     (f'{HERE}:Liar', 'does not match its specs'),
-    (f'{HERE}:NO_FACTORY', "must name a function .* is int '3'"),
-    (f'{HERE}:Anything', 'makes Anything, which is not a dm_env.Environment'),
-    (f'{HERE}:words', 'makes str, which is not a dm_env.Environment'),
-    (f'{HERE}:nothing', 'makes NoneType, which is not a dm_env.Environment'),
+    (f'{HERE}:NO_FACTORY', "must name a function .* is a int, '3'"),
+    (
+      f'{HERE}:Anything',
+      'must return a dm_env.Environment, .* return Anything',
+    ),
+    (f'{HERE}:words', 'must return a dm_env.Environment, .* return str'),
+    (f'{HERE}:nothing', 'must return a dm_env.Environment, .* return NoneType'),
     (f'{HERE}:borrowed', "'subprocess' is in the standard library"),
     (f'{HERE}:bound', "'subprocess' is in the standard library"),
     (f'{HERE}:leaves', r'cannot be created .*SystemExit: 3'),
     (f'{HERE}:batched', 'BatchedIMaze is a BatchedEnvironment.*base.Single'),
-    (f'{HERE}:vector', 'vector of 4 environments.*envs_per_actor'),
+    (f'{HERE}:vector', 'vector of 4.*envs_per_actor'),
     (f'{HERE}:gym_like', 'Spaces has the old Gym API.*shimmy'),
     (
       f'{HERE}:gymnasium_env',
