@@ -126,7 +126,7 @@ def _refuse_other_factories(name: str, factory: Any) -> None:
     factory = factory.func
   if not callable(factory):
     raise _NotAnEnvironment(
-      f'environment {name!r} must name a function or a class, but it is a '
+      f'environment {name!r} must name a function or a class, but received a '
       f'{type(factory).__name__}, {str(factory)[:60]!r}; name a factory of a '
       'dm_env.Environment.'
     )
