@@ -414,7 +414,7 @@ def test_check(name, arguments):
   'name, message',
   [
     (f'{HERE}:Liar', 'does not match its specs'),
-    (f'{HERE}:NO_FACTORY', "must name a function .* is a int, '3'"),
+    (f'{HERE}:NO_FACTORY', "must name a function .* received a int, '3'"),
     (
       f'{HERE}:Anything',
       'must return a dm_env.Environment, .* return Anything',
