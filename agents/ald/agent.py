@@ -47,7 +47,10 @@ class DistillingTurns(agent.RunnerTurns):
 
 
 class ALD(agent.ActorCritic):
-  """An ALD agent for `acme.EnvironmentLoop`; deterministic for a given seed."""
+  """An ALD agent for `acme.EnvironmentLoop`.
+
+  Deterministic for a given `config.seed` and networks made with a seed.
+  """
 
   def __init__(
     self,
