@@ -306,7 +306,7 @@ def test_ratios_that_stand_still_are_refused(
     'learner_reuse=1',
     f'distill_batch={distill_batch}',
     f'learner_batch={learner_batch}',
-    f'asks for {asked} samples',
+    f'gives {asked} samples',
     '1/64 to 1024',
   ):
     assert words in str(error.value)
