@@ -47,7 +47,7 @@ class Members:
     make: Callable[[int], dm_env.Environment] | None,
     remakes: int,
   ) -> None:
-    """Wraps the environments; arguments as for `base.Stacked`."""
+    """Wraps the environments; arguments as for `stacking.Stacked`."""
     self.name = name
     self.steps = self.remade = 0
     self._environments = list(environments)

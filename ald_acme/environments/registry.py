@@ -18,6 +18,7 @@ from ald_acme.environments import i_maze
 from ald_acme.environments import knights_tour
 from ald_acme.environments import masks
 from ald_acme.environments import meta_fetch
+from ald_acme.environments import stacking
 from ald_acme.environments import trials
 from ald_acme.environments import workers as processes
 
@@ -176,7 +177,7 @@ def make(
       )
     except RuntimeError as error:
       raise ValueError(str(error)) from error
-  return base.stack(factory, batch_size, seed, title, remakes=remakes)
+  return stacking.stack(factory, batch_size, seed, title, remakes=remakes)
 
 
 def solved_return(name: str, arguments: Mapping[str, Any]) -> float | None:

@@ -22,10 +22,10 @@ import numpy as np
 import tree
 
 from ald_acme import activity
-from ald_acme.environments import base
 from ald_acme.environments import contract
 from ald_acme.environments import members
 from ald_acme.environments import shared_steps
+from ald_acme.environments import stacking
 
 # A worker's share of each half, as slices of the batch; None for no share.
 Shares = tuple[slice | None, slice | None]
@@ -76,7 +76,7 @@ def serve(
 
   own = {half: share for half, share in enumerate(shares) if share}
 
-  def make() -> dict[int, base.Stacked]:
+  def make() -> dict[int, stacking.Stacked]:
     stack = pickle.loads(pickled)
     return {
       half: stack(batch_size=share.stop - share.start, first=share.start)

@@ -22,6 +22,7 @@ from ald_acme import processes as children
 from ald_acme.environments import base
 from ald_acme.environments import members
 from ald_acme.environments import shared_steps
+from ald_acme.environments import stacking
 from ald_acme.environments import worker_process
 
 _GRACE = 5.0  # Seconds for a worker to end.
@@ -55,13 +56,13 @@ class Workers(base.BatchedEnvironment):
     """Starts the workers, and waits until they have created their environments.
 
     Args:
-      factory: as for `base.stack`. Workers import it, so it must be a function
-        of a module, or a partial of one.
+      factory: as for `stacking.stack`. Workers import it, so it must be a
+        function of a module, or a partial of one.
       batch_size: E, at least one.
-      seed: as for `base.stack`.
+      seed: as for `stacking.stack`.
       workers: number of processes, at least one and at most E are started.
       name: name of the environment, for errors.
-      remakes: as for `base.stack`, per worker and half.
+      remakes: as for `stacking.stack`, per worker and half.
 
     Raises:
       ValueError: if the factory cannot be pickled, or specs differ.
@@ -85,7 +86,7 @@ class Workers(base.BatchedEnvironment):
       try:
         make = pickle.dumps(
           functools.partial(
-            base.stack, factory, seed=seed, name=name, remakes=remakes
+            stacking.stack, factory, seed=seed, name=name, remakes=remakes
           )
         )
       except (pickle.PicklingError, AttributeError, TypeError) as error:
@@ -207,7 +208,7 @@ class Workers(base.BatchedEnvironment):
     return self._lost
 
   def metrics(self) -> dict[str, float]:
-    """As `base.Stacked`, over all workers."""
+    """As `stacking.Stacked`, over all workers."""
     if not self._remakes:
       return {}
     answers = self._ask_all('metrics')

@@ -7,7 +7,7 @@ import pytest
 
 from ald_acme.acting import evaluation
 from ald_acme.acting import policies
-from ald_acme.environments import base
+from ald_acme.environments import stacking
 
 
 class Toy(dm_env.Environment):
@@ -58,7 +58,7 @@ class Policy:
 @pytest.mark.parametrize('lengths', [[1], [3], [1, 4, 2], [5, 1, 1, 5], [2, 2]])
 def test_exactly_one_episode_each(lengths):
   lengths, action = np.array(lengths), np.arange(len(lengths))
-  environment = base.Stacked([Toy(length) for length in lengths])
+  environment = stacking.Stacked([Toy(length) for length in lengths])
   policy = Policy(action)
   episodes = evaluation.play(environment, policy)
   np.testing.assert_array_equal(episodes.lengths, lengths)
@@ -70,7 +70,7 @@ def test_exactly_one_episode_each(lengths):
 
 def test_everything_is_reset():
   toys = [Toy(2), Toy(3)]
-  environment, policy = base.Stacked(toys), Policy([0, 0])
+  environment, policy = stacking.Stacked(toys), Policy([0, 0])
   environment.reset()
   environment.step([0, 0])
   for toy in toys:
@@ -84,7 +84,7 @@ def test_everything_is_reset():
 
 @pytest.mark.parametrize('episodes', [1, 2, 3, 5, 6])
 def test_as_many_episodes_as_asked_for(episodes):
-  environment, policy = base.Stacked([Toy(2), Toy(2)]), Policy([0, 1])
+  environment, policy = stacking.Stacked([Toy(2), Toy(2)]), Policy([0, 1])
   played = evaluation.play_many(environment, policy, episodes)
   np.testing.assert_array_equal(played.lengths, episodes * [2])
   # Each toy's later episodes are rich.
@@ -114,7 +114,7 @@ def test_success_rate(successes, n, low, high):
 
 
 def test_endless_episodes_are_cut():
-  environment, policy = base.Stacked([Toy(3), Toy(10**9)]), Policy([0, 0])
+  environment, policy = stacking.Stacked([Toy(3), Toy(10**9)]), Policy([0, 0])
   episodes = evaluation.play(environment, policy, max_steps=5)
   np.testing.assert_array_equal(episodes.lengths, [3, 5])
   np.testing.assert_array_equal(episodes.cut, [False, True])
@@ -124,7 +124,7 @@ def test_endless_episodes_are_cut():
 
 
 def test_playing_stops():
-  environment, policy = base.Stacked([Toy(10**9)]), Policy([0])
+  environment, policy = stacking.Stacked([Toy(10**9)]), Policy([0])
   with pytest.raises(evaluation.Stopped):
     evaluation.play(
       environment, policy, should_stop=lambda: len(policy.seen) == 7
@@ -133,7 +133,7 @@ def test_playing_stops():
 
 
 def test_an_episode_that_was_lost_is_played_again():
-  class Losing(base.Stacked):
+  class Losing(stacking.Stacked):
     """Loses the first episode of its first environment."""
 
     steps = 0

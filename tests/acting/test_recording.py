@@ -18,6 +18,7 @@ from ald_acme.acting import films
 from ald_acme.acting import recording
 from ald_acme.environments import base
 from ald_acme.environments import i_maze
+from ald_acme.environments import stacking
 
 LIMIT = 3
 
@@ -146,7 +147,7 @@ def test_the_frame_shows_view_and_environment(recorded, tmp_path):
 
 
 def test_what_cannot_be_drawn_is_left_out(tmp_path):
-  environment = base.Stacked([Blind(_maze())])
+  environment = stacking.Stacked([Blind(_maze())])
   recorded = recording.record(environment, Network(), seed=0)
   assert recorded.pictures is None
   path = tmp_path / 'episode.gif'

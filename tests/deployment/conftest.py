@@ -13,7 +13,7 @@ from agents.ald import networks as ald_networks
 from ald_acme.acting import recording
 from ald_acme.deployment import exporting
 from ald_acme.deployment import step as steps
-from ald_acme.environments import base
+from ald_acme.environments import stacking
 from ald_acme.networks import sizes
 
 
@@ -68,7 +68,7 @@ class Exported(NamedTuple):
 @pytest.fixture(scope='session')
 def networks():
   """Networks whose answers depend on everything; and the spec."""
-  spec = acme.make_environment_spec(base.Stacked([Toy()]))
+  spec = acme.make_environment_spec(stacking.Stacked([Toy()]))
   made = ald_networks.make_default_networks(
     spec,
     dataclasses.replace(sizes.PRESETS['tiny'], lstm=6),
@@ -88,7 +88,7 @@ def step(networks):
 
 @pytest.fixture(scope='session')
 def episodes(networks):
-  environment = base.Stacked([Toy()])
+  environment = stacking.Stacked([Toy()])
   made, _ = networks
   return [recording.record(environment, made.actor, seed) for seed in range(3)]
 

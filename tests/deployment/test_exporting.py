@@ -20,7 +20,7 @@ from ald_acme.deployment import act
 from ald_acme.deployment import agreement
 from ald_acme.deployment import exporting
 from ald_acme.deployment import step as steps
-from ald_acme.environments import base
+from ald_acme.environments import stacking
 from ald_acme.networks import sizes
 
 FILES = [
@@ -69,7 +69,7 @@ class Film(dm_env.Environment):
 
 
 def test_images(tmp_path):
-  environment = base.Stacked([Film()])
+  environment = stacking.Stacked([Film()])
   spec = acme.make_environment_spec(environment)
   tiny = sizes.PRESETS['tiny']
   network = actor_critic_networks.make_lstm(spec, tiny, 'actor')

@@ -12,8 +12,8 @@ import tree
 
 from agents.ald import networks as ald_networks
 from ald_acme.acting import policies
-from ald_acme.environments import base
 from ald_acme.environments import classic_control
+from ald_acme.environments import stacking
 from ald_acme.environments import testing
 from ald_acme.networks import sizes
 from tests.environments import test_contract
@@ -91,7 +91,7 @@ class TestWrapped(testing.ConformanceTestMixin):
 )
 def test_acting(name, wrappers):
   inner = Doubles()
-  environment = base.Stacked([_wrap(wrappers, name, inner)])
+  environment = stacking.Stacked([_wrap(wrappers, name, inner)])
   spec = acme.make_environment_spec(environment)
   made = ald_networks.make_default_networks(spec, sizes.PRESETS['tiny'])
   policy = policies.BatchedPolicy(made.actor, spec.observations, 1, seed=0)
@@ -111,7 +111,7 @@ def test_acting(name, wrappers):
 def test_a_gymnasium_environment_is_wrapped_as_any(wrappers):
   made = _wrap(wrappers, 'both', classic_control.make('Pendulum-v1', seed=0))
   assert (made.action_spec().minimum, made.action_spec().maximum) == (-1, 1)
-  environment = base.Stacked([made])
+  environment = stacking.Stacked([made])
   environment.reset()
   step = environment.step(np.ones((1, 1), np.float32))
   assert step.observation['velocity'].dtype == np.float32

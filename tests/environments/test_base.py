@@ -11,6 +11,7 @@ import tree
 from ald_acme.environments import base
 from ald_acme.environments import i_maze
 from ald_acme.environments import members
+from ald_acme.environments import stacking
 from ald_acme.environments import staggering
 from ald_acme.environments import trials
 
@@ -59,11 +60,11 @@ class SingleStackedTest(test_utils.EnvironmentTestMixin, absltest.TestCase):
   """The contract of `dm_env`, through both wrappers."""
 
   def make_object_under_test(self):
-    return base.Single(base.Stacked([Countdown(3)]))
+    return base.Single(stacking.Stacked([Countdown(3)]))
 
 
 def test_stacked_steps():
-  stacked = base.Stacked([Countdown(1), Countdown(2)])
+  stacked = stacking.Stacked([Countdown(1), Countdown(2)])
   assert stacked.batch_size == 2
   steps = [stacked.reset()]
   steps += [stacked.step(np.array(a)) for a in ([0, 1], [2, 0], [1, 2])]
@@ -91,7 +92,7 @@ def test_stacked_steps():
 
 def test_stacked_mazes_step_as_batched_ones():
   kwargs = {'limit': 12, 'random_goals': True, 'random_start': True}
-  stacked = base.Stacked([i_maze.IMaze(seed=s, **kwargs) for s in range(3)])
+  stacked = stacking.Stacked([i_maze.IMaze(seed=s, **kwargs) for s in range(3)])
   batches = [i_maze.BatchedIMaze(1, seed=s, **kwargs) for s in range(3)]
   rng = np.random.RandomState(0)
   step, others = stacked.reset(), [b.reset() for b in batches]
@@ -107,7 +108,7 @@ def test_stacked_mazes_step_as_batched_ones():
 
 def test_stacked_passes_on_specs_render_and_close():
   maze = i_maze.IMaze()
-  stacked = base.Stacked([i_maze.IMaze(size=5), maze])
+  stacked = stacking.Stacked([i_maze.IMaze(size=5), maze])
   for name in ('observation', 'action', 'reward', 'discount'):
     mine = getattr(stacked, f'{name}_spec')()
     theirs = getattr(maze, f'{name}_spec')()
@@ -116,20 +117,23 @@ def test_stacked_passes_on_specs_render_and_close():
   np.testing.assert_array_equal(stacked.render(1), maze.render())
 
   environments = [Countdown(), Countdown()]
-  base.Stacked(environments).close()
+  stacking.Stacked(environments).close()
   assert all(environment.closed for environment in environments)
 
 
 @pytest.mark.parametrize(
   'make, message',
   [
-    (lambda: base.Stacked([]), 'give at least one'),
+    (lambda: stacking.Stacked([]), 'give at least one'),
     (
-      lambda: base.Stacked([Continuous()]),
+      lambda: stacking.Stacked([Continuous()]),
       'action of Continuous .* give it bounds',
     ),
-    (lambda: base.Stacked([Countdown()]).render(), 'Countdown cannot render'),
-    (lambda: base.Stacked([Countdown()]).step([0, 0]), 'shorter|longer'),
+    (
+      lambda: stacking.Stacked([Countdown()]).render(),
+      'Countdown cannot render',
+    ),
+    (lambda: stacking.Stacked([Countdown()]).step([0, 0]), 'shorter|longer'),
     (lambda: base.Single(i_maze.BatchedIMaze(2)), 'batch_size=2'),
   ],
 )
@@ -154,7 +158,7 @@ def test_new_tasks_are_passed_on_to_who_has_tasks():
       self.drawn += 1
 
   made = [Tasked(1), Countdown(1), Tasked(1)]
-  stacked = base.Stacked(made)
+  stacked = stacking.Stacked(made)
   stacked.keep_tasks()
   stacked.reset()
   stacked.new_tasks(np.array([True, True, False]))
@@ -170,7 +174,7 @@ def test_else_every_episode_has_a_new_task():
       self.drawn += 1
 
   made = [Tasked(1), Tasked(2)]
-  stacked = base.Stacked(made)
+  stacked = stacking.Stacked(made)
   drawn, begun = [], np.zeros(2, int)
   for t in range(12):
     step = stacked.reset() if t in (0, 7) else stacked.step([0, 0])
@@ -181,7 +185,7 @@ def test_else_every_episode_has_a_new_task():
 
 
 def test_single_gives_plain_steps():
-  single = base.Single(base.Stacked([Countdown(1)]))
+  single = base.Single(stacking.Stacked([Countdown(1)]))
   first, last = single.reset(), single.step(2)
   assert first.step_type is dm_env.StepType.FIRST
   assert first.reward is first.discount is None
@@ -201,7 +205,7 @@ class Stuck(Countdown):
 
 def test_environments_that_do_not_begin_anew_are_reset():
   stuck, sound = (
-    base.Stacked([kind(1), kind(3)]) for kind in (Stuck, Countdown)
+    stacking.Stacked([kind(1), kind(3)]) for kind in (Stuck, Countdown)
   )
   step, expected = stuck.reset(), sound.reset()
   for _ in range(12):
@@ -211,7 +215,7 @@ def test_environments_that_do_not_begin_anew_are_reset():
 
 
 def test_some_environments_may_restart():
-  stacked = base.Stacked([Countdown(5), Countdown(5), Countdown(5)])
+  stacked = stacking.Stacked([Countdown(5), Countdown(5), Countdown(5)])
   stacked.reset()
   stacked.step([0, 0, 0])
   assert stacked.restart(np.array([False, True, False]))
@@ -275,7 +279,7 @@ def test_environments_that_raise_are_named(method, step):
     'IndexError: no such room$'
   )
   with pytest.raises(members.Failure, match=message):
-    stacked = base.Stacked(environments, "environment 'x'", first=4)
+    stacked = stacking.Stacked(environments, "environment 'x'", first=4)
     stacked.reset()
     if method == 'render':
       stacked.render(1)
@@ -292,8 +296,8 @@ def test_environments_that_raise_are_made_anew(method, lost):
     seeds.append(seed)
     return Fails(method if len(seeds) == 1 else None)
 
-  stacked = base.stack(make, 2, seed=3, remakes=1)
-  plain = base.stack(lambda seed: Fails(), 2, seed=3)
+  stacked = stacking.stack(make, 2, seed=3, remakes=1)
+  plain = stacking.stack(lambda seed: Fails(), 2, seed=3)
   step, expected = stacked.reset(), plain.reset()
   counted = 0
   for t in range(14):
@@ -315,7 +319,7 @@ def test_environments_that_raise_are_made_anew(method, lost):
 
 
 def test_environments_are_made_anew_no_more_often_than_is_allowed():
-  stacked = base.stack(lambda seed: Fails('step'), 2, seed=3, remakes=3)
+  stacked = stacking.stack(lambda seed: Fails('step'), 2, seed=3, remakes=3)
   stacked.reset()
   with pytest.raises(members.Failure, match='number 1, step 7: step raised'):
     for _ in range(9):
@@ -325,7 +329,7 @@ def test_environments_are_made_anew_no_more_often_than_is_allowed():
 
 def test_what_is_lost_is_not_reported_and_ends_a_trial():
   made = iter([Fails('step'), Fails()])
-  stacked = base.stack(lambda seed: next(made), 1, seed=3, remakes=1)
+  stacked = stacking.stack(lambda seed: next(made), 1, seed=3, remakes=1)
   run = staggering.Stagger(trials.Trials(stacked, 2), None)
   run.reset()
   kinds, reported = [], []

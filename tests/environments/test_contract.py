@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from ald_acme.environments import base
+from ald_acme.environments import stacking
 
 
 class Toy(dm_env.Environment):
@@ -53,7 +54,7 @@ def _play(broken, index=2):
 
 
 def _run(*environments):
-  stacked = base.Stacked(environments)
+  stacked = stacking.Stacked(environments)
   stacked.reset()
   for _ in range(4):
     stacked.step(np.zeros(len(environments), np.int32))
@@ -108,7 +109,7 @@ def test_observations_are_cast_to_what_is_taken(dtype, expected):
     def _observation(self):
       return np.array([1, 0], dtype)
 
-  stacked = base.Stacked([Typed(None), Typed(None)])
+  stacked = stacking.Stacked([Typed(None), Typed(None)])
   spec = stacked.observation_spec()
   assert spec.dtype == expected and spec.dtype.isnative
   assert (spec.shape, spec.minimum, spec.maximum) == ((2,), 0, 1)
@@ -181,12 +182,14 @@ def test_all_alike_are_seen_through():
   """Breaches that stack well: in every environment the same."""
   for show in (_sound(a=(1, 2, 3)), {'a': np.zeros(2), 'b': (np.int32(0),)}):
     with pytest.raises(ValueError, match=r'^Toy, number 0, step 0: observ'):
-      base.Stacked([Toy(show), Toy(show)]).reset()
+      stacking.Stacked([Toy(show), Toy(show)]).reset()
 
 
 def test_names_and_numbers_may_be_given():
   broken = Toy(_sound(a=(np.nan, 0)))
-  stacked = base.Stacked([Toy(_sound()), broken], "environment 'x:y'", first=6)
+  stacked = stacking.Stacked(
+    [Toy(_sound()), broken], "environment 'x:y'", first=6
+  )
   with pytest.raises(
     ValueError, match=r"^environment 'x:y', number 7, step 0:"
   ):
@@ -210,7 +213,7 @@ def test_observations_that_are_no_numbers_are_named(spec, field):
 
   message = f'^{field} must hold numbers or booleans.*leave it out, or encode'
   with pytest.raises(ValueError, match=message):
-    base.Stacked([Says(None)])
+    stacking.Stacked([Says(None)])
 
 
 @pytest.mark.parametrize(
@@ -227,7 +230,7 @@ def test_empty_observations_are_refused_before_the_first_step(spec, message):
       return spec
 
   with pytest.raises(ValueError, match=message):
-    base.Stacked([Says(None)])
+    stacking.Stacked([Says(None)])
 
 
 def test_float64_beyond_32_bits_is_named():

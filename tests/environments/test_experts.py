@@ -7,11 +7,11 @@ from dm_env import specs
 import numpy as np
 import pytest
 
-from ald_acme.environments import base
 from ald_acme.environments import experts
 from ald_acme.environments import i_maze
 from ald_acme.environments import knights_tour
 from ald_acme.environments import meta_fetch
+from ald_acme.environments import stacking
 
 
 @pytest.mark.parametrize('size', [5, 7, 9, 15])
@@ -142,7 +142,7 @@ class Numbered(dm_env.Environment):
 
 @pytest.mark.parametrize('episodes, mean', [(1, 1.0), (2, 1.5), (3, 2.0)])
 def test_mean_return_takes_as_many_episodes_of_each(episodes, mean):
-  stacked = base.Stacked([Numbered(1), Numbered(5)])
+  stacked = stacking.Stacked([Numbered(1), Numbered(5)])
   agent = experts.RandomAgent(specs.DiscreteArray(2))
   assert experts.mean_return(stacked, agent, episodes) == mean
 

@@ -16,6 +16,7 @@ from ald_acme.environments import actions
 from ald_acme.environments import base
 from ald_acme.environments import gymnasium_adapter
 from ald_acme.environments import registry
+from ald_acme.environments import stacking
 from ald_acme.losses import vtrace
 from ald_acme.replay import adder as unroll_adder
 
@@ -281,7 +282,7 @@ def test_every_action_is_in_its_space(name):
   clock.action_space = ACTION_SPACES[name]
   clock.step = lambda a: (taken.append(a), Clock.step(clock, 0))[1]
   made = [gymnasium_adapter.GymnasiumEnvironment(clock) for _ in range(2)]
-  environment = base.Stacked(made)
+  environment = stacking.Stacked(made)
   rng = np.random.default_rng(0)
   for _ in range(10):
     environment.reset()
@@ -430,7 +431,7 @@ def test_learning_bootstraps_where_an_episode_is_cut_off_and_only_there(kwargs):
       unrolls.append(step)
       return True
 
-  environment = base.Stacked([_adapt(**kwargs)])
+  environment = stacking.Stacked([_adapt(**kwargs)])
   adder = unroll_adder.UnrollAdder(Writer(), length, store_state=False)
   adder.add_first(environment.reset())
   action, logits = np.zeros(1, np.int32), np.zeros((1, 3), np.float32)
@@ -471,7 +472,7 @@ def clock_id():
 
 def test_by_name(clock_id):
   made = registry.make(f'gymnasium:{clock_id}', {'end': 2}, 3, seed=5)
-  assert isinstance(made, base.Stacked)
+  assert isinstance(made, stacking.Stacked)
   assert made.batch_size == 3
   np.testing.assert_array_equal(made.reset().observation, np.zeros((3, 1)))
   made.step(np.array([0, 1, 2]))

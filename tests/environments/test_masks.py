@@ -10,11 +10,11 @@ from gymnasium import spaces
 import numpy as np
 import pytest
 
-from ald_acme.environments import base
 from ald_acme.environments import gymnasium_adapter
 from ald_acme.environments import masks
 from ald_acme.environments import members
 from ald_acme.environments import registry
+from ald_acme.environments import stacking
 
 HERE = __name__
 
@@ -113,7 +113,7 @@ def test_legal_actions_alone_are_taken(name, arguments, policy):
 
 
 def test_without_the_setting_all_actions_are_legal():
-  environment = base.Stacked([Board()])
+  environment = stacking.Stacked([Board()])
   assert masks.find(environment.observation_spec()) is None
   with pytest.raises(members.Failure, match='an illegal action'):
     _play(environment, _networks(environment).actor, steps=30)
@@ -121,7 +121,7 @@ def test_without_the_setting_all_actions_are_legal():
 
 def test_no_legal_action_is_an_error_that_says_where():
   made = [masks.Masked(Board(at), 'legal', 'Board') for at in (None, 3)]
-  environment = base.Stacked(made)
+  environment = stacking.Stacked(made)
   environment.reset()
   with pytest.raises(
     ValueError,

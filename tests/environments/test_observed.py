@@ -8,9 +8,9 @@ import pytest
 import tensorflow as tf
 import tree
 
-from ald_acme.environments import base
 from ald_acme.environments import masks
 from ald_acme.environments import observed
+from ald_acme.environments import stacking
 
 SPEC = {
   'map': specs.Array((3, 3), np.float32),
@@ -108,7 +108,7 @@ def test_what_the_actor_does_not_see_changes_nothing(agent, tmp_path):
     'asymmetric': actor_critic_config.AsymmetricConfig,
   }[agent]
   config = kind(networks=sizes.PRESETS['tiny'], actor_observations='body/angle')
-  environment = base.Stacked([Body()])
+  environment = stacking.Stacked([Body()])
   spec = acme.make_environment_spec(environment)
   networks = catalogue.make_builder(agent, config).make_networks(spec)
   rng = np.random.default_rng(0)

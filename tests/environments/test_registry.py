@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 import tree
 
-from ald_acme.environments import base
 from ald_acme.environments import i_maze
 from ald_acme.environments import members
 from ald_acme.environments import registry
+from ald_acme.environments import stacking
 from ald_acme.environments import trials
 
 SEEDS = [members.seed_of(7, i) for i in range(3)]
@@ -218,7 +218,7 @@ def test_make_by_name():
 )
 def test_make_from_a_factory(factory, arguments, expected):
   made = registry.make(f'{HERE}:{factory}', arguments, 3, seed=7)
-  assert isinstance(made, base.Stacked)
+  assert isinstance(made, stacking.Stacked)
   assert made.batch_size == 3
   np.testing.assert_array_equal(made.reset().observation, np.float32(expected))
 

@@ -8,6 +8,7 @@ from ald_acme.environments import bandit
 from ald_acme.environments import base
 from ald_acme.environments import i_maze
 from ald_acme.environments import meta_fetch
+from ald_acme.environments import stacking
 from ald_acme.environments import staggering
 from ald_acme.environments import trials
 from ald_acme.environments import workers
@@ -18,7 +19,7 @@ E = 64
 
 
 def _stacked(length=11):
-  return base.Stacked([test_base.Countdown(length) for _ in range(E)])
+  return stacking.Stacked([test_base.Countdown(length) for _ in range(E)])
 
 
 # Episodes of these have a fixed length, whatever is done.

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from ald_acme.environments import bandit
-from ald_acme.environments import base
 from ald_acme.environments import i_maze
 from ald_acme.environments import masks
 from ald_acme.environments import meta_fetch
+from ald_acme.environments import stacking
 from ald_acme.environments import testing
 from ald_acme.environments import trials
 from ald_acme.environments import workers
@@ -49,7 +49,7 @@ class TestStacked(testing.ConformanceTestMixin):
   """What is wrong with an environment, its batch mends where that is safe."""
 
   def make_object_under_test(self):
-    return base.Stacked([Reuses(), Sleeps(), Doubles()])
+    return stacking.Stacked([Reuses(), Sleeps(), Doubles()])
 
 
 class TestWorkers(testing.ConformanceTestMixin):
@@ -119,7 +119,7 @@ class TestMasked(testing.ConformanceTestMixin):
 
 class TestMaskedBatch(testing.ConformanceTestMixin):
   def make_object_under_test(self):
-    return base.Stacked([Strict(), Strict()])
+    return stacking.Stacked([Strict(), Strict()])
 
 
 # --- Faulty ones.

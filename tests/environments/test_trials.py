@@ -11,6 +11,7 @@ from ald_acme.environments import bandit
 from ald_acme.environments import base
 from ald_acme.environments import i_maze
 from ald_acme.environments import meta_fetch
+from ald_acme.environments import stacking
 from ald_acme.environments import trials
 
 FIRST, MID, LAST = (int(step_type) for step_type in dm_env.StepType)
@@ -74,7 +75,7 @@ class MetaFetchTrialsTest(test_utils.EnvironmentTestMixin, absltest.TestCase):
 
 
 def test_steps_by_hand():
-  stacked = base.Stacked([Truncated(1), Truncated(2)])
+  stacked = stacking.Stacked([Truncated(1), Truncated(2)])
   environment = trials.Trials(stacked, episodes=2)
   assert environment.batch_size == 2
   steps, metrics = [environment.reset()], [environment.metrics()]
@@ -208,7 +209,7 @@ def test_new_tasks_are_asked_for_where_a_trial_begins():
 def test_new_tasks_are_asked_for_one_at_a_time():
   asked = []
 
-  class Uneven(base.Stacked):
+  class Uneven(stacking.Stacked):
     def new_tasks(self, which):
       asked.append(which.tolist())
 
@@ -219,7 +220,7 @@ def test_new_tasks_are_asked_for_one_at_a_time():
 
 
 def test_reset_begins_a_trial():
-  environment = trials.Trials(base.Stacked([Truncated(1)]), 2)
+  environment = trials.Trials(stacking.Stacked([Truncated(1)]), 2)
   for _ in range(2):
     timestep = environment.reset()
     types, rewards = [], []

@@ -18,10 +18,10 @@ import pytest
 import tree
 
 from ald_acme import activity
-from ald_acme.environments import base
 from ald_acme.environments import i_maze
 from ald_acme.environments import members
 from ald_acme.environments import registry
+from ald_acme.environments import stacking
 from ald_acme.environments import trials
 from ald_acme.environments import workers
 
@@ -148,11 +148,11 @@ def _wait_until(condition):
 def test_halves_step_apart(make):
   """Begun and ended in turns, with a question to one while the other steps."""
   factory = functools.partial(maze, size=5)
-  mine, theirs = make(factory, count=2), base.stack(factory, 5, seed=7)
+  mine, theirs = make(factory, count=2), stacking.stack(factory, 5, seed=7)
   halves = mine.halves()
   rows = (slice(0, 3), slice(3, 5))
   assert [half.batch_size for half in halves] == [3, 2]
-  assert base.stack(factory, 5, seed=7).halves()[0].batch_size == 5
+  assert stacking.stack(factory, 5, seed=7).halves()[0].batch_size == 5
   expected = theirs.reset()
   steps = [half.reset() for half in halves]
   rng = np.random.RandomState(0)
@@ -211,7 +211,7 @@ def test_new_tasks(make):
 @pytest.mark.parametrize('count', [1, 2, 5, 9])
 def test_same_numbers_as_in_turn(make, count):
   factory = functools.partial(maze, size=5)
-  mine, theirs = make(factory, count=count), base.stack(factory, 5, seed=7)
+  mine, theirs = make(factory, count=count), stacking.stack(factory, 5, seed=7)
   assert mine.batch_size == 5
   for name in ('observation', 'action', 'reward', 'discount'):
     assert getattr(mine, f'{name}_spec')() == getattr(theirs, f'{name}_spec')()
@@ -464,7 +464,9 @@ def test_by_name():
   name, arguments = f'{HERE}:maze', {'size': 5}
   one = registry.make(name, {**arguments, 'workers': 2}, 3, seed=4)
   other = registry.make(name, arguments, 3, seed=4)
-  assert isinstance(one, workers.Workers) and isinstance(other, base.Stacked)
+  assert isinstance(one, workers.Workers) and isinstance(
+    other, stacking.Stacked
+  )
   action = _actions(0, 1, 2)
   for mine, theirs in [(one.reset(), other.reset())] + [
     (one.step(action), other.step(action)) for _ in range(15)

@@ -12,6 +12,7 @@ import tree
 
 from agents import ald
 from ald_acme.environments import base
+from ald_acme.environments import stacking
 from ald_acme.networks import sizes
 from ald_acme.replay import adder as unroll_adder
 from ald_acme.replay import local
@@ -52,7 +53,7 @@ class ReusingBatch(base.BatchedEnvironment):
   batch_size = 1
 
   def __init__(self):
-    self._inner = base.Stacked([Reusing()])
+    self._inner = stacking.Stacked([Reusing()])
     self._timestep = None
 
   def observation_spec(self):

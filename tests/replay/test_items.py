@@ -15,8 +15,8 @@ from agents.ald import builder as ald_builder
 from agents.ald import config as ald_config
 from agents.ald import learner_runner
 from ald_acme import types
-from ald_acme.environments import base
 from ald_acme.environments import i_maze
+from ald_acme.environments import stacking
 from ald_acme.networks import sizes
 from ald_acme.replay import adder as unroll_adder
 from ald_acme.replay import items
@@ -67,7 +67,7 @@ class Fake:
 
 @pytest.mark.parametrize(
   'environment',
-  [i_maze.BatchedIMaze(E, size=5), base.Stacked([Toy() for _ in range(E)])],
+  [i_maze.BatchedIMaze(E, size=5), stacking.Stacked([Toy() for _ in range(E)])],
   ids=['maze', 'toy'],
 )
 def test_specs_are_of_real_items(environment):

@@ -12,8 +12,8 @@ import tree
 
 from agents.actor_critic import acting
 from ald_acme import types
-from ald_acme.environments import base
 from ald_acme.environments import i_maze
+from ald_acme.environments import stacking
 from ald_acme.environments import workers
 from ald_acme.parameters import pulled
 from ald_acme.replay import adder as unroll_adder
@@ -173,7 +173,7 @@ def _five_mazes(seed):
 def test_halves_of_workers_give_the_unrolls_of_the_whole(make_networks, writer):
   rows, sources = [], []
   for environment in (
-    base.stack(_five_mazes, 5, seed=4),
+    stacking.stack(_five_mazes, 5, seed=4),
     workers.Workers(_five_mazes, 5, seed=4, workers=2),
   ):
     network = make_networks().actor

@@ -14,7 +14,7 @@ from ald_acme.deployment import act
 from ald_acme.deployment import agreement
 from ald_acme.deployment import exporting
 from ald_acme.deployment import step as steps
-from ald_acme.environments import base
+from ald_acme.environments import stacking
 from ald_acme.networks import sizes
 
 _KINDS = (
@@ -77,7 +77,7 @@ def test_learning(learned):
 
 def test_acting_takes_the_quickest_runtime(learned):
   networks, spec, _ = learned
-  stacked = base.Stacked([Everything(), Everything()])
+  stacked = stacking.Stacked([Everything(), Everything()])
   for of_spec in (spec, acme.make_environment_spec(stacked)):
     policy = policies.BatchedPolicy(networks.actor, of_spec.observations, 2, 0)
     assert policy.runtime == 'TensorFlow Lite'
@@ -93,7 +93,9 @@ def test_exports(learned, form, tmp_path):
   networks, spec, _ = learned
   step = steps.Step(networks.actor, spec)
   exporting.export(step, form, str(tmp_path), {})
-  episode = recording.record(base.Stacked([Everything()]), networks.actor, 0)
+  episode = recording.record(
+    stacking.Stacked([Everything()]), networks.actor, 0
+  )
   policy = act.load(str(tmp_path))
   assert agreement.largest_difference(policy, step, [episode]) < 2e-6
   seen = Everything().reset().observation  # Of its own dtypes.

@@ -11,7 +11,7 @@ import numpy as np
 from agents import ald
 from agents.actor_critic import acting
 from agents.actor_critic import learner_runner
-from ald_acme.environments import base
+from ald_acme.environments import stacking
 from ald_acme.networks import sizes
 from ald_acme.replay import local
 
@@ -59,7 +59,7 @@ def train(most: int) -> int | None:
     discount=0.9,
   )
   builder = ald.ALDBuilder(config)
-  environment = base.stack(Recall, config.envs_per_actor, config.seed)
+  environment = stacking.stack(Recall, config.envs_per_actor, config.seed)
   networks = builder.make_networks(
     specs.EnvironmentSpec(
       environment.observation_spec(),
