@@ -177,7 +177,7 @@ def _check(
   for figure in chosen:
     short = figure.shortfalls(order)
     missed += len(short)
-    console.print(f'{figure.name}: {len(short)} below the bar')
+    console.print(f'{figure.name}: {len(short)} below the required return')
     for line in short:
       console.print(f'  {line}', markup=False)
   return 1 if missed else 0

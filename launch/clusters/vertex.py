@@ -29,11 +29,11 @@ _ACCELERATOR = flags.DEFINE_enum(
 _IMAGES = flags.DEFINE_string(
   'images',
   'IMAGES',
-  'Vertex AI, with --dry_run: where the containers will be, the part of their '
-  'names before the last /.',
+  'Vertex AI, with --dry_run: registry of the container images, i.e. their '
+  'names up to the last /.',
 )
-_BUCKET = 'GOOGLE_CLOUD_BUCKET_NAME'  # As XManager calls it.
-# vCPUs and GiB of memory, by the name of a machine.
+_BUCKET = 'GOOGLE_CLOUD_BUCKET_NAME'  # The name in XManager.
+# vCPUs and GiB of memory, by machine type.
 _MACHINES = {
   'n1-standard-4': (4, 15),
   'n1-standard-8': (8, 30),
@@ -44,7 +44,7 @@ _MACHINES = {
   'n1-highcpu-96': (96, 86),
 }
 _MANY_CORES = [name for name in _MACHINES if 'highcpu' in name]
-# Neither history, environments, runs and results, nor caches.
+# Not copied: history, virtual environments, runs, results and caches.
 _NOT_CODE = shutil.ignore_patterns(
   '.*', '__pycache__', '*.pyc', 'runs', 'results', 'tests', '*.egg-info'
 )
@@ -52,13 +52,13 @@ _NOT_CODE = shutil.ignore_patterns(
 
 @dataclasses.dataclass(frozen=True)
 class Pool:
-  """Machines that are alike; each runs one node.
+  """A pool of machines of one type; each runs one node.
 
   Attributes:
-    name: as Vertex AI calls it, 'workerpool0' and so on.
-    nodes: and their groups, in the order of the pool's replicas.
-    machine: name of the type.
-    accelerator: of each machine, None for none.
+    name: name of the pool in Vertex AI, such as 'workerpool0'.
+    nodes: groups and their nodes, in the order of the pool's replicas.
+    machine: the machine type.
+    accelerator: accelerator of each machine, if any.
   """
 
   name: str
@@ -67,7 +67,7 @@ class Pool:
   accelerator: str | None
 
   def specification(self, job: str) -> dict:
-    """What Vertex AI calls a WorkerPoolSpec.
+    """The pool as a WorkerPoolSpec of Vertex AI.
 
     Args:
       job: name of the job.
@@ -100,30 +100,32 @@ class Pool:
 
 
 def check(submits: bool):
-  """Checks what can be checked before any file is written.
+  """Checks the prerequisites before any file is written.
 
   Args:
-    submits: whether the job is to be submitted.
+    submits: whether the job will be submitted.
 
   Raises:
-    ValueError: if there is no XManager, no bucket, or there are no credentials.
+    ValueError: if requirements.txt, XManager, the bucket or the credentials are
+      missing.
   """
   if not os.path.exists(_requirements()):
     raise ValueError(
-      f'{_requirements()} is not there, which the containers install; run this '
-      'from a checkout of the repository.'
+      f'{_requirements()}, which the containers install, does not exist; run '
+      'this from a checkout of the repository.'
     )
   if not submits:
     return
   if importlib.util.find_spec('xmanager') is None:
     raise ValueError(
-      'the package xmanager is not installed, through which Launchpad reaches '
-      "Vertex AI; install it with: pip install 'ald-acme[cluster]', or give "
-      '--dry_run to write the files alone.'
+      'the package xmanager, which Launchpad needs for Vertex AI, is not '
+      "installed; install it with: pip install 'ald-acme[cluster]', or give "
+      '--dry_run to only write the files.'
     )
   if _BUCKET not in os.environ:
     raise ValueError(
-      f'the variable {_BUCKET} must name the bucket that holds the run; set it.'
+      f'the environment variable {_BUCKET} is not set; set it to the bucket of '
+      'the run.'
     )
   from google import auth
   from google.auth import exceptions
@@ -132,39 +134,39 @@ def check(submits: bool):
     auth.default()
   except exceptions.DefaultCredentialsError as error:
     raise ValueError(
-      'there are no credentials of Google Cloud; get some with: gcloud auth '
-      'application-default login'
+      'no credentials for Google Cloud were found; create them with: gcloud '
+      'auth application-default login'
     ) from error
 
 
 def folder_of(run: run_folder.RunFolder) -> str:
-  """The folder of a job's files within its run's."""
+  """The folder of a job's files, in the run's folder."""
   return os.path.join(run.path, 'vertex_ai')
 
 
 def remove(run: run_folder.RunFolder):
-  """Removes a job's files from its run's folder."""
+  """Removes a job's files from the run's folder."""
   shutil.rmtree(folder_of(run), ignore_errors=True)
 
 
 def folder_inside(run: run_folder.RunFolder) -> run_folder.RunFolder:
-  """The run's folder as its nodes see it: in the bucket, as Vertex mounts it.
+  """The run's folder on the nodes, where Vertex AI mounts the bucket.
 
   Args:
-    run: folder of the run here.
+    run: folder of the run on this machine.
   """
-  # A dry run need not know it; the name says what is missing.
+  # A dry run works without a bucket; the path then says that it is missing.
   bucket = os.environ.get(_BUCKET, f'{_BUCKET}-IS-NOT-SET')
   return run_folder.RunFolder(f'/gcs/{bucket}/{os.path.basename(run.path)}')
 
 
 def revive(program: lp.Program):
-  """Makes nodes restart without which the program can go on.
+  """Makes the nodes restart that the program can lose.
 
-  Vertex AI ends a job when one of its replicas has failed.
+  Vertex AI ends a job when one of its replicas fails.
 
   Args:
-    program: of `programs.make`, to change.
+    program: from `programs.make`; changed in place.
   """
   from launch.clusters import colocation  # Imports Launchpad.
 
@@ -173,20 +175,20 @@ def revive(program: lp.Program):
 
 
 def pools(program: lp.Program) -> list[Pool]:
-  """The worker pools, in the order that Launchpad gives them.
+  """The worker pools, in Launchpad's order.
 
   Args:
-    program: of `programs.make`.
+    program: from `programs.make`.
 
   Raises:
-    UsageError: if nodes fit no machine.
+    UsageError: if no machine is large enough for a node.
   """
   by_kind: dict[str, list[tuple[str, lp.PyNode]]] = {}
   for label, nodes in program.groups.items():
     kind = by_kind.setdefault(programs.pool_of(label), [])
     kind += [(label, node) for node in nodes]
   ordered = list(by_kind.items())
-  # Vertex AI wants one replica in the first pool.
+  # Vertex AI requires exactly one replica in the first pool.
   single = next((item for item in ordered if len(item[1]) == 1), None)
   if single:
     ordered.remove(single)
@@ -201,7 +203,7 @@ def pools(program: lp.Program) -> list[Pool]:
 
 
 def _machine(kind: str, nodes) -> tuple[str, str | None]:
-  """The machine and the accelerator of a pool's replicas."""
+  """Returns machine type and accelerator of a pool's replicas."""
   if kind == 'replay':
     return 'n1-highmem-4', None
   if kind == 'learner':
@@ -214,9 +216,9 @@ def _machine(kind: str, nodes) -> tuple[str, str | None]:
         return name, None
     distillers = host.processes - 1
     raise command_line.UsageError(
-      f'num_distillers must be at most {_MACHINES[name][0] - 1}, which is what '
-      f'the largest machine ({name}) has cores for beside their parameters, '
-      f'but received {distillers}; give fewer.'
+      f'num_distillers must be at most {_MACHINES[name][0] - 1}, but received '
+      f'{distillers}: each takes a core of the largest machine ({name}), and '
+      'their parameters take another; give fewer.'
     )
   return 'n1-standard-4', None
 
@@ -224,16 +226,16 @@ def _machine(kind: str, nodes) -> tuple[str, str | None]:
 def write(
   program: lp.Program, parts: list[Pool], run: run_folder.RunFolder
 ) -> str:
-  """Writes the job and its containers; what was there before is replaced.
+  """Writes the job and the inputs of its containers; replaces earlier files.
 
   Args:
-    program: of `programs.make`.
-    parts: of `pools`.
-    run: folder of the run here.
+    program: from `programs.make`.
+    parts: from `pools`.
+    run: folder of the run on this machine.
 
   Returns:
-    The folder: `custom_job.json`, `Dockerfile`, `code/`, and for each pool a
-    folder with its nodes and requirements.
+    The folder, with `custom_job.json`, `Dockerfile`, `code/`, and for each pool
+    a folder with its nodes and requirements.
   """
   from launchpad.launch import serialization
 
@@ -242,7 +244,7 @@ def write(
   path = folder_of(run)
   remove(run)
   _copy_code(path, run)
-  # All addresses are bound before the first node is pickled: it may know any.
+  # Bind all addresses before pickling any node: it may hold any of them.
   for part in parts:
     for instance, (_, node) in enumerate(part.nodes):
       internals.initialize_for_vertex_ai(node)
@@ -270,7 +272,7 @@ def write(
 
 
 def _copy_code(path: str, run: run_folder.RunFolder):
-  """Copies the code; leaves out runs, this one wherever it is."""
+  """Copies the code without runs; this run may be in any folder."""
 
   def ignored(folder, names):
     here = {n for n in names if os.path.join(folder, n) == run.path}
@@ -284,7 +286,7 @@ def _copy_code(path: str, run: run_folder.RunFolder):
 
 
 def _write_requirements(path: str, part: Pool):
-  """Writes what a pool's container installs: CUDA where it is of use."""
+  """Writes a pool's requirements, with CUDA if it has an accelerator."""
   from agents import cuda
 
   with open(_requirements(), encoding='utf-8') as file:
@@ -311,26 +313,26 @@ def _dockerfile() -> str:
 FROM python:{version}
 ARG POOL
 COPY ${{POOL}}/requirements.txt .
-# With xmanager comes what Launchpad ends the job with.
+# Launchpad ends the job through a package that xmanager installs.
 RUN python -m pip install -r requirements.txt xmanager==0.1.3
 COPY code /code
 COPY ${{POOL}}/job.pkl /code/
 WORKDIR /code
-# The index of the replica, in CLUSTER_SPEC, is that of its node.
+# CLUSTER_SPEC holds the replica's index, which selects its node.
 ENTRYPOINT ["python", "-m", "process_entry", "--data_file=job.pkl"]
 """
 
 
 def launch(program: lp.Program, parts: list[Pool], path: str):
-  """Submits a job as Launchpad does.
+  """Submits a job through Launchpad.
 
   Args:
-    program: of `programs.make`.
-    parts: of `pools`; Launchpad comes to the same.
-    path: of `write`.
+    program: from `programs.make`.
+    parts: from `pools`; Launchpad derives the same pools.
+    path: from `write`.
 
   Raises:
-    ValueError: if that fails, with what is said.
+    ValueError: if Launchpad raises, with its message.
   """
   import launchpad as lp
   from xmanager import xm
@@ -353,7 +355,7 @@ def launch(program: lp.Program, parts: list[Pool], path: str):
     lp.launch(
       program, launch_type=lp.LaunchType.VERTEX_AI, xm_resources=resources
     )
-  except Exception as error:  # Of Docker, of Google's clients, and others.
+  except Exception as error:  # From Docker, Google's clients and others.
     said = ' '.join(str(error).split())
     raise ValueError(
       f'Launchpad cannot launch the job: {type(error).__name__}: {said}'

@@ -1,4 +1,4 @@
-"""The catalogue: which runs make which figure, and how it is drawn."""
+"""The catalogue of figures: the runs of each, and how it is drawn."""
 
 import operator
 
@@ -9,11 +9,11 @@ from launch.reproduction import plots
 from launch.reproduction import scoreboard
 from launch.reproduction import tables
 
-# Of Meta-Fetch, as `python -m ald_acme.environments.experts` prints it.
+# Return in Meta-Fetch, printed by `python -m ald_acme.environments.experts`.
 _SCRIPTED = 39.2
 _WITHOUT = (
-  'Chance is what is learned without a memory, from the present observation '
-  f'and the action and reward before it. {figures.MEANS}'
+  'Chance is the return of a network without a memory, which receives the '
+  f'observation, the last action and the last reward. {figures.MEANS}'
 )
 
 
@@ -187,7 +187,7 @@ _ROWS = (
 
 
 def _task(task: str, title: str, methods=('ald',)) -> figures.LearningFigure:
-  """A part of a figure of several tasks."""
+  """One task of a figure with several."""
   return figures.LearningFigure(task, title, task, methods, _curves)
 
 
@@ -241,7 +241,7 @@ FIGURES: dict[str, figures.Figure] = {
     ),
     figures.LearningFigure(
       'i_maze_15_seeds',
-      'Learning the 15x15 I-Maze seed by seed: who leaves the local optimum.',
+      'Learning the 15x15 I-Maze, by seed: which runs leave the local optimum.',
       'i_maze_15',
       ['ald', 'gtrxl', 'lstm'],
       plots.each_seed,
@@ -257,7 +257,7 @@ FIGURES: dict[str, figures.Figure] = {
     ),
     figures.LearningFigure(
       'popgym_repeat',
-      'POPGym, RepeatPreviousEasy: say which suit was shown three cards ago.',
+      'POPGym, RepeatPreviousEasy: name the suit shown three cards ago.',
       'popgym_repeat',
       ['ald', 'lstm', 'memoryless'],
       _curves,
@@ -265,7 +265,7 @@ FIGURES: dict[str, figures.Figure] = {
     ),
     figures.LearningFigure(
       'bsuite_memory',
-      'bsuite, memory_len: repeat a bit that was shown 30 steps ago.',
+      'bsuite, memory_len: repeat a bit shown 30 steps ago.',
       'bsuite_memory',
       ['ald', 'lstm', 'memoryless'],
       _curves,
@@ -273,8 +273,8 @@ FIGURES: dict[str, figures.Figure] = {
     ),
     figures.LearningFigure(
       'wall_clock',
-      'Learning the 9x9 I-Maze, against time on this machine (with --workers=1 '
-      'to be fair).',
+      'Learning the 9x9 I-Maze, against time on this machine (comparable with '
+      '--workers=1).',
       'i_maze_9',
       ['ald', 'gtrxl', 'lstm'],
       _wall_clock,
@@ -286,7 +286,7 @@ FIGURES: dict[str, figures.Figure] = {
       ['ald_dprl_0.25', 'ald_dprl_0.5', 'ald', 'ald_dprl_3', 'ald_dprl_6'],
       _dprl,
       panels=2,
-      reading=f'ALD by itself is with DpRL 1.5. {figures.MEANS}',
+      reading=f'"ALD" has DpRL 1.5. {figures.MEANS}',
     ),
     figures.LearningFigure(
       'hogwild',
@@ -295,12 +295,12 @@ FIGURES: dict[str, figures.Figure] = {
       ['ald', 'ald_distillers_2', 'ald_distillers_4'],
       _hogwild,
       panels=2,
-      reading=f'ALD by itself has one distiller. {figures.MEANS}',
+      reading=f'"ALD" has one distiller. {figures.MEANS}',
     ),
     figures.LearningFigure(
       'trials',
-      'Learning to learn (RL^2): trials of five episodes in a 5x5 I-Maze that '
-      'does not show which goal pays.',
+      'Learning to learn (RL^2): trials of five episodes in a 5x5 I-Maze whose '
+      'rewarding goal is hidden.',
       'trials',
       ['ald', 'lstm'],
       plots.adaptation,
@@ -308,7 +308,7 @@ FIGURES: dict[str, figures.Figure] = {
     ),
     figures.LearningFigure(
       'ablations',
-      'ALD without one of its parts, or with another, on the 9x9 I-Maze.',
+      'ALD with one part removed or replaced, on the 9x9 I-Maze.',
       'i_maze_9',
       [
         'ald',
@@ -322,8 +322,8 @@ FIGURES: dict[str, figures.Figure] = {
     ),
     extrapolation.Extrapolation(
       'extrapolation',
-      'Policies that were trained in the 15x15 I-Maze alone, played in mazes '
-      'of 9x9 to 51x51.',
+      'Policies trained only in the 15x15 I-Maze, played in mazes of 9x9 to '
+      '51x51.',
       'i_maze_15',
       15,
       [9, 15, 21, 31, 41, 51],
@@ -331,8 +331,8 @@ FIGURES: dict[str, figures.Figure] = {
     ),
     scoreboard.Scoreboard(
       'scoreboard',
-      'One default configuration on every task: ALD, its networks alone, and '
-      'two other projects with their own defaults.',
+      'One default configuration on every task: ALD, each of its networks '
+      'alone, and two other projects with their own defaults.',
       _ROWS,
       ['ald', 'gtrxl', 'lstm', 'memoryless'],
       list(peers.PEERS),
@@ -350,15 +350,16 @@ FIGURES: dict[str, figures.Figure] = {
     ),
     figures.LearningFigure(
       'privileged',
-      'A pendulum whose velocities the actor never sees, and the learner may.',
+      'A pendulum whose velocity the actor does not observe; the learner of '
+      'one method does.',
       'pendulum_privileged',
       ['ald_privileged', 'ald_hidden'],
       _curves,
     ),
     figures.LatencyFigure(
       'latency',
-      'How long a step of acting takes: LSTM and GTrXL, one environment, one '
-      'CPU thread; nothing is learned.',
+      'Latency of a step of acting: LSTM and GTrXL, one environment, one CPU '
+      'thread; nothing is learned.',
       ['small', 'paper'],
       500,
     ),

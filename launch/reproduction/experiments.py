@@ -13,10 +13,10 @@ class Task:
     environment: as the launcher's --environment.
     kwargs: as its --environment_kwargs.
     small_kwargs: the same for small runs.
-    max_frames: of a run, by agent.
-    fields: of the configuration, where they are not the default.
-    solvable: whether a return of 0.95 means that it is solved.
-    package: that has to be installed for it.
+    max_frames: length of a run in frames, by agent.
+    fields: fields of the configuration that differ from the defaults.
+    solvable: whether a return of 0.95 solves the task.
+    package: an optional package that the task needs.
   """
 
   environment: str
@@ -33,11 +33,11 @@ class Method:
   """A method: an agent with its settings.
 
   Attributes:
-    title: for people.
-    colour: in all figures; told apart also by the colour-blind.
+    title: name in figures and tables.
+    colour: colour in all figures, from a palette for the colour-blind.
     agent: as the launcher's --agent.
-    fields: of the configuration, where they are not the default.
-    kwargs: of the environment, beside the task's.
+    fields: fields of the configuration that differ from the defaults.
+    kwargs: arguments of the environment, in addition to the task's.
   """
 
   title: str
@@ -72,7 +72,7 @@ TASKS = {
     kwargs='',
     small_kwargs='limit=20',
     max_frames=dict.fromkeys(('gtrxl', *_WITH_MEMORYLESS), 1_000_000),
-    # What an action brings shows within a few steps.
+    # The effect of an action shows within a few steps.
     fields={'discount': 0.9},
     solvable=False,
   ),
@@ -89,7 +89,7 @@ TASKS = {
     small_kwargs='',
     max_frames=dict.fromkeys(_WITH_MEMORYLESS, 500_000),
     package='popgym',
-    # An answer is paid at once: what comes later is noise.
+    # An action's reward is immediate: later rewards are noise.
     fields={'discount': 0.9},
   ),
   'bsuite_memory': Task(
@@ -144,7 +144,7 @@ TASKS = {
     solvable=False,
   ),
 }
-# Of a run that shows only that all works.
+# Fields of a smoke run.
 SMALL_FIELDS = {
   'max_frames': 4_000,
   'evaluation_episodes': 8,
@@ -154,12 +154,12 @@ SMALL_FIELDS = {
 _BLUE, _ORANGE, _GREEN = '#0072B2', '#E69F00', '#009E73'
 _RED, _PURPLE, _SKY = '#D55E00', '#CC79A7', '#56B4E9'
 _GREY = '#666666'
-# The actor is the learner: there is nothing to regularise towards.
+# The actor is the learner, so there is no other policy to regularise towards.
 _ALONE = {'regulariser_cost': 0.0}
 METHODS = {
   'ald': Method('ALD', _BLUE),
   'lstm': Method('LSTM', _RED, 'lstm', _ALONE),
-  # Acting with a GTrXL is expensive, and so is evaluating it.
+  # A GTrXL is expensive to evaluate.
   'gtrxl': Method(
     'GTrXL', _GREEN, 'gtrxl', {**_ALONE, 'evaluation_period': 3.0}
   ),

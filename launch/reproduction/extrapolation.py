@@ -1,4 +1,4 @@
-"""Agents trained on one size of a maze, played in others."""
+"""Agents trained in a maze of one size, played in mazes of other sizes."""
 
 from collections.abc import Sequence
 import csv
@@ -25,12 +25,12 @@ class Play(jobs.FileJob):
   """The job of `play_elsewhere.py`: one CSV file for a finished run.
 
   Attributes:
-    label: of the run, and where it is played.
-    path: of the file.
-    run: that is played.
+    label: label of the run, within the figure's name.
+    path: path of the CSV file.
+    run: the run to play.
     policies: 'actor', 'learner' or both.
-    environments: arguments of the environments to play in.
-    episodes: in each.
+    environments: arguments of each environment to play in.
+    episodes: number of episodes in each environment.
   """
 
   label: str
@@ -56,10 +56,10 @@ class Play(jobs.FileJob):
     ]
 
   def is_done(self) -> bool:
-    """Whether the file is there.
+    """Whether the file exists.
 
     Raises:
-      ValueError: if it is of other environments or another number of episodes.
+      ValueError: if its environments or its number of episodes differ.
     """
     if not os.path.exists(self.path):
       return False
@@ -74,8 +74,8 @@ class Play(jobs.FileJob):
     }
     if found != asked:
       raise ValueError(
-        f'{self.path} is of other mazes or episodes than the figure asks for; '
-        'delete it to play them again.'
+        f'{self.path} has other policies, mazes or episodes than the figure '
+        'requires; delete it to play them again.'
       )
     return True
 
@@ -92,8 +92,8 @@ class Line:
   Attributes:
     method: a key of `experiments.METHODS`.
     policy: 'actor' or 'learner'.
-    title: for people.
-    colour: of the line.
+    title: title in the legend and the table.
+    colour: colour of the line.
     dashed: whether the line is dashed.
   """
 
@@ -106,15 +106,15 @@ class Line:
 
 @dataclasses.dataclass(frozen=True)
 class Extrapolation(figures.Figure):
-  """Returns against the size of the maze, trained on one size alone.
+  """Returns of agents trained in a maze of one size, against the maze's size.
 
   Attributes:
     task: a key of `experiments.TASKS`, a maze; its runs are shared with other
       figures.
     trained: size of that maze.
-    sizes: of the mazes to play in.
-    lines: what is drawn.
-    episodes: in each maze.
+    sizes: sizes of the mazes to play in.
+    lines: the lines to draw.
+    episodes: number of episodes in each maze.
   """
 
   name: str
@@ -134,7 +134,7 @@ class Extrapolation(figures.Figure):
     return {name: learning.runs_of(name, order) for name in methods}
 
   def play(self, method: str, run: runs.Run, order: figures.Order) -> Play:
-    """The job of a run."""
+    """The job that plays a run."""
     policies = [line.policy for line in self.lines if line.method == method]
     name = os.path.join(method, os.path.basename(run.label))
     sizes = self.sizes[:2] if order.small else self.sizes
@@ -171,7 +171,7 @@ class Extrapolation(figures.Figure):
       return False
     environments = next(iter(found.values()))[0].environments
     sizes = list(self.sizes[: len(environments)])
-    returns = {  # Line to float64 [seeds, sizes].
+    returns = {  # Float64 [seeds, sizes] by line.
       line.title: np.array(
         [
           [float(row['return']) for row in rows if row['policy'] == line.policy]
@@ -182,10 +182,10 @@ class Extrapolation(figures.Figure):
       for line in self.lines
     }
     episodes = next(iter(found.values()))[0].episodes
-    asked = f'{episodes} episodes in each maze, actions sampled.'
+    asked = f'{episodes} episodes in each maze, sampled actions.'
     caption = ' '.join(
       [
-        f'Trained on {self.trained}x{self.trained} alone; {asked}',
+        f'Trained in {self.trained}x{self.trained} only; {asked}',
         figures.MEANS,
         *figures.warning(order),
       ]

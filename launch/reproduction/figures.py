@@ -1,4 +1,4 @@
-"""Figures: what each needs, and how its files are made of that."""
+"""Figures: the jobs that each needs, and how its files are made."""
 
 import abc
 from collections.abc import Callable, Sequence
@@ -18,8 +18,8 @@ from launch.reproduction import tables
 
 MEANS = 'Mean over seeds, not smoothed; band or bar: bootstrap 95% interval.'
 _SECONDS = (
-  'Seconds compare only where all runs had one machine, and to themselves; '
-  '[README](README.md) says which had.'
+  'Seconds are comparable only if all runs had the same machine to '
+  'themselves; [README](README.md) lists those that had.'
 )
 _LATENCY = os.path.join(
   os.path.dirname(os.path.abspath(__file__)), 'latency.py'
@@ -31,9 +31,9 @@ class Order:
   """The command line of `reproduce.py`.
 
   Attributes:
-    folder: for figures; their runs are in `runs` within it.
-    seeds: runs of each method, of seeds 0, 1, ...
-    small: whether runs are so short that they show only that all works.
+    folder: folder of the figures; their runs are in its subfolder `runs`.
+    seeds: number of runs per method, with seeds 0, 1, ...
+    small: whether to do smoke runs, too short for meaningful results.
   """
 
   folder: str
@@ -45,43 +45,44 @@ class Order:
 
 
 class Figure(abc.ABC):
-  """A figure that can be made.
+  """A figure.
 
   Attributes:
-    name: on the command line, and of its files.
-    about: one line for people.
+    name: its name on the command line, and of its files.
+    about: one line that describes it.
   """
 
   name: str
   about: str
 
   def lacks(self) -> str | None:
-    """The package that it wants and that is not installed, None if none is."""
+    """Returns the name of a required package that is not installed, if any."""
     return None
 
   @abc.abstractmethod
   def needs(self, order: Order) -> list[jobs.Job]:
-    """What has to be done before it can be made."""
+    """The jobs to do before `make`."""
 
   @abc.abstractmethod
   def make(self, order: Order) -> bool:
-    """Writes its files from what was done; False if that is nothing."""
+    """Writes its files from the results; returns False without any result."""
 
   def shortfalls(self, order: Order) -> list[str]:
-    """A line for each bar that the finished runs miss; most have no bars."""
+    """A line for each required return that the finished runs do not reach."""
     return []
 
 
 @dataclasses.dataclass(frozen=True)
 class LearningFigure(Figure):
-  """A figure of what methods learn on a task.
+  """A figure of several methods learning one task.
 
   Attributes:
     task: a key of `experiments.TASKS`.
     methods: keys of `experiments.METHODS`.
-    draw: draws groups on axes; told whether the task is solvable.
-    panels: how many axes it wants.
-    reading: how the drawing is to be read.
+    draw: draws groups on axes; its last argument is whether the task is
+      solvable.
+    panels: number of axes.
+    reading: how to read the drawing.
   """
 
   name: str
@@ -127,7 +128,7 @@ class LearningFigure(Figure):
     return [run for seed in by_seed for run in seed]
 
   def groups(self, order: Order) -> list[results.Group]:
-    """Results of the finished runs, by method."""
+    """The results of the finished runs, by method."""
     groups = []
     for method in self.methods:
       asked = self.runs_of(method, order)
@@ -169,10 +170,10 @@ class LearningFigure(Figure):
 
 @dataclasses.dataclass(frozen=True)
 class TasksFigure(Figure):
-  """Several tasks side by side, an axis for each.
+  """Several tasks side by side, each in a panel.
 
   Attributes:
-    parts: a figure of each task, with one axis; `about` is its title.
+    parts: a figure with one panel for each task; `about` is the panel's title.
   """
 
   name: str
@@ -213,7 +214,7 @@ class TasksFigure(Figure):
 
 
 def _of_task(task: str, row: dict[str, object]) -> dict[str, object]:
-  """A row with its task; areas are named alike whatever their end is."""
+  """Adds the task to a row; renames the area, whose name has its end."""
   named = {
     'area' if 'area' in key else key: value for key, value in row.items()
   }
@@ -222,7 +223,7 @@ def _of_task(task: str, row: dict[str, object]) -> dict[str, object]:
 
 @dataclasses.dataclass(frozen=True)
 class LatencyFigure(Figure):
-  """How long a step of acting takes; nothing is learned."""
+  """The latency of a step of acting; nothing is learned."""
 
   name: str
   about: str
@@ -267,13 +268,13 @@ class LatencyFigure(Figure):
 
 @dataclasses.dataclass(frozen=True)
 class Measurement(jobs.Job):
-  """The job of `latency.py`, beside this file: one CSV file.
+  """The job of `latency.py`: one CSV file.
 
   Attributes:
-    label: for people.
-    path: of the file.
-    log: of what the program prints.
-    arguments: of the program, after the path.
+    label: name in messages.
+    path: path of the CSV file.
+    log: path of the file for the program's output.
+    arguments: the program's arguments after the path.
   """
 
   label: str
@@ -289,10 +290,10 @@ class Measurement(jobs.Job):
     return [sys.executable, _LATENCY, self.path, *self.arguments]
 
   def is_done(self) -> bool:
-    """Whether the file is there.
+    """Whether the file exists.
 
     Raises:
-      ValueError: if it is of another measurement.
+      ValueError: if it is from another measurement.
     """
     rows = _read_rows(self.path)
     if rows is None:
@@ -303,13 +304,13 @@ class Measurement(jobs.Job):
       name not in row for row in rows for name in ('runtime', 'commit')
     ):
       raise ValueError(
-        f'{self.path} is of another measurement; delete it to measure again.'
+        f'{self.path} is from another measurement; delete it to measure again.'
       )
     return True
 
 
 def _read_rows(path: str) -> list[dict[str, str]] | None:
-  """The rows of a CSV file, None if it is not there."""
+  """The rows of a CSV file; None if it does not exist."""
   try:
     with open(path, encoding='utf-8', newline='') as file:
       return list(csv.DictReader(file))
@@ -338,12 +339,12 @@ def _seeds(groups: plots.Groups) -> str:
   if 1 in sizes:
     text += ' One seed has no interval.'
   if sizes & {2, 3}:
-    text += ' An interval of two or three is their range.'
+    text += ' An interval over two or three seeds is their range.'
   return text
 
 
 def warning(order: Order) -> list[str]:
-  """What a caption says of runs that are too short to mean anything."""
+  """The caption's warning about smoke runs."""
   if not order.small:
     return []
-  return ['SMOKE RUN: tiny settings, which say nothing about the methods.']
+  return ['SMOKE RUN: tiny settings; it tells nothing about the methods.']

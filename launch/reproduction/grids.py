@@ -22,8 +22,8 @@ def parse(sweeps: Sequence[str], agent: str) -> list[Axis]:
   """Reads 'config.discount=0.9,0.99' as a field and its values.
 
   Args:
-    sweeps: of the command line.
-    agent: whose fields they are.
+    sweeps: values of --sweep.
+    agent: the agent with these fields.
 
   Raises:
     ValueError: naming the field, the value received and the cure.
@@ -45,8 +45,8 @@ def parse(sweeps: Sequence[str], agent: str) -> list[Axis]:
       )
     if path == 'seed':
       raise ValueError(
-        f'--sweep={text}: seeds are not swept; give --seeds, the number of '
-        'runs, and --seed, the first.'
+        f'--sweep={text}: seeds cannot be swept; give --seeds (the number of '
+        'runs) and --seed (the first).'
       )
     if path in axes:
       raise ValueError(
@@ -55,12 +55,12 @@ def parse(sweeps: Sequence[str], agent: str) -> list[Axis]:
     field = field_flags.field_of(path)
     axes[path] = [_value(text, field, x.strip()) for x in values.split(',')]
     if len(set(axes[path])) < len(axes[path]):
-      raise ValueError(f'--sweep={text}: a value comes twice; give it once.')
+      raise ValueError(f'--sweep={text}: a value is repeated; give it once.')
   return list(axes.items())
 
 
 def _value(sweep: str, field: dataclasses.Field, text: str) -> Any:
-  """A value as the field's flag would have it."""
+  """Parses a value as the field's flag does."""
   try:
     return field_flags.parse_value(field, text)
   except ValueError as error:
@@ -71,10 +71,10 @@ def _value(sweep: str, field: dataclasses.Field, text: str) -> Any:
 
 @dataclasses.dataclass(frozen=True)
 class Grid:
-  """Runs to be made, by combination of values.
+  """The runs of a sweep, by combination of values.
 
   Attributes:
-    axes: what is swept.
+    axes: the swept fields and their values.
     combinations: the runs of each combination, by seed.
   """
 
@@ -86,7 +86,7 @@ class Grid:
     return [run for seed in zip(*self.combinations) for run in seed]
 
   def table(self) -> tables.Rows:
-    """A row for each combination, of the runs that have finished."""
+    """A row for each combination, from the finished runs."""
     rows = []
     for asked in self.combinations:
       max_frames = asked[0].fields['max_frames']
@@ -124,13 +124,13 @@ def make(
   """The runs of a sweep.
 
   Args:
-    opts: what all runs have in common.
-    axes: of `parse`.
-    seeds: runs of each combination, from the seed of `opts` on.
-    folder: the runs are in `runs` within it.
+    opts: options of all runs.
+    axes: from `parse`.
+    seeds: number of runs of each combination; the first has the seed of `opts`.
+    folder: folder of the sweep; the runs are in its subfolder `runs`.
 
   Raises:
-    ValueError: if a combination of values is refused.
+    ValueError: if a combination of values is invalid.
   """
   defaults = settings.flatten(settings.make(opts.agent, {}).flat())
   common = {
@@ -143,7 +143,7 @@ def make(
     swept = dict(zip((path for path, _ in axes), values))
     fields = {**common, **swept}
     name = ','.join(f'{path}={value}' for path, value in swept.items())
-    # A value may be text of any kind.
+    # A value may contain a slash.
     kind = name.replace(os.sep, '_') or opts.agent
     combinations.append(
       [
@@ -160,5 +160,5 @@ def make(
       ]
     )
     full = {**settings.flatten(opts.settings.flat()), **swept}
-    settings.make(opts.agent, settings.nest(full))  # Refused before all begin.
+    settings.make(opts.agent, settings.nest(full))  # Validates.
   return Grid(axes, combinations)

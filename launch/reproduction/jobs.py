@@ -1,4 +1,4 @@
-"""Commands that run a few at a time, each in a process of its own."""
+"""A pool of commands, of which a few run at a time, each in a process."""
 
 import abc
 from collections.abc import Sequence
@@ -9,13 +9,13 @@ from typing import Any
 
 
 class Job(abc.ABC):
-  """A command and what comes of it.
+  """A command and its result.
 
   Attributes:
-    label: its name for people, not twice in a pool.
+    label: name in messages, unique in a pool.
     kind: jobs of one kind take about the same time.
     log: path of the file for its output.
-    after: labels of jobs that have to end before.
+    after: labels of jobs that must end first.
   """
 
   label: str
@@ -29,33 +29,41 @@ class Job(abc.ABC):
 
   @abc.abstractmethod
   def is_done(self) -> bool:
-    """Whether its result is there; ValueError if that is a wrong one."""
+    """Whether the result exists.
+
+    Raises:
+      ValueError: if the result is of another job.
+    """
 
   def prepare(self):
-    """Makes room for the result; ValueError if that cannot be."""
+    """Prepares the place of the result.
+
+    Raises:
+      ValueError: if that is impossible.
+    """
     return
 
   def seconds(self) -> float | None:
-    """How long it took once it is done, if that is known."""
+    """How long the finished job took; None if unknown."""
     return None
 
   def progress(self) -> dict[str, Any] | None:
-    """The contents of a run's progress.json, if there is one."""
+    """The contents of a run's progress.json, if it exists."""
     return None
 
 
 class FileJob(Job):
-  """A job whose result has a path, and whose log lies beside it.
+  """A job whose result is a file or folder, with the log beside it.
 
   Attributes:
-    path: of the result.
+    path: path of the result.
   """
 
   path: str
 
   @property
   def kind(self) -> str:
-    """The label without its last part, which other seeds share."""
+    """The label without its last part; shared by all seeds."""
     return os.path.dirname(self.label)
 
   @property
@@ -64,26 +72,26 @@ class FileJob(Job):
 
 
 class Pool:
-  """Runs those jobs whose results are not there yet.
+  """Runs the jobs whose results do not exist yet.
 
   Attributes:
-    waiting: jobs not begun, in order.
+    waiting: jobs that have not started, in order.
     running: jobs and their processes.
-    done: jobs whose results are there.
-    took: how many seconds jobs took that are done, by kind.
-    failed: jobs that ended without, and why.
+    done: jobs whose results exist.
+    took: durations of the finished jobs in seconds, by kind.
+    failed: jobs that ended without a result, and why.
   """
 
   def __init__(self, jobs: Sequence[Job], workers: int):
     """Looks for finished jobs; starts nothing.
 
     Args:
-      jobs: in the order in which they are to run; of those with one label the
-        first counts.
-      workers: how many may run at a time.
+      jobs: jobs in the order in which to run them; of several with the same
+        label, the first is used.
+      workers: number of jobs that run at a time.
 
     Raises:
-      ValueError: if a result is there, but a wrong one.
+      ValueError: if a result is of another job.
     """
     self._workers = workers
     self.waiting: list[Job] = []
@@ -99,7 +107,7 @@ class Pool:
         self.waiting.append(job)
 
   def step(self) -> bool:
-    """Collects finished jobs and starts others; False once all have ended."""
+    """Collects finished jobs and starts others; False when all have ended."""
     for job, process in list(self.running):
       status = process.poll()
       if status is not None:
@@ -111,14 +119,14 @@ class Pool:
     return bool(self.running)
 
   def _next(self) -> Job | None:
-    """The first job whose predecessors have ended, with or without success."""
+    """The first job whose predecessors have ended, even if they failed."""
     open_jobs = [*self.waiting, *(job for job, _ in self.running)]
     labels = {job.label for job in open_jobs}
     ready = (job for job in self.waiting if not labels.intersection(job.after))
     return next(ready, None)
 
   def stop(self):
-    """Interrupts what runs, and waits for it."""
+    """Interrupts the running jobs, and waits until they end."""
     for _, process in self.running:
       process.send_signal(signal.SIGINT)
     for _, process in self.running:
@@ -126,7 +134,7 @@ class Pool:
     self.running.clear()
 
   def _is_done(self, job: Job) -> bool:
-    """Whether a job is done; then it is noted."""
+    """Whether a job is done; records it if so."""
     if not job.is_done():
       return False
     self.done.append(job)
@@ -137,7 +145,7 @@ class Pool:
 
   def _start(self, job: Job):
     try:
-      if self._is_done(job):  # Made by another program meanwhile.
+      if self._is_done(job):  # By another program, meanwhile.
         return
       job.prepare()
       os.makedirs(os.path.dirname(job.log), exist_ok=True)
@@ -147,7 +155,7 @@ class Pool:
           stdin=subprocess.DEVNULL,
           stdout=log,
           stderr=subprocess.STDOUT,
-          # A terminal's Ctrl-C reaches it by `stop` alone: twice means now.
+          # Not a terminal's Ctrl-C: a second SIGINT ends it at once.
           start_new_session=True,
         )
     except (OSError, ValueError) as error:
@@ -157,13 +165,13 @@ class Pool:
 
   def _take_in(self, job: Job, status: int):
     try:
-      if self._is_done(job):  # The result is what counts, not the status.
+      if self._is_done(job):  # The result counts, not the exit status.
         return
       says = _last_line(job.log)
     except (OSError, ValueError) as error:
       says = str(error)
     self.failed.append(
-      (job, f'ended with status {status}; its log is {job.log}, says: {says}')
+      (job, f'ended with status {status}; the end of its log {job.log}: {says}')
     )
 
 

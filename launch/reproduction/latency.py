@@ -1,9 +1,9 @@
-"""Measures how long acting takes with each network, on one CPU thread.
+"""Measures the latency of acting with each network, on one CPU thread.
 
   python launch/reproduction/latency.py OUT.csv STEPS PRESET [PRESET ...]
 
-A step is what an actor with one environment does of it: from a time step to a
-sampled action. The environment's own time is left out.
+A step goes from the time step of one environment to a sampled action. The time
+of the environment is excluded.
 """
 
 import os
@@ -38,11 +38,11 @@ def measure(preset: str, steps: int) -> tables.Rows:
   """Times steps of both networks in the 9x9 I-Maze.
 
   Args:
-    preset: of the networks' sizes.
-    steps: to time.
+    preset: preset of the networks' sizes.
+    steps: number of steps to time.
 
   Returns:
-    A row for each network: what ran it, and the 50th and 99th percentile in
+    A row for each network: its runtime, and the 50th and 99th percentile in
     milliseconds.
   """
   import acme

@@ -1,4 +1,4 @@
-"""Runs of other projects' agents, each in a Python environment of its own."""
+"""Runs of other projects' agents, each in a separate Python environment."""
 
 import csv
 import dataclasses
@@ -16,9 +16,9 @@ class Peer:
   """An agent of another project.
 
   Attributes:
-    title: for people.
-    colour: in figures.
-    script: in `benchmarks/peers`, with its requirements beside it.
+    title: name in figures and tables.
+    colour: colour in figures.
+    script: script in `benchmarks/peers`, next to its requirements.
   """
 
   title: str
@@ -39,13 +39,13 @@ class PeerRun(jobs.FileJob):
   """A run of a peer with its documented defaults: one CSV file.
 
   Attributes:
-    label: its task, peer and seed.
-    path: without the ending.
+    label: task, peer and seed.
+    path: path of the file without its extension.
     peer: a key of `PEERS`.
     environment: as the launcher's --environment.
     environment_kwargs: as its --environment_kwargs.
-    frames: of the run.
-    seed: of the run.
+    frames: length of the run in frames.
+    seed: seed of the run.
   """
 
   label: str
@@ -58,7 +58,7 @@ class PeerRun(jobs.FileJob):
 
   @property
   def curve(self) -> str:
-    """The file that the run leaves."""
+    """Path of the CSV file."""
     return f'{self.path}.csv'
 
   def command(self) -> list[str]:
@@ -82,7 +82,7 @@ class PeerRun(jobs.FileJob):
     return os.path.exists(self.curve)
 
   def seconds(self) -> float | None:
-    """How long the finished run took, without its start."""
+    """How long the finished run took, without its start-up."""
     return self._last()['wall_seconds']
 
   def final_return(self) -> float:
@@ -94,6 +94,7 @@ class PeerRun(jobs.FileJob):
       rows = list(csv.DictReader(file))
     if not rows:
       raise ValueError(
-        f'{self.curve} has no row: no episode ended; delete it to rerun.'
+        f'{self.curve} has no rows, because no episode ended; delete it to '
+        'rerun.'
       )
     return {name: float(value) for name, value in rows[-1].items()}

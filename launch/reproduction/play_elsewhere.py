@@ -1,4 +1,4 @@
-"""Plays a trained agent in environments of other sizes than its own."""
+"""Plays a trained agent in mazes of other sizes than the one of its run."""
 
 import csv
 import dataclasses

@@ -1,4 +1,4 @@
-"""Drawings of results. Matplotlib is imported when something is drawn."""
+"""Plots of results. Matplotlib is imported at the first plot."""
 
 from collections.abc import Callable, Sequence
 import contextlib
@@ -15,8 +15,8 @@ from launch.reproduction import results
 from launch.reproduction import tables
 
 Groups = Sequence[results.Group]
-LOCAL_OPTIMUM = 0.5  # What entering goals without remembering earns in mazes.
-_POINTS = 201  # Of a curve.
+LOCAL_OPTIMUM = 0.5  # Return of entering a random goal in a maze.
+_POINTS = 201  # Points of a curve.
 _STYLE = {
   'axes.axisbelow': True,
   'axes.grid': True,
@@ -27,7 +27,7 @@ _STYLE = {
   'font.size': 10,
   'grid.alpha': 0.3,
   'legend.frameon': False,
-  'svg.hashsalt': 'ald_acme',  # The same drawing is the same file.
+  'svg.hashsalt': 'ald_acme',  # Equal drawings make equal files.
 }
 _HEIGHT, _WIDTH = 4.2, 7.0  # Inches, of one panel.
 _RETURN = 'evaluation return of the acting policy'
@@ -40,11 +40,11 @@ def drawing(
   """A row of axes to draw on, saved as PNG and SVG.
 
   Args:
-    panels: how many axes.
-    title: for above them.
-    caption: for below them.
-    path: of the files, without their endings.
-    height: of the figure in inches.
+    panels: number of axes.
+    title: title above them.
+    caption: text below them.
+    path: path of the files without their extensions.
+    height: height of the figure in inches.
 
   Yields:
     A list of matplotlib axes.
@@ -97,9 +97,9 @@ def adaptation(panels, groups: Groups, solvable: bool):
 
 
 def against_seconds(axes, groups: Groups, solvable: bool):
-  """Learning curves against wall-clock time, to where the first run ends."""
+  """Learning curves against wall-clock time, up to the end of the first run."""
   for group in groups:
-    # Runs made before times were recorded have none.
+    # Older runs have no times.
     timed = [r for r in group.results if np.isfinite(r.seconds).any()]
     if len(timed) < len(group.results):
       title = f'{group.title} ({len(timed)} of {len(group.results)} timed)'
@@ -123,7 +123,7 @@ def each_seed(panels, groups: Groups, solvable: bool):
 
 
 def reference(axes, value: float, label: str):
-  """A dashed line across, for what a return means."""
+  """A dashed line across the axes at a return of reference."""
   axes.axhline(value, color='0.3', linestyle='--', linewidth=1)
   axes.annotate(
     label,
@@ -173,14 +173,14 @@ def bars(
   label: str,
   form: str,
 ):
-  """The mean of a number of each method's runs, written above its bar.
+  """A bar for each method, with the mean over its runs written above it.
 
   Args:
-    axes: to draw on.
+    axes: axes to draw on.
     groups: the methods' runs.
-    value: the number of a run.
-    label: what the number is.
-    form: how to write it.
+    value: returns the value of a run.
+    label: description of the value.
+    form: format of the value.
   """
   for place, group in enumerate(groups):
     mean, low, high = statistics.estimate(group.values(value))
@@ -207,10 +207,10 @@ def against_sizes(axes, sizes: Sequence[int], lines: dict[Any, np.ndarray]):
   """A line for each policy: its mean return in mazes of several sizes.
 
   Args:
-    axes: to draw on.
-    sizes: of the mazes.
-    lines: float `[seeds, sizes]` by line, which has `title`, `colour` and
-      `dashed`.
+    axes: axes to draw on.
+    sizes: sizes of the mazes.
+    lines: returns, float `[seeds, sizes]`, by line; a line has `title`,
+      `colour` and `dashed`.
   """
   for line, returns in lines.items():
     if not len(returns):
@@ -240,10 +240,11 @@ def scores(
   """A line for each task with a point for each method.
 
   Args:
-    axes: to draw on.
-    tasks: their titles, top to bottom.
-    methods: float `[tasks]` by title, normalised to [0, 1]; nan is no point.
-    colours: of the methods.
+    axes: axes to draw on.
+    tasks: titles of the tasks, top to bottom.
+    methods: returns normalised to [0, 1], float `[tasks]`, by title; NaN is not
+      drawn.
+    colours: colours of the methods.
   """
   places = np.arange(len(tasks))[::-1]
   shifts = np.linspace(0.25, -0.25, len(methods))
@@ -254,7 +255,7 @@ def scores(
   axes.axvline(1.0, color='0.3', linestyle='--', linewidth=1)
   axes.set_yticks(places, tasks)
   axes.set_xlim(-0.03, 1.03)
-  axes.set_xlabel('normalised return: 0 random, 1 the bar')
+  axes.set_xlabel('normalised return: 0 random, 1 required')
   axes.legend(
     loc='upper center',
     bbox_to_anchor=(0.4, -1.0 / (len(tasks) + 2)),
@@ -264,12 +265,12 @@ def scores(
 
 
 def latency(axes, rows: Sequence[dict[str, Any]], colours: dict[str, str]):
-  """Times of a step: a bar to the median, a whisker to the 99th percentile.
+  """Latencies of a step: median as a bar, 99th percentile as a whisker.
 
   Args:
-    axes: to draw on.
-    rows: with 'network', 'preset', 'p50_ms' and 'p99_ms'.
-    colours: of the networks.
+    axes: axes to draw on.
+    rows: rows with 'network', 'preset', 'p50_ms' and 'p99_ms'.
+    colours: colours of the networks.
   """
   presets = list(dict.fromkeys(row['preset'] for row in rows))
   for row in rows:

@@ -1,4 +1,4 @@
-"""Measures what uniformly random actions earn on a task."""
+"""Measures the mean return of uniformly random actions on a task."""
 
 import json
 import math
@@ -21,12 +21,12 @@ from ald_acme.runs import files
 
 
 def mean_return(environment: base.BatchedEnvironment, episodes: int) -> float:
-  """The mean return of random actions, legal ones where there is a mask.
+  """The mean return of random actions; only legal ones if there is a mask.
 
   Args:
     environment: E environments.
-    episodes: at least how many; each environment plays as many as the others,
-      since the first to end would be the short ones.
+    episodes: least number of episodes. Each environment plays equally many,
+      because the first episodes to end would be short ones.
   """
   agent = experts.RandomAgent(
     environment.action_spec(), observation_spec=environment.observation_spec()

@@ -1,4 +1,4 @@
-"""Results of finished runs, and of methods over seeds."""
+"""Results of finished runs, and of methods over several seeds."""
 
 from collections.abc import Callable, Sequence
 import dataclasses
@@ -19,16 +19,17 @@ class Result:
   """A finished run.
 
   Attributes:
-    seed: of the run.
+    seed: seed of the run.
     config: its configuration.
-    commit: of the program that made it, None if not known.
+    commit: commit of the program that made it; None if unknown.
     summary: contents of its summary.json.
-    frames: float64 `[n]`, ascending, when the actor was evaluated.
-    returns: `[n]`, mean returns of these evaluations.
-    first_returns: `[n]`, of the first episodes of trials; nan without trials.
-    last_returns: `[n]`, of their last episodes.
-    seconds: `[n]`, since the launch; nan where not recorded.
-    actor_updates: `[n]`; nan where not recorded.
+    frames: float64 `[n]`, ascending, frames at each evaluation of the actor.
+    returns: `[n]`, mean return of each evaluation.
+    first_returns: `[n]`, mean return of the trials' first episodes; NaN without
+      trials.
+    last_returns: `[n]`, the same of their last episodes.
+    seconds: `[n]`, seconds since the launch; NaN if not recorded.
+    actor_updates: `[n]`; NaN if not recorded.
   """
 
   seed: int
@@ -44,13 +45,13 @@ class Result:
 
   @property
   def frames_to_solved(self) -> float:
-    """Frames at which the task counted as solved; inf for never."""
+    """Frames at which the task was solved; infinity for never."""
     frames = self.summary.get('solved_at_frames')
     return float('inf') if frames is None else frames
 
   @property
   def seconds_to_solved(self) -> float:
-    """Seconds until then; inf for never, nan where not recorded."""
+    """Seconds until then; infinity for never, NaN if not recorded."""
     if self.summary.get('solved_at_frames') is None:
       return float('inf')
     return _number(self.summary.get('solved_at_seconds'))
@@ -62,38 +63,38 @@ class Result:
 
   @property
   def has_trials(self) -> bool:
-    """Whether its episodes were trials of several."""
+    """Whether the run has trials of several episodes."""
     return bool(np.isfinite(self.first_returns).any())
 
   @property
   def adaptation(self) -> tuple[float, float]:
-    """Returns of a trial's first and last episode, by the run's end.
+    """Returns of a trial's first and last episode at the end of the run.
 
-    Means over the last ten evaluations.
+    Each is a mean over the last ten evaluations.
     """
     ends = self.first_returns[-10:], self.last_returns[-10:]
     return tuple(float(np.nanmean(end)) for end in ends)
 
   def area(self, end: float) -> float:
-    """Mean height of the curve up to `end` frames."""
+    """Mean of the curve from 0 to `end` frames."""
     return statistics.area(self.frames, self.returns, end)
 
   @property
   def actor_update_rate(self) -> float:
-    """Actor updates per second once they have begun."""
+    """Actor updates per second since the first."""
     return statistics.rate(self.actor_updates, self.seconds)
 
 
 @dataclasses.dataclass(frozen=True)
 class Group:
-  """A method's runs.
+  """The runs of a method.
 
   Attributes:
-    title: of the method, for people.
-    colour: of the method.
-    asked: how many runs were asked for.
-    max_frames: how long each of them is.
-    results: of those that finished, by seed.
+    title: title of the method.
+    colour: colour of the method.
+    asked: number of runs requested.
+    max_frames: length of each run in frames.
+    results: results of the finished runs, by seed.
   """
 
   title: str
@@ -103,18 +104,18 @@ class Group:
   results: Sequence[Result]
 
   def values(self, value: Callable[[Result], float]) -> np.ndarray:
-    """A number of each run, float64 `[seeds]`."""
+    """A value of each run, float64 `[seeds]`."""
     return np.array([value(result) for result in self.results], np.float64)
 
   def median(self, value: Callable[[Result], float]) -> float:
-    """Its median over seeds, which may be inf; nan if one is not known."""
+    """Its median over seeds, maybe infinity; NaN if one is unknown."""
     values = self.values(value)
     return float(np.median(values)) if len(values) else _NAN
 
   def curve(
     self, xs: str, grid: np.ndarray, ys: str = 'returns'
   ) -> statistics.Estimate:
-    """The mean return on a grid, with its interval.
+    """The mean return at points of a grid, with its interval.
 
     Args:
       xs: 'frames' or 'seconds'.
@@ -141,7 +142,7 @@ def read(path: str) -> Result:
   """Reads a finished run.
 
   Args:
-    path: of its folder.
+    path: path of its folder.
 
   Raises:
     ValueError: if a file is missing or damaged.

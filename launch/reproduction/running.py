@@ -1,4 +1,4 @@
-"""Runs a pool of jobs to its end, with a display."""
+"""Runs a pool of jobs to completion, with a display."""
 
 import signal
 import time
@@ -10,11 +10,11 @@ from rich import text as rich_text
 from ald_acme.runs import progress
 from launch.reproduction import jobs
 
-_POLL = 0.25  # Seconds between looks at the processes.
+_POLL = 0.25  # Seconds between polls of the processes.
 
 
 def run(pool: jobs.Pool, console: rich_console.Console) -> bool:
-  """Runs a pool to its end and shows it; False if it was interrupted."""
+  """Runs and displays a pool to completion; False if interrupted."""
   interrupted = False
 
   def interrupt(*_):
@@ -33,7 +33,7 @@ def run(pool: jobs.Pool, console: rich_console.Console) -> bool:
       display.show_failures(pool)
     if interrupted:
       console.print('Stopping: the runs save a checkpoint.')
-  finally:  # Whatever happens here, no process is left.
+  finally:  # Leaves no process, even after an error.
     pool.stop()
     for number, handler in earlier.items():
       signal.signal(number, handler)
@@ -61,7 +61,7 @@ class Display:
     self._screen.show(rich_text.Text('\n  '.join(lines)), '  '.join(lines))
 
   def show_failures(self, pool: jobs.Pool):
-    """Prints those that are new."""
+    """Prints new failures."""
     for job, why in pool.failed[self._failures_shown :]:
       self._console.print(f'{job.label} failed: {why}')
     self._failures_shown = len(pool.failed)
@@ -88,7 +88,7 @@ def state(pool: jobs.Pool) -> list[str]:
 
 
 def _seconds_left(pool: jobs.Pool) -> float | None:
-  """An estimate from the time that other seeds took; None without any."""
+  """Estimates it from the durations of other seeds; None without any."""
   if not pool.took:
     return None
   expected = {kind: np.mean(seconds) for kind, seconds in pool.took.items()}

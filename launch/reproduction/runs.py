@@ -23,13 +23,13 @@ class Run(jobs.FileJob):
   """A run of the launcher.
 
   Attributes:
-    label: its task, method and seed, 'i_maze_9/ald/seed_0'.
-    path: of its folder.
+    label: task, method and seed, such as 'i_maze_9/ald/seed_0'.
+    path: path of its folder.
     agent: as the launcher's --agent.
     environment: as --environment.
     environment_kwargs: as --environment_kwargs.
-    fields: of the configuration, 'networks.lstm' for one within another; those
-      that are not named are the default's.
+    fields: fields of the configuration that are not the default; nested fields
+      have dots, such as 'networks.lstm'.
     network_factory: as --network_factory.
   """
 
@@ -46,7 +46,7 @@ class Run(jobs.FileJob):
     return run_folder.RunFolder(self.path)
 
   def command(self) -> list[str]:
-    """What makes the run; it is kept with the run, so no absolute path."""
+    """The launcher's command; its path is relative, as the run stores it."""
     return [
       sys.executable,
       os.path.relpath(LAUNCHER),
@@ -69,7 +69,7 @@ class Run(jobs.FileJob):
     """Whether the run has finished.
 
     Raises:
-      ValueError: if there is a whole run, but not the one that is asked for.
+      ValueError: if another run has finished in this folder.
     """
     try:
       summary = files.read_json(self.folder.summary)
@@ -81,15 +81,15 @@ class Run(jobs.FileJob):
     return True
 
   def prepare(self):
-    """Removes what a run that did not finish has left.
+    """Removes the folder of an unfinished run.
 
-    It is not resumed: a curve is of a run that nothing interrupted.
+    It is not resumed: curves are of uninterrupted runs.
 
     Raises:
-      ValueError: if that run has not ended.
+      ValueError: if that run is still in progress.
     """
     if self.folder.exists():
-      self.folder.reopen().close()  # Where it is still in use, this says so.
+      self.folder.reopen().close()  # Raises if it is in use.
       shutil.rmtree(self.path)
 
   def seconds(self) -> float | None:
@@ -97,14 +97,14 @@ class Run(jobs.FileJob):
     return files.read_json(self.folder.summary).get('wall_seconds')
 
   def progress(self) -> dict[str, Any] | None:
-    """The contents of progress.json, None before it exists."""
+    """The contents of progress.json; None before it exists."""
     try:
       return files.read_json(self.folder.progress)
     except FileNotFoundError:
       return None
 
   def _check(self, saved: dict[str, Any]):
-    """Refuses a run of another agent, environment or configuration."""
+    """Rejects a run of another agent, environment or configuration."""
     config = settings.make(self.agent, settings.nest(self.fields)).flat()
     asked = settings.flatten(
       {
@@ -115,12 +115,12 @@ class Run(jobs.FileJob):
         **config,
       }
     )
-    # An older run may lack the name of its agent, and newer fields.
+    # Older runs may lack the agent's name and newer fields.
     found = settings.flatten({'agent': 'ald', **saved, **saved['config']})
     for name, value in asked.items():
       if name in found and found[name] != value:
         raise ValueError(
-          f'the run in {self.path} has {name}={found[name]!r} in its '
-          f'config.json, but this command asks for {value!r}; delete that '
-          'folder to rerun it, or give another --folder.'
+          f'config.json of the run in {self.path} has {name}={found[name]!r}, '
+          f'but this command requires {value!r}; delete that folder to rerun '
+          'it, or give another --folder.'
         )

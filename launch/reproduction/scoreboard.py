@@ -1,4 +1,4 @@
-"""The scoreboard: one default configuration on every task, beside the peers."""
+"""The scoreboard: one default configuration on every task, with peers."""
 
 from collections.abc import Sequence
 import dataclasses
@@ -28,17 +28,17 @@ _SMALL_FRAMES = 2_000
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-  """A task, and what is asked of ALD's acting policy on it.
+  """A task, and the return required of ALD's acting policy on it.
 
   Attributes:
-    name: of its folder of runs.
-    title: for people.
+    name: name of its folder of runs.
+    title: name in figures and tables.
     environment: as the launcher's --environment.
     kwargs: as its --environment_kwargs.
-    frames: of every run.
-    bar: mean return that ALD is to reach by then, actions sampled.
-    published: what others report, and where; empty for nothing.
-    package: that has to be installed for it.
+    frames: length of every run in frames.
+    bar: mean return required of ALD at the end, with sampled actions.
+    published: published results and their source; empty without any.
+    package: an optional package that the task needs.
   """
 
   name: str
@@ -58,11 +58,12 @@ class Row:
 
 @dataclasses.dataclass(frozen=True)
 class Chance(jobs.FileJob):
-  """The job of `random_policy.py`: what uniformly random actions earn.
+  """The job of `random_policy.py`: the return of uniformly random actions.
 
   Attributes:
     row: the task.
-    path: of the JSON file that it writes.
+    path: path of the JSON file.
+    episodes: least number of episodes.
   """
 
   row: Row
@@ -91,7 +92,7 @@ class Chance(jobs.FileJob):
     return os.path.exists(self.path)
 
   def read(self) -> float:
-    """The mean return; nan before the job is done."""
+    """The mean return; NaN before the job is done."""
     if not self.is_done():
       return float('nan')
     with open(self.path, encoding='utf-8') as file:
@@ -100,12 +101,12 @@ class Chance(jobs.FileJob):
 
 @dataclasses.dataclass(frozen=True)
 class Cell:
-  """What a method earned on a task.
+  """Returns of a method on a task.
 
   Attributes:
-    returns: float64 `[n]`, at the end of the finished runs.
-    seeds: of these.
-    asked: how many runs were asked for.
+    returns: float64 `[n]`, final returns of the finished runs.
+    seeds: seeds of the finished runs.
+    asked: number of runs requested.
   """
 
   returns: np.ndarray
@@ -117,7 +118,7 @@ class Cell:
     return float(np.mean(self.returns)) if len(self.returns) else float('nan')
 
   def text(self) -> str:
-    """'480 [470, 490]', with the number of runs where some are missing."""
+    """Such as '480 [470, 490]'; with the number of runs if some are missing."""
     if not len(self.returns):
       return '-'
     mean, low, high = statistics.estimate(self.returns)
@@ -135,7 +136,7 @@ class Scoreboard(figures.Figure):
 
   Attributes:
     rows: the tasks.
-    methods: keys of `experiments.METHODS`; the first is held to the bars.
+    methods: keys of `experiments.METHODS`; the first must reach the bars.
     peers: keys of `peers.PEERS`.
   """
 
@@ -166,18 +167,18 @@ class Scoreboard(figures.Figure):
     )
 
   def chance(self, row: Row, order: figures.Order) -> Chance:
-    """What random actions earn on a task."""
+    """The job that measures random actions on a task."""
     path = order.path('runs', 'scoreboard', row.name, 'random.json')
     return Chance(row, path, 4 if order.small else 200)
 
   def needs(self, order: figures.Order) -> list[jobs.Job]:
-    """The first method on all tasks first; small runs are of it alone.
+    """The jobs, the first method's first; smoke runs have no other method.
 
-    Tasks whose package is not installed are left out: their rows stay empty.
+    Tasks whose package is not installed are skipped; their rows remain empty.
     """
     rows = [row for row in self.rows if row.can_be_made]
     methods = [*self.methods, *self.peers]
-    if order.small:  # Each run is ten processes, or an installation.
+    if order.small:  # A run has ten processes, and a peer an installation.
       rows, methods = rows[:1], methods[:1]
     return [self.chance(row, order) for row in rows] + [
       self.run(row, method, seed, order)
@@ -187,7 +188,7 @@ class Scoreboard(figures.Figure):
     ]
 
   def cell(self, row: Row, method: str, order: figures.Order) -> Cell:
-    """What the finished runs of a method earned on a task."""
+    """The returns of a method's finished runs on a task."""
     returns, seeds = [], []
     for seed in range(order.seeds):
       run = self.run(row, method, seed, order)
@@ -201,13 +202,13 @@ class Scoreboard(figures.Figure):
     return Cell(np.array(returns, np.float64), seeds, order.seeds)
 
   def shortfalls(self, order: figures.Order) -> list[str]:
-    """A line for each task on which the first method misses its bar."""
+    """A line for each task on which the first method is below the bar."""
     found = []
     for row in self.rows:
       cell = self.cell(row, self.methods[0], order)
-      if not cell.mean >= row.bar:  # Nothing finished counts as well.
+      if not cell.mean >= row.bar:  # Also without a finished run.
         found.append(
-          f'{row.title}: {cell.text()} by {row.frames:,} frames, the bar is '
+          f'{row.title}: {cell.text()} at {row.frames:,} frames, required: '
           f'{row.bar:g}'
         )
     return found
@@ -238,7 +239,7 @@ class Scoreboard(figures.Figure):
       {
         'task': row.title,
         'frames': f'{row.frames:,}',
-        'bar': f'{row.bar:g}',
+        'required': f'{row.bar:g}',
         'random': _number(chances[row.name]),
         **{columns[name]: cells[row.name][name].text() for name in columns},
         'published': row.published or '-',
@@ -249,7 +250,7 @@ class Scoreboard(figures.Figure):
       {
         'task': 'mean, normalised',
         'frames': '',
-        'bar': '1',
+        'required': '1',
         'random': '0',
         **{columns[name]: _summary(scores[name]) for name in columns},
         'published': '',
@@ -258,7 +259,7 @@ class Scoreboard(figures.Figure):
     path = order.path(self.name)
     caption = (
       'Mean return at the end of the runs, normalised: 0 is a random policy, 1 '
-      'the bar. One default configuration for all tasks.'
+      'the required return. One default configuration for all tasks.'
     )
     colours = {
       title: experiments.METHODS[name].colour
@@ -292,12 +293,12 @@ class Scoreboard(figures.Figure):
       table,
       [
         self.about,
-        f'{caption} The normalised scores are clipped to [0, 1]; their mean is '
-        'over the tasks that a method has runs of (their number in brackets). '
+        f'{caption} Normalised scores are clipped to [0, 1]; their mean is '
+        'over the tasks on which a method has runs (their number in brackets). '
         'Ours: mean of the last evaluation of 100 episodes. Peers: mean of the '
-        'last 100 training episodes. All actions are sampled. Brackets: range '
-        'over seeds.',
-        f'Below the bar: {len(short)} of {len(self.rows)}.',
+        'last 100 training episodes. All actions are sampled. Square brackets: '
+        'range over seeds.',
+        f'Below the required return: {len(short)} of {len(self.rows)}.',
         f'Made by commit {(provenance.commit() or "unknown")[:10]}.',
       ],
     )

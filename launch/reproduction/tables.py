@@ -1,4 +1,4 @@
-"""Tables of results: CSV with a row per run, Markdown with one per method."""
+"""Tables of results: CSV with a row per run, Markdown with a row per method."""
 
 from collections.abc import Callable, Sequence
 import csv
@@ -16,11 +16,11 @@ Rows = list[dict[str, object]]
 
 
 def runs(groups: Sequence[results.Group], solvable: bool) -> Rows:
-  """A row of plain numbers for each run; inf is never, nan is not recorded.
+  """A row of numbers for each run; inf is never, NaN is not recorded.
 
   Args:
     groups: the methods' runs.
-    solvable: whether a return of 0.95 means that the task is solved.
+    solvable: whether a return of 0.95 solves the task.
   """
   rows = []
   end = shortest(groups)
@@ -47,7 +47,7 @@ def runs(groups: Sequence[results.Group], solvable: bool) -> Rows:
 
 
 def methods(groups: Sequence[results.Group], solvable: bool) -> Rows:
-  """A row of text for each method; arguments as of `runs`."""
+  """A row of text for each method; arguments as for `runs`."""
   rows = []
   end = shortest(groups)
   for group in groups:
@@ -75,7 +75,7 @@ def methods(groups: Sequence[results.Group], solvable: bool) -> Rows:
 
 
 def write_csv(path: str, rows: Rows):
-  """Writes rows that have the same names."""
+  """Writes rows that have the same columns."""
   text = io.StringIO()
   writer = csv.DictWriter(text, list(rows[0]), lineterminator='\n')
   writer.writeheader()
@@ -85,7 +85,7 @@ def write_csv(path: str, rows: Rows):
 
 
 def markdown(rows: Rows) -> str:
-  """A table of rows that have the same names."""
+  """A table of rows that have the same columns."""
   return '\n'.join(
     '| ' + ' | '.join(str(cell) for cell in cells) + ' |'
     for cells in ([*rows[0]], ['---'] * len(rows[0]), *map(dict.values, rows))
@@ -93,13 +93,13 @@ def markdown(rows: Rows) -> str:
 
 
 def write_markdown(path: str, title: str, rows: Rows, notes: Sequence[str]):
-  """Writes a page: title, picture of the same name, table, notes.
+  """Writes a page: title, picture, table and notes.
 
   Args:
-    path: of the page.
-    title: of the page; also the picture's name without its ending.
-    rows: of the table; they have the same names.
-    notes: paragraphs below.
+    path: path of the page.
+    title: title of the page, and the picture's name without its extension.
+    rows: rows of the table, which have the same columns.
+    notes: paragraphs below the table.
   """
   parts = [f'# {title}', f'![{title}]({title}.svg)', markdown(rows), *notes]
   with files.atomic(path) as file:
@@ -107,7 +107,7 @@ def write_markdown(path: str, title: str, rows: Rows, notes: Sequence[str]):
 
 
 def seeds(group: results.Group) -> str:
-  """'5', or '4 of 5' where one is missing."""
+  """Such as '5', or '4 of 5' if one is missing."""
   finished = len(group.results)
   return (
     str(finished)
@@ -117,7 +117,7 @@ def seeds(group: results.Group) -> str:
 
 
 def shortest(groups: Sequence[results.Group]) -> int:
-  """Frames up to where all curves of a figure go; areas are up to there."""
+  """Frames that all curves of a figure reach; the end of their areas."""
   return min(group.max_frames for group in groups)
 
 
@@ -126,14 +126,14 @@ def _have_trials(groups: Sequence[results.Group]) -> bool:
 
 
 def count(value: float, never: str) -> str:
-  """'12,345'; `never` for infinity, '-' for what is not recorded."""
+  """Such as '12,345'; `never` for infinity, '-' for NaN (not recorded)."""
   if math.isnan(value):
     return '-'
   return never if math.isinf(value) else f'{value:,.0f}'
 
 
 def mean(group: results.Group, value: Callable[[results.Result], float]) -> str:
-  """'0.98 [0.95, 1.00]', without the interval where there is none."""
+  """Such as '0.98 [0.95, 1.00]', or '0.98 (no interval)'."""
   middle, low, high = statistics.estimate(group.values(value))
   if np.isnan(middle):
     return '-'

@@ -114,7 +114,7 @@ def test_a_real_run(launch, tmp_path):
     (['--sweep=dprl=1', '--agent=lstm'], ("'dprl'", 'agent lstm')),
     (['--sweep=discount=much'], ('discount', "'much'")),
     (['--sweep=discount=0.9,2'], ('discount', '2.0', 'from 0.0 to 1.0')),
-    (['--sweep=discount=0.9,0.90'], ('comes twice',)),
+    (['--sweep=discount=0.9,0.90'], ('is repeated',)),
     (['--sweep=discount=1', '--sweep=discount=0'], ('swept twice',)),
     (['--sweep=seed=1,2'], ('--seeds',)),
     (['--seeds=0'], ('seeds', '0')),

@@ -104,7 +104,7 @@ def test_failures_do_not_stop_the_rest(tmp_path):
   why = {job.label: why for job, why in pool.failed}
   assert why.keys() == {'status', 'no_result', 'unprepared'}
   log = Job(tmp_path, 'status').log
-  assert why['status'] == f'ended with status 3; its log is {log}, says: two'
+  assert why['status'] == f'ended with status 3; the end of its log {log}: two'
   assert 'status 0' in why['no_result'] and 'nothing' in why['no_result']
   assert why['unprepared'] == 'there is no room'
 

@@ -143,7 +143,7 @@ def test_another_run_is_refused(run, finish, other, field, found, asked):
   with pytest.raises(ValueError) as error:
     run.is_done()
   message = str(error.value)
-  assert f'{field}={found} ' in message and f'for {asked};' in message
+  assert f'{field}={found},' in message and f'requires {asked};' in message
   assert run.path in message
   assert 'delete' in message and '--folder' in message
 

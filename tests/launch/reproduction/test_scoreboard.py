@@ -125,7 +125,7 @@ def test_make(order, fake_run):
     '| Two | 2,000 | 2 | 1 | 5 [5, 5] | - | 1.25 [1.25, 1.25] | - |'
   )
   assert rows[4].split(' | ')[4:7] == ['0.75 (2)', '0.00 (1)', '0.25 (1)']
-  assert 'Below the bar: 1 of 2.' in lines
+  assert 'Below the required return: 1 of 2.' in lines
   assert len(_read(order.path('board.csv')).splitlines()) == 1 + 4 * 2
   shutil.rmtree(SMALL.run(SMALL.rows[0], 'ald', 0, order).path)
   assert SMALL.make(order)
@@ -139,12 +139,12 @@ def test_shortfalls(order, fake_run):
   for seed, value in enumerate((0.4, 0.8)):
     job = SMALL.run(SMALL.rows[0], 'ald', seed, order)
     _finish(fake_run, job, value)
-  assert SMALL.shortfalls(order) == ['Two: - by 2,000 frames, the bar is 2']
+  assert SMALL.shortfalls(order) == ['Two: - at 2,000 frames, required: 2']
   for seed, value in enumerate((1.0, 2.0)):
     job = SMALL.run(SMALL.rows[1], 'ald', seed, order)
     _finish(fake_run, job, value)
   assert SMALL.shortfalls(order) == [
-    'Two: 1.5 [1, 2] by 2,000 frames, the bar is 2'
+    'Two: 1.5 [1, 2] at 2,000 frames, required: 2'
   ]
 
 
