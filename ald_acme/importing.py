@@ -29,8 +29,8 @@ def load(field: str, path: str) -> Callable[..., Any]:
     )
   if is_standard_library(module):
     raise ValueError(
-      f'{field}={path!r} cannot be used: {module!r} is in the standard '
-      'library; name a function of your own module.'
+      f'{field}={path!r} cannot be used: {module!r} is in the standard library '
+      'or the running script; name a function of your own module.'
     )
   try:
     made = getattr(importlib.import_module(module), name)

@@ -123,9 +123,9 @@ def _export(agent: trained.Trained, step, form: str, output: str):
     difference = agreement.largest_difference(act.load(folder), step, episodes)
     if not difference <= _TOLERANCE:  # It may be NaN.
       raise ValueError(
-        'the export differs from the network by {difference:g} in policies or '
-        'values, more than {_TOLERANCE:g}; nothing was written. Report this '
-        'as a bug.'
+        f'the export differs from the network by {difference:g} in policies '
+        f'or values, more than {_TOLERANCE:g}; nothing was written. Report '
+        'this as a bug.'
       )
   print(f'exported {agent.checkpoint} ({agent.frames:,} frames)')
   print(f'to {output}')

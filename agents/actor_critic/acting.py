@@ -1,6 +1,7 @@
 """The actor and its environment loop."""
 
 from collections.abc import Callable, Sequence
+import copy
 from typing import Any, NamedTuple
 
 import acme
@@ -75,10 +76,12 @@ class RecurrentActor(acme.Actor):
       adders: from `UnrollAdder.halves`.
     """
     rng = np.random.default_rng(self._seed)
-    return [
-      RecurrentActor(self._network, rng, adder, self._parameters)
-      for adder in adders
-    ]
+    actors = []
+    for adder in adders:
+      actor = copy.copy(self)  # Of a subclass, too.
+      actor._seed, actor._adder = rng, adder
+      actors.append(actor)
+    return actors
 
   def observe_first(self, timestep: dm_env.TimeStep) -> None:
     self._single = np.ndim(timestep.step_type) == 0
@@ -219,7 +222,8 @@ class UnrollLoop:
 
   All E environments share one inference. If the batch splits into halves
   (`base.BatchedEnvironment.halves`), each half has its own inference, made
-  while the other half steps.
+  while the other half steps, with copies of the actor and the adder. An actor
+  or adder without `halves` gets the whole batch.
   """
 
   def __init__(
@@ -255,9 +259,11 @@ class UnrollLoop:
     self._counts = self._counter.get_counts()
     self._logger = logger
     self._observers = observing.Observers(environment, observer_factory)
-    halves = environment.halves()
+    halves: Sequence[base.BatchedEnvironment] = [environment]
     self._adders: Sequence[unroll_adder.UnrollAdder] = [adder]
     actors = [actor]
+    if hasattr(actor, 'halves') and hasattr(adder, 'halves'):
+      halves = environment.halves()
     if len(halves) > 1:
       self._adders = adder.halves()
       actors = actor.halves(self._adders)

@@ -142,6 +142,10 @@ class ActorCriticLearner(acme.Learner):
     size = len(self._variables)
     gradient = optimizers.flatten(gradients[:size])
     metrics = {**metrics, 'loss': loss, 'gradient_norm': tf.norm(gradient)}
+    metrics = {
+      name: tf.reshape(tf.cast(value, tf.float32), [])
+      for name, value in metrics.items()
+    }
 
     def step() -> tf.Tensor:
       _add(self._optimizer.step(gradient), self._variables)
@@ -153,8 +157,7 @@ class ActorCriticLearner(acme.Learner):
 
     finite.step_if(metrics, step, tf.constant(False))
     self._metric_names = list(metrics)
-    values = [tf.cast(value, tf.float32) for value in metrics.values()]
-    return optimizers.flatten(self._variables), tf.stack(values)
+    return optimizers.flatten(self._variables), tf.stack([*metrics.values()])
 
   def _publish(self, vector: np.ndarray) -> None:
     vector = np.array(vector)

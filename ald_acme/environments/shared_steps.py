@@ -23,12 +23,16 @@ def create(observation_spec: Any, batch_size: int) -> int:
     The descriptor of an anonymous file (`memfd_create`). The caller closes it;
     the kernel frees the memory when no process has it mapped.
   """
-  descriptor = os.memfd_create('time_steps')
   size = sum(
     _aligned(dtype.itemsize * int(np.prod(shape)))
     for shape, dtype in _layout(observation_spec, batch_size)
   )
-  os.ftruncate(descriptor, size)
+  descriptor = os.memfd_create('time_steps')
+  try:
+    os.ftruncate(descriptor, size)
+  except OSError:
+    os.close(descriptor)
+    raise
   return descriptor
 
 

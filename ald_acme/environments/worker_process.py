@@ -94,8 +94,12 @@ def serve(
       call = pickle.loads(pipe.recv_bytes())
       method = call.method
       if method == MAP:
-        steps = _map(pipe, *call.others)
-        pipe.send_bytes(b'')
+        outcome, answer = _attempt(_map, pipe, *call.others)
+        if outcome == 'fine':
+          steps = answer
+          pipe.send_bytes(b'')
+        else:
+          pipe.send((outcome, answer))
         continue
       answers = []
       for half in call.halves:
@@ -108,19 +112,20 @@ def serve(
           *[_rows(batch, rows) for batch in call.batches],
           *call.others,
         )
+        if outcome == 'fine' and method in _STEPS:
+          assert steps, 'MAP comes first'
+          outcome, answer = _attempt(
+            steps.write, share, answer, made[half].lost
+          )
         if outcome != 'fine':
           break
-        if method in _STEPS:
-          assert steps, 'MAP comes first'
-          steps.write(share, answer, made[half].lost)
-        else:
-          answers.append(answer)
+        answers.append(answer)
       if outcome == 'failed' and method == 'render':
         outcome = 'refused'
       if outcome != 'fine':
         pipe.send((outcome, answer))
       elif method in _STEPS:
-        pipe.send_bytes(b'')
+        pipe.send_bytes(b'')  # The time steps lie in shared memory.
       else:
         pipe.send((outcome, answers))
   for environment in made.values():

@@ -96,9 +96,13 @@ class Workers(base.BatchedEnvironment):
         ) from error
       for shares in self._shares:
         self._start(make, shares)
-    self._observation_spec = self._agree('observation_spec')
-    self._action_spec = self._ask_all('action_spec')[0]
-    self._steps = self._share_steps()
+    try:
+      self._observation_spec = self._agree('observation_spec')
+      self._action_spec = self._ask_all('action_spec')[0]
+      self._steps = self._share_steps()
+    except BaseException:
+      self.close()
+      raise
 
   def _start(self, make: bytes, shares: worker_process.Shares):
     context = multiprocessing.get_context('spawn')
@@ -125,7 +129,6 @@ class Workers(base.BatchedEnvironment):
         for spec in (answer, first)
       )
       if own != other:
-        self.close()
         raise ValueError(
           f'{method} must be the same in all environments of {self._name}, but '
           f'some have {first!r}, and others {answer!r}.'
@@ -274,20 +277,24 @@ class Workers(base.BatchedEnvironment):
       self._send(worker, message)
 
   def _send(self, worker: int, message: bytes):
-    if not self._pipes:
-      raise RuntimeError(f'the workers of {self._name} are closed.')
+    self._check_open()
     self._asked[worker].append(self._halves)
     with contextlib.suppress(OSError):  # It has ended, as `_receive` will find.
       self._pipes[worker].send_bytes(message)
 
+  def _check_open(self) -> None:
+    if not self._pipes:
+      raise RuntimeError(f'the workers of {self._name} are closed.')
+
   def _receive(self, worker: int) -> Any:
     """Receives a worker's result; None if it is in shared memory."""
+    self._check_open()
+    process = self._processes[worker]
     try:
       with activity.waiting(lambda: self._describe(worker)):
         answer = self._next_answer(worker)
       outcome, answer = pickle.loads(answer) if answer else ('fine', None)
     except (EOFError, OSError):
-      process = self._processes[worker]
       process.join(_GRACE)
       outcome, answer = 'failed', f'it ended with exit code {process.exitcode}.'
     if outcome == 'fine':

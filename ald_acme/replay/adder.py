@@ -1,5 +1,6 @@
 """Collects time steps into unrolls and writes them to the queue."""
 
+import copy
 from typing import Any, NamedTuple, Protocol
 
 from acme import adders
@@ -76,11 +77,9 @@ class UnrollAdder(adders.Adder):
     Each collects the unrolls of its half. The first half must complete an
     unroll first; then the second joins both to one unroll of E environments.
     """
-    writer = _Joined(self._writer)
-    first, second = (
-      UnrollAdder(each, self._length, self._stream, self._store_state)
-      for each in (writer.first, writer)
-    )
+    first, second = copy.copy(self), copy.copy(self)  # Of a subclass, too.
+    second._writer = _Joined(self._writer)
+    first._writer = second._writer.first
     return first, second
 
   @property

@@ -25,22 +25,25 @@ def mean_return(environment: base.BatchedEnvironment, episodes: int) -> float:
 
   Args:
     environment: E environments.
-    episodes: least number of episodes. Each environment plays equally many,
+    episodes: number of episodes of each environment. All play equally many,
       because the first episodes to end would be short ones.
   """
   agent = experts.RandomAgent(
     environment.action_spec(), observation_spec=environment.observation_spec()
   )
-  each = math.ceil(episodes / environment.batch_size)
-  return experts.mean_return(environment, agent, each)
+  return experts.mean_return(environment, agent, episodes)
 
 
 def main() -> None:
   path, name, arguments, episodes = sys.argv[1:]
   environment = registry.make(name, registry.parse_arguments(arguments), 20, 0)
-  mean = mean_return(environment, int(episodes))
+  each = math.ceil(int(episodes) / environment.batch_size)
+  made = {
+    'return': mean_return(environment, each),
+    'episodes': each * environment.batch_size,
+  }
   with files.atomic(path) as file:
-    file.write(json.dumps({'return': mean, 'episodes': int(episodes)}).encode())
+    file.write(json.dumps(made).encode())
 
 
 if __name__ == '__main__':

@@ -183,13 +183,15 @@ def test_a_half_of_which_one_raises(make):
   )
   second.begin_step(_actions(0, Probe.RAISE))
   first.step(_actions(0, 0, 0))
+  first.begin_step(_actions(0, 0, 0))
   with pytest.raises(
     RuntimeError, match="'x:y', number 4, step 1: step raised"
   ):
     second.end_step()
   assert all(_is_gone(pid) for pid in pids)
-  with pytest.raises(RuntimeError, match='are closed'):
-    first.step(_actions(0, 0, 0))
+  for call in (first.end_step, lambda: first.step(_actions(0, 0, 0))):
+    with pytest.raises(RuntimeError, match='are closed'):
+      call()
 
 
 def test_specs_must_agree(make):

@@ -131,7 +131,7 @@ def _convert(network: snt.Module, parts: types.Nest) -> bytes:
   if traced.trainable_variables:
     raise ValueError(
       'TensorFlow Lite would freeze variables that are not attributes of a '
-      'module: {[v.name for v in traced.trainable_variables]}.'
+      f'module: {[v.name for v in traced.trainable_variables]}.'
     )
   converter = tf.lite.TFLiteConverter.from_concrete_functions([traced], network)
   try:

@@ -211,6 +211,42 @@ def test_halves_of_workers_give_the_unrolls_of_the_whole(make_networks, writer):
       np.testing.assert_allclose(value, other[name], rtol=1e-6)
 
 
+class _Counting(acting.RecurrentActor):
+  """Counts the selected actions."""
+
+  actions = 0
+
+  def select_action(self, observation):
+    action = super().select_action(observation)
+    self.actions += len(action)
+    return action
+
+
+class _Doubling(unroll_adder.UnrollAdder):
+  """Doubles rewards."""
+
+  def add(self, action, next_timestep, extras=()):
+    reward = 2 * next_timestep.reward + 1
+    super().add(action, next_timestep._replace(reward=reward), extras)
+
+
+def test_halves_are_of_the_subclass(make_networks, writer):
+  environment = workers.Workers(_five_mazes, 3, seed=4, workers=2)
+  adder = _Doubling(writer, LENGTH)
+  loop = acting.UnrollLoop(
+    environment, _Counting(make_networks().actor, 0, adder), adder, LENGTH
+  )
+  assert loop.step()
+  environment.close()
+  (unroll,) = writer.items[tables.QUEUE]
+  assert unroll.reward.shape[1] == 3
+  assert [part.actor.actions for part in loop._parts] == [
+    2 * LENGTH,
+    LENGTH,
+  ]
+  assert (unroll.reward >= 1).all()
+
+
 def test_stamps(make, writer):
   counter = counting.Counter()
   actor, *_ = make(stream=7, counter=counter)
