@@ -73,7 +73,7 @@ def main():
   import numpy as np
 
   print(f'{"":20}{"ms":>12}{"frames/s":>12}')
-  measure((3, 3, 6), np.float32, 'shallow')  # No image, so it has no torso.
+  measure((3, 3, 6), np.float32, 'shallow')  # No image, so the torso is unused.
   for side in (24, 84):
     for torso in ('shallow', 'residual'):
       measure((side, side, 3), np.uint8, torso)

@@ -1,15 +1,15 @@
-"""Microseconds of a step of acting in each runtime, side by side in one run.
+"""Latency of a step of acting in each runtime, in microseconds.
 
   uv run benchmarks/inference.py
   uv run --extra onnx benchmarks/inference.py --actions=continuous:6
 
-Steps of the 9x9 I-Maze's networks of the preset `small` for 1, 16 and 100
-mazes, one thread: TensorFlow's `tf.function`, one XLA kernel, and TensorFlow
-Lite. The least mean of five rounds.
+The networks of the preset `small` in 1, 16 and 100 9x9 I-Mazes, one thread:
+TensorFlow's `tf.function`, one XLA kernel, and TensorFlow Lite. It prints the
+least mean of five rounds.
 
-Then the exported LSTM in each format, for one maze, from an observation to an
-action: percentiles of 2,000 steps. `--actions` has the networks choose other
-actions than the maze's: `continuous:N` is N numbers, `discrete:N` one of N.
+Then the exported LSTM in each format in one maze, from an observation to an
+action: percentiles over 2,000 steps. `--actions` replaces the maze's actions:
+`continuous:N` is a vector of N numbers, `discrete:N` a choice among N.
 """
 
 import argparse
@@ -42,7 +42,7 @@ def _microseconds(step) -> float:
 
 
 def _in_tensorflow(network, inputs, batch_size: int):
-  """A step as a plain `tf.function`."""
+  """A step in a plain `tf.function`."""
   import tensorflow as tf
   import tree
 
@@ -58,7 +58,7 @@ def _in_tensorflow(network, inputs, batch_size: int):
 
 
 def _spec(actions: str):
-  """The I-Maze's spec with other actions, '' for its own."""
+  """The I-Maze's spec with other actions; '' keeps its own."""
   import acme
   from dm_env import specs
   import numpy as np
@@ -92,7 +92,7 @@ def measure_exports(spec):
     with tempfile.TemporaryDirectory() as folder:
       try:
         exporting.export(step, form, folder, {})
-      except ValueError as error:  # ONNX is an extra.
+      except ValueError as error:  # ONNX is an optional extra.
         print(f'{form:27} {error}')
         continue
       policy = act.load(folder)

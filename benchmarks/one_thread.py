@@ -9,13 +9,13 @@ _ENVIRONMENT = {
   'TF_NUM_INTEROP_THREADS': '1',
   'OMP_NUM_THREADS': '1',
   'OPENBLAS_NUM_THREADS': '1',
-  'TF_ENABLE_ONEDNN_OPTS': '1',  # As `agents.resources.threads` has it.
+  'TF_ENABLE_ONEDNN_OPTS': '1',  # As in `agents.resources.threads`.
   'TF_CPP_MIN_LOG_LEVEL': '3',
   'CUDA_VISIBLE_DEVICES': '-1',
 }
 
 
 def prepare():
-  """Sets them; call it before TensorFlow is imported."""
+  """Sets the variables; call it before importing TensorFlow."""
   bootstrap.prepare()
   os.environ.update(_ENVIRONMENT)

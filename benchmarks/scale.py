@@ -2,11 +2,11 @@
 
   uv run benchmarks/scale.py [PRESET ...]
 
-Default configuration, default I-Maze, one thread a pool. Each part runs in a
-process of its own; servers are other processes, reached by TCP. Time is CPU
-time of the process, so other work on the machine counts little. Bytes are those
-that the kernel has sent, as `ss` of iproute2 tells: as they cross the wire, but
-without the headers of TCP and IP. Prints tables in Markdown.
+Default configuration, default I-Maze, one thread per pool. Each part runs in a
+separate process and reaches its servers, also separate processes, by TCP. Time
+is the CPU time of the process, so other load matters little. Bytes are the
+kernel's count per connection (`ss` of iproute2), without the headers of TCP and
+IP. Prints tables in Markdown.
 """
 
 from concurrent import futures
@@ -24,17 +24,17 @@ sys.path.insert(0, _ROOT)
 from ald_acme import processes
 from benchmarks import one_thread
 
-_MOVED = 300e6  # Bytes through a table in a measurement, about.
-_CALLS = 104  # Of a service in a measurement.
-_FASTER = (0.1, 0.03, 0.01, 0.003)  # Seconds of a learner, to plan for.
+_MOVED = 300e6  # Approximate bytes through a table in a measurement.
+_CALLS = 104  # Calls of a service in a measurement.
+_FASTER = (0.1, 0.03, 0.01, 0.003)  # Seconds per unroll of faster learners.
 
 
 class Node(NamedTuple):
-  """A kind of node; what an unroll of the system costs it.
+  """A kind of node, and its cost per unroll.
 
   Attributes:
-    name: of the kind.
-    work: CPU seconds, by what they are for.
+    name: name of the kind.
+    work: CPU seconds, by activity.
     sent: bytes.
     received: bytes.
   """
@@ -51,7 +51,7 @@ class Node(NamedTuple):
 
 @contextlib.contextmanager
 def _processes(count: int):
-  """Makes functions of these modules run in processes of their own."""
+  """Yields a function that runs others in separate processes."""
   with futures.ProcessPoolExecutor(count, scale_arrows.SPAWN) as pool:
     yield pool.submit
 
@@ -62,7 +62,7 @@ def _alone(function, *arguments):
 
 
 def _through_tables(preset: str, sizes: dict) -> tuple[dict, dict]:
-  """Costs of each arrow to and from the tables; the server's CPU seconds."""
+  """Costs of each transfer to and from the tables; the server's CPU seconds."""
   arrows, server_cpu = {}, {}
   spi = round(sizes['samples_per_insert'])
   for writer, readers in (
@@ -89,7 +89,7 @@ def _through_tables(preset: str, sizes: dict) -> tuple[dict, dict]:
 
 
 def _pulls(preset: str) -> dict:
-  """Costs of a pull: the reader's and the server's CPU seconds, bytes."""
+  """Costs of a pull: CPU seconds of reader and server, and bytes."""
   costs = {}
   for name in ('actor', 'learner'):
     owner = scale_arrows.Server(scale_arrows.serve_parameters, preset, name)
@@ -110,7 +110,7 @@ def _pull(preset, server, name):
 
 
 def _count() -> float:
-  """The server's CPU seconds of a count."""
+  """CPU seconds of the server per count."""
   server = scale_arrows.Server(scale_arrows.serve_counter)
   before = server.cpu()
   _alone(scale_arrows.counting, server.port, _CALLS)
@@ -120,7 +120,7 @@ def _count() -> float:
 
 
 def _nodes(sizes, work, arrows, server_cpu, pulls, count) -> list[Node]:
-  """What an unroll costs each kind of node, all nodes of a kind together."""
+  """Costs of an unroll for each kind of node, summed over its nodes."""
   spi, asked = sizes['samples_per_insert'], sizes['pulls']
   queue, learner, distill = (arrows[t] for t in ('queue', 'learner', 'distill'))
   actor, runner = arrows['actor'], arrows['runner']
@@ -179,7 +179,7 @@ def _nodes(sizes, work, arrows, server_cpu, pulls, count) -> list[Node]:
     Node(
       'cacher', {'serving actors': asked * cached}, asked * pull.received, 0.0
     ),
-    # The actor counts frames, and the learner its update.
+    # The actor counts its frames, and the learner its update.
     Node('counter', {'counts': 2 * count}, 0.0, 0.0),
   ]
 

@@ -1,4 +1,4 @@
-"""The arrows between nodes, for `scale.py`: servers, and what talks to them."""
+"""The transfers between nodes, for `scale.py`: servers and their clients."""
 
 from collections.abc import Callable
 import multiprocessing
@@ -11,12 +11,12 @@ from typing import Any, NamedTuple
 
 import scale_work
 
-ROUNDS = 8  # Parts of a measurement.
+ROUNDS = 8  # Rounds of a measurement.
 SPAWN = multiprocessing.get_context('spawn')
 
 
 class Cost(NamedTuple):
-  """Of a call: CPU seconds and bytes of the process that makes it."""
+  """CPU seconds and bytes of a call, in the client's process."""
 
   cpu: float
   sent: float = 0.0
@@ -58,7 +58,7 @@ def serve_tables(pipe, preset: str):
 
 
 def serve_parameters(pipe, preset: str, name: str, origin: int | None = None):
-  """Serves a network's parameters, or those of another server."""
+  """Serves a network's parameters, or caches those of another server."""
   import courier
 
   from ald_acme.parameters import pulled
@@ -88,7 +88,7 @@ def serve_counter(pipe):
 
 
 def _wire(port: int) -> tuple[int, int]:
-  """Bytes that this process has sent to a server, and received."""
+  """Bytes that this process has sent to a server and received from it."""
   command = ['ss', '-HtinpO', f'dport = :{port}']
   shown = subprocess.run(command, capture_output=True, text=True, check=True)
   own = [x for x in shown.stdout.splitlines() if f'pid={os.getpid()},' in x]
@@ -99,7 +99,7 @@ def _wire(port: int) -> tuple[int, int]:
 
 
 def _cost(step: Callable[[], Any], port: int, times: int) -> Cost:
-  """Mean CPU seconds; bytes are a median, as connections may be new ones."""
+  """Mean CPU seconds; median bytes, since a new connection resets the count."""
   step()
   step()
   sent, received, cpu = [], [], 0.0
@@ -117,7 +117,7 @@ def _cost(step: Callable[[], Any], port: int, times: int) -> Cost:
 
 
 def inserting(preset: str, port: int, writer: str, times: int) -> Cost:
-  """An insert, as the actor or the runner makes it."""
+  """The cost of an insert by the actor or the runner."""
   import reverb
 
   from ald_acme.replay import writer as replay_writer
@@ -129,7 +129,7 @@ def inserting(preset: str, port: int, writer: str, times: int) -> Cost:
 
 
 def sampling(port: int, table: str, times: int) -> Cost:
-  """A sample, as the runner, the learner or a distiller takes it."""
+  """The cost of a sample for the runner, the learner or a distiller."""
   import reverb
 
   from ald_acme.replay import reader
@@ -139,7 +139,7 @@ def sampling(port: int, table: str, times: int) -> Cost:
 
 
 def pulling(preset: str, port: int, name: str, times: int) -> Cost:
-  """A pull of parameters."""
+  """The cost of a pull of parameters."""
   import courier
 
   from ald_acme.parameters import pulled
@@ -152,7 +152,7 @@ def pulling(preset: str, port: int, name: str, times: int) -> Cost:
 
 
 def counting(port: int, times: int) -> Cost:
-  """A count as an actor hands it in with each unroll."""
+  """The cost of the count that an actor sends with each unroll."""
   import courier
 
   counter = courier.Client(f'localhost:{port}')

@@ -1,4 +1,4 @@
-"""The work of each node, for `scale.py`; a process for each function."""
+"""The work of each node, for `scale.py`; each function needs a new process."""
 
 from collections.abc import Callable
 import dataclasses
@@ -6,12 +6,12 @@ import itertools
 import time
 from typing import Any
 
-_SECONDS = 4.0  # CPU time of a measurement, at least.
-_STEPS = 4  # In a measurement, at least.
+_SECONDS = 4.0  # Least CPU time of a measurement.
+_STEPS = 4  # Least number of steps in a measurement.
 
 
 class Parts:
-  """The agent of a preset, and what its nodes hand on."""
+  """The agent of a preset, and the items that its nodes exchange."""
 
   def __init__(self, preset: str):
     import acme
@@ -32,11 +32,11 @@ class Parts:
     self.environment = registry.make('i_maze', {}, envs, 0)
     self.spec = acme.make_environment_spec(self.environment)
     self.networks = self.builder.make_networks(self.spec)
-    self.requests = []  # For parameters, of the actor.
+    self.requests = []  # The actor's requests for parameters.
     self.unroll = None
     self.acting().step()
     self.unroll = tree.map_structure(np.array, self.unroll)
-    # As after many steps: an empty memory is compressed to nothing.
+    # As after many steps: zeros would be compressed to nothing.
     rng = np.random.default_rng(0)
     memory = tree.map_structure(
       lambda x: (
@@ -52,7 +52,7 @@ class Parts:
     self.step = {'unroll': self.unroll, 'state': memory, 'targets': targets}
 
   def acting(self):
-    """An actor's loop whose unrolls stay here, as does what it pulls."""
+    """An actor's loop with a writer and a source in this process."""
     import numpy as np
 
     from agents.actor_critic import acting
@@ -61,7 +61,7 @@ class Parts:
     variables = [v.numpy() for v in self.networks.actor.trainable_variables]
 
     class Near:
-      """A writer and a source."""
+      """A writer and a source of parameters."""
 
       def write(_, step, select):
         self.unroll = step
@@ -77,7 +77,7 @@ class Parts:
     return acting.UnrollLoop(self.environment, actor, made, length)
 
   def written(self, writer: str) -> tuple[Any, dict[str, Callable]]:
-    """What the actor or the runner appends, and what each table gets of it."""
+    """The step that actor or runner appends, and each table's part of it."""
     from agents.actor_critic import learning
     from agents.ald import learner_runner
     from ald_acme.replay import tables
@@ -92,7 +92,7 @@ class Parts:
     }
 
   def item(self, table: str):
-    """An item of a table of the runner's, as tensors."""
+    """An item of a table that the runner writes, as tensors."""
     import tensorflow as tf
     import tree
 
@@ -101,7 +101,7 @@ class Parts:
 
 
 def sizes(preset: str) -> dict:
-  """Of an unroll and its parts, and of the networks."""
+  """Sizes of an unroll, of tables' items and of the networks."""
   import numpy as np
   import tree
 
@@ -152,12 +152,12 @@ def _cpu(step: Callable[[], Any]) -> float:
 
 
 def acting(preset: str) -> float:
-  """Environments, inference, buffers."""
+  """An unroll of the actor: environments, inference and buffers."""
   return _cpu(Parts(preset).acting().step)
 
 
 def reading(preset: str) -> float:
-  """The runner's, without tables and pulls."""
+  """An unroll of the runner, without tables and pulls."""
   import tensorflow as tf
   import tree
 
@@ -171,7 +171,7 @@ def reading(preset: str) -> float:
       yield [unroll._replace(stamp=unroll.stamp._replace(sequence=number))]
 
   class Near:
-    """A writer, and parameters that are there already."""
+    """A writer, and parameters that need no pull."""
 
     def __init__(self, network):
       self.arrays = [v.numpy() for v in network.trainable_variables]
@@ -190,7 +190,7 @@ def reading(preset: str) -> float:
 
 
 def learning(preset: str) -> float:
-  """The learner's, for an unroll."""
+  """An update of the learner, per unroll."""
   parts = Parts(preset)
   item, size = parts.item('learner'), parts.config.learner_batch
   learner = parts.builder.make_learner(
@@ -200,7 +200,7 @@ def learning(preset: str) -> float:
 
 
 def distilling(preset: str) -> float:
-  """A distiller's, for a sample."""
+  """An update of a distiller, per sample."""
   from agents.ald import distilling as ald_distilling
   from ald_acme.parameters import shared
 

@@ -2,13 +2,13 @@
 
   uv run benchmarks/slow.py
 
-One actor with the default config acts, and does not learn, in environments that
-sleep for a millisecond at each step: they use no CPU, as a simulator does that
-runs elsewhere. A batch is stepped in turn, or by 2 to 16 worker processes
-(`--environment_kwargs=workers=N`). Observations are what the 9x9 I-Maze shows,
-or images of 84x84 pixels. The median of five rounds, in which all rows are
-measured one after the other; milliseconds of CPU (user and system, of the actor
-and its workers) are those of a step of the whole batch.
+One actor with the default config acts, without learning, in environments that
+sleep for a millisecond at each step; like a simulator on another machine, they
+use no CPU. The batch is stepped one by one, or by 2 to 16 worker processes
+(`--environment_kwargs=workers=N`). Observations have the shape of the 9x9
+I-Maze's, or are images of 84x84 pixels. Each round measures all rows in turn;
+it prints medians of five rounds. Milliseconds of CPU (user and system, of the
+actor and its workers) are per step of the whole batch.
 """
 
 import argparse
@@ -26,8 +26,8 @@ import numpy as np
 
 from benchmarks import one_thread
 
-_ROUNDS, _SECONDS = 5, 1.0  # Of a round of one row.
-_EPISODE = 100  # Steps.
+_ROUNDS, _SECONDS = 5, 1.0  # Seconds per row in a round.
+_EPISODE = 100  # Steps of an episode.
 _SHAPES = {'3x3x6': ((3, 3, 6), np.float32), '84x84x3': ((84, 84, 3), np.uint8)}
 
 
@@ -61,7 +61,7 @@ class Slow(dm_env.Environment):
 
 
 class _Nowhere:
-  """Takes unrolls, and does nothing with them."""
+  """A writer that discards unrolls."""
 
   def write(self, step, select):
     return True
@@ -106,7 +106,7 @@ class _Row:
     self._loop.step()
 
   def _cpu(self) -> float:
-    """Seconds that the actor and its workers have used."""
+    """CPU seconds that the actor and its workers have used."""
     seconds = time.process_time()
     tick = os.sysconf('SC_CLK_TCK')
     for pid in self._workers:
@@ -116,7 +116,7 @@ class _Row:
     return seconds
 
   def measure(self) -> tuple[float, float]:
-    """Frames a second, and seconds of CPU a step of the batch."""
+    """Frames per second, and CPU seconds per step of the batch."""
 
     def frames() -> int:
       return self._counter.get_counts()['frames']

@@ -27,10 +27,10 @@ _LAST = int(dm_env.StepType.LAST)
 
 
 class RecurrentActor(acme.Actor):
-  """Acts with a recurrent network, in one environment or in E at once.
+  """Samples actions from a recurrent network, for one environment or E.
 
-  Takes the time steps of a `BatchedEnvironment`, or those of a single
-  `dm_env.Environment`, as `acme.EnvironmentLoop` does. Actions are sampled.
+  Observes time steps of a `BatchedEnvironment`, or of a single
+  `dm_env.Environment`, e.g. in an `acme.EnvironmentLoop`.
   """
 
   def __init__(
@@ -40,11 +40,11 @@ class RecurrentActor(acme.Actor):
     adder: unroll_adder.UnrollAdder | None = None,
     parameters: pulled.PulledParameters | None = None,
   ) -> None:
-    """Creates the policy at the first time step, which gives the batch size.
+    """Stores the arguments; the first time step sets the batch size.
 
     Args:
       network: the acting network; its variables exist.
-      seed: seed of the actions; anything that `np.random.default_rng` takes.
+      seed: seed of the actions; anything that `np.random.default_rng` accepts.
       adder: receives the time steps; None to act without recording.
       parameters: pulled while acting; None to keep the network's.
     """
@@ -104,7 +104,7 @@ class RecurrentActor(acme.Actor):
     return policy
 
   def select_action(self, observation: types.Nest) -> types.Nest:
-    """Samples actions: leaves `[E, ...]`, without E for a single environment.
+    """Samples actions, `[E, ...]`; without E for a single environment.
 
     The policy reads the last observed time step, including its reward.
     """
@@ -122,7 +122,7 @@ class RecurrentActor(acme.Actor):
   def observe(self, action: types.Nest, next_timestep: dm_env.TimeStep) -> None:
     """Records the time step that followed the last action.
 
-    Unrolls hold the action as the policy sampled it.
+    Unrolls contain the action as the policy sampled it.
     """
     self._timestep = base.as_batch(next_timestep)
     if self._adder:
@@ -133,13 +133,16 @@ class RecurrentActor(acme.Actor):
   def update(self, wait: bool = False) -> bool:
     """Pulls parameters when due, and always before an unroll.
 
+    Args:
+      wait: whether to wait for a pull; otherwise a later call receives it.
+
     Returns:
-      Whether there are new ones.
+      Whether new parameters were loaded.
     """
     if self._parameters is None:
       return False
     if self._adder and self._adder.begins_unroll:
-      # There may be newer ones after a wait for the queue.
+      # The wait for the queue may have been long.
       self._parameters.pull()
     elif not self._parameters.update(wait):
       return False
@@ -169,13 +172,13 @@ class _Part:
     observers: observing.Observers,
     first: int,
   ) -> None:
-    """Begins an episode in every environment.
+    """Starts an episode in every environment.
 
     Args:
       environment: the environments of this part.
       actor: selects their actions.
       observers: observers of the whole batch.
-      first: number of this part's first environment in the batch.
+      first: index of this part's first environment in the batch.
     """
     self.actor = actor
     self._environment = environment
@@ -199,7 +202,7 @@ class _Part:
     Args:
       episodes: completed episodes are added here.
     """
-    # The step after an episode's end resets it: no frame.
+    # A step after LAST resets the environment and counts no frame.
     counted = self._timestep.step_type != _LAST
     with activity.doing('environment'):
       timestep = self._timestep = self._environment.end_step()
@@ -237,7 +240,7 @@ class UnrollLoop:
     stagger: Any = None,
     observer_factory: observing.ObserverFactory | None = None,
   ) -> None:
-    """Begins an episode in every environment.
+    """Starts an episode in every environment.
 
     Args:
       environment: E environments; no other loop may step them.
@@ -248,8 +251,8 @@ class UnrollLoop:
         for an exact lag it must sync immediately.
       logger: receives a row per unroll.
       stagger: seed of the truncations that put the environments out of phase
-        (`staggering.Stagger`); None for none. Truncated episodes count neither
-        as `episodes` nor in `return` and `episode_length`.
+        (`staggering.Stagger`); None for no truncation. Episodes truncated so
+        are excluded from `episodes`, `return` and `episode_length`.
       observer_factory: creates Acme's observers of one environment; the row has
         the means of their metrics over completed episodes.
     """
@@ -274,7 +277,7 @@ class UnrollLoop:
       staggered = staggering.Stagger(half, rng)
       self._parts.append(_Part(staggered, own, self._observers, first))
       first += half.batch_size
-    self._actor = actors[0]  # Pulls the parameters of all.
+    self._actor = actors[0]  # Pulls parameters for both halves.
 
   def step(self) -> bool:
     """Acts for T steps; returns False once acting has ended.
@@ -312,7 +315,7 @@ class UnrollLoop:
     return not self._counts.get(run_counts.STOP_ACTING)
 
   def _ages(self) -> tuple[int, int]:
-    """Updates of the acting parameters, and the learner's current number."""
+    """Number of updates of the acting parameters and of the learner."""
     learner_updates = int(self._counts.get('learner_updates', 0))
     return self._actor.age, learner_updates
 

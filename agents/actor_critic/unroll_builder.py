@@ -71,7 +71,7 @@ class UnrollBuilder:
     """Creates both networks, initialised from the seed.
 
     Raises:
-      ValueError: if the network factory returns something else.
+      ValueError: if the network factory returns anything else.
     """
     if self._network_factory is None:
       return self._make_networks(environment_spec)

@@ -1,4 +1,4 @@
-"""The base class of environments whose batch steps as arrays."""
+"""A base class of environments that step a batch with array operations."""
 
 import abc
 from typing import Any
@@ -11,14 +11,14 @@ from ald_acme.environments import checks
 
 
 class ArrayEnvironment(base.BatchedEnvironment, abc.ABC):
-  """Counts the episodes of E environments, and which of them begin next.
+  """Keeps track of the episodes of E environments.
 
-  A subclass's `step` starts new episodes where `_finished` is set and ignores
-  the action there; it then sets `_finished` where episodes end.
+  Where `_finished` is set, a subclass's `step` ignores the action and starts a
+  new episode. It must set `_finished` where episodes end.
   """
 
   def __init__(self, batch_size: int, seed: int) -> None:
-    """Starts before the first episode.
+    """Starts without an episode; the first step starts one.
 
     Args:
       batch_size: E.
@@ -32,7 +32,7 @@ class ArrayEnvironment(base.BatchedEnvironment, abc.ABC):
     self._seed = seed
     self._index = np.arange(batch_size)
     self._episode = np.full(batch_size, -1)
-    self._finished = np.ones(batch_size, bool)  # The next step resets.
+    self._finished = np.ones(batch_size, bool)  # Reset at the next step.
     self._keeps = False  # Whether tasks outlast an episode.
     self._renew = np.ones(batch_size, bool)  # The next episode has a new task.
 

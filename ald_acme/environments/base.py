@@ -171,8 +171,8 @@ def timestep(
 def as_batch(timestep: dm_env.TimeStep) -> dm_env.TimeStep:
   """Converts a single environment's time step to a batch of one.
 
-  A batch is returned unchanged. A single environment's observation is copied
-  and cast (`dtypes.taken`).
+  Observations are copied and cast (`dtypes.taken`). A time step that is already
+  a batch is returned unchanged.
 
   Raises:
     ValueError: if a uint64 overflows int64.
@@ -196,7 +196,7 @@ def as_batch(timestep: dm_env.TimeStep) -> dm_env.TimeStep:
 def raw_batch(steps: Sequence[dm_env.TimeStep]) -> dm_env.TimeStep:
   """Stacks time steps of single environments, without checks or casts.
 
-  Rewards and discounts are float64, so that later checks see overflows.
+  Rewards and discounts are float64, so that later checks detect overflows.
   """
   first = [step.step_type == dm_env.StepType.FIRST for step in steps]
   return dm_env.TimeStep(
@@ -265,7 +265,7 @@ class Single(dm_env.Environment):
     return self._batched.discount_spec()
 
   def render(self) -> np.ndarray:
-    """An RGB picture, uint8 `[height, width, 3]`."""
+    """An RGB image, uint8 `[height, width, 3]`."""
     return self._batched.render(0)
 
   def close(self) -> None:

@@ -9,7 +9,7 @@ from dm_env import specs
 import numpy as np
 import tree
 
-_ALIGNMENT = 64  # Bytes of a cache line; arrays do not share one.
+_ALIGNMENT = 64  # Bytes of a cache line; arrays share none.
 
 
 def create(observation_spec: Any, batch_size: int) -> int:

@@ -36,7 +36,7 @@ def stack(
     batch_size: E.
     seed: seed of the batch.
     name: as for `Stacked`.
-    first: index of the first environment, if this is a part of a larger batch.
+    first: index of the first environment, if these are part of a larger batch.
     remakes: how many failed environments are recreated, with another seed.
   """
   made = itertools.count(1)  # Counts recreated environments.
@@ -91,7 +91,7 @@ class Stacked(base.BatchedEnvironment):
       environments, name or type(environments[0]).__name__, first, make, remakes
     )
     self._lost = np.zeros(len(environments), bool)
-    self._seen: dm_env.TimeStep | None = None  # As received.
+    self._seen: dm_env.TimeStep | None = None  # The last, before casts.
     observation_spec = self._members.call(0, 'observation_spec')
     self._action_spec = self._members.call(0, 'action_spec')
     self._acts_in_nests = tree.is_nested(self._action_spec)
@@ -136,8 +136,8 @@ class Stacked(base.BatchedEnvironment):
   def step(self, action: Any) -> dm_env.TimeStep:
     """Steps each environment, or resets it after the end of its episode.
 
-    A `dm_env` should reset itself when stepped after LAST, but not all do, so
-    this calls `reset`, as most loops do.
+    A `dm_env` should reset itself when stepped after LAST, but some do not, so
+    `reset` is called instead.
     """
     self._lost[:] = False
     self._renew()
@@ -185,7 +185,7 @@ class Stacked(base.BatchedEnvironment):
     try:
       self._seen = base.raw_batch(steps)
       timestep = self._contract.take(self._seen)
-    except (TypeError, ValueError):  # A breach, or shapes that do not stack.
+    except (TypeError, ValueError):  # A breach, or different shapes.
       alone = [functools.partial(base.raw_batch, [step]) for step in steps]
       contract.name_breach(self._contract, alone, self._members.where)
       raise

@@ -1,8 +1,8 @@
 """A worker process that steps environments.
 
-A request is a pickled `Call`. The answer is empty if it is a time step in
-shared memory, and otherwise a pickled outcome and result (`_attempt`). Answers
-come in the order of the calls.
+A request is a pickled `Call`. The answer is empty if the result is a time step
+in shared memory, and otherwise a pickled outcome and result (`_attempt`).
+Answers come in the order of the calls.
 """
 
 from collections.abc import Callable
@@ -29,7 +29,7 @@ from ald_acme.environments import stacking
 
 # A worker's share of each half, as slices of the batch; None for no share.
 Shares = tuple[slice | None, slice | None]
-MAP = 'map'  # The method of a worker that maps the shared memory.
+MAP = 'map'  # Pseudo-method that maps the shared memory.
 TEXT = 300  # Bytes of the description of a worker's wait.
 _STEPS = ('reset', 'step')  # Methods that return time steps.
 
@@ -40,7 +40,7 @@ class Call(NamedTuple):
   Attributes:
     method: name of the method.
     halves: the halves of the batch.
-    first: number of the first environment in `batches`.
+    first: index of the first environment in `batches`.
     batches: arguments, nests of `[E, ...]`; each worker uses its share.
     others: arguments that are the same for all workers.
   """
@@ -141,7 +141,7 @@ def _rows(batch: Any, rows: slice) -> Any:
 def _map(
   pipe: connection.Connection, *arguments: Any
 ) -> shared_steps.SharedSteps:
-  """Maps the memory whose descriptor is the next message."""
+  """Receives a descriptor of shared memory, and maps the memory."""
   descriptor = reduction.recv_handle(pipe)
   try:
     return shared_steps.SharedSteps(descriptor, *arguments)
@@ -152,7 +152,7 @@ def _map(
 def _end_with_parent() -> None:
   """Ends this process when its parent has ended, even during a step.
 
-  The pipe also closes then, but it is only read between steps, and an
+  The pipe also closes then, but the worker reads it only between steps, and an
   environment may hang.
   """
   parent = multiprocessing.parent_process()
@@ -163,9 +163,10 @@ def _end_with_parent() -> None:
 
 
 def _attempt(function: Callable[..., Any], *arguments: Any) -> tuple[str, Any]:
-  """Calls a function; returns whether it succeeded, and its result or error.
+  """Calls a function; returns the outcome, and the result or the error.
 
-  The first is 'fine', 'named' if the error names the environment, or 'failed'.
+  The outcome is 'fine', 'named' if the error names the environment, or
+  'failed'.
   """
   try:
     return 'fine', function(*arguments)

@@ -32,16 +32,16 @@ _BOTH = (0, 1)  # Halves of the batch.
 class Workers(base.BatchedEnvironment):
   """A batch of environments that worker processes step in parallel.
 
-  It is for slow environments: a step costs a message to each worker and back.
-  Time steps are passed in shared memory. A worker with more than one
-  environment has some of both `halves`: it steps those of one half while
-  actions are selected for the other.
+  This suits slow environments: a step costs a message to each worker and back.
+  Time steps are passed in shared memory. A worker with several environments has
+  some of each of the `halves`: it steps one half while actions are selected for
+  the other.
 
   Workers are spawned: each is a new interpreter that imports the factory's
-  module and its dependencies. A fork of a process with TensorFlow or Courier
-  may deadlock on a lock of a thread that was not copied, and a fork server
-  would outlive the environments. A worker ends when its parent ends or is
-  killed, even during a step.
+  module and its dependencies. Forking a process with TensorFlow or Courier may
+  deadlock on a lock held by another thread, and a fork server would outlive the
+  environments. A worker ends when its parent ends or is killed, even during a
+  step.
   """
 
   def __init__(
@@ -53,14 +53,14 @@ class Workers(base.BatchedEnvironment):
     name: str | None = None,
     remakes: int = 0,
   ):
-    """Starts the workers, and waits until they have created their environments.
+    """Starts the workers, and waits until their environments exist.
 
     Args:
       factory: as for `stacking.stack`. Workers import it, so it must be a
         function of a module, or a partial of one.
       batch_size: E, at least one.
       seed: as for `stacking.stack`.
-      workers: number of processes, at least one and at most E are started.
+      workers: number of processes, at least one; at most E are started.
       name: name of the environment, for errors.
       remakes: as for `stacking.stack`, per worker and half.
 
@@ -73,15 +73,15 @@ class Workers(base.BatchedEnvironment):
     self._lost = np.zeros(batch_size, bool)
     self._processes: list[multiprocessing.Process] = []
     self._pipes: list[connection.Connection] = []
-    self._doing: list[ctypes.Array] = []  # What each waits for.
+    self._doing: list[ctypes.Array] = []  # Description of each worker's wait.
     self._shares = _divide(batch_size, min(workers, batch_size))
     self._halves = _BOTH  # The halves of the batch that this object steps,
     self._rows = slice(0, batch_size)  # their rows,
     self._workers = list(range(len(self._shares)))  # and their workers.
-    # By worker: the halves whose answers are due, and answers received early.
+    # Per worker: halves with an answer due, and answers received early.
     self._asked = [collections.deque() for _ in self._shares]
     self._early: list[dict[tuple[int, ...], bytes]] = [{} for _ in self._shares]
-    # Workers have another main module.
+    # Workers do not import the main module.
     with children.without_main():
       try:
         make = pickle.dumps(
@@ -121,7 +121,7 @@ class Workers(base.BatchedEnvironment):
     self._doing.append(doing)
 
   def _agree(self, method: str) -> Any:
-    """Returns a spec after checking that all workers have the same."""
+    """Returns a spec after checking that it is equal in all workers."""
     first, *rest = self._ask_all(method)
     for answer in rest:
       own, other = (
@@ -163,7 +163,7 @@ class Workers(base.BatchedEnvironment):
     return [self._half(0, slice(0, middle)), self._half(1, slice(middle, size))]
 
   def _half(self, half: int, rows: slice) -> 'Workers':
-    """The environments of a half; `close` closes both halves."""
+    """A view of one half; its `close` closes both halves."""
     part = copy.copy(self)
     part._halves, part._rows = (half,), rows
     part._workers = [
@@ -279,7 +279,7 @@ class Workers(base.BatchedEnvironment):
   def _send(self, worker: int, message: bytes):
     self._check_open()
     self._asked[worker].append(self._halves)
-    with contextlib.suppress(OSError):  # It has ended, as `_receive` will find.
+    with contextlib.suppress(OSError):  # Ended: `_receive` will report it.
       self._pipes[worker].send_bytes(message)
 
   def _check_open(self) -> None:
@@ -287,7 +287,7 @@ class Workers(base.BatchedEnvironment):
       raise RuntimeError(f'the workers of {self._name} are closed.')
 
   def _receive(self, worker: int) -> Any:
-    """Receives a worker's result; None if it is in shared memory."""
+    """Receives a worker's result; None if the result is in shared memory."""
     self._check_open()
     process = self._processes[worker]
     try:
@@ -331,15 +331,15 @@ class Workers(base.BatchedEnvironment):
 
 
 def _middle(batch_size: int) -> int:
-  """Where the second half of a batch begins."""
+  """Index of the first environment in the second half."""
   return (batch_size + 1) // 2
 
 
 def _divide(batch_size: int, workers: int) -> list[worker_process.Shares]:
   """Divides both halves of a batch among workers.
 
-  Shares of a half differ by one at most, and so do those of the batch: workers
-  with more of the first half have no more of the second.
+  Sizes of shares differ by at most one, within each half and in total: a worker
+  with a larger share of the first half has no larger share of the second.
   """
   middle = _middle(batch_size)
   first, second = (

@@ -13,7 +13,7 @@ from ald_acme.runs import counts as run_counts
 
 COUNTS = 'counts'  # Key of the counts in a checkpoint.
 ANSWER = 20.0  # Seconds for parts to return their states.
-_HASTE = 6.0  # The same after a failure: others may hang too.
+_HASTE = 6.0  # The same after a failure, when other parts may hang too.
 
 
 class Gatherer:
@@ -26,13 +26,13 @@ class Gatherer:
     folder: checkpoints.CheckpointFolder,
     learned: Mapping[str, str],
   ) -> None:
-    """Requests nothing yet.
+    """Stores the parts; `gather` requests their states.
 
     Args:
       savers: parts with `save`, by their names in a checkpoint.
       counter: the program's `acme` counter.
       folder: folder of earlier checkpoints.
-      learned: for each count of updates, the part that does them.
+      learned: the learning part for each count of updates.
     """
     self._savers, self._counter = savers, counter
     self._folder, self._learned = folder, learned
@@ -50,7 +50,7 @@ class Gatherer:
     respond keep their last saved state.
 
     Args:
-      is_gone: whether a part must not be asked.
+      is_gone: whether a part, by name, has ended and must be skipped.
       failed: whether a node has failed.
       counts: the newest known counts.
       should_stop: called while waiting; true ends the wait.
@@ -69,10 +69,10 @@ class Gatherer:
     counts.pop(run_counts.STOP_ACTING, None)
     for name, error in errors.items():
       logging.warning('%s does not respond, or fails (%s).', name, error)
-    # The next update will abort; keep the last checkpoint.
+    # Training will abort at the next update; keep the last checkpoint.
     for name in list(state):
       if not all(np.isfinite(x).all() for x in tree.flatten(state[name])):
-        logging.warning('%s is NaN or infinite.', name)
+        logging.warning('The state of %s has NaN or infinite values.', name)
         del state[name]
     missing = set(self._savers) - set(state)
     if missing and not self._fill(state, missing, failed):
@@ -86,9 +86,9 @@ class Gatherer:
   def _fill(
     self, state: dict[str, Any], missing: set[str], failed: bool
   ) -> bool:
-    """Adds the last saved states of missing parts; false if they are required.
+    """Adds the last saved states of missing parts; False if one has none.
 
-    Parts with updates are required; others may restart.
+    After a failure, only learning parts must have one; others may restart.
     """
     earlier = self._folder.latest() if failed else None
     saved = earlier.state if earlier else {}

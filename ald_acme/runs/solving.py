@@ -1,4 +1,4 @@
-"""When a task counts as solved."""
+"""Detects when a run has solved its task."""
 
 from collections.abc import Mapping
 import math
@@ -9,7 +9,7 @@ _FRAMES, _SECONDS = 'solved_at_frames', 'solved_at_seconds'
 
 
 class Solving:
-  """Finds the first of three consecutive evaluations that reach a return."""
+  """Finds the first of three consecutive evaluations that solve the task."""
 
   def __init__(
     self, solved_return: float | None, earlier: Mapping[str, Any]
@@ -17,9 +17,8 @@ class Solving:
     """Continues from an earlier launch.
 
     Args:
-      solved_return: return of an evaluation that solves the task; None if
-        unknown.
-      earlier: the result of `saved` then; may be empty.
+      solved_return: evaluation return that solves the task; None if unknown.
+      earlier: `saved` of the earlier launch; may be empty.
     """
     self._solved_return = solved_return
     self._at = {
@@ -32,8 +31,8 @@ class Solving:
 
     Args:
       row: the evaluator's row.
-      at_target: whether the run ends because it reached its target return. Then
-        two evaluations are enough; the second uses the final parameters.
+      at_target: whether the run ends at its target return. Then two evaluations
+        suffice; the second has the final parameters.
     """
     if self._solved_return is None or not math.isnan(self._at[_FRAMES]):
       return

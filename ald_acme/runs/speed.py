@@ -7,10 +7,10 @@ _RECENT = 30.0  # Window of the recent speed, in seconds.
 
 
 class Speed:
-  """Measures the speed since acting started, and of the last 30 seconds."""
+  """Measures the speed since acting started, and in the last 30 seconds."""
 
   def __init__(self) -> None:
-    """Starts without counts."""
+    """Starts with no frames counted."""
     self._frames = 0
     self._first: tuple[float, int] | None = None  # (time, frames)
     self._recent: collections.deque[tuple[float, int]] = collections.deque()
@@ -28,7 +28,7 @@ class Speed:
 
   @property
   def has_begun(self) -> bool:
-    """Whether there were frames after the first count."""
+    """Whether frames were counted after the first count."""
     return self._first is not None and self._frames > self._first[1]
 
   @property

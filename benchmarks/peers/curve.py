@@ -5,22 +5,21 @@ import csv
 import os
 import time
 
-_EPISODES = 100  # In the mean, as many as an evaluation of ours has.
+_EPISODES = 100  # Episodes in a mean, as in one of our evaluations.
 _PERIOD = 5_000  # Frames between rows.
 
 
 class Curve:
   """Mean returns of the last 100 training episodes, against frames.
 
-  Peers have no evaluation beside training; their actions are sampled, as ours
-  are when we evaluate.
+  Peers have no separate evaluation; they sample actions, as our evaluations do.
   """
 
   def __init__(self, path: str):
-    """Begins a curve; the file appears when it is whole.
+    """Starts without points; `finish` writes the file.
 
     Args:
-      path: of the file.
+      path: path of the file.
     """
     self._path = path
     self._rows: list[tuple[int, float, float]] = []
@@ -29,11 +28,11 @@ class Curve:
     self._due = _PERIOD
 
   def episode(self, total: float):
-    """Takes the return of an episode that ended."""
+    """Records the return of a completed episode."""
     self._returns.append(total)
 
   def frames(self, frames: int):
-    """Takes the frames so far; writes a row where one is due."""
+    """Records the number of frames so far; adds a row when due."""
     if frames >= self._due and self._returns:
       self._add(frames)
       self._due += _PERIOD * (1 + (frames - self._due) // _PERIOD)

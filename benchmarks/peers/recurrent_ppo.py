@@ -1,4 +1,4 @@
-"""sb3-contrib's RecurrentPPO with its documented defaults, on a task of ours.
+"""sb3-contrib's RecurrentPPO with its documented defaults, on our tasks.
 
   uv run --isolated --no-project --python=3.10 \
     --with-requirements=benchmarks/peers/recurrent_ppo.txt \
@@ -15,7 +15,7 @@ import tasks
 
 
 class _Watcher(callbacks.BaseCallback):
-  """Passes finished episodes on."""
+  """Passes completed episodes to the curve."""
 
   def __init__(self, seen: curve.Curve):
     super().__init__()

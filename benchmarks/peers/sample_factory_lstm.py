@@ -1,11 +1,11 @@
-"""Sample Factory's APPO with an LSTM and its defaults, on a task of ours.
+"""Sample Factory's APPO with an LSTM and its defaults, on our tasks.
 
   uv run --isolated --no-project --python=3.10 \
     --with-requirements=benchmarks/peers/sample_factory_lstm.txt \
     benchmarks/peers/sample_factory_lstm.py i_maze '' 100000 0 /tmp/curve.csv
 
-Its defaults but for the LSTM (`--use_rnn`, `--rnn_type`), and for what the
-machine needs: a worker for each core, and no GPU.
+All settings are its defaults except the LSTM (`--use_rnn`, `--rnn_type`) and
+the machine's: a worker per core, and no GPU.
 """
 
 import functools
@@ -25,14 +25,14 @@ _TASK = 'task_of_ours'
 
 
 class _Watcher(runners.AlgoObserver):
-  """Passes the runner's statistics of finished episodes on."""
+  """Passes the runner's statistics of completed episodes to the curve."""
 
   def __init__(self, seen: curve.Curve):
     self._seen = seen
 
   def on_training_step(self, runner, training_iteration_since_resume):
     for returns in runner.policy_avg_stats.get('reward', []):
-      for total in returns:  # The last 100, which is what is averaged.
+      for total in returns:  # The last 100: all that the curve averages.
         self._seen.episode(float(total))
     self._seen.frames(runner.env_steps.get(0, 0))
 
@@ -46,7 +46,7 @@ def _make(
   env_config: Any,
   render_mode: str | None = None,
 ) -> tasks.Task:
-  """An environment of a worker, with a seed of its own."""
+  """Creates an environment of a worker, with its own seed."""
   number = 0 if env_config is None else env_config.env_id + 1
   return tasks.Task(name, arguments, 10_000 * seed + number)
 

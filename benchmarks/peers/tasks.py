@@ -1,6 +1,6 @@
-"""This project's tasks in the form that the peers take: Gymnasium's.
+"""This project's tasks as Gymnasium environments, for the peers.
 
-It imports no TensorFlow, so it runs in the peers' own Python environments.
+Imports no TensorFlow, so that it runs in the peers' Python environments.
 """
 
 from collections.abc import Sequence
@@ -23,26 +23,28 @@ from ald_acme.environments import registry
 
 
 class Task(gymnasium.Env):
-  """One of the environments that `launch/local.py --environment` names.
+  """An environment named as by `launch/local.py --environment`.
 
-  The observation is one float32 vector, as all peers can read it: integers
-  with bounds are one-hot, everything else is flattened.
+  The observation is one float32 vector, which all peers support: bounded
+  integers are one-hot, everything else is flattened.
   """
 
   def __init__(self, name: str, arguments: str, seed: int):
-    """Makes the environment.
+    """Creates the environment.
 
     Args:
       name: as the launcher's --environment.
       arguments: as its --environment_kwargs.
-      seed: of its episodes.
+      seed: seed of its episodes.
     """
     self._environment = registry.make(
       name, registry.parse_arguments(arguments), 1, seed
     )
     action = self._environment.action_spec()
     if not isinstance(action, specs.DiscreteArray):
-      raise ValueError(f'actions must be one discrete number, but are {action}')
+      raise ValueError(
+        f'the action of {name} must be one discrete number, but is {action}.'
+      )
     self._dtype = action.dtype
     self.action_space = spaces.Discrete(int(action.num_values))
     self._specs = tree.flatten(self._environment.observation_spec())
@@ -53,9 +55,9 @@ class Task(gymnasium.Env):
     self._begun = False
 
   def reset(self, *, seed: int | None = None, options: Any = None):
-    """Begins an episode of the stream that the constructor's seed gives."""
+    """Starts the next episode; only the constructor's seed is used."""
     super().reset(seed=seed)
-    if self._begun:  # A step after the last begins another episode.
+    if self._begun:  # A step after LAST starts the next episode.
       timestep = self._environment.step(np.zeros(1, self._dtype))
       while timestep.step_type[0] != 0:
         timestep = self._environment.step(np.zeros(1, self._dtype))
@@ -90,7 +92,7 @@ class Task(gymnasium.Env):
 
 
 def _size(spec: specs.Array) -> int:
-  """Inputs for a number of a leaf: those of one-hot, or 1 as it is."""
+  """Number of inputs per element of a leaf: one-hot size, or 1."""
   if not isinstance(spec, specs.BoundedArray) or spec.dtype.kind not in 'iu':
     return 1
   size = int(np.max(spec.maximum)) - int(np.min(spec.minimum)) + 1
@@ -101,7 +103,7 @@ def parse(argv: Sequence[str]) -> tuple[str, str, int, int, str]:
   """Reads the command line of a peer.
 
   Args:
-    argv: name and arguments of the task, frames, seed, and the CSV file.
+    argv: the task's name and arguments, frames, seed, and the CSV file.
   """
   name, arguments, frames, seed, path = argv
   return name, arguments, int(frames), int(seed), path
