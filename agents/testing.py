@@ -43,7 +43,7 @@ class ProgramBuilderTestMixin(abc.ABC):
   def make_object_under_test(self) -> builders.Builder:
     """The builder."""
 
-  def test_methods_are_those_of_the_protocol(self) -> None:
+  def test_methods_match_the_protocol(self) -> None:
     builder = self.make_object_under_test()
     for name, method in vars(builders.Builder).items():
       if name.startswith('_') or not inspect.isfunction(method):
@@ -55,7 +55,7 @@ class ProgramBuilderTestMixin(abc.ABC):
       for parameter in list(own)[len(wanted) :]:
         assert parameter.default is not parameter.empty, (name, parameter)
 
-  def test_it_can_be_sent_to_nodes(self) -> None:
+  def test_pickling(self) -> None:
     builder = self.make_object_under_test()
     again = cloudpickle.loads(cloudpickle.dumps(builder))
     own, theirs = (
@@ -63,7 +63,7 @@ class ProgramBuilderTestMixin(abc.ABC):
     )
     assert own == theirs
 
-  def test_nodes_use_those_before_them(self) -> None:
+  def test_nodes_use_earlier_nodes(self) -> None:
     known, names = {builders.LEARNER}, [builders.LEARNER]
     for node in self.make_object_under_test().nodes():
       assert set(node.uses) <= known, node.label
@@ -72,14 +72,14 @@ class ProgramBuilderTestMixin(abc.ABC):
     assert len(names) == len(set(names))
     assert not set(names) & _TAKEN
 
-  def test_actors_pull_from_a_node_that_serves(self) -> None:
+  def test_actors_pull_from_a_serving_node(self) -> None:
     builder = self.make_object_under_test()
     serving = {builders.LEARNER} | {
       node.label for node in builder.nodes() if 'get_variables' in node.serves
     }
     assert builder.acting_source in serving
 
-  def test_indicators_are_of_its_parts(self) -> None:
+  def test_indicators_refer_to_its_parts(self) -> None:
     builder = self.make_object_under_test()
     indicators, nodes = builder.indicators(), builder.nodes()
     saved = {builders.LEARNER}
@@ -150,14 +150,14 @@ class BuilderTestMixin(abc.ABC):
   ) -> None:
     """Runs the part between the adder and the dataset, if any."""
 
-  def test_methods_have_the_protocols_parameters(self) -> None:
+  def test_parameters_match_the_protocol(self) -> None:
     builder = self.make_object_under_test()
     for method, names in PROTOCOL.items():
       parameters = list(inspect.signature(getattr(builder, method)).parameters)
       # The first is positional, so its name is free.
       assert tuple(parameters[1 : len(names)]) == names[1:], method
 
-  def test_pickles_and_holds_no_tensorflow(self) -> None:
+  def test_pickles_without_tensorflow(self) -> None:
     builder = self.make_object_under_test()
     spec = acme.make_environment_spec(self.make_environment())
     self.make_networks(builder, spec)
@@ -180,7 +180,7 @@ class BuilderTestMixin(abc.ABC):
     loop = acme.EnvironmentLoop(environment, actor, logger=loggers.NoOpLogger())
     assert loop.run_episode()['episode_length'] > 0
 
-  def test_learns_from_what_the_actor_adds(self) -> None:
+  def test_learns_from_the_actors_items(self) -> None:
     builder, environment = (
       self.make_object_under_test(),
       self.make_environment(),

@@ -14,7 +14,7 @@ class Clock:
     return self.now
 
 
-def test_moves():
+def test_moving_resets_the_idle_time():
   clock = Clock()
   own = activity.Activity(clock)
   clock.now += 7
@@ -28,7 +28,7 @@ def test_moves():
   assert own.idle == 1
 
 
-def test_the_innermost_wait_counts():
+def test_the_innermost_wait_is_reported():
   own = activity.Activity()
   assert not own.waits_on_others
   with own.waiting('a table', on_others=True):
@@ -42,7 +42,7 @@ def test_the_innermost_wait_counts():
   assert own.describe().startswith('in ')
 
 
-def test_a_start_is_over_with_the_first_move():
+def test_a_start_ends_with_the_first_move():
   own = activity.Activity()
   assert own.prepares
   with own.waiting('maze, number 3'):
@@ -76,7 +76,7 @@ def test_a_first_call_compiles():
   assert own.idle == 0
 
 
-def test_another_process_reads_what_is_waited_for():
+def test_another_process_reads_the_wait():
   own, told = activity.Activity(), []
   own.mirror(told.append)
   with own.waiting('maze, number 3'):
@@ -103,7 +103,7 @@ def test_where_a_thread_hangs():
   assert seen[0].describe() == ''
 
 
-def test_spans_are_recorded_while_somebody_records():
+def test_spans_are_recorded_only_with_a_recorder():
   spans = []
   with activity.doing('before'):
     pass

@@ -25,7 +25,7 @@ def _in_use() -> int:
 @pytest.mark.skipif(
   not hasattr(ctypes.CDLL(None), 'mallinfo2'), reason='glibc before 2.33'
 )
-def test_a_call_leaves_no_memory_behind():
+def test_calls_leak_no_memory():
   add = graphs.function(lambda x: tf.tanh(x) + 1)
   x = tf.zeros([4])
   for _ in range(200):
@@ -36,7 +36,7 @@ def test_a_call_leaves_no_memory_behind():
   assert (_in_use() - before) / _CALLS < 50  # It was 400 for each call.
 
 
-def test_functions_that_fail_leave_others_as_they_are():
+def test_failing_functions_do_not_change_others():
   def fail(x):
     with tf.control_dependencies([tf.debugging.assert_less(x, 0.0)]):
       return tf.identity(x)

@@ -37,7 +37,7 @@ def test_flatten_and_unflatten():
 @pytest.mark.parametrize('graph', [False, True], ids=['eager', 'graph'])
 @pytest.mark.parametrize('max_norm', [None, 1e-3, 1.0, 3.5, 1e3])
 @pytest.mark.parametrize('epsilon', [1e-8, 1e-5, 0.1])
-def test_as_sonnets_adam(graph, max_norm, epsilon):
+def test_matches_sonnets_adam(graph, max_norm, epsilon):
   decays = {'beta1': 0.8, 'beta2': 0.95}
   sonnets = snt.optimizers.Adam(3e-2, epsilon=epsilon, **decays)
   mine = optimizers.FlatAdam(
@@ -62,13 +62,13 @@ def test_first_step_by_hand():
   np.testing.assert_allclose(difference, [-0.075, 0.08], rtol=1e-5)
 
 
-def test_no_gradient_no_step():
+def test_zero_gradients_change_nothing():
   adam = optimizers.FlatAdam(SIZE, 1.0, max_norm=1.0)
   difference = adam.step(tf.zeros([SIZE]))
   np.testing.assert_array_equal(difference, np.zeros(SIZE))
 
 
-def test_goes_on_from_what_was_saved():
+def test_continues_from_a_saved_state():
   def make():
     return optimizers.FlatAdam(SIZE, 1e-2, max_norm=1.0)
 
@@ -94,7 +94,7 @@ def test_a_state_of_another_size_is_refused():
     optimizers.FlatAdam(SIZE + 1, 1e-2).restore(state)
 
 
-def test_a_schedule_is_the_rate_of_each_step():
+def test_a_schedule_sets_the_rate_of_each_step():
   schedule = optimizers.linear_decay(0.4, steps=4, last=0.1)
   rates = [float(schedule(tf.constant(float(i)))) for i in range(1, 8)]
   np.testing.assert_allclose(

@@ -16,7 +16,7 @@ needs_uv = pytest.mark.skipif(not shutil.which('uv'), reason='uv is not here')
 
 
 @needs_uv
-def test_requirements_are_those_of_the_lock():
+def test_requirements_match_the_lock():
   exported = subprocess.run(
     [
       *('uv', 'export', '--locked', '--no-hashes', '--no-emit-project'),

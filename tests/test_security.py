@@ -69,7 +69,7 @@ def _offences(source):
 
 
 @pytest.mark.parametrize('path', sorted(_sources()))
-def test_nothing_that_is_read_is_run(path):
+def test_data_files_are_never_executed(path):
   with open(os.path.join(ROOT, path), encoding='utf-8') as file:
     assert _offences(file.read()) == _OWN.get(path, [])
 
@@ -87,6 +87,6 @@ def test_nothing_that_is_read_is_run(path):
     ('pandas.read_pickle(path)', 'read_pickle'),
   ],
 )
-def test_offences_are_found(source, offence):
+def test_violations_are_found(source, offence):
   assert offence in _offences(source)
   assert not _offences('np.load(path, allow_pickle=False); ast.literal_eval(x)')

@@ -113,7 +113,7 @@ def test_success_rate(successes, n, low, high):
     np.testing.assert_allclose(deviations, 1.96, atol=1e-3)
 
 
-def test_endless_episodes_are_cut():
+def test_endless_episodes_are_truncated():
   environment, policy = stacking.Stacked([Toy(3), Toy(10**9)]), Policy([0, 0])
   episodes = evaluation.play(environment, policy, max_steps=5)
   np.testing.assert_array_equal(episodes.lengths, [3, 5])
@@ -132,7 +132,7 @@ def test_playing_stops():
   assert len(policy.seen) == 7
 
 
-def test_an_episode_that_was_lost_is_played_again():
+def test_a_lost_episode_is_replayed():
   class Losing(stacking.Stacked):
     """Loses the first episode of its first environment."""
 

@@ -141,7 +141,7 @@ def _run(part, frames):
   ],
   ids=['none', 'always', 'seldom', 'by frames'],
 )
-def test_the_learners_turn(make, events, learner, schedule, expected):
+def test_the_learners_schedule(make, events, learner, schedule, expected):
   part, log = make([[0]] * 3, learner, learner_period=schedule)
   _run(part, [100, 100, 100])
   returns = [row['learner_return'] for row in log]
@@ -157,7 +157,7 @@ def test_evaluations_are_on_schedule_of_frames(make):
   assert [row['frames'] for row in log] == [100, 240, 310, 570]
 
 
-def test_seconds_lie_between_evaluations_too(make):
+def test_seconds_between_evaluations(make):
   part, log = make([[0]] * 9, period=(100, 1e9))
   _run(part, [100] * 5)
   assert len(log) == 1

@@ -78,7 +78,7 @@ def test_deterministic_policies_take_the_likeliest_action():
   np.testing.assert_array_equal(actions, np.full_like(actions, 2))
 
 
-def test_what_is_impossible_does_not_happen():
+def test_impossible_actions_are_never_sampled():
   actions = _act(_policy(1000, logits=ALWAYS_2), [MID] * 1000)
   np.testing.assert_array_equal(actions, 2)
 
@@ -99,7 +99,7 @@ def test_decisions():
   np.testing.assert_array_equal(decision.policy, [LOGITS] * 4)
 
 
-def test_the_state_moves_on():
+def test_the_state_advances():
   policy = _policy(3)
   states = [policy.state]
   for step_type in ([FIRST] * 3, [MID, LAST, MID], [MID, FIRST, LAST]):
@@ -112,7 +112,7 @@ def test_the_state_moves_on():
   )
 
 
-def test_the_network_sees_the_inputs():
+def test_the_network_receives_the_inputs():
   policy = _policy(4)
   rng = np.random.RandomState(0)
   for _ in range(5):
@@ -123,7 +123,7 @@ def test_the_network_sees_the_inputs():
     )
 
 
-def test_inputs_hold_what_led_here():
+def test_inputs_contain_the_last_action_and_reward():
   policy = _policy(2, logits=ALWAYS_2)
   _act(policy, [FIRST, FIRST])
   timestep = _timestep([MID, LAST], [0.5, 1.0])
@@ -159,7 +159,7 @@ def test_reset_forgets():
 
 @pytest.mark.parametrize('bad', [np.nan, np.inf])
 @pytest.mark.parametrize('deterministic', [False, True])
-def test_a_policy_that_is_not_finite_does_not_act(bad, deterministic):
+def test_a_policy_that_is_not_finite_is_an_error(bad, deterministic):
   policy = _policy(2, logits=np.float32([0, bad]), deterministic=deterministic)
   with pytest.raises(
     FloatingPointError,

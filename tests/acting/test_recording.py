@@ -65,7 +65,7 @@ def recorded():
   return recording.record(_maze(), Network(), seed=0)
 
 
-def test_an_episode_as_it_was_played(recorded):
+def test_the_recorded_episode_is_the_played_one(recorded):
   environment = _maze()
   timesteps = [environment.reset()]
   pictures = [environment.render()]
@@ -146,7 +146,7 @@ def test_the_frame_shows_view_and_environment(recorded, tmp_path):
   assert not _is_in(agent, left)
 
 
-def test_what_cannot_be_drawn_is_left_out(tmp_path):
+def test_environments_that_cannot_render_are_not_drawn(tmp_path):
   environment = stacking.Stacked([Blind(_maze())])
   recorded = recording.record(environment, Network(), seed=0)
   assert recorded.pictures is None
@@ -177,7 +177,7 @@ def test_windows_of_any_channels(recorded, window, tmp_path):
     assert gif.n_frames == steps
 
 
-def test_a_folder_that_is_not_there(recorded, tmp_path):
+def test_a_folder_that_does_not_exist(recorded, tmp_path):
   with pytest.raises(FileNotFoundError):
     films.write(recorded, str(tmp_path / 'no' / 'episode.gif'))
 
@@ -214,7 +214,7 @@ def test_files_that_cannot_be_drawn(tmp_path, monkeypatch):
     films.check_format('episode.mp4')
 
 
-def test_what_is_drawn_has_names(recorded, monkeypatch):
+def test_plots_have_labels(recorded, monkeypatch):
   """Of actions and axes; the agent is marked, the legend covers no curve."""
   made, original = [], figure.Figure
 

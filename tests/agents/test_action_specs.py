@@ -112,7 +112,7 @@ def test_an_agent_with_an_action_spec(agent, kind, eager, tmp_path):
   for variable, learned in zip(networks.actor.trainable_variables, after):
     variable.assign(learned)
 
-  # What is recorded is drawn, and an export answers as it does.
+  # A recording can be drawn, and an export matches the policy.
   single = _make(kind, 1, trial_episodes=2)
   episode = recording.record(single, networks.actor, seed=0)
   assert episode.length == 2 * _LENGTH + 1
@@ -189,7 +189,7 @@ def test_agents_without_a_network(kind):
   assert 0 < experts.mean_return(environment, agent, episodes=2) < _LENGTH
 
 
-def test_evaluations_take_the_mode_where_they_are_told_to():
+def test_evaluations_take_the_mode_if_deterministic():
   environment = _make('both', 2)
   config = catalogue.config_class('lstm')(networks=sizes.PRESETS['tiny'])
   networks = catalogue.make_builder('lstm', config).make_networks(

@@ -15,14 +15,14 @@ from ald_acme.replay import tables
 
 
 @pytest.mark.parametrize('name', catalogue.NAMES)
-def test_builders_hold_plain_values(name):
+def test_builders_contain_plain_values(name):
   builder = catalogue.make_builder(name, catalogue.config_class(name)(seed=3))
   again = pickle.loads(cloudpickle.dumps(builder))
   assert again.config.seed == 3
 
 
 @pytest.mark.parametrize('name', catalogue.NAMES)
-def test_tables_are_those_that_the_agent_needs(name):
+def test_tables_of_each_agent(name):
   builder = catalogue.make_builder(
     name, catalogue.config_class(name)(envs_per_actor=2, unroll_length=3)
   )
@@ -52,7 +52,7 @@ def test_learners_serve_the_acting_network(name):
   ]
 
 
-def test_names_cost_no_tensorflow():
+def test_names_import_no_tensorflow():
   code = (
     'import sys; from agents import catalogue; '
     'sys.exit("tensorflow" in sys.modules or "acme" in sys.modules)'
@@ -62,6 +62,6 @@ def test_names_cost_no_tensorflow():
   )
 
 
-def test_a_name_that_is_no_agents():
+def test_unknown_name():
   with pytest.raises(ValueError, match=r"name must be one of ald, .*'alld'"):
     catalogue.make_builder('alld', None)

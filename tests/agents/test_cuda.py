@@ -30,7 +30,7 @@ def wheels(tmp_path):
   return tmp_path
 
 
-def test_loads_what_is_there_in_the_order_of_needs(wheels, tmp_path):
+def test_libraries_load_in_order_of_dependency(wheels, tmp_path):
   elsewhere = str(tmp_path / 'elsewhere')
   found = cuda.load([elsewhere, str(wheels)])
   assert found == ['libcudart.so.11.0', 'libcudnn.so.8']
@@ -38,12 +38,12 @@ def test_loads_what_is_there_in_the_order_of_needs(wheels, tmp_path):
   assert str(wheels / 'nvidia' / 'cudnn' / 'lib' / 'libcudnn.so.8') in maps
 
 
-def test_without_wheels_there_is_nothing_to_load(tmp_path):
+def test_without_wheels_nothing_is_loaded(tmp_path):
   assert cuda.load([str(tmp_path)]) == []
   assert cuda.load([]) == []
 
 
-def test_looks_where_python_imports_from(wheels):
+def test_searches_pythons_import_path(wheels):
   code = 'from agents import cuda; print(cuda.load())'
   done = subprocess.run(
     [sys.executable, '-c', code],
@@ -55,7 +55,7 @@ def test_looks_where_python_imports_from(wheels):
   assert 'libcudnn.so.8' in done.stdout
 
 
-def test_new_processes_are_told_where_the_wheels_are(wheels, monkeypatch):
+def test_environment_of_new_processes(wheels, monkeypatch):
   monkeypatch.setenv('LD_LIBRARY_PATH', '/earlier')
   folders = cuda.environment([str(wheels)])['LD_LIBRARY_PATH'].split(':')
   assert folders[-1] == '/earlier'

@@ -33,7 +33,7 @@ def _raise(error):
     tf.errors.UnavailableError(None, None, 'Socket closed'),
   ],
 )
-def test_calls_to_what_is_gone_end_in_order(life, error, caplog):
+def test_calls_to_ended_nodes_are_ignored_at_the_end(life, error, caplog):
   with caplog.at_level('INFO', logger='absl'):
     life.guard(lambda: _raise(error))
   assert 'during a remote call' in caplog.text
@@ -47,7 +47,7 @@ def test_calls_to_what_is_gone_end_in_order(life, error, caplog):
     tf.errors.InvalidArgumentError(None, None, 'Shapes differ.'),
   ],
 )
-def test_other_errors_are_raised_at_the_end_too(life, error):
+def test_other_errors_are_raised_even_at_the_end(life, error):
   with pytest.raises(type(error)) as raised:
     life.guard(lambda: _raise(error))
   assert raised.value is error

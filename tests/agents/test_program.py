@@ -186,7 +186,7 @@ def test_threads(tmp_path):
   assert abs(summary['actor_updates'] - due) <= 5
 
 
-def test_a_builder_that_has_nothing_of_our_agents(tmp_path):
+def test_a_builder_independent_of_our_agents(tmp_path):
   script = os.path.join(os.path.dirname(__file__), 'toy_builder.py')
   folder = tmp_path / 'run'
   summary, _ = _run(script, folder)

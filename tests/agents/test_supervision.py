@@ -121,7 +121,7 @@ def test_a_node_dies_while_the_fork_server_hangs(tmp_path):
   assert _is_removed(temporary)
 
 
-def test_nothing_is_left_of_a_killed_launcher(tmp_path):
+def test_a_killed_launcher_leaves_no_process(tmp_path):
   launcher = _launch(tmp_path, 'time.sleep(60)')
   temporary = launcher.stdout.readline().strip()
   node = int(launcher.stdout.readline())
@@ -160,7 +160,7 @@ server.stop()
 """
 
 
-def test_cuda_is_loaded_where_tensorflow_is_not_yet(tmp_path):
+def test_cuda_is_loaded_before_tensorflow(tmp_path):
   stub = tmp_path / 'nvidia' / 'cuda_runtime' / 'lib' / 'libcudart.so.11.0'
   stub.parent.mkdir(parents=True)
   some = next(

@@ -40,7 +40,7 @@ def test_ald(made):
 
 
 @pytest.mark.parametrize('name', BASELINES)
-def test_the_acting_part_of_what_learns(make_run, name):
+def test_actor_parameters_are_the_learners(make_run, name):
   made = make_run(name)
   agent = trained.load(trained.read(made.path))
   assert _same(agent.network('learner'), made.networks.learner)
@@ -54,7 +54,7 @@ def test_every_agent_is_tested():
   assert set(catalogue.NAMES) == {'ald', *BASELINES}
 
 
-def test_environments_are_those_of_the_run(made):
+def test_environments_have_the_runs_arguments(made):
   environment = trained.read(made.path).make_environment(3, seed=1)
   assert environment.batch_size == 3
   environment.reset()
@@ -71,7 +71,7 @@ def test_runs_without_an_agents_name_are_ald(made):
   assert trained.read(made.path).agent == 'ald'
 
 
-def test_the_newest_whole_checkpoint_counts(made):
+def test_the_newest_intact_checkpoint_is_loaded(made):
   state = checkpoints.read(made.checkpoint)
   state['counts']['frames'] = 20_000
   folder = checkpoints.CheckpointFolder(os.path.dirname(made.checkpoint))
@@ -82,7 +82,7 @@ def test_the_newest_whole_checkpoint_counts(made):
   assert trained.load(run).frames == 12_345
 
 
-def test_a_run_that_goes_on_is_left_alone(made):
+def test_a_run_in_progress_is_not_touched(made):
   def contents():
     return sorted(map(str, pathlib.Path(made.path).rglob('*')))
 
@@ -157,7 +157,7 @@ def test_unknown_policy(made):
     ('environment', None, "it has no 'environment'"),
   ],
 )
-def test_config_that_cannot_be_used(made, field, value, error):
+def test_invalid_config(made, field, value, error):
   path = pathlib.Path(made.path, 'config.json')
   path.write_text(json.dumps({**json.loads(path.read_text()), field: value}))
   with pytest.raises(ValueError, match=error):

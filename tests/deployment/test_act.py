@@ -51,9 +51,7 @@ class Step:
 @pytest.mark.parametrize(
   'name', ['one', 'unequal', 'equal', 'box', 'mixed', 'numbers']
 )
-def test_actions_and_features_are_those_of_training(
-  name, deterministic, action_specs
-):
+def test_actions_and_features_match_training(name, deterministic, action_specs):
   ours = distributions.from_spec(action_specs[name])
   described = json.loads(json.dumps(ours.describe()))
   seeds, rng = np.random.default_rng(0), np.random.default_rng(1)
@@ -85,7 +83,7 @@ def test_deterministic_policies_take_the_likeliest():
   assert [policy.act(SIGHT) for _ in range(20)] == [1] * 20
 
 
-def test_what_a_step_needs_of_the_one_before():
+def test_last_action_and_reward_are_inputs():
   step = Step()
   policy = act.Policy(MANIFEST, step)
   assert policy.act(SIGHT, start_of_episode=True) == 2
@@ -184,7 +182,7 @@ def test_only_precision_may_be_lost(dtype, given, seen):
 
 
 @pytest.mark.parametrize('value', [np.nan, np.inf])
-def test_what_is_not_finite_is_not_remembered(value):
+def test_inputs_that_are_not_finite_do_not_change_the_state(value):
   step = Step()
   policy = act.Policy(MANIFEST, step)
   with pytest.raises(
@@ -217,7 +215,7 @@ def test_observations_by_wrong_names(observation):
     ('[]', 'TypeError'),
   ],
 )
-def test_manifests_that_cannot_be_used(content, error, tmp_path):
+def test_unsupported_manifests(content, error, tmp_path):
   if content is not None:
     (tmp_path / 'manifest.json').write_text(content)
   with pytest.raises(ValueError, match=f'no exported policy.*{error}'):
@@ -262,7 +260,7 @@ def test_malformed_manifests(change, export, tmp_path):
     act.load(str(tmp_path))
 
 
-def test_what_a_format_needs_is_not_there(export, monkeypatch):
+def test_a_formats_package_is_missing(export, monkeypatch):
   folder = export('saved_model').folder
   monkeypatch.setitem(sys.modules, 'tensorflow', None)
   with pytest.raises(
@@ -271,7 +269,7 @@ def test_what_a_format_needs_is_not_there(export, monkeypatch):
     act.load(folder)
 
 
-def test_a_start_hides_the_action_before(export):
+def test_a_start_hides_the_last_action(export):
   """As in the network: at the start of an episode there was none."""
   exported = export('numpy')
   policy = act.load(exported.folder)

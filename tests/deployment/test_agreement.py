@@ -50,7 +50,7 @@ def test_another_value(difference):
   np.testing.assert_allclose(difference(after=change), 0.25, atol=1e-5)
 
 
-def test_not_a_number(difference):
+def test_nan(difference):
   assert np.isnan(difference(after=lambda outputs: {'value': [np.nan]}))
 
 
@@ -65,5 +65,5 @@ def test_not_a_number(difference):
     lambda inputs: {'hidden': np.zeros((1, 6), np.float32)},
   ],
 )
-def test_what_is_not_heeded_shows(difference, change):
+def test_ignored_inputs_are_detected(difference, change):
   assert difference(before=change) > 1e-3

@@ -32,7 +32,7 @@ FILES = [
 
 
 @pytest.mark.parametrize('form', act.FORMATS)
-def test_answers_as_the_network_does(export, form):
+def test_matches_the_network(export, form):
   exported = export(form)
   assert sum(episode.length for episode in exported.episodes) == 15
   difference = agreement.largest_difference(
@@ -106,7 +106,7 @@ def test_manifest(export, form):
 
 
 @pytest.mark.parametrize('form', act.FORMATS)
-def test_the_example_needs_nothing_of_ours(export, form, tmp_path):
+def test_the_example_needs_no_package_of_ours(export, form, tmp_path):
   blocked = ['ald_acme', 'agents', 'acme', 'sonnet', 'tree', 'dm_env']
   if form == 'numpy':
     blocked.append('tensorflow')
@@ -130,7 +130,7 @@ def test_the_example_needs_nothing_of_ours(export, form, tmp_path):
     assert line.split(': action ')[1] in ('0', '1', '2')
 
 
-def test_tflite_has_built_in_operations_alone(export):
+def test_tflite_has_only_built_in_operations(export):
   path = os.path.join(export('tflite').folder, 'policy.tflite')
   interpreter = tf.lite.Interpreter(path)
   names = {op['op_name'] for op in interpreter._get_ops_details()}
@@ -138,7 +138,7 @@ def test_tflite_has_built_in_operations_alone(export):
   assert not [name for name in names if name.startswith(('Flex', 'CUSTOM'))]
 
 
-def test_saved_model_by_tensorflow_alone(export):
+def test_saved_model_needs_only_tensorflow(export):
   model = tf.saved_model.load(
     os.path.join(export('saved_model').folder, 'policy')
   )
@@ -227,7 +227,7 @@ def test_an_empty_folder_is_replaced(tmp_path):
   assert os.listdir(tmp_path / 'x') == ['policy.txt']
 
 
-def test_where_export_fails_the_earlier_one_stays(export, tmp_path):
+def test_a_failed_export_keeps_the_earlier_one(export, tmp_path):
   folder = shutil.copytree(export('numpy').folder, tmp_path / 'x')
   before = sorted(os.listdir(folder))
   with pytest.raises(RuntimeError):
@@ -246,7 +246,7 @@ def test_where_export_fails_the_earlier_one_stays(export, tmp_path):
     ('manifest.json', '[]'),
   ],
 )
-def test_what_is_no_export_is_left_alone(name, content, tmp_path):
+def test_other_files_are_not_replaced(name, content, tmp_path):
   (tmp_path / 'x').mkdir()
   path = tmp_path / 'x' / name
   path.write_text(content)
@@ -256,7 +256,7 @@ def test_what_is_no_export_is_left_alone(name, content, tmp_path):
   assert path.read_text() == content
 
 
-def test_what_was_added_to_an_export_is_left_alone(export, tmp_path):
+def test_an_export_with_added_files_is_not_replaced(export, tmp_path):
   folder = shutil.copytree(export('numpy').folder, tmp_path / 'x')
   (folder / 'robot.py').write_text('precious')
   with pytest.raises(ValueError, match='other files than an export'):

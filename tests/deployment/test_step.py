@@ -29,7 +29,7 @@ def test_names(step):
   assert list(step.outputs) == ['policy', 'value', 'next_hidden', 'next_cell']
 
 
-def test_what_the_manifest_says(step):
+def test_manifest_describes_inputs_and_outputs(step):
   described = step.describe()
   tensors = {
     tensor['name']: (tensor['shape'], tensor['dtype'])
@@ -78,7 +78,7 @@ def test_the_function_is_pure(step, networks, episodes):
       assert answer[name].shape == step.outputs[name].shape
 
 
-def test_only_an_lstm(networks):
+def test_other_networks_are_rejected(networks):
   made, spec = networks
   with pytest.raises(
     ValueError, match=r'policies with an LSTM.*whose actor has an LSTM'

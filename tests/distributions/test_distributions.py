@@ -60,7 +60,7 @@ SIZES = {
 
 
 @pytest.mark.parametrize('name', SIZES)
-def test_discrete_ones_are_tfps(name, action_specs):
+def test_discrete_distributions_match_tfp(name, action_specs):
   ours = distributions.from_spec(action_specs[name])
   p, q = _parameters(ours, 0), _parameters(ours, 1)
   theirs, others = (_categoricals(x, SIZES[name]) for x in (p, q))
@@ -84,7 +84,7 @@ def test_discrete_ones_are_tfps(name, action_specs):
   assert ours.mask_size == sum(SIZES[name])
 
 
-def test_gaussian_is_tfps(action_specs):
+def test_gaussian_matches_tfp(action_specs):
   ours = distributions.from_spec(action_specs['box'])
   p, q = _parameters(ours, 0), _parameters(ours, 1)
   (normal, bijector), (other, _) = _box(p), _box(q)
@@ -115,7 +115,7 @@ def test_gaussian_is_tfps(action_specs):
 @pytest.mark.parametrize(
   ('mean', 'raw'), [(0.0, 0.0), (1.5, -2.0), (-3.0, 1.0), (0.2, -6.0)]
 )
-def test_entropy_of_squashed_gaussian_is_the_integral(mean, raw):
+def test_entropy_of_squashed_gaussian_matches_the_integral(mean, raw):
   ours = distributions.from_spec(specs.BoundedArray((), np.float32, -1, 3))
   parameters = tf.constant([[mean, raw]])
   mean = _mean(mean)
@@ -151,7 +151,7 @@ def test_categorical_keeps_its_numbers():
 
 
 @pytest.mark.parametrize('name', NAMES)
-def test_samples_have_their_odds_and_are_valid_actions(name, action_specs):
+def test_samples_are_valid_and_have_the_right_frequencies(name, action_specs):
   ours = distributions.from_spec(action_specs[name])
   rng = np.random.default_rng(3)
   parameters = np.repeat(_parameters(ours, 4, (1,)), 4_000, axis=0)
@@ -213,7 +213,7 @@ def test_joint_is_the_sum_of_its_parts(action_specs):
 
 
 @pytest.mark.parametrize('name', ['one', 'unequal', 'equal', 'mixed'])
-def test_what_is_masked_is_never_chosen(name, action_specs):
+def test_masked_actions_are_never_chosen(name, action_specs):
   ours = distributions.from_spec(action_specs[name])
   parameters = _parameters(ours, 0, (500,))
   sizes = SIZES.get(name, [4, 2, 3])
@@ -250,6 +250,6 @@ def test_what_is_masked_is_never_chosen(name, action_specs):
     ((), 'at least one part'),
   ],
 )
-def test_refuses_what_no_distribution_is_for(spec, message):
+def test_specs_without_a_distribution_are_rejected(spec, message):
   with pytest.raises(ValueError, match=message):
     distributions.from_spec(spec, 'pong')

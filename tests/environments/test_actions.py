@@ -18,7 +18,7 @@ BOTH = {'arm': ARM, 'hand': HAND}
     {'arm': np.float64([-1, 0]), 'hand': np.int64(0)},
   ],
 )
-def test_what_the_spec_allows_passes(action):
+def test_valid_actions_pass(action):
   actions.validate(BOTH, action)
 
 
@@ -35,7 +35,7 @@ def test_what_the_spec_allows_passes(action):
     ({'hand': [1]}, r"action\['hand'\] .* but received \[1\]"),
   ],
 )
-def test_what_it_does_not_allow_is_named(action, message):
+def test_invalid_actions_are_named(action, message):
   sound = {'arm': np.float32([0, 1]), 'hand': 1}
   # A list would be a nest.
   action = {name: np.array(value) for name, value in action.items()}
@@ -57,7 +57,7 @@ def test_another_nest_is_refused(action):
     ([0, 0], [1, 0], 'bounds with minimum < maximum.*leave out'),
   ],
 )
-def test_bounds_that_bound_nothing_are_refused(low, high, message):
+def test_infinite_bounds_are_rejected(low, high, message):
   spec = specs.BoundedArray((2,), np.float32, 0, 1)
   spec._minimum, spec._maximum = (np.array(x, np.float32) for x in (low, high))
   with pytest.raises(ValueError, match=message):

@@ -55,7 +55,7 @@ def _keeping(*args, **kwargs):
   return bandits
 
 
-def test_tasks_stay_until_others_are_asked_for():
+def test_tasks_stay_until_new_tasks():
   bandits = _keeping(400, arms=2, seed=1)
   halves = [_pull(bandits, 0, 200).mean(0) for _ in range(2)]
   assert np.corrcoef(halves)[0, 1] > 0.95
@@ -71,7 +71,7 @@ def test_tasks_stay_until_others_are_asked_for():
     np.testing.assert_allclose(deciles, np.arange(0.1, 1.0, 0.1), atol=0.12)
 
 
-def test_else_every_pull_has_a_task_of_its_own():
+def test_by_default_every_pull_has_a_new_task():
   bandits = bandit.BatchedBandit(400, arms=2, seed=1)
   halves = [_pull(bandits, 0, 200).mean(0) for _ in range(2)]
   assert abs(np.corrcoef(halves)[0, 1]) < 0.25
@@ -116,7 +116,7 @@ def test_a_new_task_waits_for_the_next_episode():
   assert (_pull(asked, 0, 20) != _pull(plain, 0, 20)).any(0).sum() > 32
 
 
-def test_asking_twice_is_asking_once():
+def test_calling_new_tasks_twice_draws_once():
   often, once = (_keeping(8, seed=2) for _ in range(2))
   for bandits, times in ((often, 3), (once, 1)):
     bandits.reset()
@@ -125,7 +125,7 @@ def test_asking_twice_is_asking_once():
   np.testing.assert_array_equal(_pull(often, 0, 50), _pull(once, 0, 50))
 
 
-def test_asking_before_the_first_episode_changes_nothing():
+def test_new_tasks_before_the_first_episode_change_nothing():
   asked, plain = (_keeping(8, seed=2) for _ in range(2))
   asked.new_tasks(np.ones(8, bool))
   np.testing.assert_array_equal(_pull(asked, 0, 50), _pull(plain, 0, 50))
@@ -158,7 +158,7 @@ def test_bandits_do_not_depend_on_each_other():
       bandits.new_tasks(np.arange(4) == 3)
 
 
-def test_seeds_and_bandits_have_their_own_luck():
+def test_seeds_and_bandits_have_independent_rewards():
   rows = [
     row.tobytes()
     for seed in range(4)

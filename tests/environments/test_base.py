@@ -143,14 +143,14 @@ def test_misuse_is_refused(make, message):
 
 
 @pytest.mark.parametrize('action', [-1, 4, 100])
-def test_single_refuses_actions_that_there_are_not(action):
+def test_single_rejects_invalid_actions(action):
   maze = i_maze.IMaze()
   maze.reset()
   with pytest.raises(ValueError, match=f'0 to 3, but received {action}'):
     maze.step(action)
 
 
-def test_new_tasks_are_passed_on_to_who_has_tasks():
+def test_new_tasks_reach_environments_with_tasks():
   class Tasked(Countdown):
     drawn = 0
 
@@ -166,7 +166,7 @@ def test_new_tasks_are_passed_on_to_who_has_tasks():
   assert [e.drawn for e in (made[0], made[2])] == [2, 0]
 
 
-def test_else_every_episode_has_a_new_task():
+def test_by_default_every_episode_has_a_new_task():
   class Tasked(Countdown):
     drawn = 0
 
@@ -203,7 +203,7 @@ class Stuck(Countdown):
     return super().step(action)
 
 
-def test_environments_that_do_not_begin_anew_are_reset():
+def test_environments_that_do_not_restart_are_reset():
   stuck, sound = (
     stacking.Stacked([kind(1), kind(3)]) for kind in (Stuck, Countdown)
   )
@@ -288,7 +288,7 @@ def test_environments_that_raise_are_named(method, step):
 
 
 @pytest.mark.parametrize('method, lost', [('reset', 0), ('step', 1)])
-def test_environments_that_raise_are_made_anew(method, lost):
+def test_environments_that_raise_are_recreated(method, lost):
   """The first of two raises once; the episodes of the other are as ever."""
   seeds = []
 
@@ -318,7 +318,7 @@ def test_environments_that_raise_are_made_anew(method, lost):
   assert len(set(seeds)) == 3
 
 
-def test_environments_are_made_anew_no_more_often_than_is_allowed():
+def test_the_number_of_recreated_environments_is_limited():
   stacked = stacking.stack(lambda seed: Fails('step'), 2, seed=3, remakes=3)
   stacked.reset()
   with pytest.raises(members.Failure, match='number 1, step 7: step raised'):
@@ -327,7 +327,7 @@ def test_environments_are_made_anew_no_more_often_than_is_allowed():
   assert stacked.metrics() == {'environments_remade': 3.0}
 
 
-def test_what_is_lost_is_not_reported_and_ends_a_trial():
+def test_a_lost_episode_is_not_reported_and_ends_its_trial():
   made = iter([Fails('step'), Fails()])
   stacked = stacking.stack(lambda seed: next(made), 1, seed=3, remakes=1)
   run = staggering.Stagger(trials.Trials(stacked, 2), None)

@@ -111,7 +111,7 @@ def test_a_wrong_mask_names_the_environment_and_the_step(legal, message):
     _run(made)
 
 
-def test_an_episode_that_has_ended_needs_no_action():
+def test_no_legal_action_is_needed_after_last():
   def change(timestep):
     last = timestep.step_type == int(dm_env.StepType.LAST)
     legal = timestep.observation['legal'] & ~last[:, np.newaxis]
@@ -120,7 +120,7 @@ def test_an_episode_that_has_ended_needs_no_action():
   _run(checked.masked(Batch(change=change)), steps=9)
 
 
-def test_without_a_mask_nothing_is_held():
+def test_without_a_mask_the_batch_is_not_wrapped():
   batch = Batch()
   batch.observation_spec = lambda: specs.Array((1,), np.float32)
   assert checked.masked(batch) is batch
@@ -156,7 +156,7 @@ def _at(timestep, value):
     ('out', r"number 2, step 4: observation\['at'\] must be 0 to 3, .* is 4"),
   ],
 )
-def test_what_is_broken_is_named(change, message):
+def test_breaches_are_named(change, message):
   made = registry.make(f'{HERE}:broken', {'change': change}, 3, seed=0)
   error = members.Failure if change == 'raises' else contract.Breach
   with pytest.raises(error, match=f"^environment '{HERE}:broken', {message}"):

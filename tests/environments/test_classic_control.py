@@ -11,7 +11,7 @@ NAME = 'ald_acme.environments.classic_control:make'
 
 
 @pytest.mark.parametrize('task', classic_control._VELOCITIES)
-def test_velocities_are_those_of_the_state(task):
+def test_velocities_match_the_state(task):
   own = gymnasium.make(task)
   expected, _ = own.reset(seed=3)
   steps = []
@@ -27,7 +27,7 @@ def test_velocities_are_those_of_the_state(task):
 
 
 @pytest.mark.parametrize('task', ['Pendulum-v1', 'CartPole-v1'])
-def test_what_is_called_velocity_is_the_change_of_position(task):
+def test_velocity_is_the_change_of_position(task):
   """By finite differences: of the angle, and of the cart."""
   made = classic_control.make(task, 0)
   before = made.reset().observation

@@ -60,7 +60,7 @@ def _run(*environments):
     stacked.step(np.zeros(len(environments), np.int32))
 
 
-def test_what_is_sound_passes():
+def test_valid_steps_pass():
   _play(Toy(_sound(a=(-1e30, 0), b=9), reward=-1e15, discount=0.5))
 
 
@@ -76,7 +76,7 @@ def test_what_is_sound_passes():
     (bool, (False, True), (True, False), None),
   ],
 )
-def test_bounds_are_held_to_at_every_step(dtype, bounds, good, bad):
+def test_bounds_are_checked_at_every_step(dtype, bounds, good, bad):
   class Bounded(Toy):
     def observation_spec(self):
       return specs.BoundedArray((2,), dtype, *bounds)
@@ -101,7 +101,7 @@ def test_bounds_are_held_to_at_every_step(dtype, bounds, good, bad):
     ('>i4', 'int32'),
   ],
 )
-def test_observations_are_cast_to_what_is_taken(dtype, expected):
+def test_observations_are_cast_to_supported_dtypes(dtype, expected):
   class Typed(Toy):
     def observation_spec(self):
       return specs.BoundedArray((2,), dtype, 0, 1, name='two')
@@ -178,7 +178,7 @@ def test_broken_rewards_and_discounts_are_named(broken, message, at):
   assert str(error.value).startswith(f'Toy, number 2, step {at}: ')
 
 
-def test_all_alike_are_seen_through():
+def test_the_same_breach_in_all_environments_is_found():
   """Breaches that stack well: in every environment the same."""
   for show in (_sound(a=(1, 2, 3)), {'a': np.zeros(2), 'b': (np.int32(0),)}):
     with pytest.raises(ValueError, match=r'^Toy, number 0, step 0: observ'):

@@ -82,7 +82,7 @@ def test_ends_and_beginnings():
   assert steps[3].observation.tolist() == [[0], [3]]
 
 
-def test_some_are_begun_anew():
+def test_some_environments_are_restarted():
   environment = _wrap(Pool(3), 3)
   environment.reset()
   environment.step(np.zeros(3, int))
@@ -129,7 +129,7 @@ def test_the_package_itself():
     registry.make('envpool:Maze-v0', {}, 1, seed=0)
 
 
-def test_without_the_package_it_says_what_to_install(monkeypatch):
+def test_without_the_package(monkeypatch):
   monkeypatch.setitem(sys.modules, 'envpool', None)
   with pytest.raises(ValueError, match=r'requirements\.txt envpool'):
     registry.make('envpool:CartPole-v1', {}, 1, seed=0)

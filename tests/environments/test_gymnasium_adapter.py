@@ -346,7 +346,7 @@ def test_render_and_close():
     _adapt().render()
 
 
-def test_what_rendering_lacks_is_told(monkeypatch):
+def test_missing_packages_for_rendering_are_named(monkeypatch):
   def render(self):
     raise gymnasium.error.DependencyNotInstalled('pip install brush')
 
@@ -381,7 +381,7 @@ class OldPair(Clock):
 
 @pytest.mark.parametrize('kind', [OldStep, OldReset, OldPair])
 @pytest.mark.parametrize('registered', [False, True])
-def test_the_old_api_is_told_what_to_do(kind, registered):
+def test_the_old_api_is_rejected(kind, registered):
   if registered:  # Gymnasium's own wrappers complain before the adapter can.
     gymnasium.register('AldOld-v0', entry_point=kind, max_episode_steps=9)
     environment = gymnasium_adapter.make('AldOld-v0', 0)
@@ -421,7 +421,7 @@ def test_integers_that_do_not_fit_are_named(dtype, seen, message):
 
 
 @pytest.mark.parametrize('kwargs', [{'end': 3}, {'limit': 3}, {'limit': 4}])
-def test_learning_bootstraps_where_an_episode_is_cut_off_and_only_there(kwargs):
+def test_learning_bootstraps_only_at_truncations(kwargs):
   """V-trace on-policy against the discounted sum of each episode's rewards."""
   length, gamma = 11, 0.5
   unrolls = []
@@ -511,7 +511,7 @@ def test_unknown_ids_are_named():
     registry.check('gymnasium:NoSuch-v0', {})
 
 
-def test_without_gymnasium_the_cure_is_told(monkeypatch):
+def test_without_gymnasium(monkeypatch):
   monkeypatch.delitem(sys.modules, gymnasium_adapter.__name__)
   monkeypatch.delattr(sys.modules[base.__package__], 'gymnasium_adapter')
   monkeypatch.setitem(sys.modules, 'gymnasium', None)

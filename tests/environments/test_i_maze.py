@@ -116,7 +116,7 @@ class IMazeTest(test_utils.EnvironmentTestMixin, absltest.TestCase):
     (5, 1, True, True, (1, 0, -1)),
   ],
 )
-def test_steps_as_the_slow_maze(
+def test_steps_match_the_slow_maze(
   size, view, random_goals, random_start, rewards
 ):
   batch_size, limit = 8, 6 * size
@@ -220,7 +220,7 @@ def test_reset_forgets_the_steps_before():
     assert maze.step(UP).mid()
 
 
-def test_both_faces_give_the_same_steps():
+def test_single_and_batched_give_the_same_steps():
   kwargs = {'seed': 5, 'limit': 20, **RANDOM}
   maze, mazes = i_maze.IMaze(**kwargs), i_maze.BatchedIMaze(**kwargs)
   plain, batched = maze.reset(), mazes.reset()
@@ -329,7 +329,7 @@ def test_hidden_rule_stays_until_new_tasks():
   np.testing.assert_array_equal(play(), again)
 
 
-def test_a_hidden_rule_else_is_of_an_episode():
+def test_by_default_a_hidden_rule_lasts_an_episode():
   mazes = i_maze.BatchedIMaze(200, size=5, hidden_rule=True)
   paid = []
   for _ in range(5):
@@ -356,7 +356,7 @@ def test_steps_keep_to_the_specs(view):
     timestep = mazes.step(action)
 
 
-def test_steps_are_the_callers_to_change():
+def test_returned_steps_may_be_changed():
   mine, other = (i_maze.BatchedIMaze(2, limit=3) for _ in range(2))
   for _ in range(9):
     timestep = mine.step(np.full(2, RIGHT))

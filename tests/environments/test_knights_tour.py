@@ -52,7 +52,7 @@ def _started(cell, **kwargs):
   raise AssertionError('It starts there with no seed.')
 
 
-def test_a_whole_tour_pays_one():
+def test_a_complete_tour_has_reward_one():
   board, step = _started(TOUR[0])
   total, visited = 0.0, [TOUR[0]]
   for cell in TOUR[1:]:

@@ -104,7 +104,7 @@ def _networks(environment):
     ('gymnasium:Game-v0', {'action_mask': 'action_mask'}),
   ],
 )
-def test_legal_actions_alone_are_taken(name, arguments, policy):
+def test_only_legal_actions_are_taken(name, arguments, policy):
   registry.check(name, arguments)
   environment = registry.make(name, arguments, 3, seed=0)
   # Both environments refuse illegal actions, but in the step that resets.
@@ -119,7 +119,7 @@ def test_without_the_setting_all_actions_are_legal():
     _play(environment, _networks(environment).actor, steps=30)
 
 
-def test_no_legal_action_is_an_error_that_says_where():
+def test_no_legal_action_is_an_error_with_its_place():
   made = [masks.Masked(Board(at), 'legal', 'Board') for at in (None, 3)]
   environment = stacking.Stacked(made)
   environment.reset()

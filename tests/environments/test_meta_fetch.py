@@ -112,7 +112,7 @@ class MetaFetchTest(test_utils.EnvironmentTestMixin, absltest.TestCase):
     (7, 4, 5, 150, True),
   ],
 )
-def test_steps_as_the_slow_room(size, objects, view, limit, repeat):
+def test_steps_match_the_slow_room(size, objects, view, limit, repeat):
   batch_size = 4
   kwargs = {'size': size, 'objects': objects, 'limit': limit, 'seed': 3}
   kwargs['repeat'] = repeat
@@ -225,7 +225,7 @@ def test_completion_ends_the_episode_unless_it_repeats(repeat):
   assert len(orders) == 1
 
 
-def test_wrong_ones_bring_everything_back():
+def test_a_wrong_object_restores_all_objects():
   # Three objects in a room of four cells: the agent goes round and round.
   rooms = meta_fetch.BatchedMetaFetch(32, size=4, objects=3, view=7, seed=1)
   timestep = rooms.reset()
@@ -272,7 +272,7 @@ def test_reset_forgets_the_steps_before():
     assert room.step(UP).mid()
 
 
-def test_both_faces_give_the_same_steps():
+def test_single_and_batched_give_the_same_steps():
   kwargs = {'seed': 5, 'limit': 20}
   room = meta_fetch.MetaFetch(**kwargs)
   rooms = meta_fetch.BatchedMetaFetch(**kwargs)
@@ -373,7 +373,7 @@ def test_objects_lie_apart(size, objects):
   assert beside[0] == 0 and beside[1] > 100
 
 
-def test_objects_lie_anywhere_where_there_is_no_room():
+def test_objects_may_touch_in_small_rooms():
   rooms = meta_fetch.BatchedMetaFetch(200, size=4, objects=3, view=7)
   layouts = _layouts(rooms, size=4, objects=3, resets=1)
   assert len({frozenset(found) for found, _ in layouts}) == 4
@@ -409,7 +409,7 @@ def test_steps_keep_to_the_specs(view):
     timestep = rooms.step(action)
 
 
-def test_steps_are_the_callers_to_change():
+def test_returned_steps_may_be_changed():
   mine, other = (meta_fetch.BatchedMetaFetch(2, limit=3) for _ in range(2))
   for _ in range(9):
     timestep = mine.step(np.full(2, RIGHT))
@@ -485,7 +485,7 @@ def _room(rooms):
   )
 
 
-def test_kept_tasks_stay_until_others_are_asked_for():
+def test_kept_tasks_stay_until_new_tasks():
   rooms = meta_fetch.BatchedMetaFetch(50, objects=4, limit=7)
   rooms.keep_tasks()
   rooms.reset()

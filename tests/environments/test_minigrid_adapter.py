@@ -28,7 +28,7 @@ def test_specs():
   assert _make(actions=3).action_spec().num_values == 3
 
 
-def test_what_is_seen_is_one_hot_of_what_minigrid_shows():
+def test_observations_are_one_hot():
   from minigrid.core import constants
 
   environment = _make(batch_size=3)
@@ -43,7 +43,7 @@ def test_what_is_seen_is_one_hot_of_what_minigrid_shows():
   assert (kinds[:, 1, 2] == constants.OBJECT_TO_IDX['empty']).all()
 
 
-def test_the_episodes_are_minigrids():
+def test_episodes_match_minigrid():
   """The same actions are paid the same as without the adapter."""
   import gymnasium
 

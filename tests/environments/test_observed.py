@@ -67,7 +67,7 @@ def test_entries_are_selected(text, names, selected):
   assert observed.select(SPEC, parsed) == selected
 
 
-def test_the_mask_is_always_seen():
+def test_the_mask_is_always_observed():
   spec = {**SPEC, 'legal': masks.MaskSpec(4)}
   assert observed.parse('map', spec) == ('map', 'legal')
   assert observed.parse('legal,map', spec) == ('legal', 'map')
@@ -92,7 +92,7 @@ def test_other_entries_are_refused(text, spec, message):
 
 
 @pytest.mark.parametrize('agent', ['ald', 'asymmetric'])
-def test_what_the_actor_does_not_see_changes_nothing(agent, tmp_path):
+def test_unobserved_entries_change_nothing(agent, tmp_path):
   from agents import catalogue
   from agents.actor_critic import config as actor_critic_config
   from agents.ald import config as ald_config

@@ -171,12 +171,12 @@ def test_parse_arguments(text, arguments):
 
 
 @pytest.mark.parametrize('text', ["a=it's,b=5", 'a=(3,b=2', 'x=1,a=],b=2'])
-def test_arguments_close_what_they_open(text):
+def test_brackets_must_match(text):
   with pytest.raises(ValueError, match='close its brackets and quotes'):
     registry.parse_arguments(text)
 
 
-def test_arguments_come_once():
+def test_repeated_arguments_are_rejected():
   with pytest.raises(ValueError, match=r"set size once.*'size=5,size=5'"):
     registry.parse_arguments('size=5,size=5')
 
@@ -360,7 +360,7 @@ def test_misuse_is_refused(name, arguments, message):
     '.relative:make',
   ],
 )
-def test_what_cannot_be_imported_is_named(name):
+def test_import_errors_are_named(name):
   with pytest.raises(ValueError, match=re.escape(repr(name))):
     registry.make(name, {}, 1, seed=0)
 
@@ -389,7 +389,7 @@ def test_a_missing_package_is_named_with_its_cure(name):
     ('Echo', 'size'),  # Has an argument without a default.
   ],
 )
-def test_what_cannot_be_made_is_named(factory, what):
+def test_failing_factories_are_named(factory, what):
   with pytest.raises(ValueError, match=what):
     registry.make(f'{HERE}:{factory}', {}, 1, seed=0)
 

@@ -82,7 +82,7 @@ def _eleven(seed):
   return test_base.Countdown(11)
 
 
-def test_environments_that_cannot_restart_are_left_alone():
+def test_environments_that_cannot_restart_are_unchanged():
   class Old(i_maze.BatchedIMaze):
     restart = base.BatchedEnvironment.restart
 
@@ -123,7 +123,7 @@ class Lottery(base.BatchedEnvironment):
     return base.timestep(first, last, last & self._wins, first)
 
 
-def test_what_is_reported_is_not_biased():
+def test_reported_episodes_are_unbiased():
   """The first three episodes of each: those reported win as often as others."""
   stagger = staggering.Stagger(Lottery(), 1)
   stagger.reset()

@@ -46,7 +46,7 @@ class TestTrials(testing.ConformanceTestMixin):
 
 
 class TestStacked(testing.ConformanceTestMixin):
-  """What is wrong with an environment, its batch mends where that is safe."""
+  """A batch corrects some faults of its environments."""
 
   def make_object_under_test(self):
     return stacking.Stacked([Reuses(), Sleeps(), Doubles()])
@@ -280,7 +280,7 @@ def test_faults_are_found(make, failing):
       raise AssertionError(found[name])
 
 
-def test_episodes_without_end_may_be_meant():
+def test_endless_episodes_may_be_allowed():
   class Suite(testing.ConformanceTestMixin):
     longest_episode = None
 

@@ -135,7 +135,7 @@ def _slow(environment, episodes, actions):
 
 
 @pytest.mark.parametrize('episodes', [1, 2, 5])
-def test_steps_as_the_slow_trials(episodes):
+def test_steps_match_the_slow_trials(episodes):
   kwargs = {'size': 5, 'limit': 9, 'random_start': True, 'random_goals': True}
   kwargs['wrong_reward'] = -1.0
   joined = trials.Trials(i_maze.BatchedIMaze(1, **kwargs), episodes)
@@ -192,7 +192,7 @@ def test_a_trial_has_one_task_and_the_next_another():
     assert abs(np.corrcoef(first[trial], other)[0, 1]) < 0.3
 
 
-def test_new_tasks_are_asked_for_where_a_trial_begins():
+def test_new_tasks_are_drawn_where_a_trial_begins():
   recorder = Recorder(3)
   environment = trials.Trials(recorder, episodes=2)
   timestep = environment.reset()
@@ -206,7 +206,7 @@ def test_new_tasks_are_asked_for_where_a_trial_begins():
   np.testing.assert_array_equal(recorder.asked, [[True] * 3] * 6)
 
 
-def test_new_tasks_are_asked_for_one_at_a_time():
+def test_new_tasks_are_drawn_one_at_a_time():
   asked = []
 
   class Uneven(stacking.Stacked):

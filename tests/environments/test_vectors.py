@@ -110,7 +110,7 @@ def _assert_same(made, expected):
 
 @pytest.mark.parametrize('mode', MODES)
 @pytest.mark.parametrize('cut_at', [None, 10])
-def test_what_it_gives_is_what_they_give_in_turn(mode, cut_at):
+def test_steps_match_single_environments(mode, cut_at):
   made, expected = _vector(mode), _in_turn()
   assert made.action_spec() == expected.action_spec()
   assert made.observation_spec() == expected.observation_spec()
@@ -134,7 +134,7 @@ def test_what_it_gives_is_what_they_give_in_turn(mode, cut_at):
   _assert_same(made.reset(), expected.reset())
 
 
-def test_both_kinds_of_ends_are_there():
+def test_terminations_and_truncations():
   """So that the test above tells a termination from a truncation."""
   environment, discounts = _in_turn(), set()
   environment.reset()
@@ -155,7 +155,7 @@ def test_in_processes():
   made.close()
 
 
-def test_it_is_seeded_as_they_are_in_turn():
+def test_seeds_match_single_environments():
   sync = {'vectorization_mode': 'sync'}
   made = registry.make('gymnasium_vec:CartPole-v1', sync, 3, seed=4)
   expected = registry.make('gymnasium:CartPole-v1', {}, 3, seed=4)
@@ -186,7 +186,7 @@ class TestCartPole(testing.ConformanceTestMixin):
   def make_object_under_test(self):
     return registry.make('gymnasium_vec:CartPole-v1', {}, 3, seed=0)
 
-  def test_it_is_the_vector_that_steps_itself(self):
+  def test_native_vectors_are_used(self):
     made = vectors.make('CartPole-v1', 3, seed=0)
     assert type(made._vector).__name__ == 'CartPoleVectorEnv'
     assert not made.restart(np.ones(3, bool))  # It has no reset of some.
@@ -262,7 +262,7 @@ def test_wrong_masks_name_the_environment_and_the_step(mode, change, message):
     _play(Tampered(mode, change))
 
 
-def test_a_vector_without_the_last_observation_is_refused():
+def test_a_vector_without_final_observations_is_rejected():
   def forget(infos):
     infos.pop('final_obs')
 
@@ -279,13 +279,13 @@ class Deaf(vector.VectorWrapper):
 
 
 @pytest.mark.parametrize('mode', MODES[1:])
-def test_a_vector_that_cannot_reset_some_is_refused(mode):
+def test_a_vector_without_partial_resets_is_rejected(mode):
   deaf = Deaf(vector.SyncVectorEnv([Walk, Walk, Walk], autoreset_mode=mode))
   with pytest.raises(contract.Breach, match='leave the other environments'):
     _play(deaf)
 
 
-def test_a_vector_that_does_not_tell_its_mode_is_refused():
+def test_a_vector_without_an_autoreset_mode_is_rejected():
   class Silent(vector.VectorEnv):
     metadata = {}  # noqa: RUF012
     num_envs = 2
@@ -296,7 +296,7 @@ def test_a_vector_that_does_not_tell_its_mode_is_refused():
     vectors.VectorEnvironment(Silent())
 
 
-def test_what_it_raises_names_the_environment_and_the_step():
+def test_errors_name_the_environment_and_the_step():
   environment = registry.make(
     'gymnasium_vec:Walk-v0', {'action_mask': 'legal'}, 2, seed=0
   )
@@ -333,7 +333,7 @@ def test_misuse(name, arguments, message):
     registry.make(name, arguments, 2, seed=0)
 
 
-def test_its_level_is_that_of_its_environments():
+def test_solved_return_is_that_of_the_environment():
   assert registry.solved_return('gymnasium_vec:CartPole-v1', {}) == 475
 
 

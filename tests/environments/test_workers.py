@@ -145,7 +145,7 @@ def _wait_until(condition):
     time.sleep(0.05)
 
 
-def test_halves_step_apart(make):
+def test_halves_step_independently(make):
   """Begun and ended in turns, with a question to one while the other steps."""
   factory = functools.partial(maze, size=5)
   mine, theirs = make(factory, count=2), stacking.stack(factory, 5, seed=7)
@@ -175,7 +175,7 @@ def test_halves_step_apart(make):
     steps.append(halves[1].end_step())
 
 
-def test_a_half_of_which_one_raises(make):
+def test_an_environment_of_a_half_raises(make):
   environment = make(count=2, name="environment 'x:y'")
   first, second = environment.halves()
   pids = np.append(
@@ -211,7 +211,7 @@ def test_new_tasks(make):
 
 
 @pytest.mark.parametrize('count', [1, 2, 5, 9])
-def test_same_numbers_as_in_turn(make, count):
+def test_steps_match_those_without_workers(make, count):
   factory = functools.partial(maze, size=5)
   mine, theirs = make(factory, count=count), stacking.stack(factory, 5, seed=7)
   assert mine.batch_size == 5
@@ -252,13 +252,13 @@ def test_shares_are_even(size, count):
   assert max(map(len, held)) - min(map(len, held)) <= 1
 
 
-def test_workers_have_nothing_of_ours(make):
+def test_workers_inherit_no_modules(make):
   import tensorflow  # noqa: F401 (This process has it, the workers must not.)
 
   assert not make().reset().observation['tensorflow'].any()
 
 
-def test_close_leaves_nothing(make):
+def test_close_leaves_no_process(make):
   environment = make()
   pids = set(environment.reset().observation['pid'])
   assert not any(_is_gone(pid) for pid in pids)
@@ -269,7 +269,7 @@ def test_close_leaves_nothing(make):
     environment.step(_actions(0, 0, 0, 0, 0))
 
 
-def test_who_does_not_end_is_ended(make, monkeypatch):
+def test_close_kills_workers_that_do_not_end(make, monkeypatch):
   monkeypatch.setattr(workers, '_GRACE', 0.1)
   environment = make(functools.partial(Probe, slow_end=True))
   pids = environment.reset().observation['pid']
@@ -289,7 +289,7 @@ def test_an_environment_that_raises_is_named(make):
   assert all(_is_gone(pid) for pid in pids)
 
 
-def test_environments_that_raise_are_made_anew(make):
+def test_environments_that_raise_are_recreated(make):
   environment = make(count=2, remakes=1)
   before = environment.reset().observation['seed']
   step = environment.step(_actions(0, 0, 0, 0, Probe.RAISE))
@@ -350,7 +350,7 @@ def test_a_worker_that_was_killed_is_named(make):
     environment.step(_actions(0, 0, 0, 0, 0))
 
 
-def test_workers_leave_interrupts_to_us(make):
+def test_workers_ignore_interrupts(make):
   environment = make()
   pids = environment.reset().observation['pid']
   for pid in set(pids):
@@ -359,7 +359,7 @@ def test_workers_leave_interrupts_to_us(make):
   np.testing.assert_array_equal(step.observation['pid'], pids)
 
 
-def test_environments_that_cannot_be_made_are_named(make):
+def test_environments_that_cannot_be_created_are_named(make):
   with pytest.raises(RuntimeError, match=r'worker 1 .*OSError: the fourth'):
     make(picky, batch_size=4, seed=1, count=2)
 
@@ -374,7 +374,7 @@ def test_factories_must_be_importable(make, monkeypatch):
 
 
 @pytest.mark.parametrize('size', [4, 6])
-def test_there_is_an_action_for_each(make, size):
+def test_there_must_be_an_action_for_each_environment(make, size):
   environment = make()
   environment.reset()
   with pytest.raises(ValueError, match=f'length 5, but received {size}'):
@@ -410,7 +410,7 @@ def _hang(end):
     _hang('os.kill(os.getpid(), 9)'),
   ],
 )
-def test_workers_end_with_who_started_them(end):
+def test_workers_end_with_their_parent(end):
   program = f"""
     import os, sys
     sys.path.insert(0, {ROOT!r})
@@ -439,7 +439,7 @@ def test_workers_end_with_who_started_them(end):
   _wait_until(lambda: all(ended(pid) for pid in pids))
 
 
-def test_from_a_script_that_is_not_guarded(tmp_path):
+def test_from_a_script_without_a_main_guard(tmp_path):
   """Workers do not run the script that started them."""
   script = tmp_path / 'script.py'
   script.write_text(

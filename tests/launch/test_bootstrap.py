@@ -45,7 +45,7 @@ def test_starts_again_with_the_library_path(tmp_path):
   assert result.stdout.strip() == expected
 
 
-def test_says_what_is_wrong_when_there_is_no_library(tmp_path):
+def test_a_missing_library_is_named(tmp_path):
   result = python(_NOT_FOUND_AT_FIRST, PREFIX=str(tmp_path))
   assert result.returncode == 1
   assert _NAME in result.stderr

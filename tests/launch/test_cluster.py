@@ -92,7 +92,7 @@ def test_a_dry_run_may_be_tried_again(launch, tmp_path):
   assert 'holds another run' in done.refusal()
 
 
-def test_what_fails_after_the_checks_leaves_nothing(launch, tmp_path):
+def test_a_failure_after_the_checks_leaves_no_files(launch, tmp_path):
   # A line of the script cannot say it; that is known after the folder is made.
   done = launch('cluster.py', *_SMALL, '--workdir=my\nrun')
   assert done.status == 1
@@ -209,7 +209,7 @@ def test_submits(launch, commands, tmp_path):
   assert called == [f'--test-only {script}', f'--parsable {script}']
 
 
-def test_what_slurm_refuses(launch, commands, tmp_path):
+def test_errors_of_sbatch(launch, commands, tmp_path):
   commands(
     'sbatch',
     'echo "sbatch: error: Invalid account" >&2',
@@ -295,7 +295,7 @@ def test_unknown_partition(launch, commands, tmp_path):
   assert os.listdir(tmp_path) == ['bin']
 
 
-def test_a_run_that_is_there_is_left_alone(launch, tmp_path):
+def test_an_existing_run_is_not_touched(launch, tmp_path):
   (tmp_path / 'run').mkdir()
   (tmp_path / 'run' / 'config.json').write_text('{"precious": true}')
   done = launch('cluster.py', *_SMALL, '--workdir=run')

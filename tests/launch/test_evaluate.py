@@ -145,7 +145,7 @@ def test_a_recording_that_cannot_be_written(make_run, launch, tmp_path):
 
 
 @pytest.mark.parametrize('name', ['evaluate.py', 'export.py'])
-def test_code_of_strangers(name, make_run, launch, tmp_path, monkeypatch):
+def test_untrusted_code(name, make_run, launch, tmp_path, monkeypatch):
   """Code that a run's folder names needs trust from the command line."""
   (tmp_path / 'theirs.py').write_text(
     'from ald_acme.environments import i_maze\n'

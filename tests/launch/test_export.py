@@ -66,7 +66,7 @@ def test_an_export_that_misses_the_budget(make_run, launch, tmp_path):
   act.load(str(tmp_path / 'robot'))
 
 
-def test_what_does_not_act_with_an_lstm(make_run, launch):
+def test_agents_without_an_lstm(make_run, launch):
   made = make_run('gtrxl')
   done = launch('export.py', f'--workdir={made.path}', '--format=numpy')
   assert done.status == 1

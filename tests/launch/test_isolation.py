@@ -50,7 +50,7 @@ def _serve(*flags):
   [(), ('--isolate=on',), ('-isolate', 'on'), ('--as_nobody',)],
   ids=str,
 )
-def test_nothing_outside_reaches_it(flags):
+def test_no_network_access(flags):
   user, group = os.getuid(), os.getgid()
   if '--as_nobody' in flags:
     if user:

@@ -31,7 +31,7 @@ from launch import limits
   ],
   ids=str,
 )
-def test_more_than_any_machine_has(fields, networks, said):
+def test_settings_beyond_any_machine(fields, networks, said):
   made = settings.make('ald', {**fields, 'networks': networks})
   with pytest.raises(command_line.UsageError, match=said) as error:
     limits.check(made, local=True)
@@ -41,7 +41,7 @@ def test_more_than_any_machine_has(fields, networks, said):
       limits.check(made, local=False)
 
 
-def test_what_fits_is_not_refused():
+def test_settings_that_fit_are_accepted():
   for agent, networks in itertools.product(
     catalogue.NAMES, sizes.PRESETS.values()
   ):

@@ -94,7 +94,7 @@ def test_usage(flag, texts, tmp_path):
   assert os.listdir(tmp_path) == []
 
 
-def test_two_words_for_one_field(tmp_path):
+def test_two_flags_for_one_field(tmp_path):
   result = run('--dprl=2', '--config.dprl=3', cwd=tmp_path)
   assert_refused(result, 2, '--dprl=2', '--config.dprl=3')
 
@@ -106,7 +106,7 @@ def test_distillation_is_not_for_every_agent(tmp_path):
   assert_refused(result, 2, 'kl_direction=forward', '--agent=gtrxl')
 
 
-def test_another_agent_than_begun_with(earlier_run):
+def test_resume_with_another_agent(earlier_run):
   config = {
     'agent': 'lstm',
     'config': {'networks': {}},

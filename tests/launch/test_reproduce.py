@@ -114,7 +114,7 @@ def test_help_lists_the_figures(capsys):
     assert line.endswith(figure.about)
 
 
-def test_help_waits_for_nothing():
+def test_help_is_immediate():
   code = (
     'import sys; from launch import reproduce\n'
     'try: reproduce.main(["--help"])\n'
@@ -131,7 +131,7 @@ def test_help_waits_for_nothing():
   assert out.splitlines()[-1] == 'set()'
 
 
-def test_a_folder_that_cannot_be(run, tmp_path):
+def test_a_folder_that_cannot_be_created(run, tmp_path):
   (tmp_path / 'file').touch()
   status, _, error = run('dprl', '--folder=file/results')
   assert status == 1
@@ -140,7 +140,7 @@ def test_a_folder_that_cannot_be(run, tmp_path):
   assert '--folder' in line
 
 
-# What is run, and what is made.
+# Runs and files.
 
 
 def test_runs_what_is_missing(run, tmp_path):
@@ -164,7 +164,7 @@ def test_runs_what_is_missing(run, tmp_path):
   assert len(later) == 14 and later.items() >= times.items()
 
 
-def test_a_crashed_run_is_begun_anew(run, tmp_path):
+def test_a_crashed_run_is_restarted(run, tmp_path):
   assert run('hogwild', '--seeds=1')[0] == 0
   folder = tmp_path / 'results/runs/i_maze_9/ald_distillers_4/seed_0'
   before = _times(tmp_path)
@@ -236,7 +236,7 @@ def test_an_interrupt_is_passed_on(start, tmp_path, number):
   assert not (tmp_path / 'results' / 'hogwild.png').exists()
 
 
-def test_all_leaves_out_what_lacks_a_package(monkeypatch):
+def test_all_skips_figures_without_their_package(monkeypatch):
   monkeypatch.setattr(
     figures.importlib.util, 'find_spec', lambda name: name != 'bsuite' or None
   )
@@ -247,12 +247,12 @@ def test_all_leaves_out_what_lacks_a_package(monkeypatch):
   assert missing == {'bsuite_memory'}
   assert screen.getvalue().count('\n') == 1
   assert 'bsuite_memory is left out: bsuite is not' in screen.getvalue()
-  # Who asks for it by name is told what to do.
+  # A figure requested by name raises an error with the cure.
   (asked,) = reproduce._choose(['bsuite_memory'], console)
   assert asked.name == 'bsuite_memory'
 
 
-def test_smoke_has_a_folder_of_its_own(run, tmp_path):
+def test_smoke_has_a_separate_folder(run, tmp_path):
   assert run('meta_fetch', '--smoke')[0] == 0
   assert os.listdir(tmp_path / 'results') == ['smoke']
   assert len(_times(tmp_path / 'results' / 'smoke' / 'runs')) == 4
@@ -277,7 +277,7 @@ def test_smoke_with_real_runs(tmp_path):
     assert os.path.getsize(path) > 10_000
 
 
-# What is shown meanwhile.
+# The display.
 
 
 class _Job:
@@ -318,7 +318,7 @@ def test_lines():
   )
 
 
-def test_before_anything_is_known():
+def test_before_any_duration_is_known():
   pool = _pool(waiting=[_Job('a', 0, False)], running=[_Job('b', 0, False)])
   assert running.state(pool) == ['0 of 2 done', 'b/seed_0']
 

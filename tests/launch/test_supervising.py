@@ -111,7 +111,7 @@ def test_interrupted(number, supervise, capsys):
   assert 'The last state was not saved' not in capsys.readouterr().out
 
 
-def test_interrupted_again_means_now(supervise, capsys):
+def test_a_second_interrupt_ends_at_once(supervise, capsys):
   def interrupts(nodes):
     nodes.hangs = True
 
@@ -166,7 +166,7 @@ def test_no_node_is_left_when_the_launch_fails(supervise, monkeypatch):
   assert supervise.made[0].calls == ['launch', 'stop']
 
 
-def test_the_run_had_to_end(supervise, capsys):
+def test_a_node_ends_the_run(supervise, capsys):
   def ends(nodes):
     nodes.end('a checkpoint cannot be written (disk full)')
 

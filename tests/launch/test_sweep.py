@@ -56,7 +56,7 @@ def _table(out):
   return [dict(zip(names, row)) for row in rows]
 
 
-def test_a_grid_and_what_is_left_of_it(sweep, tmp_path):
+def test_a_grid_and_its_remaining_runs(sweep, tmp_path):
   status, out, _ = sweep(*GRID, fake='fail lstm=16/seed_6')
   assert status == 1
   assert 'lstm=16/seed_6 failed' in out and 'this run fails' in out

@@ -30,7 +30,7 @@ def _prepared(folder, lock, saved=None):
   return training.Prepared(None, folder, lock, None, saved)
 
 
-def test_what_does_not_begin_leaves_what_others_made(tmp_path):
+def test_a_failed_start_keeps_files_of_others(tmp_path):
   for mine in ((), ('notes',)):
     folder = run_folder.RunFolder(str(tmp_path / f'run-{len(mine)}'))
     lock = folder.create()
@@ -44,7 +44,7 @@ def test_what_does_not_begin_leaves_what_others_made(tmp_path):
       assert tuple(os.listdir(folder.path)) == mine
 
 
-def test_a_run_that_does_not_go_on_is_as_it_was(tmp_path):
+def test_a_failed_resume_restores_the_config(tmp_path):
   folder = run_folder.RunFolder(str(tmp_path / 'run'))
   saved = {'config': {'num_actors': 1}, 'resumed': 0}
   with folder.create() as lock:

@@ -86,7 +86,7 @@ def test_values_by_hand():
     ('regulariser', _slow_kl, None, lambda p, q, _: q - p),
   ],
 )
-def test_gradients_go_one_way(name, slow, of_actor, of_learner):
+def test_gradients_reach_one_network_only(name, slow, of_actor, of_learner):
   actor, learner, mask = _random()
   answer, *gradients = _gradient(
     lambda *xs: LOSSES[name](*xs, mask), actor, learner
@@ -143,7 +143,7 @@ def test_steps_that_do_not_count_may_hold_anything(loss):
 
 
 @every_loss
-def test_nothing_counts(loss):
+def test_everything_is_masked(loss):
   actor, learner, mask = _random()
   answer, *gradients = _gradient(
     lambda *xs: loss(*xs, np.zeros_like(mask)), actor, learner
@@ -155,7 +155,7 @@ def test_nothing_counts(loss):
 
 
 @every_loss
-def test_graph_is_as_eager(loss):
+def test_graph_matches_eager(loss):
   arguments = _random()
   np.testing.assert_allclose(
     tf.function(loss)(*arguments), loss(*arguments), rtol=1e-5

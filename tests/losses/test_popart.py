@@ -63,7 +63,7 @@ def test_moments_decay():
     np.testing.assert_allclose(normalisation.mean, mean, rtol=1e-3, atol=0.1)
 
 
-def test_the_unnormalised_value_stays():
+def test_the_unnormalised_value_is_preserved():
   statistics, head = popart.PopArt(), Head()
   x = tf.linspace(-3.0, 3.0, 7)
   for i in range(20):
@@ -75,7 +75,7 @@ def test_the_unnormalised_value_stays():
 
 
 @pytest.mark.parametrize('factor', [1e-3, 1.0, 1e3])
-def test_normalised_values_are_free_of_the_rewards_scale(factor):
+def test_normalised_values_do_not_depend_on_the_reward_scale(factor):
   def last(c):
     statistics = popart.PopArt()
     for i in range(5):
@@ -94,7 +94,7 @@ def test_equal_returns_are_in_units_of_the_rewards():
   np.testing.assert_allclose(normalisation.scale, 2.0)
 
 
-def test_without_a_reward_nothing_is_informative():
+def test_batches_without_rewards_are_not_informative():
   statistics = popart.PopArt()
   assert statistics.normalisation.scale == 1
   # Bootstrapped values vary, though nothing was paid.
@@ -127,7 +127,7 @@ def test_masked_steps_do_not_count():
   ],
   ids=['no step counts', 'nan', 'infinite'],
 )
-def test_a_useless_batch_changes_nothing(change):
+def test_an_empty_or_infinite_batch_changes_nothing(change):
   statistics = popart.PopArt()
   _update(statistics, _returns(0, 0, 5))
   before = statistics.save()

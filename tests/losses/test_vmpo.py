@@ -115,7 +115,7 @@ def _gradients(steps):
 
 @pytest.mark.parametrize('counted', [20, 19, 13, 3, 2, 1])
 @pytest.mark.parametrize('seed', [0, 1])
-def test_as_the_paper(counted, seed):
+def test_matches_the_paper(counted, seed):
   steps = _steps(counted=counted, seed=seed)
   terms, gradients = _gradients(steps)
   expected, expected_gradients = _slow(**steps, **EPSILONS)
@@ -167,7 +167,7 @@ def test_steps_that_do_not_count_may_hold_anything(name):
     np.testing.assert_array_equal(gradient[~steps['mask']], 0)
 
 
-def test_nothing_counts():
+def test_everything_is_masked():
   terms, gradients = _gradients(_steps(counted=0))
   assert (terms.policy, *terms.kls) == (0, 0)
   assert all(np.isfinite(term).all() for term in terms)
@@ -196,14 +196,14 @@ def test_shapes_must_agree(name):
 
 
 @pytest.mark.parametrize('counted', [20, 7])
-def test_graph_is_as_eager(counted):
+def test_graph_matches_eager(counted):
   steps = _steps(counted=counted)
   graph = tf.function(lambda **steps: _loss(**steps, **EPSILONS))
   for term, value in zip(graph(**steps), _loss(**steps, **EPSILONS)):
     np.testing.assert_allclose(term, value, rtol=1e-5, atol=1e-7)
 
 
-def test_trust_regions_have_multipliers_and_bounds_of_their_own():
+def test_trust_regions_have_separate_multipliers_and_bounds():
   steps = _steps()
   kls = [tf.fill([4, 5], 0.3), tf.fill([4, 5], 0.02)]
   alphas = tf.constant([2.0, 5.0])

@@ -82,7 +82,7 @@ def _gradient(loss, *xs):
 
 
 @pytest.mark.parametrize('clip_rho', [1.0, 0.7, 2.5])
-def test_as_trfl(clip_rho):
+def test_matches_trfl(clip_rho):
   steps = _steps()
   answer = vtrace.vtrace(**steps, clip_rho=clip_rho)
   expected = trfl.vtrace_from_importance_weights(
@@ -104,7 +104,7 @@ def test_as_trfl(clip_rho):
 )
 @pytest.mark.parametrize('length', [1, 2, 9])
 @pytest.mark.parametrize('change', [dict, _masked])
-def test_as_the_definition(change, length, clip_rho, clip_c, trace_decay):
+def test_matches_the_definition(change, length, clip_rho, clip_c, trace_decay):
   steps = change(_steps(length))
   clips = {
     'clip_rho': clip_rho,
@@ -131,7 +131,7 @@ def test_by_hand():
 
 
 @pytest.mark.parametrize('discount', [0.0, GAMMA], ids=['ended', 'cut off'])
-def test_an_episode_ends_inside(discount):
+def test_an_episode_ends_within_an_unroll(discount):
   end = 3  # x_3 ends the episode and x_4 begins the next.
   steps = _steps(8)
   steps['discounts'][end - 1] = discount
@@ -240,7 +240,7 @@ def test_losses_ignore_steps_that_do_not_count():
   np.testing.assert_array_equal(zero, np.zeros_like(zero))
 
 
-def test_graph_is_as_eager():
+def test_graph_matches_eager():
   steps = _masked(_steps())
   graph = tf.function(vtrace.vtrace)
   _assert_close(graph(**steps), vtrace.vtrace(**steps))

@@ -61,7 +61,7 @@ CASES = {
 
 
 @pytest.mark.parametrize('name', CASES)
-def test_as_automatic_differentiation(name):
+def test_gradients_match_automatic_differentiation(name):
   block, reference, shapes = CASES[name]
   rng = np.random.RandomState(0)
   arguments = [tf.constant(rng.randn(*shape)) for shape in shapes]

@@ -7,7 +7,7 @@ import tree
 from ald_acme.networks import feedforward
 
 
-def test_each_step_is_read_by_itself(randomise):
+def test_steps_are_independent(randomise):
   core = feedforward.Feedforward(7)
   inputs = tf.random.stateless_normal([6, 3, 5], [0, 1])
   reset = tf.zeros([6, 3], tf.bool)

@@ -106,7 +106,7 @@ def _slow(core, inputs, reset, memory_size):
 @pytest.mark.parametrize('resets', [0, 0.2])
 @pytest.mark.parametrize('memory_size', [1, 4, 20])
 @pytest.mark.parametrize('splits', [(), (5,), (2, 3, 9), range(1, LENGTH)])
-def test_as_the_paper(randomise, memory_size, splits, resets):
+def test_matches_the_paper(randomise, memory_size, splits, resets):
   core = randomise(_core(memory_size))
   inputs, reset = _sequence(resets=resets)
   state, outputs = core.initial_state(BATCH), []
@@ -119,7 +119,7 @@ def test_as_the_paper(randomise, memory_size, splits, resets):
 
 
 @pytest.mark.parametrize('memory_size', [1, 3, 30])
-def test_a_layer_sees_the_memory_and_no_more(randomise, memory_size):
+def test_a_layer_attends_to_the_memory_only(randomise, memory_size):
   core = randomise(_core(memory_size, num_layers=1))
   inputs, reset = _sequence(resets=0)
   with tf.GradientTape(persistent=True) as tape:
@@ -158,7 +158,7 @@ def test_memory_slides_and_forgets(length):
   np.testing.assert_array_equal(state.valid, [[1, 1, 1, 1], [0, 0, 0, 1]])
 
 
-def test_slots_of_other_episodes_are_not_seen(randomise):
+def test_slots_of_other_episodes_are_masked(randomise):
   core = randomise(_core(memory_size=4))
   inputs, reset = _sequence(3, resets=0)
   memory = tf.random.stateless_normal([BATCH, LAYERS, 4, WIDTH], [0, 1])

@@ -15,7 +15,7 @@ def written_out(request, monkeypatch):
 
 
 @pytest.mark.parametrize('input_size, hidden_size', [(5, 7), (4, 4), (1, 3)])
-def test_as_sonnet(randomise, input_size, hidden_size):
+def test_matches_sonnet(randomise, input_size, hidden_size):
   inputs = tf.random.stateless_normal([6, 3, input_size], [0, 1])
   core = lstm.LSTM(hidden_size)
   state = core.initial_state(3)
@@ -32,7 +32,7 @@ def test_as_sonnet(randomise, input_size, hidden_size):
   np.testing.assert_allclose(last.cell, state.cell, atol=1e-6)
 
 
-def test_gradients_are_sonnets(randomise):
+def test_gradients_match_sonnet(randomise):
   inputs = tf.random.stateless_normal([6, 3, 5], [0, 1])
   core = lstm.LSTM(4)
   start = core.initial_state(3)

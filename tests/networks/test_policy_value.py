@@ -78,7 +78,7 @@ def _head(network):
   return weights
 
 
-def test_value_is_not_a_logit(make_network):
+def test_value_and_policy_share_no_column(make_network):
   case = TestWhole()
   case._make = make_network
   network = case.network()
@@ -96,7 +96,7 @@ def test_policy_starts_near_uniform(make_network):
   assert np.abs(_head(make_network())).max() < 0.05
 
 
-def test_the_state_is_the_cores(make_core, make_network):
+def test_the_state_is_that_of_the_core(make_core, make_network):
   state = make_network().initial_state(3)
   tree.assert_same_structure(state, make_core().initial_state(3))
 
@@ -108,7 +108,7 @@ def test_the_state_is_the_cores(make_core, make_network):
     ('observed', 'unobserved_entries_make_no_difference'),
   ],
 )
-def test_what_a_network_does_not_keep_is_found(make_network, name, found_by):
+def test_network_mistakes_are_found(make_network, name, found_by):
   case = TestWhole()
   case._make = make_network  # Without a mask, and seeing everything.
   setattr(case, name, ('legal',) if name == 'mask' else ('window',))

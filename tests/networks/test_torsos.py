@@ -61,17 +61,17 @@ def test_start_of_episode_hides_the_action(torso, start):
   assert np.array_equal(one, other) == start
 
 
-def test_no_action_is_not_the_first_action(torso):
+def test_no_action_differs_from_the_first_action(torso):
   begun, after = torso(_inputs(start=True)), torso(_inputs(action=0))
   assert not np.allclose(begun, after)
 
 
-def test_reward_is_seen(torso):
+def test_reward_is_an_input(torso):
   one, other = torso(_inputs(reward=0.0)), torso(_inputs(reward=1.0))
   assert not np.allclose(one, other)
 
 
-def test_large_rewards_are_of_few_units(torso):
+def test_large_rewards_are_compressed(torso):
   def change(reward):
     return np.abs(torso(_inputs(reward=reward)) - torso(_inputs(reward=0.0)))
 
@@ -138,7 +138,7 @@ CHANNELS = 3
     ((), np.float32, False),
   ],
 )
-def test_what_an_image_is(shape, dtype, expected):
+def test_which_observations_are_images(shape, dtype, expected):
   assert torsos.is_image(shape, dtype) == expected
 
 
@@ -183,7 +183,7 @@ def _slow_image_torso(module, x):
   return np.maximum(x, 0).reshape(len(x), -1)
 
 
-def test_images_as_in_the_paper(randomise):
+def test_images_match_the_paper(randomise):
   module = torsos.ResidualImageTorso(CHANNELS)
   module(tf.constant(IMAGE))
   randomise(module)
@@ -214,7 +214,7 @@ def _slow_strided(x, weights, bias, stride):
   return y
 
 
-def test_shallow_images_as_in_the_paper(randomise):
+def test_shallow_images_match_the_paper(randomise):
   module = torsos.ShallowImageTorso(CHANNELS)
   module(tf.constant(IMAGE))
   randomise(module)
@@ -254,7 +254,7 @@ def _mixed(rng, *leading):
   }
 
 
-def test_each_leaf_by_its_own_rule(randomise):
+def test_each_leaf_has_its_own_torso(randomise):
   observation = _mixed(np.random.RandomState(0), BATCH)
   torso = torsos.Torso(SIZE, POLICY, CHANNELS, 'residual')
   torso(_inputs(observation))

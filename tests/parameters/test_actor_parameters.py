@@ -63,7 +63,7 @@ def test_a_handle_is_plain_values():
   assert handle[2:4] == [6, 3]
 
 
-def test_save_and_go_on(attach):
+def test_save_and_continue(attach):
   parameters = shared_parameters.ActorParameters(INITIAL, num_workers=2)
   attach(parameters).add(np.full(6, 0.5, np.float32), worker=1)
   state = parameters.save()

@@ -33,13 +33,13 @@ def cached(source):
   return pulled.ParameterCache(source, source.clock)
 
 
-def test_answers_as_the_source_does(source, cached):
+def test_serves_the_sources_parameters(source, cached):
   (actor,), (updates,) = cached.get_variables(['actor', 'updates'])
   assert source.asked == [['actor', 'updates']]
   assert actor == updates == 1 and updates.dtype == np.int64
 
 
-def test_many_readers_are_one_to_the_source(source, cached):
+def test_many_readers_cause_one_request(source, cached):
   for _ in range(1000):
     cached.get_variables(['actor'])
   assert len(source.asked) == 1
@@ -53,7 +53,7 @@ def test_a_copy_is_used_for_nine_times_its_pull(source, cached):
   assert cached.get_variables(['actor']) == [[2]]
 
 
-def test_keeps_its_source_busy_for_a_tenth_of_the_time(source, cached):
+def test_uses_at_most_a_tenth_of_the_sources_time(source, cached):
   began = source.now
   while source.now < began + 10:
     cached.get_variables(['actor'])
@@ -70,14 +70,14 @@ def test_a_slow_pull_does_not_make_a_copy_last(source, cached, seconds):
   assert cached.get_variables(['actor']) == [[2]]
 
 
-def test_names_have_copies_of_their_own(source, cached):
+def test_names_have_separate_copies(source, cached):
   cached.get_variables(['actor'])
   cached.get_variables(['learner'])
   cached.get_variables(['actor'])
   assert source.asked == [['actor'], ['learner']]
 
 
-def test_readers_that_come_during_a_pull_share_it():
+def test_readers_during_a_pull_share_it():
   class Slow(Source):
     def get_variables(self, names):
       pulling.set()
@@ -101,7 +101,7 @@ def test_readers_that_come_during_a_pull_share_it():
   assert answers == [[[1]]] * 8 and len(source.asked) == 1
 
 
-def test_an_error_is_the_readers_and_the_next_asks_again(source, cached):
+def test_a_pull_is_retried_after_an_error(source, cached):
   good = source.get_variables
 
   def fails(names):

@@ -28,7 +28,7 @@ def _assert_of(parameters, pull):
   assert parameters.age == 10 * pull
 
 
-def test_they_are_there_from_the_beginning():
+def test_parameters_exist_from_the_start():
   _assert_of(pulled.PulledParameters(Source(), 'actor', 2), 1)
 
 
@@ -55,6 +55,6 @@ def test_update_without_waiting():
   assert parameters.age > 10
 
 
-def test_another_number_of_arrays_is_refused():
+def test_a_wrong_number_of_arrays_is_rejected():
   with pytest.raises(ValueError):
     pulled.PulledParameters(Source(), 'actor', 3)

@@ -102,7 +102,7 @@ def test_created(create):
   np.testing.assert_array_equal(shared.read(), [1, 2, 3])
 
 
-def test_all_views_are_of_one_memory(create):
+def test_all_views_share_one_memory(create):
   shared = create([1, 2, 3])
   with _attach(shared) as other:
     other.add(np.float32([1, 0, -1]), worker=1)
@@ -121,7 +121,7 @@ def test_reading_copies(create):
   np.testing.assert_array_equal(shared.read(), [2, 3])
 
 
-def test_counts_go_on(create):
+def test_counts_continue(create):
   shared = create([0])
   for worker in (0, 1, 1):
     shared.add(np.float32([1]), worker)
@@ -138,7 +138,7 @@ def test_updates_in_turn_add_up_exactly(create):
   np.testing.assert_array_equal(shared.read(), [200, 300] * (_SIZE // 2))
 
 
-def test_updates_that_meet_lose_no_count_and_little_else(create):
+def test_concurrent_updates_lose_no_count_and_few_values(create):
   counts = [4000, 5000]
   shared = create(np.zeros(_SIZE))
   _add_together(shared, counts, turn=None)
@@ -171,13 +171,13 @@ def test_the_memory_has_no_name(owner):
   )
 
 
-def test_nothing_appears_in_dev_shm(create):
+def test_dev_shm_stays_empty(create):
   before = os.listdir('/dev/shm')
   create(np.zeros(_SIZE))
   assert os.listdir('/dev/shm') == before
 
 
-def test_a_killed_owner_leaves_nothing(owner):
+def test_a_killed_owner_leaves_no_memory(owner):
   process, handle = owner
   before = _holds()
   held = shared_parameters.SharedParameters.attach(handle)
@@ -185,7 +185,7 @@ def test_a_killed_owner_leaves_nothing(owner):
   process.join()
   with pytest.raises(FileNotFoundError, match=r'owner has ended.*another host'):
     shared_parameters.SharedParameters.attach(handle)
-  # Who holds the memory keeps it; with the last hold it is gone.
+  # The memory exists until its last descriptor is closed.
   held.add(np.ones(_SIZE, np.float32), worker=0)
   np.testing.assert_array_equal(held.read(), np.arange(_SIZE) + 2)
   assert _holds() > before
@@ -206,7 +206,7 @@ def test_closing_frees():
     shared_parameters.SharedParameters.attach(handle)
 
 
-def test_only_the_memory_that_is_meant_is_mapped(create, tmp_path):
+def test_only_the_memory_of_the_handle_is_mapped(create, tmp_path):
   shared = create(np.zeros(4))
   precious = tmp_path / 'precious'
   precious.write_bytes(bytes(100))
@@ -226,7 +226,7 @@ def test_only_the_memory_that_is_meant_is_mapped(create, tmp_path):
   assert precious.read_bytes() == bytes(100)
 
 
-def test_the_kernel_takes_the_memory_back():
+def test_the_kernel_reclaims_the_memory():
   def shmem():
     with open('/proc/meminfo') as file:
       line = next(line for line in file if line.startswith('Shmem:'))

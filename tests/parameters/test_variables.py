@@ -24,7 +24,7 @@ def test_read(made):
     made[0].assign_add(tf.ones(SHAPES[0]))  # Not what it was at first.
 
 
-def test_what_was_read_stays(made):
+def test_arrays_read_do_not_change(made):
   together = variables.Variables(made)
   before = together.read()
   kept = [array.copy() for array in before]

@@ -70,7 +70,7 @@ class Fake:
   [i_maze.BatchedIMaze(E, size=5), stacking.Stacked([Toy() for _ in range(E)])],
   ids=['maze', 'toy'],
 )
-def test_specs_are_of_real_items(environment):
+def test_specs_match_items(environment):
   config = ald_config.ALDConfig(networks=sizes.PRESETS['tiny'])
   spec = specs.make_environment_spec(environment)
   networks = ald_builder.ALDBuilder(config).make_networks(spec)

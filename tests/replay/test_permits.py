@@ -34,7 +34,7 @@ def _write(writer, number):
 
 
 @pytest.mark.parametrize('own', [1, 2])
-def test_a_writer_is_so_many_items_ahead(client, own):
+def test_how_far_a_writer_runs_ahead(client, own):
   writer, reader = _writer(client, own), _reader(client)
   made = []
 
@@ -66,7 +66,7 @@ def test_a_wait_for_a_permit_ends(client, stop_after):
   assert item['n'] == 0
 
 
-def test_another_writer_goes_on_where_one_has_ended(client):
+def test_a_writer_gets_the_permits_of_an_ended_one(client):
   _write(_writer(client, own=2), 0)  # It ends with a permit in its hands.
   reader = _reader(client)
   next(reader)

@@ -21,7 +21,7 @@ def test_the_ratio_is_kept(ratio):
   assert list(dict.fromkeys(taken)) == list(range(new))  # In order, none left.
 
 
-def test_without_reuse_each_comes_once():
+def test_without_reuse_each_batch_comes_once():
   assert _take(50, 1.0) == list(range(50))
 
 
@@ -38,14 +38,14 @@ def test_old_batches_are_recent_ones():
   np.testing.assert_allclose(shares, 0.25, atol=0.04)
 
 
-def test_what_is_due_comes_before_the_next_new_one():
+def test_due_repeats_come_before_the_next_new_batch():
   batches = reader.Reuse(iter([[0]]), 3.0, 4, 0)
   assert [next(batches) for _ in range(3)] == [[0]] * 3
   with pytest.raises(StopIteration):
     next(batches)
 
 
-def test_nothing_yet_changes_nothing():
+def test_a_timeout_changes_nothing():
   class Later:
     ready = False
 

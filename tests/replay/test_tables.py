@@ -70,7 +70,7 @@ def test_names_and_sizes(serve):
 
 
 @pytest.mark.parametrize('size', [1, 3])
-def test_queues_hand_on_in_order_and_once(serve, size):
+def test_queues_return_items_once_and_in_order(serve, size):
   client = serve([_queue(size)])
   pump = Pump(client, tables.QUEUE)
   assert pump.insert() == size  # And one more waits for room.
@@ -120,12 +120,12 @@ def test_the_limiter(serve, ratio, least, inserts, samples):
 
 
 @pytest.mark.parametrize('ratio', [1 / 64, 0.5, 1.0, 4.0, 1024.0])
-def test_the_least_buffer_is_accepted(ratio):
+def test_the_smallest_buffer_is_accepted(ratio):
   made = _replay(samples_per_insert=ratio, min_size=32)
   assert made.name == 'replay'
 
 
-def test_the_oldest_goes_out_first(serve):
+def test_the_oldest_item_is_removed_first(serve):
   client = serve([_replay(3, samples_per_insert=16.0)])
   pump = Pump(client, 'replay')
   ages = []

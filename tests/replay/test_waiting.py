@@ -64,7 +64,7 @@ def test_describe_without_a_server():
   assert text.startswith('the replay server does not answer (')
 
 
-def test_once_in_a_while(client, clock, caplog):
+def test_logs_periodically(client, clock, caplog):
   watch = waiting.Patience(client, 'distill', 'insert', 30.0, clock)
   told = {}
   for seconds in range(100):
@@ -82,7 +82,7 @@ def test_once_in_a_while(client, clock, caplog):
 
 
 @pytest.mark.parametrize('side', ['insert', 'sample'])
-def test_being_served_ends_the_wait(client, clock, caplog, side):
+def test_an_item_ends_the_wait(client, clock, caplog, side):
   watch = waiting.Patience(client, 'distill', side, 30.0, clock)
   for _ in range(5):  # Half a minute in all, but never at a stretch.
     clock.now += 29.0

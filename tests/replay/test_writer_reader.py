@@ -40,7 +40,7 @@ def _numbers(batch):
   return [int(item['n']) for item in batch]
 
 
-def test_nests_come_back(serve):
+def test_nests_survive_a_round_trip(serve):
   rng = np.random.RandomState(0)
   items = [
     Pair(
@@ -102,7 +102,7 @@ def test_an_item_that_does_not_fit_is_refused(serve):
     writer.write({'n': np.float32(0.5)}, {'queue': lambda step: step})
 
 
-def test_a_blocked_writer_stops_and_loses_nothing(serve, stop_after):
+def test_a_blocked_writer_stops_without_loss(serve, stop_after):
   client = serve([_queue()])
   writer = replay_writer.Writer(client, stop_after(2))
   began = time.monotonic()
@@ -115,7 +115,7 @@ def test_a_blocked_writer_stops_and_loses_nothing(serve, stop_after):
   assert _numbers(next(reader)) == [2]
 
 
-def test_a_blocked_writer_goes_on(serve):
+def test_a_blocked_writer_continues(serve):
   client = serve([_queue()])
   writer, reader = (
     replay_writer.Writer(client),
@@ -170,7 +170,7 @@ def test_batches(serve, batch_size):
   assert batches == np.arange(6).reshape(-1, batch_size).tolist()
 
 
-def test_an_example_is_of_the_items_to_come(serve, stop_after):
+def test_an_example_has_the_shapes_of_items(serve, stop_after):
   spec = Pair({'x': tf.TensorSpec([2, 3], tf.float32)}, NUMBER['n'])
   client = serve([_queue(signature=spec)])
   batches = replay_reader.Reader(client, 'queue', 2)
@@ -187,7 +187,7 @@ def test_an_example_is_of_the_items_to_come(serve, stop_after):
   assert stopped.example() is None
 
 
-def test_nothing_is_read_ahead(serve):
+def test_no_item_is_prefetched(serve):
   client = serve([_queue(size=4)])
   _write(replay_writer.Writer(client), *range(4))
   reader = replay_reader.Reader(client, 'queue')
@@ -216,7 +216,7 @@ def test_a_reader_waits_for_the_server(stop_after):
     next(reader)
 
 
-def test_a_time_out_takes_no_minute(serve):
+def test_iterators_do_not_autotune(serve):
   reader = replay_reader.Reader(serve([_queue()]), 'queue')
   # Whose iterators are destroyed at once, as those that autotune are not.
   assert reader._make_dataset().options().autotune.enabled is False

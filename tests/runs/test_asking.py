@@ -17,7 +17,7 @@ def test_answers_and_errors():
   assert asking.ask_all({}, 30.0) == ({}, {})
 
 
-def test_those_that_hang_share_one_patience():
+def test_hanging_calls_share_one_timeout():
   never = threading.Event()
   began = time.monotonic()
   calls = dict.fromkeys('abcd', never.wait)

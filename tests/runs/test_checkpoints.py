@@ -72,7 +72,7 @@ def test_numbers_are_compared_as_numbers(folder, tmp_path):
   assert folder.latest().state['number'] == 2
 
 
-def test_foreign_files_are_let_be(folder, tmp_path):
+def test_foreign_files_are_not_touched(folder, tmp_path):
   path = folder.save({'number': 1})
   foreign = [
     'checkpoint-000009.npz.123.tmp',
@@ -100,7 +100,9 @@ def test_any_folder_name_will_do(tmp_path, name):
   assert len(os.listdir(tmp_path / name)) == 1
 
 
-def test_an_error_while_writing_leaves_the_old(folder, monkeypatch, tmp_path):
+def test_an_error_while_writing_keeps_the_old_checkpoint(
+  folder, monkeypatch, tmp_path
+):
   path = folder.save({'number': 1})
 
   def savez(file, **_):
@@ -114,7 +116,7 @@ def test_an_error_while_writing_leaves_the_old(folder, monkeypatch, tmp_path):
   assert folder.latest().state['number'] == 1
 
 
-def test_being_killed_while_writing_leaves_the_old(folder, monkeypatch):
+def test_a_kill_while_writing_keeps_the_old_checkpoint(folder, monkeypatch):
   path = folder.save({'number': 1})
 
   def savez(file, **_):
@@ -159,7 +161,7 @@ def test_being_killed_while_writing_leaves_the_old(folder, monkeypatch):
     'a byte of the end',
   ],
 )
-def test_damaged_ones_are_passed_over(folder, caplog, change):
+def test_damaged_checkpoints_are_skipped(folder, caplog, change):
   paths = [folder.save({'x': np.float32([1234.5, n])}) for n in range(3)]
   _damage(paths[2], change)
   assert folder.latest().path == paths[1]
@@ -175,7 +177,7 @@ def test_damaged_ones_are_passed_over(folder, caplog, change):
 @pytest.mark.parametrize(
   'value', ['words', b'bytes', np.complex64([1]), np.float32([1, np.nan])]
 )
-def test_other_contents_are_passed_over(folder, caplog, value):
+def test_other_contents_are_skipped(folder, caplog, value):
   path = folder.save({'x': np.float32([1])})
   other = folder.save({'part': {'x': value}})
   assert folder.latest().path == path
@@ -194,7 +196,7 @@ def test_objects_are_not_unpickled(folder, tmp_path):
   assert not (tmp_path / 'exploded').exists()
 
 
-def test_a_link_that_leads_nowhere(folder, tmp_path):
+def test_a_dangling_link(folder, tmp_path):
   path = folder.save({'x': 1})
   os.symlink(tmp_path / 'none', path.replace('000001', '000002'))
   assert folder.latest().path == path
@@ -203,7 +205,7 @@ def test_a_link_that_leads_nowhere(folder, tmp_path):
 @pytest.mark.parametrize(
   'state', [{}, {'counts': 3}, {'counts': {}}, {'counts': {'frames': [1, 2]}}]
 )
-def test_a_checkpoint_says_of_how_many_frames_it_is(folder, state):
+def test_a_checkpoint_has_its_number_of_frames(folder, state):
   folder.save(state)
   with pytest.raises(ValueError, match=r'has no number of frames'):
     _ = folder.latest().frames

@@ -11,7 +11,7 @@ from ald_acme.runs import counts
 
 
 @pytest.mark.parametrize('limit, stops', [(100, [0, 1, 1]), (0, [0, 0, 0])])
-def test_actors_are_told_at_the_limit(limit, stops):
+def test_actors_stop_at_the_limit(limit, stops):
   counter = counts.RunCounter(limit)
   actor = counting.Counter(counter, time_delta=0.0)
   told = [actor.increment(frames=50).get(counts.STOP_ACTING, 0) for _ in stops]
@@ -19,7 +19,7 @@ def test_actors_are_told_at_the_limit(limit, stops):
   assert counter.get_counts()['frames'] == 150
 
 
-def test_actors_are_told_by_another_node():
+def test_another_node_stops_actors():
   counter = counts.RunCounter()
   counter.increment(**{counts.STOP_ACTING: 1})
   assert counter.increment(frames=5)[counts.STOP_ACTING] == 1
@@ -47,7 +47,7 @@ def _until(condition):
   assert condition()
 
 
-def test_counting_in_the_background_waits_for_nobody():
+def test_counting_in_the_background_does_not_wait():
   class Slow(counting.Counter):
     answers = threading.Event()
 
@@ -69,7 +69,7 @@ def test_counting_in_the_background_waits_for_nobody():
   _until(lambda: counter.get_counts() == {'frames': 8, 'learner_updates': 6})
 
 
-def test_a_parent_that_is_gone_is_told_where_the_loop_counts():
+def test_errors_of_the_parent_are_raised_in_the_loop():
   class Gone(counting.Counter):
     def increment(self, **more):
       raise RuntimeError('gone')

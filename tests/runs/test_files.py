@@ -48,7 +48,7 @@ def test_durable_files_wait_for_the_disk(path, monkeypatch, durable):
 
 
 @pytest.mark.parametrize('error', [ValueError, KeyboardInterrupt, SystemExit])
-def test_an_error_leaves_the_old(path, error):
+def test_an_error_keeps_the_old_file(path, error):
   with pytest.raises(error):
     with files.atomic(path) as file:
       file.write(b'a part')
@@ -65,18 +65,18 @@ def test_the_folder_must_exist(tmp_path):
 @pytest.mark.parametrize(
   'value', [{'a': [1, 2.5, None, True], 'b': {'c': 'ä'}}, [], 'text', None]
 )
-def test_json_comes_back(path, value):
+def test_json_round_trip(path, value):
   files.write_json(path, value)
   assert files.read_json(path) == value
   assert _read(path).endswith(b'\n')
 
 
-def test_json_is_for_people(path):
+def test_json_is_readable(path):
   files.write_json(path, {'a': 1, 'b': 2})
   assert _read(path) == b'{\n  "a": 1,\n  "b": 2\n}\n'
 
 
-def test_what_is_not_json_is_not_written(path):
+def test_values_that_are_not_json_are_rejected(path):
   with pytest.raises(TypeError):
     files.write_json(path, {'a': object()})
   assert _read(path) == b'old'
@@ -92,7 +92,7 @@ def test_damaged_json_is_named(path, content):
     files.read_json(path)
 
 
-def test_leftovers_of_killed_writers_go(tmp_path):
+def test_leftovers_of_killed_writers_are_removed(tmp_path):
   files.remove_leftovers(str(tmp_path / 'none'))
   for name in ('a.json.12.tmp', 'b.npz.7.tmp', 'a.json', 'mine.tmp', '1.tmp'):
     (tmp_path / name).write_text('')

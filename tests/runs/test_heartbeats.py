@@ -50,7 +50,7 @@ def test_a_hanging_environment_is_named(beats):
   assert not beats.stalls()
 
 
-def test_a_step_that_is_slower_than_a_beat_is_no_stall(clock):
+def test_a_step_slower_than_a_beat_is_not_a_stall(clock):
   beats = heartbeats.Heartbeats(9.0, clock)
   beats.beat('actor_0', 6.0, False, False, False, 'maze, number 3')
   _wait(beats, clock, 5)  # The next beat will tell that it has moved.
@@ -64,7 +64,7 @@ def test_a_deadlock_of_tables_is_named(beats):
   assert _named(beats) == ['learner', 'actor_0']
 
 
-def test_silence_is_noticed(beats, clock):
+def test_a_silent_node_is_reported(beats, clock):
   beats.beat('counter', 0.0, False, True, False, '')
   beats.beat('learner', 5.0, False, False, False, 'in step')
   _wait(beats, clock, 30)
@@ -91,7 +91,7 @@ def test_a_node_that_compiles_is_not_named(beats, clock):
   assert not beats.stalls() and not beats.preparing()
 
 
-def test_what_waits_for_a_suspended_node_is_named_after_it(beats, clock):
+def test_nodes_that_wait_for_a_suspended_node_come_after_it(beats, clock):
   beats.beat('counter_0', 0.0, False, True, False, '')
   _wait(beats, clock, 41)
   beats.beat('actor_0', 60.0, False, False, False, '')
@@ -108,7 +108,7 @@ def test_a_machine_that_was_suspended_names_no_node(beats, clock):
   assert _named(beats) == ['counter_0']
 
 
-def test_beats_are_further_apart_than_a_short_patience(clock):
+def test_a_stall_limit_shorter_than_a_beat(clock):
   beats = heartbeats.Heartbeats(4.0, clock)
   beats.beat('counter_0', 0.0, False, True, False, '')
   _wait(beats, clock, 6)
@@ -117,7 +117,7 @@ def test_beats_are_further_apart_than_a_short_patience(clock):
   assert _named(beats) == ['counter_0']
 
 
-def test_a_node_tells_of_itself():
+def test_a_node_sends_heartbeats():
   own, told, enough = activity.Activity(), [], threading.Event()
 
   def beat(*arguments):

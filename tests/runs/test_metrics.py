@@ -45,7 +45,7 @@ def test_a_resumed_log_has_one_header(folder):
   assert lines == ['frames,return', '1,0.5', '2,1.0']
 
 
-def test_columns_that_come_later(folder):
+def test_columns_added_later(folder):
   """A resumed run may log other metrics; values stay below their names."""
   rows = [
     [{'frames': 1, 'return': 0.5}, {'frames': 2, 'kl': 3.0, 'age': 4}],
@@ -63,7 +63,7 @@ def test_columns_that_come_later(folder):
   assert os.listdir(folder.logs) == ['actor_0.csv']
 
 
-def test_a_row_cut_short_ends_there(folder):
+def test_an_incomplete_row_is_terminated(folder):
   os.makedirs(folder.logs)
   with open(os.path.join(folder.logs, 'actor_0.csv'), 'w') as file:
     file.write('frames,return\n1,0.5\n2')
@@ -74,7 +74,7 @@ def test_a_row_cut_short_ends_there(folder):
   assert log['frames'] == [1, 2, 3]
 
 
-def test_rows_are_there_at_once(folder):
+def test_rows_are_written_at_once(folder):
   logger = metrics.CSV(folder, 'actor_0')
   for frames in range(3):
     logger.write({'frames': frames, 'kl': float('nan')})

@@ -187,7 +187,7 @@ def test_stops_at_max_frames(make):
     'learner_return': 0.75,
     'dprl_configured': 4.0,
     'dprl_measured': 3.8,
-    'actor_updates': 19,  # Those that the parts have done by now.
+    'actor_updates': 19,  # Done by the parts, maybe not yet counted.
     'learner_updates': 5,
     'seed': 11,
     'stopped_because': 'max_frames',
@@ -267,7 +267,7 @@ def test_a_run_without_an_update_is_no_success(make, earlier, compiles):
     )
 
 
-def test_the_first_reason_counts(make):
+def test_the_first_reason_is_kept(make):
   run = make(max_frames=1, target_return=0.1, pace=5)
   run.monitor.request_stop('by hand')
   run.monitor.request_stop('again')
@@ -356,7 +356,7 @@ def test_a_checkpoint_at_the_end(make):
 
 
 @pytest.mark.parametrize('period, least, most', [(0.3, 3, 6), (1e9, 2, 2)])
-def test_checkpoints_as_time_goes(make, period, least, most):
+def test_periodic_checkpoints(make, period, least, most):
   run = make(pace=10, checkpoint_period=period, checkpoints_kept=9)
   run.run_until('by hand', seconds=1.4)
   names = os.listdir(run.folder.checkpoints)
@@ -366,7 +366,7 @@ def test_checkpoints_as_time_goes(make, period, least, most):
 @pytest.mark.parametrize(
   'node', ['learner', 'evaluator', 'counter', 'all of them']
 )
-def test_the_end_is_written_whoever_is_gone(make, caplog, node):
+def test_the_end_is_written_without_ended_nodes(make, caplog, node):
   run = make(pace=10, checkpoint_period=0.3)
   run.monitor.report('evaluator', _row(0.5))
   nodes = {n: getattr(run, n) for n in ('learner', 'evaluator', 'counter')}
@@ -392,7 +392,7 @@ def test_the_end_is_written_whoever_is_gone(make, caplog, node):
   assert run.checkpoint().state['learner']['updates'] == 5
 
 
-def test_what_is_not_finite_is_not_saved(make, caplog):
+def test_states_that_are_not_finite_are_not_saved(make, caplog):
   run = make()
   run.learner.state['variables'][1] = np.inf
   run.run_until('by hand')
@@ -403,7 +403,7 @@ def test_what_is_not_finite_is_not_saved(make, caplog):
 
 
 @pytest.mark.parametrize('name', ['learner', 'evaluator'])
-def test_a_part_is_gone_at_an_orderly_end(make, name):
+def test_a_part_has_ended_at_an_orderly_end(make, name):
   run = make(frames=77)
   getattr(run, name).gone = True
   run.run_until('max_frames')
@@ -414,7 +414,7 @@ def test_a_part_is_gone_at_an_orderly_end(make, name):
 
 
 @pytest.mark.parametrize('gone', ['learner', 'distiller_0'])
-def test_what_the_living_have_learned_is_saved(make, gone):
+def test_parts_that_respond_are_saved_after_a_failure(make, gone):
   """A dead part is skipped at once, a hanging one after a timeout."""
   run = make(pace=10, checkpoint_period=1000.0)
   savers = run.monitor._sources.savers
@@ -553,9 +553,7 @@ def test_a_node_that_compiles_does_not_end_the_run(make):
   assert run.summary()['stopped_because'] == 'by hand'
 
 
-def test_a_long_last_evaluation_shows_that_the_monitor_is_there(
-  make, monkeypatch
-):
+def test_the_monitor_responds_during_a_long_last_evaluation(make, monkeypatch):
   monkeypatch.setattr(monitor, '_SHOWN', 0.05)
   run = make(max_frames=10, pace=10)
   evaluate, written = run.evaluator.evaluate, []
@@ -580,7 +578,7 @@ def test_a_node_that_stalls_but_answers_is_saved(make):
   assert run.checkpoint().state['learner']['updates'] == 5
 
 
-def test_speed_and_eta_are_those_of_late(make, monkeypatch):
+def test_speed_and_eta_are_recent(make, monkeypatch):
   run = make(max_frames=10**9, pace=1000)
   monkeypatch.setattr(speed, '_RECENT', 1.2)
   threading.Timer(1.0, setattr, [run.counter, 'pace', 0]).start()
@@ -706,7 +704,7 @@ def test_the_end_is_waited_for(make):
   thread.join()
 
 
-def test_only_what_the_agent_has_is_shown(make):
+def test_only_the_agents_indicators_are_shown(make):
   run = make(indicators=indicators.Indicators(seed=3))
   run.monitor.report('evaluator', _row(0.99, 7))
   run.run_until('by hand', seconds=0.1)

@@ -64,7 +64,7 @@ def test_plain_lines(folder):
   )
 
 
-def test_lines_come_seldom(folder, monkeypatch):
+def test_lines_are_rate_limited(folder, monkeypatch):
   console = _console()
   with progress.Display(folder, console) as display:
     for second in range(100, 121):

@@ -35,7 +35,7 @@ def test_three_in_a_row_or_two_at_the_target(returns, at_target, at):
   assert again.summary == part.summary
 
 
-def test_nothing_says_what_solves_it():
+def test_unknown_solved_return():
   part = solving.Solving(None, {})
   _take(part, 1.0, 1.0, 1.0)
   assert part.summary == {}

@@ -19,7 +19,7 @@ def test_carry_forward_by_hand():
   )
 
 
-def test_of_two_values_at_one_place_the_later_counts():
+def test_of_two_values_at_one_point_the_later_counts():
   assert statistics.carry_forward([5, 5], [1.0, 2.0], [5]) == [2.0]
 
 
@@ -68,7 +68,7 @@ def test_descending_rows_are_refused(function, arguments):
     ([0, 10, NAN, 5, NAN], [1, 0, 0, 1, 0]),
   ],
 )
-def test_what_a_resume_undoes(xs, kept):
+def test_rows_undone_by_a_resume(xs, kept):
   np.testing.assert_array_equal(
     statistics.not_undone(np.float64(xs)), np.bool_(kept)
   )
@@ -140,12 +140,12 @@ def test_points_of_a_curve_are_drawn_together():
   np.testing.assert_allclose([low[1], high[1]], [2 * low[0], 2 * high[0]])
 
 
-def test_equal_seeds_leave_no_doubt():
+def test_equal_values_have_an_empty_interval():
   _, low, high = statistics.estimate(np.full([3, 2], 0.25))
   np.testing.assert_array_equal([low, high], np.full([2, 2], 0.25))
 
 
-def test_the_same_each_time():
+def test_deterministic():
   values = np.random.default_rng(4).random((5, 3))
   np.testing.assert_array_equal(
     statistics.estimate(values), statistics.estimate(values)

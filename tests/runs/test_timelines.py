@@ -28,7 +28,7 @@ def test_spans_and_usage_reach_the_file(tmp_path):
   assert events['usage']['args']['cpu'] > 0
 
 
-def test_a_line_that_was_cut_short_is_left_out(tmp_path):
+def test_an_incomplete_line_is_skipped(tmp_path):
   path = tmp_path / 'learner_0.json'
   path.write_text('[\n{"name": "a"},\n{"name": "b"},\n{"na')
   assert [event['name'] for event in timelines.read(path)] == ['a', 'b']

@@ -80,7 +80,7 @@ def _assert_as_network(step, network, spec, seed=0):
 
 @pytest.mark.parametrize('runtime', RUNTIMES)
 @pytest.mark.parametrize('kind', CORES)
-def test_steps_are_the_networks(runtime, kind):
+def test_steps_match_the_network(runtime, kind):
   network = _network(kind)
   _assert_as_network(RUNTIMES[runtime](network, FLAT, E), network, FLAT)
 
@@ -95,7 +95,7 @@ def test_observations(runtime, spec):
 
 
 @pytest.mark.parametrize('runtime', RUNTIMES)
-def test_loaded_parameters_act(runtime):
+def test_loaded_parameters_are_used(runtime):
   network, other = _network(), _network(seed=1)
   step = RUNTIMES[runtime](network, FLAT, E)
   step.load([v.numpy() for v in other.trainable_variables])
@@ -134,7 +134,7 @@ def test_lite_leaves_the_network_alone():
 
 
 @pytest.mark.parametrize('runtime', RUNTIMES)
-def test_a_state_that_was_taken_stays(runtime):
+def test_a_returned_state_does_not_change(runtime):
   step = RUNTIMES[runtime](_network(), FLAT, E)
   rng = np.random.RandomState(0)
   step(_inputs(FLAT, rng))
@@ -169,7 +169,7 @@ class Blind(snt.Module):
 
 
 @pytest.mark.parametrize('runtime', RUNTIMES)
-def test_inputs_that_nobody_reads(runtime):
+def test_unused_inputs(runtime):
   network = policy_value.PolicyValueNetwork(
     Blind(), feedforward.Feedforward(8), POLICY
   )
@@ -213,7 +213,7 @@ def _unknown():
 
 
 @pytest.mark.parametrize('make', [_hidden, _unknown])
-def test_what_lite_does_not_take_acts_in_tensorflow(make, caplog):
+def test_networks_that_lite_cannot_convert_act_in_tensorflow(make, caplog):
   network = make()
   policy_value.create_variables(network, FLAT)
   with pytest.raises(ValueError, match='TensorFlow Lite'):

@@ -109,7 +109,7 @@ def test_unrolls_overlap_by_the_bootstrap(unrolls):
     )
 
 
-def test_unrolls_are_what_happened(unrolls):
+def test_unrolls_contain_the_time_steps(unrolls):
   unrolls, mazes, _ = unrolls
   step_type = mazes.history('step_type')
   for kind in (FIRST, MID, LAST):
@@ -133,7 +133,7 @@ def test_unrolls_are_what_happened(unrolls):
   np.testing.assert_array_equal(action[~start], led_here[~start])
 
 
-def test_the_network_gives_the_behaviour_again(unrolls):
+def test_the_network_reproduces_the_behaviour_policy(unrolls):
   unrolls, _, network = unrolls
   following = network.initial_state(3)
   for unroll in unrolls:
@@ -170,7 +170,7 @@ def _five_mazes(seed):
   return i_maze.IMaze(size=5, limit=6, random_start=True, seed=seed)
 
 
-def test_halves_of_workers_give_the_unrolls_of_the_whole(make_networks, writer):
+def test_halves_of_workers_give_the_same_unrolls(make_networks, writer):
   rows, sources = [], []
   for environment in (
     stacking.stack(_five_mazes, 5, seed=4),
@@ -262,7 +262,7 @@ def test_stamps(make, writer):
   ]
 
 
-def test_frames_leave_out_resets(make):
+def test_frames_exclude_resets(make):
   counter = counting.Counter()
   actor, mazes, _ = make(counter=counter)
   for number in range(1, 9):
@@ -275,7 +275,7 @@ def test_frames_leave_out_resets(make):
     }
 
 
-def test_cut_episodes_are_in_the_unrolls_but_not_in_the_counts(make, writer):
+def test_truncated_episodes_are_in_unrolls_but_not_counted(make, writer):
   counter = counting.Counter()
   loop, mazes, _ = make(counter=counter, stagger=2)
   for _ in range(8):
@@ -351,7 +351,7 @@ def test_the_log(make, make_networks):
   assert len(logger.data) == 8
 
 
-def test_what_was_not_written_does_not_count(make, writer):
+def test_frames_that_were_not_written_are_not_counted(make, writer):
   counter = counting.Counter()
   actor, *_ = make(counter=counter)
   assert actor.step()
@@ -407,7 +407,7 @@ def test_a_single_environment_in_acmes_loop(make_networks, writer):
     following = after
 
 
-def test_acting_only_leaves_no_trace(make_networks):
+def test_acting_without_recording(make_networks):
   actor = acting.RecurrentActor(make_networks().actor, 0)
   maze = i_maze.IMaze(size=5, limit=6)
   loop = acme.EnvironmentLoop(maze, actor, logger=loggers.NoOpLogger())
@@ -435,7 +435,7 @@ class _Steps(observers.EnvLoopObserver):
 
 
 @pytest.mark.parametrize('stagger', [None, 0])
-def test_observers_see_their_own_environment(make, stagger):
+def test_each_observer_observes_one_environment(make, stagger):
   made = []
 
   def factory():

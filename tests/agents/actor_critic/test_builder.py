@@ -67,7 +67,7 @@ def test_the_learner_begins_where_the_actor_was(kind):
     _, state = network.unroll(inputs, state)
 
 
-def test_objective_and_optimiser_are_the_callers():
+def test_custom_objective_and_optimiser():
   made = []
 
   def make_objective(network, config):

@@ -178,7 +178,7 @@ def test_learns_the_rewarded_numbers(
   assert regions == (expected if loss == 'vmpo' else set())
 
 
-def test_the_regulariser_holds_the_learner_near_the_actor(
+def test_the_regulariser_keeps_the_learner_near_the_actor(
   make_learner, make_item
 ):
   final = []
@@ -217,7 +217,7 @@ def test_masked_steps_do_not_matter(make_learner, make_item, loss):
 
 
 @pytest.mark.parametrize('loss', LOSSES)
-def test_a_batch_of_two_is_as_one_of_all_their_environments(
+def test_a_batch_of_two_equals_one_of_all_environments(
   make_learner, make_item, loss
 ):
   items = [make_item(seed) for seed in (0, 1)]
@@ -243,7 +243,7 @@ def test_a_batch_of_two_is_as_one_of_all_their_environments(
 @pytest.mark.parametrize(
   'loss, role', [('vtrace', 'actor'), ('vmpo', 'actor'), ('vmpo', 'learner')]
 )
-def test_goes_on_from_what_was_saved(
+def test_continues_from_a_saved_state(
   make_learner, make_item, make_networks, tmp_path, loss, role
 ):
   network, another = (getattr(make_networks(seed), role) for seed in (0, 1))
@@ -265,7 +265,7 @@ def test_goes_on_from_what_was_saved(
   assert [row['loss'] for row in log_again] == [row['loss'] for row in log[3:]]
 
 
-def test_a_learner_that_is_started_again(
+def test_a_learner_is_restored(
   make_learner, make_item, make_networks, tmp_path
 ):
   """As a restarted node: another learner, another network, the same folder."""
@@ -289,7 +289,7 @@ def test_a_learner_that_is_started_again(
   assert counts == [3, 5, 5] and {type(x) for x in counts} == {int}
 
 
-def test_another_folders_checkpoints_are_refused(make_learner, tmp_path):
+def test_checkpoints_of_another_folder_are_rejected(make_learner, tmp_path):
   folder = checkpoints.CheckpointFolder(str(tmp_path))
   folder.save({'counts': {}, 'other': {'x': 1}})
   with pytest.raises(ValueError, match=r"has no 'learner': .* \(other\)"):
@@ -300,7 +300,7 @@ def test_another_folders_checkpoints_are_refused(make_learner, tmp_path):
     make_learner([], directory=str(tmp_path))
 
 
-def test_variables_that_would_stay_behind(make_learner, make_networks):
+def test_non_trainable_variables_are_rejected(make_learner, make_networks):
   network = make_networks().actor
   network.statistics = tf.Variable(0.0, trainable=False, name='moving_mean')
   with pytest.raises(ValueError, match=r'trainable: moving_mean:0\. '):
@@ -318,7 +318,7 @@ def test_a_variable_without_gradient_is_named(
 
 
 @pytest.mark.parametrize('loss', LOSSES)
-def test_what_was_saved_stays_as_it_was(make_learner, make_item, loss):
+def test_a_saved_state_does_not_change(make_learner, make_item, loss):
   learner, _ = make_learner([[make_item()]] * 3, loss=loss)
   learner.step()
   state = learner.save()
@@ -360,7 +360,7 @@ def test_variables_by_name(make_learner, make_item, make_networks):
     learner.get_variables(['actor'])
 
 
-def test_the_target_is_copied_now_and_then(make_learner, make_item):
+def test_the_target_network_is_copied_periodically(make_learner, make_item):
   learner, log = make_learner(
     [[make_item(seed)] for seed in range(7)],
     loss='vmpo',
@@ -381,7 +381,7 @@ def test_the_target_is_copied_now_and_then(make_learner, make_item):
 
 
 @pytest.mark.parametrize('initial', [0.1, 20.0, 1000.0])
-def test_duals_begin_as_configured(make_learner, make_item, initial):
+def test_duals_start_as_configured(make_learner, make_item, initial):
   learner, log = make_learner(
     [[make_item()]],
     loss='vmpo',
@@ -394,7 +394,7 @@ def test_duals_begin_as_configured(make_learner, make_item, initial):
 
 
 @pytest.mark.parametrize('loss', LOSSES)
-def test_stops_at_what_is_not_finite(make_learner, make_item, loss):
+def test_stops_at_a_loss_that_is_not_finite(make_learner, make_item, loss):
   def spoil(unroll):
     assert not unroll.is_last[0, 0]
     unroll.reward[0, 0] = np.inf
@@ -430,7 +430,7 @@ def test_the_log(make_learner, make_item):
   assert all(np.isfinite(list(row.values())).all() for row in log)
 
 
-def test_a_lag_that_is_not_known_is_nan(make_learner, make_item):
+def test_an_unknown_lag_is_nan(make_learner, make_item):
   batch = [make_item(learner_updates=age) for age in (types.UNKNOWN, 0)]
   learner, log = make_learner([batch])
   learner.run()
@@ -478,7 +478,7 @@ def _build(network, batches, config, objective):
   return learner, logger.data
 
 
-def test_an_objective_of_ones_own(make_networks, make_config, make_item):
+def test_a_custom_objective(make_networks, make_config, make_item):
   config, network = make_config(), make_networks().actor
   objective = Own(network, config)
   learner, log = _build(network, [[make_item()]] * 3, config, objective)
@@ -496,7 +496,7 @@ def test_an_objective_of_ones_own(make_networks, make_config, make_item):
   assert other.save()['dual_optimizer']['step'] == 4
 
 
-def test_pulls_wait_for_no_gradient(make_networks, make_config, make_item):
+def test_pulls_do_not_wait_for_gradients(make_networks, make_config, make_item):
   entered, go_on = threading.Event(), threading.Event()
 
   class Slow(objectives.VTrace):

@@ -39,7 +39,7 @@ def _inputs(seed=0):
   )
 
 
-def test_the_actor_with_the_learners_variables_is_its_policy(networks):
+def test_the_actor_with_the_learners_variables_has_its_policy(networks):
   learner, actor = networks.learner, networks.actor
   acting = own_networks.acting_variables(networks)
   assert [v.shape for v in acting] == [
@@ -68,7 +68,7 @@ class TestLearners(testing.NetworkTestMixin):
 
 
 @pytest.mark.parametrize('first', ['actor', 'learner'])
-def test_the_seed_gives_the_same_whatever_is_made_first(first):
+def test_initial_values_do_not_depend_on_order(first):
   made = own_networks.make_symmetric('lstm', SPEC, TINY, seed=3)
   others = own_networks.make_symmetric('lstm', SPEC, TINY, seed=3)
   getattr(made, first)
@@ -79,7 +79,7 @@ def test_the_seed_gives_the_same_whatever_is_made_first(first):
       np.testing.assert_array_equal(one, other)
 
 
-def test_only_what_is_used_is_made():
+def test_unused_networks_are_not_created():
   def refuse():
     raise AssertionError('nothing uses this one')
 
@@ -93,7 +93,7 @@ def test_only_what_is_used_is_made():
     _ = made.critic
 
 
-def test_an_asymmetric_value_is_not_the_policys():
+def test_asymmetric_value_and_policy_share_nothing():
   network = own_networks.make_asymmetric(SPEC, TINY).learner
   inputs, state = _inputs(), network.initial_state(B)
   before, _ = network.unroll(inputs, state)

@@ -78,7 +78,7 @@ def test_parts_take_turns(dprl, learner_batch, reuse):
   assert lags.count(0) > len(lags) / 2
 
 
-def test_the_actor_acts_with_what_was_distilled():
+def test_the_actor_acts_with_distilled_parameters():
   agent, counts, _ = _run(num_distillers=2)
   served, (age,) = agent.get_variables(['actor', 'updates'])
   assert int(age) == counts['actor_updates'] > 0
@@ -88,7 +88,7 @@ def test_the_actor_acts_with_what_was_distilled():
   assert [x.shape for x in acting] == [x.shape for x in served]
 
 
-def test_a_part_of_a_subclass():
+def test_a_subclass_replaces_a_part():
   class Counted(ald.ALDBuilder):
     made = 0
 
@@ -206,7 +206,7 @@ def test_wrong_environments_are_refused():
   ],
   ids=['ald', 'actor-critic'],
 )
-def test_an_agent_that_is_started_again(tmp_path, kwargs):
+def test_an_agent_is_restored(tmp_path, kwargs):
   directory = str(tmp_path / 'checkpoints')
   agent, counts, _ = _run(**kwargs)
   path = agent.save(directory)
@@ -231,7 +231,7 @@ def test_an_agent_that_is_started_again(tmp_path, kwargs):
   assert updates > counts['learner_updates']
 
 
-def test_a_learner_needs_a_folder_to_save_in(tmp_path):
+def test_a_learner_needs_a_checkpoint_folder(tmp_path):
   builder = ald.ALDBuilder(ald.ALDConfig(networks=TINY))
   spec = acme.make_environment_spec(i_maze.IMaze(size=5))
   networks = builder.make_networks(spec)

@@ -101,7 +101,7 @@ def test_every_field_is_tested():
 
 
 @pytest.mark.parametrize('agent', catalogue.NAMES)
-def test_fields_are_told_apart_and_explained(agent):
+def test_fields_are_unique_and_documented(agent):
   config, experiment = settings.make(agent, {})[1:]
   names = [f.name for x in (config, experiment) for f in dataclasses.fields(x)]
   assert len(names) == len(set(names))
@@ -291,7 +291,7 @@ def test_samples_per_insert(
     (600.0, 2, 1, '1200'),
   ],
 )
-def test_ratios_that_stand_still_are_refused(
+def test_ratios_that_deadlock_are_rejected(
   dprl, distill_batch, learner_batch, asked
 ):
   with pytest.raises(ValueError) as error:
@@ -316,7 +316,7 @@ def test_ratios_that_stand_still_are_refused(
   'actors,per_cacher,cachers',
   [(1, 32, 0), (32, 32, 0), (33, 32, 2), (64, 32, 2), (65, 32, 3), (3, 1, 3)],
 )
-def test_as_many_cachers_as_are_needed(actors, per_cacher, cachers):
+def test_number_of_cachers(actors, per_cacher, cachers):
   config = experiments.ExperimentConfig(
     num_actors=actors, actors_per_cacher=per_cacher
   )

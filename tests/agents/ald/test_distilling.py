@@ -91,7 +91,7 @@ def _kl(p_logits, q_logits, mask):
 
 
 @pytest.mark.parametrize('direction', ['reverse', 'forward'])
-def test_the_actor_comes_near_the_learner(
+def test_the_actor_approaches_the_learner(
   make_store, make_distiller, make_item, make_networks, direction
 ):
   item, actor = make_item(), make_networks().actor
@@ -138,7 +138,7 @@ def test_costs(make_store, make_distiller, make_item, costs, moved):
   assert log[1]['loss'] < log[0]['loss']
 
 
-def test_what_does_not_count_does_not_matter(
+def test_masked_steps_do_not_change_the_update(
   make_store, make_distiller, make_item
 ):
   def updated(change):
@@ -190,7 +190,7 @@ def test_two_workers_update_one_actor(make_store, make_distiller, make_item):
   assert kls[0] > kls[1] > 2 * kls[2]
 
 
-def test_an_update_is_added_to_what_is_there_by_then(
+def test_updates_are_added_to_concurrent_ones(
   make_store, make_distiller, make_item
 ):
   item = make_item()
@@ -217,7 +217,7 @@ def test_an_update_is_added_to_what_is_there_by_then(
   assert updates == 2
 
 
-def test_goes_on_from_what_was_saved(make_store, make_distiller, make_item):
+def test_continues_from_a_saved_state(make_store, make_distiller, make_item):
   items = [make_item(seed) for seed in range(5)]
   parameters = make_store()
   distiller, _ = make_distiller(parameters, [[item] for item in items])
@@ -238,7 +238,7 @@ def test_goes_on_from_what_was_saved(make_store, make_distiller, make_item):
 
 
 @pytest.mark.parametrize('value', [np.nan, np.inf])
-def test_what_is_not_finite_is_not_shared(
+def test_updates_that_are_not_finite_are_not_shared(
   make_store, make_distiller, make_item, value
 ):
   def spoil(item):
@@ -270,7 +270,7 @@ def test_the_log(make_store, make_distiller, make_item):
   assert np.isfinite(list(row.values())).all()
 
 
-def test_run_until_told_to_stop(make_store, make_distiller, make_item):
+def test_run_until_stopped(make_store, make_distiller, make_item):
   parameters = make_store()
   distiller, _ = make_distiller(parameters, itertools.repeat([make_item()]))
   answers = iter([False, False, True])

@@ -75,7 +75,7 @@ def test_learning(learned):
   assert all(np.isfinite(row['loss']) for row in log)
 
 
-def test_acting_takes_the_quickest_runtime(learned):
+def test_acting_uses_the_fastest_runtime(learned):
   networks, spec, _ = learned
   stacked = stacking.Stacked([Everything(), Everything()])
   for of_spec in (spec, acme.make_environment_spec(stacked)):

@@ -29,7 +29,7 @@ assert not context.context()._initialized  # No device was taken.
 """
 
 
-def test_nothing_else_happens():
+def test_imports_have_no_side_effects():
   done = subprocess.run(
     [sys.executable, '-c', _PROGRAM],
     capture_output=True,

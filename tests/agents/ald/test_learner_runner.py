@@ -115,7 +115,7 @@ def test_memory_is_carried(run, network, make_stream):
   _assert_as_one(network, *items, whole)
 
 
-def test_unrolls_are_passed_on_as_they_are(run, make_stream):
+def test_unrolls_are_passed_on_unchanged(run, make_stream):
   _, pieces = make_stream(3)
   for of_table in run(pieces):
     for item, piece in zip(of_table, pieces):
@@ -124,7 +124,7 @@ def test_unrolls_are_passed_on_as_they_are(run, make_stream):
       )
 
 
-def test_every_stream_has_a_memory_of_its_own(run, network, make_stream):
+def test_every_stream_has_a_separate_memory(run, network, make_stream):
   wholes, streams = zip(*[make_stream(4, seed=s, stream=s) for s in range(2)])
   order = [0, 0, 1, 0, 1, 1, 1, 0]
   queues = [list(pieces) for pieces in streams]
@@ -141,7 +141,7 @@ def test_every_stream_has_a_memory_of_its_own(run, network, make_stream):
 @pytest.mark.parametrize(
   'sequences', [[0, 1, 3], [0, 1, 0], [0, 1, 1], [5, 6, 8]]
 )
-def test_a_gap_empties_the_memory(run, network, make_stream, sequences):
+def test_a_gap_resets_the_memory(run, network, make_stream, sequences):
   _, pieces = make_stream(3)
   learner_items, distill_items = run(
     [
@@ -158,7 +158,7 @@ def test_a_gap_empties_the_memory(run, network, make_stream, sequences):
   assert np.abs(learner_items[1].learner_state.memory).max() > 0.1
 
 
-def test_targets_tell_the_learners_age(run, network, make_stream):
+def test_targets_have_the_learners_age(run, network, make_stream):
   _, pieces = make_stream(3)
   _, distill_items = run(pieces, Parameters(network, age=7))
   ages = [item.targets.learner_updates for item in distill_items]
@@ -166,7 +166,7 @@ def test_targets_tell_the_learners_age(run, network, make_stream):
   assert {np.asarray(x).dtype for x in ages} == {np.dtype(np.int64)}
 
 
-def test_newest_parameters_answer(run, network, make_stream):
+def test_targets_are_from_the_newest_parameters(run, network, make_stream):
   (piece,) = make_stream(1)[1]
   before, _ = _read(network, piece)
   parameters = Parameters(network, step=0.1)
@@ -189,14 +189,14 @@ def test_counts_and_log(run, make_stream):
   ]
 
 
-def test_stops_when_nothing_can_be_written(run, make_stream, writer):
+def test_stops_when_writing_stops(run, make_stream, writer):
   writer.stopped = True
   counter = counting.Counter()
   assert run(make_stream(2)[1], counter=counter) == [[], []]
   assert counter.get_counts() == {}
 
 
-def test_tables_hold_their_kinds(run, make_stream):
+def test_types_of_the_tables_items(run, make_stream):
   (learner_item,), (distill_item,) = run(make_stream(1)[1])
   assert isinstance(learner_item, learning.LearnerItem)
   assert isinstance(distill_item, learner_runner.DistillItem)

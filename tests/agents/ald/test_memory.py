@@ -107,7 +107,7 @@ def test_learns_what_was_shown_in_an_earlier_unroll():
   assert train(most=30_000)
 
 
-def test_not_if_the_learner_forgets_at_each_unroll(monkeypatch):
+def test_fails_without_the_runners_memory(monkeypatch):
   """The test above is one of the runner's memory."""
   monkeypatch.setattr(
     learner_runner.LearnerRunner,

@@ -15,7 +15,7 @@ def _make_environment(batch_size, seed):
   return i_maze.BatchedIMaze(batch_size, size=5, limit=6, seed=seed)
 
 
-def test_each_part_makes_one_graph(make_config):
+def test_each_part_traces_one_graph(make_config):
   builder = ald_builder.ALDBuilder(make_config())
   spec = acme.make_environment_spec(i_maze.IMaze(size=5))
   server = reverb.Server(builder.make_replay_tables(spec))

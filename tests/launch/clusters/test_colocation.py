@@ -68,7 +68,7 @@ def _kill_itself():
     (_kill_itself, 'signal 9'),
   ],
 )
-def test_one_that_ends_ends_the_others(function, ended, capfd):
+def test_an_ended_node_ends_the_others(function, ended, capfd):
   host = colocation.Host(
     {
       'sleeper_0': lp.PyNode(functools.partial(time.sleep, 3600)),
@@ -89,9 +89,7 @@ def _fail(starts):
   raise OSError('no maze')
 
 
-def test_begins_again_until_it_has_ended_too_often(
-  monkeypatch, tmp_path, capfd
-):
+def test_restarts_until_the_limit(monkeypatch, tmp_path, capfd):
   monkeypatch.setattr(restarts, 'PAUSE', 0.01)
   monkeypatch.setattr(restarts, 'TRIES', 3)
   starts = tmp_path / 'starts'

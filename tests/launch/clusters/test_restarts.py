@@ -3,13 +3,13 @@
 from launch.clusters import restarts
 
 
-def test_pauses_double_until_there_is_no_more():
+def test_pauses_double_until_the_tries_end():
   again = restarts.Restarts()
   pauses = [again.after(lived=0.0) for _ in range(8)]
   assert pauses == [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, None]
 
 
-def test_one_that_got_going_begins_with_a_clean_slate():
+def test_a_long_life_resets_the_count():
   again = restarts.Restarts()
   for _ in range(7):
     again.after(lived=299.0)

@@ -248,7 +248,7 @@ def test_a_node_that_fails_fails_the_job(slurm, tmp_path, monkeypatch):
     ('--partition=long', "must be one of main, but received 'long'"),
   ],
 )
-def test_what_slurm_does_not_have(
+def test_unknown_slurm_resources(
   flag, said, slurm, launch, monkeypatch, tmp_path
 ):
   for name in ('PATH', 'SLURM_CONF'):

@@ -120,7 +120,7 @@ def test_names_the_node_that_fails_and_ends_the_others(make_step):
   assert len(_nodes()) == 2
   step.stop()
   assert not _nodes()
-  assert step.failed() == 'learner_0'  # Those that were ended did not fail.
+  assert step.failed() == 'learner_0'  # Terminated nodes did not fail.
 
 
 def test_the_first_to_fail_is_named_though_all_are_seen_at_once(make_step):
@@ -156,14 +156,14 @@ def test_tasks_outlive_the_signal_of_a_cancelled_job(make_step):
   assert not _nodes()
 
 
-def test_says_what_srun_says(make_step, commands):
+def test_errors_of_srun(make_step, commands):
   step = make_step(replay_0=_FOREVER)
   commands('srun', 'echo "srun: error: no such host" >&2\nexit 1\n')
   with pytest.raises(ValueError, match='no such host'):
     step.launch()
 
 
-def test_tells_once_what_begins_again(make_step, tmp_path):
+def test_restarts_are_reported_once(make_step, tmp_path):
   said = []
   step = make_step(say=said.append, replay_0=_FOREVER)
   step.launch()

@@ -70,7 +70,7 @@ def test_any_other_node_is_not_started_again(run, tmp_path):
   assert not (tmp_path / 'learner_0.again').exists()
 
 
-def test_a_node_that_gets_going_each_time(run, monkeypatch, tmp_path):
+def test_a_node_that_runs_for_a_while_each_time(run, monkeypatch, tmp_path):
   monkeypatch.setattr(restarts, 'STEADY', 0.0)
   code, log = run(
     _ACTOR,
@@ -104,7 +104,7 @@ def test_pauses_grow(run, monkeypatch):
   assert pauses == [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0]
 
 
-def test_what_a_dead_node_has_left_is_ended(run, tmp_path):
+def test_leftover_processes_of_a_dead_node_are_ended(run, tmp_path):
   _, log = run(
     _LEARNER,
     'import subprocess, sys',

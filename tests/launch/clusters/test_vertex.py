@@ -80,7 +80,7 @@ def _make(tmp_path, agent='ald', **fields):
     ('lstm', {'num_actors': 3}),
   ],
 )
-def test_launchpad_and_xmanager_come_to_the_same(
+def test_pools_match_launchpad_and_xmanager(
   agent, fields, experiment, tmp_path
 ):
   from xmanager import xm

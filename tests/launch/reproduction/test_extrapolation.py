@@ -63,7 +63,7 @@ def test_make(tmp_path, fake_run):
     assert os.path.getsize(tmp_path / f'extrapolation.{ending}') > 500
 
 
-def test_other_mazes_are_not_taken(tmp_path):
+def test_results_of_other_mazes_are_rejected(tmp_path):
   order = figures.Order(str(tmp_path), 1)
   play = _plays(order)[0]
   _finish(play, 1.0)

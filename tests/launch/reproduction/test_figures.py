@@ -70,7 +70,7 @@ def _need_package(figure):
       pytest.importorskip(suite)
 
 
-# What is asked for.
+# Requested runs.
 
 
 @pytest.mark.parametrize(
@@ -144,7 +144,7 @@ def _need_package(figure):
     ),
   ],
 )
-def test_what_makes_a_figure(name, expected):
+def test_runs_of_each_figure(name, expected):
   found = {}
   for run in _runs(reproduction.FIGURES[name]):
     fields = dict(run.fields)
@@ -189,7 +189,7 @@ def test_fields_are_of_the_agent(figure):
     assert made.experiment.target_return is None  # One horizon for all.
 
 
-# What the launcher would write of a command line.
+# The config.json that the launcher writes for a command line.
 DESCRIBE = """
 import dataclasses, json, sys
 from launch import command_line, options
@@ -205,7 +205,7 @@ print(json.dumps({
 
 
 @pytest.mark.parametrize('method', experiments.METHODS)
-def test_the_launcher_does_what_is_asked(method, tmp_path):
+def test_the_launcher_gets_the_settings(method, tmp_path):
   """The launcher's flags and defaults give the run that the figure needs."""
   figure = next(
     (figure for figure in LEARNING if method in figure.methods),
@@ -284,7 +284,7 @@ def test_tasks_can_be_made(figure, small):
   [figure for figure in LEARNING if figure.name.startswith(SUITES)],
   ids=lambda figure: figure.name,
 )
-def test_tasks_that_are_not_ours_run(figure, tmp_path):
+def test_external_tasks_run(figure, tmp_path):
   """Training, in processes of its own, for a moment."""
   _need_package(figure)
   order = figures.Order(str(tmp_path), seeds=1, small=True)
@@ -295,7 +295,7 @@ def test_tasks_that_are_not_ours_run(figure, tmp_path):
   assert run.is_done(), done.stdout + done.stderr
 
 
-# What is made of it.
+# Files of a figure.
 
 
 @names
@@ -360,7 +360,7 @@ GTrXL,paper,500,XLA,11.5,12.5,01234567890
   'was,other',
   [('500', '30'), ('paper', 'tiny'), ('runtime', 'x'), ('commit', 'x')],
 )
-def test_other_latencies_are_not_taken(was, other, tmp_path):
+def test_results_of_other_latencies_are_rejected(was, other, tmp_path):
   (job,) = reproduction.FIGURES['latency'].needs(
     figures.Order(str(tmp_path), seeds=5)
   )
@@ -395,7 +395,7 @@ def test_latency(tmp_path):
 
 @pytest.mark.parametrize('small', [False, True])
 @pytest.mark.parametrize('name', ['control', 'privileged'])
-def test_what_runs_of_other_actions_ask_for_can_be_made(name, small):
+def test_runs_of_other_actions_can_be_created(name, small):
   """Their environments and fields; with --smoke too."""
   for run in _runs(reproduction.FIGURES[name], small=small):
     assert settings.make(run.agent, run.fields).experiment.max_frames > 0
@@ -458,7 +458,7 @@ def test_measuring_gives_a_table(tmp_path):
 
 
 @pytest.mark.parametrize('name', PUBLISHED)
-def test_what_is_published_is_what_is_asked_for(name):
+def test_published_runs_match_the_catalogue(name):
   order = figures.Order(os.path.join(ROOT, 'results'), seeds=3)
   missing = [
     job.label
@@ -468,7 +468,7 @@ def test_what_is_published_is_what_is_asked_for(name):
   assert not missing
 
 
-def test_what_is_kept_in_git(tmp_path):
+def test_files_kept_in_git(tmp_path):
   shutil.copy(os.path.join(ROOT, '.gitignore'), tmp_path)
   subprocess.run(['git', 'init', '-q', tmp_path], check=True)
   run = 'results/runs/i_maze_9/ald_dprl_0.5/seed_0'

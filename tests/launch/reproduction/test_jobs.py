@@ -76,7 +76,7 @@ def test_runs_all(tmp_path, workers):
   assert all(job.is_done() for job in made)
 
 
-def test_what_is_there_is_not_made_again(tmp_path):
+def test_existing_results_are_not_made_again(tmp_path):
   open(tmp_path / 'b', 'w').close()
   pool = jobs.Pool([Job(tmp_path, name) for name in 'abca'], 1)
   assert _labels(pool.done) == ['b']
@@ -110,7 +110,7 @@ def test_failures_do_not_stop_the_rest(tmp_path):
 
 
 @pytest.mark.parametrize('code', [MAKE, 'raise SystemExit(3)'])
-def test_one_after_the_other(tmp_path, code):
+def test_jobs_wait_for_their_predecessors(tmp_path, code):
   """A job waits for its predecessor's end, whether or not that succeeds."""
   first = Job(tmp_path, 'first', f'import time; time.sleep(0.2)\n{code}')
   pool = jobs.Pool([Job(tmp_path, 'second', after=('first',)), first], 2)

@@ -101,7 +101,7 @@ def test_a_folder_that_holds_no_run_is_left_alone(run):
   assert os.path.exists(mine)
 
 
-def test_a_run_that_goes_on_is_left_alone(run, finish):
+def test_a_run_in_progress_is_not_touched(run, finish):
   folder = finish()
   os.remove(folder.summary)
   with folder.reopen(), pytest.raises(ValueError, match='in use'):
@@ -173,7 +173,7 @@ def test_progress(run, finish):
   assert run.progress() == {'frames': 7}
 
 
-def test_what_distils_is_nothing_to_a_baseline(run, finish):
+def test_distillation_fields_are_ignored_for_baselines(run, finish):
   fields = {name: x for name, x in FIELDS.items() if name != 'dprl'}
   baseline = dataclasses.replace(run, agent='lstm', fields=fields)
   finish({**FIELDS, 'dprl': 4.0, 'distill_table_size': 5}, agent='lstm')
