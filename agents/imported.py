@@ -32,5 +32,5 @@ class ImportedNetworks:
       raise ValueError(
         f'network_factory={self.path!r} cannot make networks for this '
         f'environment ({type(error).__name__}: {error}); it receives an '
-        'acme.specs.EnvironmentSpec; mend the function or name another.'
+        'acme.specs.EnvironmentSpec; fix the function or name another.'
       ) from error

@@ -1,4 +1,4 @@
-"""Tests of compiled functions."""
+"""Compiled functions."""
 
 import ctypes
 
@@ -11,7 +11,7 @@ _CALLS = 2_000
 
 
 class _MallInfo(ctypes.Structure):
-  """What glibc's `mallinfo2` gives: ten sizes, the eighth is what is in use."""
+  """Result of glibc's `mallinfo2`: ten sizes; the eighth is bytes in use."""
 
   _fields_ = [(f'field_{i}', ctypes.c_size_t) for i in range(10)]
 

@@ -1,4 +1,4 @@
-"""Packaging: one pinned set, and a wheel with three packages."""
+"""Packaging: one pinned set of requirements, a wheel with three packages."""
 
 import os
 import shutil
@@ -38,7 +38,7 @@ def test_requirements_match_the_lock():
 
 
 def test_tensorboard_shows_itself():
-  """It imports what newer packages no longer have."""
+  """It imports a module that newer packages no longer have."""
   done = subprocess.run(
     [sys.executable, '-c', 'import tensorboard.main'],
     capture_output=True,

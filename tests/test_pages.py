@@ -1,4 +1,4 @@
-"""The commands of README and of the pages are commands that there are."""
+"""The commands in README and the pages exist."""
 
 import glob
 import json

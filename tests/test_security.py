@@ -1,4 +1,4 @@
-"""No module unpickles or evaluates what it reads."""
+"""No module unpickles or evaluates files that it reads."""
 
 import ast
 import os
@@ -36,7 +36,7 @@ def _sources():
 
 
 def _offences(source):
-  """What a file imports or calls that could run what it reads."""
+  """Imports and calls of a file that could execute data."""
   found = []
   for node in ast.walk(ast.parse(source)):
     if isinstance(node, ast.Import):

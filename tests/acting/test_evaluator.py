@@ -46,7 +46,7 @@ class Scripted(collections.deque):
 
 @pytest.fixture
 def events(monkeypatch):
-  """What happens, in order; an evaluation plays what its environment holds."""
+  """Events in order; an evaluation plays the environment's scripted returns."""
   events = []
 
   def play(environment, policy, max_steps, should_stop):
@@ -153,7 +153,7 @@ def test_the_learners_schedule(make, events, learner, schedule, expected):
 def test_evaluations_are_on_schedule_of_frames(make):
   part, log = make([[0]] * 9, period=(100, 0))
   _run(part, [10, 70, 50, 30, 30, 250, 10, 80])
-  # Those at the first look past a multiple of 100; each pull counts 10 more.
+  # At the first poll after each multiple of 100; each pull counts 10 more.
   assert [row['frames'] for row in log] == [100, 240, 310, 570]
 
 
@@ -164,7 +164,7 @@ def test_seconds_between_evaluations(make):
 
 
 def test_the_last_evaluation(make, monkeypatch):
-  """It interrupts one under way, is of both, and none comes after it."""
+  """It interrupts a running one, evaluates both networks, and is the last."""
   part, log = make([[1], [0], [0]], [[2], [0], [0]], (1, 0), (10**9, 1e9))
   scripted = evaluation.play
   begun, rows = threading.Event(), []

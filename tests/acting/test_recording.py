@@ -166,7 +166,7 @@ def test_environments_that_cannot_render_are_not_drawn(tmp_path):
   ],
 )
 def test_windows_of_any_channels(recorded, window, tmp_path):
-  """Drawn as colours that there are, whatever the numbers."""
+  """Windows are drawn in valid colours, whatever their numbers."""
   steps = recorded.length + 1
   inputs = recorded.inputs._replace(
     observation={'a': np.zeros((steps, 1)), 'b': window.repeat(steps, axis=0)}
@@ -215,7 +215,7 @@ def test_files_that_cannot_be_drawn(tmp_path, monkeypatch):
 
 
 def test_plots_have_labels(recorded, monkeypatch):
-  """Of actions and axes; the agent is marked, the legend covers no curve."""
+  """Labels of actions and axes, the agent's mark, an unobstructed legend."""
   made, original = [], figure.Figure
 
   def make(**kwargs):

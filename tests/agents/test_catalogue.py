@@ -1,4 +1,4 @@
-"""Agents by name, and what their builders make."""
+"""Agents by name, and the parts that their builders create."""
 
 import pickle
 import subprocess

@@ -1,4 +1,4 @@
-"""CUDA's libraries are found in wheels, wherever these are."""
+"""CUDA's libraries are found in wheels in any folder."""
 
 import os
 import shutil

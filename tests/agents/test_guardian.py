@@ -1,4 +1,4 @@
-"""What the guardian removes, and what is removed without it."""
+"""Files that are removed with and without the guardian."""
 
 import os
 import select

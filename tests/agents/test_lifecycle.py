@@ -1,4 +1,4 @@
-"""Which errors of a node's loop belong to the end of the program."""
+"""Errors of a node's loop that are expected at the end of the program."""
 
 import threading
 

@@ -1,4 +1,4 @@
-"""The program of a builder with a part of its own, in threads."""
+"""The program of a builder with an additional part, in threads."""
 
 import json
 import os
@@ -155,7 +155,7 @@ def test_cachers(agent, owner, updates, tmp_path):
   assert min(caches.values()) > 10
   (owners_asked,) = (v for k, v in seen['asked'].items() if owner in k)
   assert owners_asked <= sum(caches.values())
-  # What the actors got was nearly what there was, from the begin to the end.
+  # The actors' parameters were nearly the newest all the time.
   assert summary[updates] > 50
   for name in caches:
     lags = sorted(seen['lags'][name])
@@ -199,6 +199,6 @@ def test_a_builder_independent_of_our_agents(tmp_path):
   assert summary['guesses'] == state['learner']['updates'] > 0
   assert [int(state[f'witness_{i}']['number']) for i in range(2)] == [0, 1]
   assert all(state[f'witness_{i}']['calls'] > 0 for i in range(2))
-  # One for the specs of all nodes, and one for each actor.
+  # One environment for the specs of all nodes, and one for each actor.
   made = [name for name in os.listdir(folder) if name.startswith('made_')]
   assert len(made) == 1 + 2

@@ -1,4 +1,4 @@
-"""Our builders and Acme's own pass the contract of builders."""
+"""Our builders and Acme's pass the conformance tests."""
 
 import copy
 import os

@@ -1,4 +1,4 @@
-"""Trained agents are loaded as saved, or an error says why not."""
+"""Trained agents are loaded as saved; errors name the cause."""
 
 import dataclasses
 import json

@@ -1,4 +1,4 @@
-"""A builder that has nothing of this project's agents, run in their program.
+"""A builder independent of this project's agents, run in their program.
 
 Continuous actions, no networks, and nodes of its own. Run as a script, with the
 folder of the run.

@@ -1,4 +1,4 @@
-"""A policy to export, whose observation is of several parts and dtypes."""
+"""A policy to export; its observation has several parts and dtypes."""
 
 import dataclasses
 from typing import NamedTuple

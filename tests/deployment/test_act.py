@@ -1,4 +1,4 @@
-"""Acting with an exported policy: memory, sampling, and refusals."""
+"""Acting with an exported policy: memory, sampling and errors."""
 
 import json
 import sys

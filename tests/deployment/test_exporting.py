@@ -1,4 +1,4 @@
-"""Exports equal the network, stand alone, and are complete."""
+"""Exports equal the network, need no code of ours, and are complete."""
 
 import json
 import os

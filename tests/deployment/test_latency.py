@@ -1,4 +1,4 @@
-"""Percentiles of times, without what comes before."""
+"""Percentiles of times exclude the warm-up."""
 
 import numpy as np
 

@@ -54,7 +54,7 @@ def test_manifest_describes_inputs_and_outputs(step):
 
 
 def test_the_function_is_pure(step, networks, episodes):
-  """What it was called with before makes no difference."""
+  """Earlier calls make no difference."""
   actor = networks[0].actor
   rng = np.random.default_rng(0)
   for t in (2, 0, 4, 2):

@@ -1,4 +1,4 @@
-"""Acme's wrappers on environments that are given: the contract, and acting."""
+"""Acme's wrappers of given environments: conformance and acting."""
 
 import importlib
 import sys
@@ -102,7 +102,7 @@ def test_acting(name, wrappers):
     assert all(np.isfinite(x).all() for x in tree.flatten(timestep))
   wanted = np.float64 if name == 'CanonicalSpecWrapper' else np.float32
   assert all(action.dtype == wanted for action in taken)
-  # What the environment gets is within its own bounds, and not at one end.
+  # The environment's actions are within its bounds, and not all at one end.
   got = np.array(inner.actions)
   assert (got >= [-3, 0]).all() and (got <= [1, 10]).all()
   assert (got.std(0) > 0.1).all()

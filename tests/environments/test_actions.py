@@ -1,4 +1,4 @@
-"""Actions that are not as their spec says are refused, with the field."""
+"""Actions that do not match their spec are errors that name the field."""
 
 from dm_env import specs
 import numpy as np

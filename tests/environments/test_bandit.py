@@ -1,4 +1,4 @@
-"""Bandits: tasks stay until new ones are asked for."""
+"""Bandits: tasks stay until `new_tasks`."""
 
 from absl.testing import absltest
 import dm_env
@@ -93,7 +93,7 @@ def test_arms_and_pulls_are_independent():
 
 
 def test_first_pulls_of_tasks_are_as_lucky_as_others():
-  # One pull a task: half of them pay, whatever the arm.
+  # With one pull per task, half of the pulls pay, for any arm.
   for arm in range(2):
     bandits = _keeping(1000, arms=2)
     rewards = []

@@ -1,4 +1,4 @@
-"""The `dm_env` faces of batched environments, and batches of `dm_env`s."""
+"""Conversions between batched environments and `dm_env`s."""
 
 from absl.testing import absltest
 import dm_env
@@ -195,7 +195,7 @@ def test_single_gives_plain_steps():
 
 
 class Stuck(Countdown):
-  """Does not begin anew by itself: it returns LAST again."""
+  """Does not restart after LAST: it returns LAST again."""
 
   def step(self, action):
     if not self._left:
@@ -307,7 +307,7 @@ def test_environments_that_raise_are_recreated(method, lost):
     if stacked.lost.any():
       counted += 1
       assert (t, stacked.lost.tolist()) == (3, [True, False])
-      # It is cut off at what was seen last.
+      # Truncated, with the last observation.
       assert (step.reward[0], step.discount[0]) == (0, 1)
       assert step.observation['left'][0, 0] == 1
     else:

@@ -1,4 +1,4 @@
-"""A batch of a user's own is held to its specs, and errors say where."""
+"""A user's batch is checked against its specs; errors name the place."""
 
 import dm_env
 from dm_env import specs

@@ -1,4 +1,4 @@
-"""Velocities apart from positions, or hidden; nothing else changes."""
+"""Velocities as a separate entry, or hidden; the rest is unchanged."""
 
 import gymnasium
 import numpy as np

@@ -1,4 +1,4 @@
-"""Pools of envpool that step at once: of the package, and one like them."""
+"""Pools of envpool: the real package and a fake one."""
 
 import itertools
 import sys

@@ -1,4 +1,4 @@
-"""Gymnasium environments as `dm_env`s, on small ones whose ends are known."""
+"""Gymnasium environments as `dm_env`s: small ones with known ends."""
 
 import sys
 

@@ -48,7 +48,7 @@ class SlowMaze:
     return MID, 0
 
   def window(self):
-    """What the agent sees, one-hot."""
+    """The agent's observation, one-hot."""
     seen = np.zeros([self.view, self.view, len(KINDS)], np.float32)
     for i, j in itertools.product(range(self.view), repeat=2):
       cell = self.row + i - self.view // 2, self.column + j - self.view // 2

@@ -1,4 +1,4 @@
-"""Knight's tour: legal moves, masks, and refused moves."""
+"""Knight's tour: legal moves, masks and illegal moves."""
 
 from absl.testing import absltest
 import dm_env

@@ -51,7 +51,7 @@ class SlowRoom:
     return LAST if ended else MID, reward
 
   def window(self):
-    """What the agent sees."""
+    """The agent's observation."""
     seen = np.zeros([self.view, self.view, 5], np.float32)
     for i, j in itertools.product(range(self.view), repeat=2):
       row = self.here[0] + i - self.view // 2
@@ -156,7 +156,7 @@ def test_steps_match_the_slow_room(size, objects, view, limit, repeat):
   if objects > 2:
     kinds |= {'wrong later'}
   assert all(happened[kind] for kind in kinds)
-  # Where objects lie does not tell their order.
+  # The positions of objects do not reveal their order.
   assert len(orders) == math.factorial(objects) or objects > 3
 
 
@@ -317,7 +317,7 @@ def test_seeds_and_rooms_have_their_own_episodes():
 
 
 def _layouts(rooms, size, objects, resets):
-  """What resets drew; no object hides another, or lies under the agent."""
+  """Draws of resets; no object hides another, or lies under the agent."""
   layouts = [
     _layout(window, size)
     for _ in range(resets)
@@ -479,7 +479,7 @@ def test_a_room_may_be_full():
 
 
 def _room(rooms):
-  """What a room's task is, a row for each room."""
+  """The rooms' tasks, a row for each room."""
   return np.concatenate(
     [rooms._objects, rooms._colours.reshape(rooms.batch_size, -1)], -1
   )

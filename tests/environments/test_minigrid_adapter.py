@@ -1,4 +1,4 @@
-"""MiniGrid's memory task, and what is shown of it."""
+"""MiniGrid's memory task and its observations."""
 
 import numpy as np
 import pytest
@@ -37,7 +37,7 @@ def test_observations_are_one_hot():
   assert set(np.unique(cells)) == {0, 1}
   for part in np.split(cells, [11, 17], axis=-1):
     np.testing.assert_array_equal(part.sum(-1), 1)
-  # It faces right: walls to its left and right, and nothing in its own cell.
+  # The agent faces right: walls to its left and right, its own cell empty.
   np.testing.assert_array_equal(observation['direction'], [[1, 0, 0, 0]] * 3)
   kinds = cells[..., :11].argmax(-1).reshape(3, 3, 3)
   assert (kinds[:, 1, 2] == constants.OBJECT_TO_IDX['empty']).all()

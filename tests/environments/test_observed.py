@@ -1,4 +1,4 @@
-"""An actor that sees part of what its learner sees."""
+"""An actor that observes fewer entries than its learner."""
 
 import acme
 import dm_env

@@ -1,4 +1,4 @@
-"""Environments by name; misuse is refused before anything starts."""
+"""Environments by name; misuse is an error before anything starts."""
 
 import functools
 import re

@@ -56,7 +56,7 @@ def test_phases_are_spread(kind):
   assert (ends.sum(1) > 0).mean() > 0.8 and ends.sum(1).max() < 20
   # Each step to LAST is followed by a FIRST, and by nothing else.
   np.testing.assert_array_equal(types[1:] == FIRST, types[:-1] == LAST)
-  # One episode at most is cut in each, and none of those is reported.
+  # At most one episode is truncated in each, and it is not reported.
   lengths = [np.diff(np.flatnonzero(row == LAST)) for row in types.T]
   short = [(x != 12).sum() for x in lengths]
   assert max(short) == 1 and sum(short) > E / 2

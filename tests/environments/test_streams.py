@@ -1,4 +1,4 @@
-"""Random numbers that depend on their coordinates alone."""
+"""Random numbers that depend only on their coordinates."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Trials against plain loops over the environment that they join."""
+"""Trials against plain loops over the wrapped environment."""
 
 from absl.testing import absltest
 import dm_env
@@ -105,7 +105,7 @@ def test_steps_by_hand():
     np.transpose([step.observation['observation'][:, 0] for step in steps]),
     [[1, 0, 1, 0, 1, 0, 1, 0, 1], [2, 1, 0, 2, 1, 0, 2, 1, 0]],
   )
-  # Of the first alone, then of both; then the first has another one.
+  # Only in the first, then in both; then again in the first.
   nan, none = float('nan'), 3
   expected = [(nan, nan)] * none + [(1, 3)] * 2 + [(15.5, 46.5)] * 2
   expected += [(17.5, 48.5)] * 2
@@ -115,7 +115,7 @@ def test_steps_by_hand():
 
 
 def _slow(environment, episodes, actions):
-  """One trial's steps after another from an environment of one, in loops."""
+  """Trials of a single environment, in plain loops."""
   timestep, begun, done = environment.reset(), True, 0
   for action in actions:
     kind = int(timestep.step_type[0])

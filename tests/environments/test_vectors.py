@@ -1,4 +1,4 @@
-"""Vectors that step themselves give what the same environments give in turn."""
+"""Vector environments match the same environments stepped one by one."""
 
 import dm_env
 import gymnasium
@@ -60,7 +60,7 @@ class Walk(gymnasium.Env):
 
 
 class Pair(gymnasium.Env):
-  """Of several integers, whose masks are a tuple; over after two steps."""
+  """Multi-discrete actions with a tuple of masks; episodes of two steps."""
 
   observation_space = spaces.Box(0, 2, (1,), np.float32)
   action_space = spaces.MultiDiscrete([2, 3])

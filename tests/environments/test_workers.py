@@ -1,4 +1,4 @@
-"""Environments in processes of their own: same numbers, and a clean end."""
+"""Environments in worker processes: the same steps, and a clean end."""
 
 import functools
 import itertools

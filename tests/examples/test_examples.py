@@ -1,4 +1,4 @@
-"""The examples, each for a short while."""
+"""Short runs of the examples."""
 
 import dataclasses
 import importlib
@@ -37,8 +37,8 @@ def test_acme_loop(example):
   # The step from an episode to the next is a step of an unroll, too.
   steps = counts['steps'] + counts['episodes'] - 1
   config = module.CONFIG
-  # What was on its way at the end is in no count: what the queue held, what was
-  # sampled ahead and what was being read.
+  # Unrolls in flight at the end are not counted: those in the queue, those
+  # prefetched, and the one being read.
   on_their_way = steps // config.unroll_length - counts['unrolls']
   assert 0 <= on_their_way <= config.queue_size + 2
   updates = counts['unrolls'] // config.learner_batch
@@ -93,7 +93,7 @@ def test_launchpad_program(tmp_path):
   ) as program:
     try:
       rows = (line for line in program.stdout if '[Elsewhere]' in line)
-      # It has the parameters, and the counts as they grow.
+      # It receives the parameters and the growing counts.
       found = (re.search(r'Learner Updates = (\d+)', row) for row in rows)
       assert any(match and int(match.group(1)) > 0 for match in found)
     finally:

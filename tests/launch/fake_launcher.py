@@ -1,4 +1,4 @@
-"""Stands in for `launch/local.py`: makes a run's folder in no time.
+"""A fake `launch/local.py` that writes a run's folder immediately.
 
 What it does is in the variable FAKE: nothing, it finishes the run; 'fail LABEL'
 of the run to fail; 'wait': it waits to be interrupted.

@@ -1,4 +1,4 @@
-"""Pythons whose libpython the loader does not find."""
+"""Python interpreters whose libpython the loader does not find."""
 
 import _ctypes
 import os

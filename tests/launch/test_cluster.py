@@ -116,7 +116,7 @@ def test_functions_know_each_others_addresses(launch, tmp_path, monkeypatch):
     found = [address.resolve() for address in node.addresses]
     assert found == [f'host{number}:{port}' for port in task.ports]
     served[task.name] = found
-  # What an actor is given: replay, parameters, counter and monitor.
+  # An actor's addresses: replay, parameters, counter and monitor.
   actor = functions[[task.name for task in table].index('actor_0')].__self__
   known = [handle._address.resolve() for handle in actor.input_handles]
   assert known == [

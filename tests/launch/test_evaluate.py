@@ -1,4 +1,4 @@
-"""The evaluator's program: a table and a recording, or one line of error."""
+"""`evaluate.py`: a table and a recording, or a one-line error."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""The export's program: files that act, and times; or one line of error."""
+"""`export.py`: files and latencies, or a one-line error."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""A local run's ports are its own, and the command line may say otherwise."""
+"""A local run's ports are private unless the command line opts out."""
 
 import os
 import socket

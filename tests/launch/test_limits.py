@@ -1,4 +1,4 @@
-"""Settings beyond the memory of the machine are refused."""
+"""Settings that exceed the memory of the machine are errors."""
 
 import itertools
 import shutil

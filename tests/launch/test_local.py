@@ -95,7 +95,7 @@ def solved(tmp_path_factory):
   run.wait_for('frames', 1)
   networks = {_network(child.pid) for child in run.children()}
   status, out, error = run.end()
-  # Nothing outside reaches its ports, or it says that it can be reached.
+  # Its ports are unreachable from outside, or it warns that they are reachable.
   assert _network('self') not in networks or 'can run code as you' in out
   left = {n for n in set(os.listdir('/dev/shm')) - before if 'ald' in n}
   assert not left, 'shared memory left behind'
@@ -280,7 +280,7 @@ class Maze(i_maze.IMaze):
 
   def step(self, action):
     self.steps += 1
-    # Of all environments of the actor one hangs.
+    # One of the actor's environments hangs.
     if self.steps == 150 and os.readlink('/proc/self/fd/1').endswith(
         'actor_0.log'):
       try:
@@ -376,7 +376,7 @@ def test_a_baseline_with_networks_of_ones_own(tmp_path, monkeypatch, launch):
   state = checkpoints.CheckpointFolder(run.folder.checkpoints).latest().state
   assert 'actor_parameters' not in state
   assert int(state['learner']['updates']) == summary['learner_updates']
-  # It is saved as what the factory makes, which no one's folder has imported.
+  # The checkpoint is of the factory's small network.
   size = state['learner']['variables'].size
   assert size < 5_000  # The default networks have ten times as much.
   path = run.folder.path

@@ -1,4 +1,4 @@
-"""One command: it runs what is missing, draws, and says what went wrong."""
+"""The command: runs missing jobs, draws figures, and reports failures."""
 
 import io
 import os
@@ -188,7 +188,7 @@ def test_a_run_that_fails(run, tmp_path):
   assert 'Seeds: ALD 2; ALD, 2 distillers 1 of 2; ALD, 4 distillers 2.' in page
   assert len(_times(tmp_path)) == 5
 
-  status, out, _ = run('hogwild', '--seeds=2')  # What was missing is made.
+  status, out, _ = run('hogwild', '--seeds=2')  # Runs the missing one.
   assert status == 0
   page = (tmp_path / 'results' / 'hogwild.md').read_text()
   assert 'Seeds of each: 2.' in page

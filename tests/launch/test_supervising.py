@@ -73,7 +73,7 @@ def supervise(tmp_path, monkeypatch):
       return made[-1]
 
     with folder.create():
-      # What an earlier launch has left says nothing of this one.
+      # Left by an earlier launch; says nothing about this one.
       (tmp_path / 'run' / 'progress.json').write_text('{"state": "ended"}')
       (tmp_path / 'run' / 'summary.json').write_text('{"frames": 1}')
       console = progress.make_console()

@@ -1,4 +1,4 @@
-"""Runs of a grid, their table, and what a second command does."""
+"""Runs of a grid, their table, and a repeated command."""
 
 import os
 import pathlib

@@ -1,4 +1,4 @@
-"""Means over the steps that count."""
+"""Masked means."""
 
 import numpy as np
 import pytest

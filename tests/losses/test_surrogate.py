@@ -1,4 +1,4 @@
-"""The clipped surrogate by hand, and where its gradient ends."""
+"""The clipped surrogate by hand, and where its gradient is 0."""
 
 import numpy as np
 import pytest

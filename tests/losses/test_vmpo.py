@@ -13,7 +13,7 @@ ANY = distributions.from_spec(specs.DiscreteArray(3))
 
 
 def _loss(logits, target_logits, action, alpha, epsilon_alpha, **kwargs):
-  """Of discrete actions, which have one trust region."""
+  """The trust region of discrete actions, which have only one."""
   return vmpo.vmpo_loss(
     log_pi=ANY.log_probability(logits, action),
     kls=ANY.trust_region_kls(tf.stop_gradient(target_logits), logits),

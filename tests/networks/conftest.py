@@ -1,4 +1,4 @@
-"""Small cores, with variables that leave nothing at zero."""
+"""Small cores whose variables are all non-zero."""
 
 import pytest
 

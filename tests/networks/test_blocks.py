@@ -1,4 +1,4 @@
-"""Written out gradients against those of automatic differentiation."""
+"""Gradients written out, against automatic differentiation."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Our cores keep the contract, and a core that breaks it is found."""
+"""Our cores pass the conformance tests, and faulty cores do not."""
 
 import pytest
 import sonnet as snt

@@ -1,4 +1,4 @@
-"""The whole network, with either core and a nested observation."""
+"""The complete network, with each core and a nested observation."""
 
 from typing import ClassVar
 

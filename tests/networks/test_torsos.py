@@ -285,7 +285,7 @@ def test_each_leaf_has_its_own_torso(randomise):
 
 
 def test_without_images_there_is_one_layer():
-  """What was learnt before there were images still fits."""
+  """Checkpoints from before image support still fit."""
   torso = torsos.Torso(SIZE, POLICY)
   torso(_inputs())
   assert [v.name for v in torso.variables] == [
@@ -306,7 +306,7 @@ def test_every_variable_learns(randomise):
 
 
 def test_acting_on_images_is_an_unroll(randomise):
-  """One kernel of XLA a step, as in acting, against the whole sequence."""
+  """Compares single XLA steps, as in acting, with the whole sequence."""
   length = 3
   rng = np.random.RandomState(0)
   observations = _mixed(rng, length, BATCH)

@@ -76,7 +76,7 @@ def test_save_and_continue(attach):
   assert updates == [1]
   attach(again).add(np.ones(6, np.float32), worker=2)
   assert again.save()['updates'] == 2
-  assert state['updates'] == 1  # What was saved is left alone.
+  assert state['updates'] == 1  # The saved state is unchanged.
   np.testing.assert_array_equal(state['variables'], np.arange(1, 7) + 0.5)
 
 

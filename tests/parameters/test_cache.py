@@ -1,4 +1,4 @@
-"""Parameters that pass through a cache."""
+"""Parameters served through a cache."""
 
 import threading
 

@@ -1,4 +1,4 @@
-"""Real replay servers, and answers to `should_stop`."""
+"""Real replay servers, and fakes of `should_stop`."""
 
 import contextlib
 import itertools

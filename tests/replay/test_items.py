@@ -1,4 +1,4 @@
-"""Signatures against real unrolls, and items joined to batches."""
+"""Signatures match real unrolls; items are concatenated to batches."""
 
 from typing import NamedTuple
 

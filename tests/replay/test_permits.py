@@ -1,4 +1,4 @@
-"""Writers that wait until their reader wants more, on a real server."""
+"""Writers wait for permits of their reader, on a real server."""
 
 import threading
 import time

@@ -1,4 +1,4 @@
-"""Replayed batches: how often, which, and in what order."""
+"""Reused batches: how often, which, and in what order."""
 
 import collections
 

@@ -9,7 +9,7 @@ from ald_acme.replay import waiting
 
 @pytest.fixture
 def client(serve):
-  """Of a server whose table got three items, of which two were sampled."""
+  """A client of a server with three items in its table, two of them sampled."""
   client = serve(
     [
       reverb.Table(

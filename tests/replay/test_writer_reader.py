@@ -218,7 +218,7 @@ def test_a_reader_waits_for_the_server(stop_after):
 
 def test_iterators_do_not_autotune(serve):
   reader = replay_reader.Reader(serve([_queue()]), 'queue')
-  # Whose iterators are destroyed at once, as those that autotune are not.
+  # Destroying an iterator that autotunes takes a minute.
   assert reader._make_dataset().options().autotune.enabled is False
 
 

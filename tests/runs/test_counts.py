@@ -1,4 +1,4 @@
-"""The counter tells actors that acting is over."""
+"""The counter tells actors when to stop."""
 
 import threading
 import time

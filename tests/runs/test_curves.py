@@ -1,4 +1,4 @@
-"""Logs are read even when damaged, and drawn."""
+"""Logs are read, even if damaged, and plotted."""
 
 import os
 

@@ -9,7 +9,7 @@ from ald_acme.runs import files
 
 @pytest.fixture
 def path(tmp_path):
-  """Of a file that holds 'old'; no other file may be left beside it."""
+  """Path of a file that contains 'old'; no other file may remain beside it."""
   path = tmp_path / 'file'
   path.write_bytes(b'old')
   yield str(path)

@@ -1,4 +1,4 @@
-"""The folder of a run is its own, and can be written."""
+"""A run has exclusive use of its folder, which must be writable."""
 
 import errno
 import fcntl

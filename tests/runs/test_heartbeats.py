@@ -1,4 +1,4 @@
-"""Stalled nodes are told from those that wait for them."""
+"""Stalled nodes are distinguished from nodes that wait for them."""
 
 import threading
 

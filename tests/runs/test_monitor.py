@@ -73,7 +73,7 @@ class Node:
 
   def get_counts(self):
     self.frames += self.pace
-    # What nodes reported so far, which is less than they have done.
+    # Nodes report with a delay, so these are less than they have done.
     return self._answer(
       {
         'frames': self.frames,
@@ -232,7 +232,7 @@ def test_solved_at_the_target(make, last, solved_at):
 
 @pytest.mark.parametrize('earlier, compiles', [(3, 0), (4, 0), (4, 3)])
 def test_a_run_without_an_update_is_no_success(make, earlier, compiles):
-  """It has 4 updates, made in an earlier launch, and may still compile."""
+  """A learner with 4 updates from an earlier launch, maybe still compiling."""
   needs = '96,000: unroll_length=3000 x envs_per_actor=32'
   run = make(
     max_frames=70,
@@ -385,7 +385,7 @@ def test_the_end_is_written_without_ended_nodes(make, caplog, node):
   assert run.ended == [True]
   assert run.monitor.wait_for_end(0)
   assert not run.evaluator.asked
-  # Where a part is gone, what is missing is as it was last saved.
+  # A part that has ended keeps its last saved state.
   assert ('Keeping the last saved state of' in caplog.text) == (
     node in ('learner', 'all of them')
   )

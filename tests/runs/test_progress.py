@@ -100,7 +100,7 @@ def test_a_node_that_stalls_again_is_named_again(folder):
 
 
 def test_a_panel_is_drawn(folder):
-  """What a terminal shows of it, with its colours taken away."""
+  """The text that a terminal shows, without colours."""
   console = _console(terminal=True, width=80)
   console.print(progress.Display(folder, console)._panel(PROGRESS))
   drawn = re.sub(r'\x1b\[[0-9;]*m', '', _shown(console))

@@ -1,4 +1,4 @@
-"""When a task counts as solved, evaluation by evaluation."""
+"""When a task is solved, evaluation by evaluation."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Statistics against numbers worked out by hand and by plain loops."""
+"""Statistics against values by hand and by plain loops."""
 
 import itertools
 
@@ -126,7 +126,7 @@ def test_interval_against_every_resample():
 
 
 def test_intervals_cover_the_truth():
-  """Of ten values each, somewhat fewer than 95 of 100 hold the mean."""
+  """With ten values, somewhat fewer than 95% of intervals contain the mean."""
   rng = np.random.default_rng(2)
   _, low, high = statistics.estimate(rng.normal(3.0, 2.0, size=(10, 400)))
   covered = np.mean((low < 3.0) & (3.0 < high))

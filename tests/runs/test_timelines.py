@@ -1,4 +1,4 @@
-"""Tests of what nodes did when."""
+"""Timelines of nodes."""
 
 import os
 import time

@@ -1,4 +1,4 @@
-"""Rows in the files of wandb, which needs no network for them."""
+"""Rows in wandb's files, written offline."""
 
 import glob
 import json

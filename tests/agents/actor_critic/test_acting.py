@@ -1,4 +1,4 @@
-"""Unrolls against what the environments and the network did."""
+"""Unrolls match the environments' time steps and the network's outputs."""
 
 import acme
 from acme.utils import counting
@@ -287,7 +287,7 @@ def test_truncated_episodes_are_in_unrolls_but_not_counted(make, writer):
   assert cut.any() and cut.sum(0).max() == 1 and (is_last >= own).all()
   start = np.concatenate([u.inputs.start_of_episode[:-1] for u in unrolls])
   np.testing.assert_array_equal(start[1:], is_last[:-1])
-  # What led to a cut keeps its discount; it is the step before `is_last`.
+  # The step before a truncation (`is_last`) keeps its discount.
   discount = _join(unrolls, 'discount')
   np.testing.assert_array_equal(discount[:-1][cut[1:]], 1.0)
   frames = counter.get_counts()
@@ -393,7 +393,7 @@ def test_a_single_environment_in_acmes_loop(make_networks, writer):
   np.testing.assert_array_equal(
     np.flatnonzero(is_last), ends[ends < len(start)]
   )
-  # What the network answers to the unrolls is what acted.
+  # The network's policies on the unrolls are the behaviour policies.
   following = network.initial_state(1)
   for unroll in unrolls:
     state = tree.map_structure(tf.constant, unroll.actor_state)

@@ -1,4 +1,4 @@
-"""What the builder of plain actor-critics makes, without a server."""
+"""The parts that the actor-critic builder creates, without a server."""
 
 import functools
 
@@ -90,6 +90,6 @@ def test_custom_objective_and_optimiser():
 
 
 def test_defaults_are_those_of_the_command_line():
-  # What --agent=lstm is; ALD alone is held near its actor.
+  # As --agent=lstm; only ALD has a regulariser.
   assert actor_critic.ActorCriticConfig().regulariser_cost == 0.0
   assert actor_critic.AsymmetricConfig().regulariser_cost == 0.0

@@ -1,4 +1,4 @@
-"""The baselines' networks: what acts is a part of what learns."""
+"""The baselines' networks: the actor is a part of the learner."""
 
 import copy
 

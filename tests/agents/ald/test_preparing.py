@@ -1,4 +1,4 @@
-"""Graphs are made before there is data, and are those that the data needs."""
+"""Functions are compiled before the first data, and never again."""
 
 import itertools
 import threading

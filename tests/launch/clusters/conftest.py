@@ -1,4 +1,4 @@
-"""A Slurm of the tests' own, where the packages are installed."""
+"""A Slurm cluster for the tests, if the packages are installed."""
 
 import contextlib
 import os
@@ -55,7 +55,7 @@ class Slurm:
     self._hosts = {}
 
   def run(self, *command):
-    """What a command prints."""
+    """Output of a command."""
     done = subprocess.run(
       command,
       env=self.environment,

@@ -1,4 +1,4 @@
-"""The program on three hosts: namespaces of the network, joined by a switch."""
+"""The program on three hosts: network namespaces joined by a switch."""
 
 import collections
 import contextlib
@@ -164,12 +164,12 @@ class Job:
     return {t.name for t, h in zip(self._tasks, self._hosts) if h == address}
 
   def address(self, name):
-    """Where a node listens."""
+    """The address of a node."""
     (number,) = (i for i, t in enumerate(self._tasks) if t.name == name)
     return f'{self._hosts[number]}:{self._tasks[number].ports[0]}'
 
   def said(self, names=None):
-    """What nodes have printed last."""
+    """The last lines that nodes have printed."""
     text = ''
     for name in sorted(names or os.listdir(self._logs)):
       with open(os.path.join(self._logs, name), encoding='utf-8') as file:
@@ -210,7 +210,7 @@ def _progress(run):
 
 
 def _rows(run, node):
-  """What a node has logged."""
+  """The rows that a node has logged."""
   with open(run / 'logs' / f'{node}.csv', encoding='utf-8') as file:
     return list(csv.DictReader(file))
 
@@ -239,7 +239,7 @@ def test_actors_host_is_lost_and_comes_back(network, launch, tmp_path):
 
   network.lose(_LIMBS)
   lost = job.names(_LIMBS)
-  time.sleep(3)  # What was on its way arrives.
+  time.sleep(3)  # Items in flight arrive.
   assert job.ended() == lost, job.said()
   *then, seconds = _progress(run)
   time.sleep(3)
@@ -284,7 +284,7 @@ def _check_folder(run):
   assert state['counts']['actor_0_begins'] == 2
   for node in ('actor_0', 'actor_1', 'learner', 'distiller_0', 'evaluator'):
     rows = _rows(run, node)
-    # Neither more values than names in the header, nor fewer.
+    # As many values as names in the header.
     assert not any(None in row or None in row.values() for row in rows), node
     frames = [float(row['frames']) for row in rows]
     assert len(frames) > 1 and frames == sorted(frames), node

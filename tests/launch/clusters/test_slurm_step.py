@@ -1,4 +1,4 @@
-"""Tasks that begin, fail and end, under a stand-in for srun."""
+"""Tasks that start, fail and end, under a fake srun."""
 
 import functools
 import os

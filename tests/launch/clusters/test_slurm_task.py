@@ -1,4 +1,4 @@
-"""A task that runs its node, and starts it again where the program goes on."""
+"""A task that runs its node, and restarts it if the program can go on."""
 
 import functools
 import os

@@ -1,4 +1,4 @@
-"""Launchpad's own launch on Vertex AI, up to where images are built."""
+"""Launchpad's launch on Vertex AI, until it builds images."""
 
 import contextlib
 import json

@@ -1,4 +1,4 @@
-"""Trained in one maze, played in others."""
+"""Agents trained in one maze, played in others."""
 
 import os
 import time

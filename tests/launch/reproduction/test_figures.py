@@ -1,4 +1,4 @@
-"""The catalogue of figures, and figures made of finished runs."""
+"""The catalogue of figures, and figures from finished runs."""
 
 import dataclasses
 import importlib.util
@@ -236,7 +236,7 @@ def test_methods_look_different(figure):
 
 @pytest.mark.parametrize('small', [False, True])
 def test_figures_share_runs(small):
-  """One label is one run, whichever figure asks for it."""
+  """A label stands for the same run in every figure."""
   by_label = {}
   for figure in LEARNING:
     for run in _runs(figure, seeds=2, small=small):

@@ -1,4 +1,4 @@
-"""Drawings show the numbers they are given."""
+"""Plots show the given numbers."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""Which runs count as finished; others are removed."""
+"""Finished runs are kept; others are removed."""
 
 import dataclasses
 import json
@@ -149,7 +149,7 @@ def test_another_run_is_refused(run, finish, other, field, found, asked):
 
 
 def test_an_older_run(run, finish):
-  """It does not name its agent, and had other fields."""
+  """Its config.json has no agent's name, and other fields."""
   config = finish().config
   with open(config, encoding='utf-8') as file:
     contents = json.load(file)

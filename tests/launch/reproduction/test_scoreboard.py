@@ -1,4 +1,4 @@
-"""The scoreboard: one configuration, honest scores, bars that can be missed."""
+"""The scoreboard: one configuration, its returns and the required ones."""
 
 import dataclasses
 import json

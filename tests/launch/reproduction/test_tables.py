@@ -1,4 +1,4 @@
-"""Tables, letter by letter."""
+"""The exact text of tables."""
 
 import pytest
 
