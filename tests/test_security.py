@@ -20,7 +20,8 @@ _MODULES = {
 }
 # These read what the same program has just written, and nothing else.
 _OWN = {
-  'ald_acme/environments/workers.py': ['pickle'],  # From its parent.
+  'ald_acme/environments/workers.py': ['pickle'],  # From its children.
+  'ald_acme/environments/worker_process.py': ['pickle'],  # From its parent.
   'agents/testing.py': ['cloudpickle'],  # A test.
   'launch/config_file.py': ['yaml'],  # `safe_load`, for plain values.
 }

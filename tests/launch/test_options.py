@@ -76,9 +76,9 @@ def assert_refused(result, status, *texts):
     ('--agent=ppo', ('agent', 'ppo', 'asymmetric')),
     ('--only_check_args', ('--only_check_args', 'leave it out')),
     (b'--workdir=caf\xe9', ('caf\\xe9', 'UTF-8')),
-    ('--environment=sys:exit', ('sys', "Python's own")),
+    ('--environment=sys:exit', ('sys', 'standard library')),
     ('--network_factory=mine', ('network_factory', "'mine'", ':function')),
-    ('--network_factory=os:getcwd', ('network_factory', "Python's own")),
+    ('--network_factory=os:getcwd', ('network_factory', 'standard library')),
     ('--network_factory=no.such:thing', ('no.such:thing', 'PYTHONPATH')),
     (
       '--network_factory=ald_acme.validation:check_types',
@@ -142,9 +142,11 @@ def test_help_names_the_flags():
   for flag in ('--environment', '--workdir', '--dprl', '--resume', '--config'):
     assert flag in result.stdout
   assert 'By default 600,000.' in result.stdout
-  shown = ' '.join(result.stdout.split())
+  # Lines are broken after hyphens, too.
+  shown = ' '.join(result.stdout.split()).replace('- ', '-')
   for field in settings.all_fields().values():
-    assert field.name == 'networks' or field.metadata['about'] in shown
+    about = field.metadata.get('about', '').replace('- ', '-')
+    assert field.name == 'networks' or about in shown
   others = 'lstm, gtrxl, asymmetric, memoryless'
   assert f'By default 0.1 and 0.0 for {others}.' in shown
 
