@@ -29,8 +29,8 @@ class Trials(base.BatchedEnvironment):
   Observations are a dictionary: `observation`, the environment's own, and
   `episode_end`, float32 `[1]`, 1 where an inner episode has just ended and
   otherwise 0. One flag is enough: an episode starts in the step after it, and
-  where memory is reset. A flag at the start of episodes would tell too late
-  that the next action has no effect.
+  where memory is reset. A flag at the start of episodes would come too late
+  to show that the next action has no effect.
   """
 
   def __init__(
