@@ -310,7 +310,9 @@ def test_make(figure, tmp_path, finish):
     for ending in ('png', 'svg', 'csv', 'md')
   }
   page = made['md'].decode()
-  assert 'Seeds of each: 2. An interval of two' in page and 'SMOKE' not in page
+  assert (
+    'Seeds of each: 2. An interval over two' in page and 'SMOKE' not in page
+  )
   assert 'Made by commit 0123456789.' in page
   for method in figure.methods:
     assert f'| {experiments.METHODS[method].title} | 2 |' in page
