@@ -116,7 +116,7 @@ class ActorCriticConfig:
 
   # The optimiser (Adam).
   learner_learning_rate: float = validation.setting(
-    5e-4, "Learning rate of the learner's Adam.", above=0.0
+    7e-4, "Learning rate of the learner's Adam.", above=0.0
   )
   learner_gradient_norm: float = validation.setting(
     1.0, "Maximum norm of the learner's gradients.", above=0.0
