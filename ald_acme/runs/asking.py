@@ -39,10 +39,10 @@ def ask_all(
   for thread in threads:
     thread.start()
   deadline = time.monotonic() + seconds
-  while any(thread.is_alive() for thread in threads):
+  # One look at each thread: it may end between two.
+  while threads := [thread for thread in threads if thread.is_alive()]:
     if time.monotonic() > deadline or should_stop():
       break
-    threads = [thread for thread in threads if thread.is_alive()]
     threads[0].join(_POLL)
   # Copied, so that late replies do not change them.
   answers, errors = dict(answers), dict(errors)

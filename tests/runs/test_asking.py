@@ -30,3 +30,23 @@ def test_hanging_calls_share_one_timeout():
   asking.ask_all({'a': never.wait}, 30.0, should_stop=lambda: True)
   assert time.monotonic() - began < 5.0
   never.set()
+
+
+class _EndsAfterOneLook(threading.Thread):
+  """Is alive when it is first asked, and ends before it is asked again."""
+
+  def __init__(self, *args, **kwargs):
+    super().__init__(*args, **kwargs)
+    self._looks = 0
+
+  def is_alive(self):
+    self._looks += 1
+    if self._looks == 1:
+      return True
+    self.join()
+    return False
+
+
+def test_a_call_that_ends_between_two_looks(monkeypatch):
+  monkeypatch.setattr(threading, 'Thread', _EndsAfterOneLook)
+  assert asking.ask_all({'a': lambda: 1}, 30.0) == ({'a': 1}, {})
