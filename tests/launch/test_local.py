@@ -159,9 +159,9 @@ def test_each_batch_is_used_as_often_as_configured(solved):
   read = int(state['counts']['unrolls'])
   with open(run.folder.config, encoding='utf-8') as file:
     reuse = json.load(file)['config']['learner_reuse']
-  # Less what was under way at the end; an unroll behind is `reuse` updates.
+  # Unrolls are counted in the background, so the last may be missing.
   updates = run.summary()['learner_updates']
-  assert updates == pytest.approx(reuse * read, abs=3 * reuse)
+  assert updates == pytest.approx(reuse * read, rel=0.1)
   assert updates > 20 * reuse
 
 
