@@ -1,6 +1,6 @@
 """Agents assembled from the parts of `ald_acme`."""
 
-from agents import lazy
+from ald_acme import lazy
 
 __getattr__, __dir__, __all__ = lazy.attach(
   __name__,

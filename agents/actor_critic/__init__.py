@@ -1,6 +1,6 @@
 """Actor-critics that learn from unrolls, the base of the other agents."""
 
-from agents import lazy
+from ald_acme import lazy
 
 __getattr__, __dir__, __all__ = lazy.attach(
   __name__,

@@ -6,11 +6,8 @@ import os
 import acme
 import pytest
 
-import agents
 from agents import catalogue
 from agents import testing
-import agents.actor_critic
-import agents.ald
 from ald_acme.environments import i_maze
 from ald_acme.networks import sizes
 
@@ -92,16 +89,6 @@ class TestToysProgram(testing.ProgramBuilderTestMixin):
     import toy_builder
 
     return toy_builder.ToyBuilder()
-
-
-@pytest.mark.parametrize('package', [agents, agents.ald, agents.actor_critic])
-def test_public_names(package):
-  assert package.__all__
-  for public in package.__all__:
-    assert getattr(package, public).__doc__, public
-  assert dir(package) == package.__all__
-  with pytest.raises(AttributeError, match="no attribute 'Nothing'"):
-    package.Nothing  # noqa: B018
 
 
 class TestD4PG(testing.BuilderTestMixin):
