@@ -23,6 +23,7 @@ sys.path.insert(0, _ROOT)
 import dm_env
 from dm_env import specs
 import numpy as np
+import psutil
 
 from benchmarks import one_thread
 
@@ -80,6 +81,8 @@ class _Row:
     from ald_acme.environments import registry
     from ald_acme.replay import adder as unroll_adder
 
+    me = psutil.Process()
+    others = set(me.children())  # The workers of other rows.
     config = ald_config.ALDConfig()
     self.environment = registry.make(
       'benchmarks.slow:Slow',
@@ -100,20 +103,13 @@ class _Row:
       config.unroll_length,
       self._counter,
     )
-    self._workers = [
-      process.pid for process in getattr(self.environment, '_processes', [])
-    ]
+    self._processes = {me, *me.children()} - others
     self._loop.step()
 
   def _cpu(self) -> float:
     """CPU seconds that the actor and its workers have used."""
-    seconds = time.process_time()
-    tick = os.sysconf('SC_CLK_TCK')
-    for pid in self._workers:
-      with open(f'/proc/{pid}/stat', encoding='utf-8') as file:
-        fields = file.read().rpartition(')')[2].split()
-      seconds += (int(fields[11]) + int(fields[12])) / tick
-    return seconds
+    times = [process.cpu_times() for process in self._processes]
+    return sum(own.user + own.system for own in times)
 
   def measure(self) -> tuple[float, float]:
     """Frames per second, and CPU seconds per step of the batch."""

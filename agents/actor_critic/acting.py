@@ -262,11 +262,10 @@ class UnrollLoop:
     self._counts = self._counter.get_counts()
     self._logger = logger
     self._observers = observing.Observers(environment, observer_factory)
-    halves: Sequence[base.BatchedEnvironment] = [environment]
+    splits = hasattr(actor, 'halves') and hasattr(adder, 'halves')
+    halves = environment.halves() if splits else [environment]
     self._adders: Sequence[unroll_adder.UnrollAdder] = [adder]
     actors = [actor]
-    if hasattr(actor, 'halves') and hasattr(adder, 'halves'):
-      halves = environment.halves()
     if len(halves) > 1:
       self._adders = adder.halves()
       actors = actor.halves(self._adders)

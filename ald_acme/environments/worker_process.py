@@ -1,8 +1,8 @@
 """A worker process that steps environments.
 
-A request is a pickled `Call`. The answer is empty if the result is a time step
-in shared memory, and otherwise a pickled outcome and result (`_attempt`).
-Answers come in the order of the calls.
+A request is a pickled `Call`. The answer is empty if there is nothing to send:
+the memory was mapped, or the time step is in it. Otherwise it is a pickled
+outcome and result (`_attempt`). Answers come in the order of the calls.
 """
 
 from collections.abc import Callable
@@ -93,15 +93,10 @@ def serve(
     while True:
       call = pickle.loads(pipe.recv_bytes())
       method = call.method
+      outcome, answer, answers = 'fine', None, []
       if method == MAP:
         outcome, answer = _attempt(_map, pipe, *call.others)
-        if outcome == 'fine':
-          steps = answer
-          pipe.send_bytes(b'')
-        else:
-          pipe.send((outcome, answer))
-        continue
-      answers = []
+        steps = answer if outcome == 'fine' else None
       for half in call.halves:
         if half not in own:
           continue
@@ -124,7 +119,7 @@ def serve(
         outcome = 'refused'
       if outcome != 'fine':
         pipe.send((outcome, answer))
-      elif method in _STEPS:
+      elif method in (MAP, *_STEPS):
         pipe.send_bytes(b'')  # The time steps lie in shared memory.
       else:
         pipe.send((outcome, answers))

@@ -141,7 +141,7 @@ class Workers(base.BatchedEnvironment):
     descriptor = shared_steps.create(spec, size)
     try:
       message = pickle.dumps(
-        worker_process.Call(worker_process.MAP, _BOTH, others=(spec, size))
+        worker_process.Call(worker_process.MAP, (), others=(spec, size))
       )
       for worker, process in enumerate(self._processes):
         self._send(worker, message)
