@@ -102,8 +102,7 @@ class Evaluator(Protocol):
     """Evaluates now; returns the row, with 'actor_return' and 'frames'."""
 
   def run(self, wait: Callable[[float], bool]) -> None:
-    """Evaluates until `wait`, which sleeps for a number of seconds, returns
-    true."""
+    """Evaluates until `wait(seconds)`, which sleeps, returns true."""
 
 
 class EvaluatorFactory(Protocol):
@@ -199,12 +198,10 @@ class Builder(Protocol):
     clock: Callable[[], float],
     evaluation: experiment.EvaluationConfig,
   ) -> Evaluator:
-    """Creates the evaluator of the acting policy, and of the learner's if it
-    has a source."""
+    """Creates the evaluator, also of the learner if it has a source."""
 
   def nodes(self) -> Sequence[Node]:
-    """The nodes in addition to replay, learner, actors, evaluator and
-    monitor."""
+    """Nodes besides replay, learner, actors, evaluator and monitor."""
 
   def indicators(self) -> indicators.Indicators:
     """The agent's values in the progress and the summary of a run."""

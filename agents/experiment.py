@@ -105,8 +105,7 @@ class ExperimentConfig(CheckpointingConfig, EvaluationConfig):
 
   @property
   def num_cachers(self) -> int:
-    """Number of nodes that cache parameters for the actors; 0 for few
-    actors."""
+    """Number of nodes that cache parameters; 0 for few actors."""
     if self.num_actors <= self.actors_per_cacher:
       return 0
     return math.ceil(self.num_actors / self.actors_per_cacher)

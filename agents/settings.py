@@ -26,8 +26,7 @@ class Settings(NamedTuple):
   experiment: experiments.ExperimentConfig
 
   def validate(self) -> None:
-    """Raises ValueError if a field is out of range or fields are
-    inconsistent."""
+    """Raises ValueError if fields are out of range or inconsistent."""
     self.config.validate()
     self.experiment.validate()
 
@@ -77,8 +76,7 @@ def make(agent: str, fields: Mapping[str, Any]) -> Settings:
 
 
 def flatten(fields: Mapping[str, Any], prefix: str = '') -> dict[str, Any]:
-  """Flattens nested fields: {'networks': {'lstm': 64}} to {'networks.lstm':
-  64}."""
+  """Flattens {'networks': {'lstm': 64}} to {'networks.lstm': 64}."""
   flat: dict[str, Any] = {}
   for name, value in fields.items():
     if isinstance(value, Mapping):

@@ -79,8 +79,8 @@ class ActorCriticBuilder(unroll_builder.UnrollBuilder):
     """Loads a checkpoint's parameters into the networks.
 
     Args:
-      networks: from `make_networks`. state: the checkpoint's states of the
-        parts, by name.
+      networks: from `make_networks`.
+      state: the checkpoint's states of the parts, by name.
 
     Raises:
       ValueError: if a part is missing, or belongs to networks of other sizes.

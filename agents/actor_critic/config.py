@@ -126,8 +126,7 @@ class ActorCriticConfig:
     self.validate()
 
   def validate(self) -> None:
-    """Raises ValueError if a field is out of range or fields are
-    inconsistent."""
+    """Raises ValueError if fields are out of range or inconsistent."""
     validation.check(self)
     if not isinstance(self.networks, sizes.NetworkSizes):
       raise ValueError(

@@ -137,8 +137,7 @@ def make_symmetric(
   sizes: Sizes,
   seed: int | None = None,
 ) -> ActorCriticNetworks:
-  """Creates two networks of one kind; the actor copies the learner's
-  parameters.
+  """Creates two networks of one kind; the actor copies the learner.
 
   Args:
     kind: one of `KINDS`.

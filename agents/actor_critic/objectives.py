@@ -93,7 +93,8 @@ class Evaluated(NamedTuple):
   """A network's outputs on an unroll, and their V-trace targets.
 
   Attributes:
-    unroll: as for `Objective.loss`. state: as for `Objective.loss`.
+    unroll: as for `Objective.loss`.
+    state: as for `Objective.loss`.
     outputs: the network's outputs, `[T + 1, B, ...]`; the last step is the
       bootstrap.
     policy: float32 `[T, B, P]`, of the outputs without the bootstrap.

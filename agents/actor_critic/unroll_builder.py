@@ -249,8 +249,7 @@ class UnrollBuilder:
     clock: Callable[[], float] = time.monotonic,
     evaluation: experiment.EvaluationConfig | None = None,
   ) -> evaluator.Evaluator:
-    """Creates the evaluator; it also evaluates the learner if given its
-    source."""
+    """Creates the evaluator, also of the learner if it has a source."""
     from ald_acme.acting import evaluator
     from ald_acme.acting import policies
     from ald_acme.parameters import pulled

@@ -63,8 +63,7 @@ class ALDConfig(actor_critic_config.AsymmetricConfig):
   )
 
   def validate(self) -> None:
-    """Raises ValueError if a field is out of range or fields are
-    inconsistent."""
+    """Raises ValueError if fields are out of range or inconsistent."""
     super().validate()
     if self.distill_min_size > self.distill_table_size:
       raise ValueError(

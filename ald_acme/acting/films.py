@@ -117,8 +117,7 @@ def _write_mp4(drawn: Iterable[np.ndarray], file: BinaryIO, fps: float) -> None:
 
 
 def _ffmpeg() -> str | None:
-  """Path of ffmpeg, of the system or of imageio's wheel; None if there is
-  none."""
+  """Path of the system's ffmpeg or of imageio's; None without either."""
   found = shutil.which('ffmpeg')
   if found:
     return found

@@ -179,8 +179,7 @@ def flat(flags: Nest, leading: int) -> np.ndarray:
 
 
 def join(observation: dict, key: str, leading: int) -> dict:
-  """Converts an observation's mask to the spec of `declare`, bool `[...,
-  N]`."""
+  """Converts a mask to the spec of `declare`, bool `[..., N]`."""
   mask = flat(observation[key], leading).astype(bool)
   return {**observation, key: mask}
 

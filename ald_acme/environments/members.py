@@ -12,8 +12,7 @@ from ald_acme import activity
 
 
 class Failure(RuntimeError):
-  """An environment raised an error; the message names it, the step and the
-  error."""
+  """An environment raised; the message names it, the step and the error."""
 
 
 def seed_of(seed: int, *numbers: int) -> int:

@@ -1,5 +1,4 @@
-"""Selects entries of an observation, for actors that observe less than the
-learner."""
+"""Selects entries of observations: actors may observe less than learners."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -59,8 +58,7 @@ def select(observation: Nest, names: Sequence[str] | None) -> Nest:
 
 
 def by(network: Any, observation: Nest) -> Nest:
-  """Selects the entries that a network observes, of an observation or its
-  spec."""
+  """Selects what a network observes of an observation or its spec."""
   return select(observation, getattr(network, 'observed', None))
 
 

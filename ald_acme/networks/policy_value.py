@@ -97,8 +97,7 @@ class PolicyValueNetwork(snt.RNNCore):
   def act(
     self, inputs: types.Inputs, acting_state: State
   ) -> tuple[types.Outputs, State]:
-    """One step, leaves `[B, ...]`; parameters unchanged since
-    `acting_state`."""
+    """One step, `[B, ...]`; parameters unchanged since `acting_state`."""
     inputs = self._select(inputs)
     features, reset = self._torso(inputs), inputs.start_of_episode
     x, acting_state = self._core.act(features, reset, acting_state)

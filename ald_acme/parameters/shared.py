@@ -19,7 +19,7 @@ _NAME = 'actor_parameters'
 
 
 class Handle(NamedTuple):
-  """What another process on this host needs to attach; picklable."""
+  """Identifies shared memory to other processes of this host."""
 
   pid: int
   descriptor: int
@@ -162,12 +162,11 @@ class ActorParameters:
     )
 
   def handle(self) -> list[Any]:
-    """What a worker on this host needs to attach."""
+    """The fields of the `Handle` with which a worker attaches."""
     return list(self._shared.handle)
 
   def get_variables(self, names: Sequence[str]) -> list[list[np.ndarray]]:
-    """Variables by name: 'actor', the network's, or 'updates', the update
-    count."""
+    """Variables by name: 'actor' (the network's) or 'updates' (a count)."""
     known: dict[str, list[Any]] = {
       'updates': [np.int64(self._shared.updates)],
       'actor': self._layout.unpack(self._shared.read()),

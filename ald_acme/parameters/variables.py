@@ -83,8 +83,7 @@ class Variables:
       variable.assign(part)
 
   def assign_flat(self, vector: np.ndarray) -> None:
-    """Replaces their values by a vector as `read_flat` returns it, float32
-    `[P]`.
+    """Replaces their values by a vector from `read_flat`, float32 `[P]`.
 
     Raises:
       ValueError: if the vector has another size.

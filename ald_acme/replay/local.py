@@ -64,8 +64,7 @@ class LocalReplay:
     return True
 
   def take(self, table: str) -> Nest:
-    """A random item of a replay table, or the oldest of a queue, removed from
-    it."""
+    """A random item of a table, or removes and returns a queue's oldest."""
     items = self._tables[table]
     if self.samples(table):
       return items[self._rng.integers(len(items))]

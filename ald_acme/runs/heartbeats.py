@@ -43,7 +43,8 @@ class Stall:
   """A stalled node.
 
   Attributes:
-    node: name of the node. seconds: duration of the stall.
+    node: name of the node.
+    seconds: duration of the stall.
     doing: what it waits for.
     silent: whether its process does not respond.
   """
@@ -150,7 +151,8 @@ def start(
   """Starts a thread that sends heartbeats of another thread's activity.
 
   Args:
-    node: name of the node. beat: `Heartbeats.beat`, of this or another process.
+    node: name of the node.
+    beat: `Heartbeats.beat`, of this or another process.
     own: the activity to report.
     serves: whether the node has no loop that could hang.
     period: seconds between heartbeats.

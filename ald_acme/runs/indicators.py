@@ -56,7 +56,7 @@ class Ratio:
 
 @dataclasses.dataclass(frozen=True)
 class Indicators:
-  """What a run shows in addition to frames, returns and time.
+  """A run's indicators beside frames, returns and time.
 
   Attributes:
     seed: seed of the run.

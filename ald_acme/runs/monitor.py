@@ -68,8 +68,7 @@ class Sources:
 
 
 class Monitor:
-  """Receives reports of all nodes; writes progress, checkpoints and the
-  summary.
+  """Receives all nodes' reports; writes progress, checkpoints, summary.
 
   A checkpoint holds the states of all parts in one file. They are requested in
   parallel, and the parts continue meanwhile.
