@@ -149,5 +149,5 @@ def _compile(
     try:
       return lite.LiteStep(network, observation_spec, batch_size)
     except ValueError as error:
-      logging.warning('%s Falling back to XLA, which is slower here.', error)
+      logging.warning('%s. Falling back to XLA, which is slower here.', error)
   return xla.XLAStep(network, observation_spec, batch_size)

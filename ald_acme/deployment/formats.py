@@ -9,6 +9,7 @@ import numpy as np
 import sonnet as snt
 import tensorflow as tf
 
+from ald_acme.acting.inference import conversion
 from ald_acme.deployment import act
 from ald_acme.deployment import step as steps
 from ald_acme.networks import lstm
@@ -49,14 +50,11 @@ def _write_tflite(step: steps.Step, folder: str) -> None:
     converter = tf.lite.TFLiteConverter.from_saved_model(
       os.path.join(scratch, act.SAVED_MODEL), signature_keys=[act.SIGNATURE]
     )
-    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
     try:
-      model = converter.convert()
-    except Exception as error:  # The converter's exception is not public.
-      raise ValueError(
-        "TensorFlow Lite's built-in operations do not support this policy "
-        f'({str(error).splitlines()[0]}); export it as saved_model or numpy.'
-      ) from error
+      model = conversion.convert(converter)
+    except ValueError as error:
+      cure = 'export it as saved_model or numpy.'
+      raise ValueError(f'{error}; {cure}') from error
   with open(os.path.join(folder, act.TFLITE), 'wb') as file:
     file.write(model)
 

@@ -68,7 +68,7 @@ class Film(dm_env.Environment):
     return specs.DiscreteArray(2)
 
 
-def test_images(tmp_path):
+def test_images(tmp_path, capfd):
   environment = stacking.Stacked([Film()])
   spec = acme.make_environment_spec(environment)
   tiny = sizes.PRESETS['tiny']
@@ -80,7 +80,9 @@ def test_images(tmp_path):
     exporting.export(step, 'numpy', str(tmp_path), {})
   assert os.listdir(tmp_path) == []
 
+  capfd.readouterr()
   exporting.export(step, 'tflite', str(tmp_path), {})
+  assert capfd.readouterr().out == ''
   episodes = [recording.record(environment, network, seed=0)]
   policy = act.load(str(tmp_path))
   assert agreement.largest_difference(policy, step, episodes) < 1e-5

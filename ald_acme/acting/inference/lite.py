@@ -7,7 +7,6 @@ XLA kernel called from TensorFlow (`benchmarks/inference.py` measures both).
 
 from collections.abc import Sequence
 import copy
-import threading
 
 import numpy as np
 import sonnet as snt
@@ -15,10 +14,8 @@ import tensorflow as tf
 import tree
 
 from ald_acme import types
-from ald_acme.acting.inference import quiet
+from ald_acme.acting.inference import conversion
 from ald_acme.networks import inputs as network_inputs
-
-_CONVERTING = threading.Lock()  # The converter is not documented as reentrant.
 
 
 class LiteStep:
@@ -50,8 +47,8 @@ class LiteStep:
     )
     parameters = [v.numpy() for v in network.trainable_variables]
     parts = (inputs, self._initial_state, parameters)
-    with _CONVERTING, quiet.conversion():
-      model = _convert(network, parts)
+    model = _convert(network, parts)
+    with conversion.quiet():
       # One thread: too little work for more.
       self._interpreter = tf.lite.Interpreter(
         model_content=model, num_threads=1
@@ -131,16 +128,11 @@ def _convert(network: snt.Module, parts: types.Nest) -> bytes:
   if traced.trainable_variables:
     raise ValueError(
       'TensorFlow Lite would freeze variables that are not attributes of a '
-      f'module: {[v.name for v in traced.trainable_variables]}.'
+      f'module: {[v.name for v in traced.trainable_variables]}'
     )
-  converter = tf.lite.TFLiteConverter.from_concrete_functions([traced], network)
-  try:
-    return converter.convert()
-  except Exception as error:  # The converter's exception is not public.
-    raise ValueError(
-      'TensorFlow Lite does not support an operation of this network: '
-      f'{str(error).splitlines()[0]}'
-    ) from error
+  return conversion.convert(
+    tf.lite.TFLiteConverter.from_concrete_functions([traced], network)
+  )
 
 
 def _number(name: str) -> int:

@@ -1,4 +1,4 @@
-"""Suppresses the output of TensorFlow Lite's converter."""
+"""Conversion to TensorFlow Lite."""
 
 from collections.abc import Iterator
 import contextlib
@@ -6,18 +6,41 @@ import os
 import re
 import sys
 import tempfile
+import threading
 
 from absl import logging
+import tensorflow as tf
 
+_CONVERTING = threading.Lock()  # The converter is not documented as reentrant.
 # TensorFlow Lite prints these at every conversion, at any log level.
 _CHATTER = re.compile(
   rb'\s*$|Estimated count of arithmetic ops|INFO: Created TensorFlow Lite'
 )
 
 
+def convert(converter: tf.lite.TFLiteConverter) -> bytes:
+  """Converts a model, with TensorFlow Lite's built-in operations only.
+
+  Args:
+    converter: of the model.
+
+  Raises:
+    ValueError: if they do not support the model.
+  """
+  converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
+  try:
+    with _CONVERTING, quiet():
+      return converter.convert()
+  except Exception as error:  # The converter's exception is not public.
+    raise ValueError(
+      "TensorFlow Lite's built-in operations do not support this network "
+      f'({str(error).splitlines()[0]})'
+    ) from error
+
+
 @contextlib.contextmanager
-def conversion() -> Iterator[None]:
-  """Captures the process's output, and drops harmless messages.
+def quiet() -> Iterator[None]:
+  """Captures the process's output, and drops TensorFlow Lite's chatter.
 
   C++ writes to the descriptors, not to `sys.stdout`. The other lines, including
   other threads', go to stderr at the end.
