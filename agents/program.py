@@ -98,8 +98,9 @@ class DistributedAgent:
     self, index: int, source: _Handle, watcher: _Handle
   ) -> lifecycle.Service:
     life = self._life(f'cacher_{index}', watcher, serves=True)
+    methods = ('get_variables', 'get_vector')
     return lifecycle.Service(
-      pulled.ParameterCache(source), ('get_variables',), lambda: life.wait(None)
+      pulled.ParameterCache(source), methods, lambda: life.wait(None)
     )
 
   def _learner(
@@ -115,7 +116,9 @@ class DistributedAgent:
     state = self._saved(builders.LEARNER)
     if state:
       learner.restore(state)
-    methods = ('get_variables', 'save')
+    methods = ['get_variables', 'save']
+    if hasattr(learner, 'get_vector'):  # Acme's learners do not have it.
+      methods.append('get_vector')
     return lifecycle.Service(learner, methods, lambda: life.guard(learner.run))
 
   def _actor(

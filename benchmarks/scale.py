@@ -93,19 +93,19 @@ def _pulls(preset: str) -> dict:
   costs = {}
   for name in ('actor', 'learner'):
     owner = scale_arrows.Server(scale_arrows.serve_parameters, preset, name)
-    costs[name] = _pull(preset, owner, name)
+    costs[name] = _pull(owner, name)
     cacher = scale_arrows.Server(
       scale_arrows.serve_parameters, preset, name, owner.port
     )
-    costs[f'cached {name}'] = _pull(preset, cacher, name)
+    costs[f'cached {name}'] = _pull(cacher, name)
     cacher.stop()
     owner.stop()
   return costs
 
 
-def _pull(preset, server, name):
+def _pull(server, name):
   before = server.cpu()
-  cost = _alone(scale_arrows.pulling, preset, server.port, name, _CALLS)
+  cost = _alone(scale_arrows.pulling, server.port, name, _CALLS)
   return cost, (server.cpu() - before) / (_CALLS + 2)
 
 

@@ -71,7 +71,7 @@ def serve_parameters(pipe, preset: str, name: str, origin: int | None = None):
   else:
     source = parts.builder.make_learner(parts.networks, iter(()))
   server = courier.Server()
-  server.Bind('get_variables', source.get_variables)
+  server.Bind('get_vector', source.get_vector)
   server.Start()
   _answer(pipe, server.port)
 
@@ -138,17 +138,12 @@ def sampling(port: int, table: str, times: int) -> Cost:
   return _cost(lambda: next(samples), port, times)
 
 
-def pulling(preset: str, port: int, name: str, times: int) -> Cost:
+def pulling(port: int, name: str, times: int) -> Cost:
   """The cost of a pull of parameters."""
   import courier
 
-  from ald_acme.parameters import pulled
-
-  network = getattr(scale_work.Parts(preset).networks, name)
-  parameters = pulled.PulledParameters(
-    courier.Client(f'localhost:{port}'), name, len(network.trainable_variables)
-  )
-  return _cost(parameters.pull, port, times)
+  client = courier.Client(f'localhost:{port}')
+  return _cost(lambda: client.get_vector(name, None), port, times)
 
 
 def counting(port: int, times: int) -> Cost:

@@ -53,12 +53,13 @@ class Parts:
 
   def acting(self):
     """An actor's loop with a writer and a source in this process."""
-    import numpy as np
 
     from agents.actor_critic import acting
+    from ald_acme.parameters import variables
     from ald_acme.replay import adder
 
-    variables = [v.numpy() for v in self.networks.actor.trainable_variables]
+    actor = self.networks.actor.trainable_variables
+    vector = variables.Variables(actor).read_flat()
 
     class Near:
       """A writer and a source of parameters."""
@@ -67,9 +68,9 @@ class Parts:
         self.unroll = step
         return True
 
-      def get_variables(_, names):
-        self.requests.append(names)
-        return [variables, [np.int64(0)]]
+      def get_vector(_, name, version):
+        self.requests.append(name)
+        return len(self.requests), 0, vector  # New ones each time.
 
     near, length = Near(), self.config.unroll_length
     made = adder.UnrollAdder(near, length)
@@ -162,6 +163,7 @@ def reading(preset: str) -> float:
   import tree
 
   from agents.ald import learner_runner
+  from ald_acme.parameters import variables
 
   parts = Parts(preset)
   unroll = tree.map_structure(tf.constant, parts.unroll)
@@ -174,7 +176,8 @@ def reading(preset: str) -> float:
     """A writer, and parameters that need no pull."""
 
     def __init__(self, network):
-      self.arrays = [v.numpy() for v in network.trainable_variables]
+      own = variables.Variables(network.trainable_variables)
+      self.vector = own.read_flat()
       self.age = 0
 
     def write(self, step, select):

@@ -143,11 +143,12 @@ class RecurrentActor(acme.Actor):
       return False
     if self._adder and self._adder.begins_unroll:
       # The wait for the queue may have been long.
-      self._parameters.pull()
-    elif not self._parameters.update(wait):
-      return False
-    self.load()
-    return True
+      new = self._parameters.pull()
+    else:
+      new = self._parameters.update(wait)
+    if new:
+      self.load()
+    return new
 
   def load(self) -> None:
     """Loads the newest pulled parameters into the policy."""

@@ -132,7 +132,7 @@ class AsymmetricBuilder(builder.ActorCriticBuilder):
       parameters=pulled.PulledParameters(
         variable_source,
         learner_runner.LEARNER,
-        len(networks.learner.trainable_variables),
+        networks.learner.trainable_variables,
       ),
       counter=counter,
       logger=logger,

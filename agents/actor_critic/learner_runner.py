@@ -79,7 +79,7 @@ class LearnerRunner:
     # Wait for the pull: the outputs should be as recent as possible.
     self._parameters.pull()
     with activity.doing('forward'):
-      vector = self._variables.pack(self._parameters.arrays)
+      vector = self._parameters.vector
       state = self._recall(unroll)
       outputs, next_state = self._read(vector, unroll.inputs, state)
     stamp = unroll.stamp
@@ -129,7 +129,7 @@ class LearnerRunner:
     example = reader.example(self._unrolls)
     if example is not None:
       (unroll,) = example
-      vector = self._variables.pack(self._parameters.arrays)
+      vector = self._parameters.vector
       self._read.prepare(vector, unroll.inputs, self._recall(unroll))
     while not should_stop() and self.step():
       pass

@@ -1,6 +1,7 @@
 """The learner: trains a network on the actors' unrolls."""
 
 from collections.abc import Callable, Iterator, Sequence
+import secrets
 import threading
 import time
 from typing import Any, NamedTuple
@@ -42,10 +43,12 @@ class _Snapshot(NamedTuple):
   """The parameters after an update; immutable, so read without a lock.
 
   Attributes:
+    version: differs from that of any other snapshot.
     updates: number of learner updates.
     vector: float32 `[P]`, all parameters.
   """
 
+  version: int
   updates: int
   vector: np.ndarray
 
@@ -101,13 +104,14 @@ class ActorCriticLearner(acme.Learner):
     layout = vectors.Layout([v.shape for v in self._variables])
     indices = {v.ref(): i for i, v in enumerate(self._variables)}
     acting = [indices[v.ref()] for v in acting_variables]
-    self._served: dict[str, Callable[[np.ndarray], list[np.ndarray]]] = {
-      'learner': layout.unpack
+    # By name: the served vector of a snapshot, and the arrays in it.
+    self._served: dict[str, Callable[[_Snapshot], np.ndarray]] = {
+      'learner': lambda snapshot: snapshot.vector
     }
+    self._layouts = {'learner': layout}
     if acting:
-      self._served['actor'] = lambda vector: [
-        layout.unpack(vector)[i] for i in acting
-      ]
+      self._layouts['actor'] = layout.part(acting)
+      self._served['actor'] = lambda s: layout.select(s.vector, acting)
     if objective.variables:
       self._own_optimizer = optimizers.FlatAdam(
         len(objective.variables), objective.learning_rate
@@ -116,6 +120,7 @@ class ActorCriticLearner(acme.Learner):
       graphs.function(self._update_on), 'its update'
     )
     self._metric_names: list[str] = []
+    self._version = secrets.randbits(62)  # Another one after a restart.
     self._publish(self._all.read_flat())
     self._saver = None
     if checkpoint_directory is not None:
@@ -162,7 +167,8 @@ class ActorCriticLearner(acme.Learner):
   def _publish(self, vector: np.ndarray) -> None:
     vector = np.array(vector)
     vector.flags.writeable = False
-    self._snapshot = _Snapshot(self._updates, vector)
+    self._version += 1
+    self._snapshot = _Snapshot(self._version, self._updates, vector)
 
   # --- acme.Learner.
 
@@ -233,9 +239,15 @@ class ActorCriticLearner(acme.Learner):
     return [
       [np.asarray(snapshot.updates, np.int64)]
       if name == 'updates'
-      else self._served[name](snapshot.vector)
+      else self._layouts[name].unpack(self._served[name](snapshot))
       for name in names
     ]
+
+  def get_vector(self, name: str, version: int | None) -> vectors.Answer:
+    """As `vectors.VectorSource`, for 'learner' and 'actor'; never blocks."""
+    snapshot, served = self._snapshot, self._served[name]
+    vector = None if version == snapshot.version else served(snapshot)
+    return snapshot.version, snapshot.updates, vector
 
   # --- acme.core.Saveable.
 

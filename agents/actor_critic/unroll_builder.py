@@ -199,7 +199,7 @@ class UnrollBuilder:
       parameters = pulled.PulledParameters(
         variable_source,
         'actor',
-        len(policy_network.trainable_variables),
+        policy_network.trainable_variables,
         self._config.actor_update_period,
       )
     if seed is None:
@@ -268,7 +268,7 @@ class UnrollBuilder:
       return evaluator.EvaluatedPolicy(
         environment,
         policies.BatchedPolicy(network, spec, episodes, seed),
-        pulled.PulledParameters(source, name, len(network.trainable_variables)),
+        pulled.PulledParameters(source, name, network.trainable_variables),
         schedule,
       )
 

@@ -203,7 +203,7 @@ class ALDBuilder(asymmetric.AsymmetricBuilder):
       builders.Node(
         _PARAMETERS,
         lambda context: self.make_actor_parameters(context.networks),
-        serves=('handle', 'get_variables'),
+        serves=('handle', 'get_variables', 'get_vector'),
         saved=True,
       ),
       builders.Node(

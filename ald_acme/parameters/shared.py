@@ -160,6 +160,7 @@ class ActorParameters:
     self._shared = SharedParameters.create(
       self._layout.pack(initial), num_workers
     )
+    self._first_version = secrets.randbits(62)  # Another one after a restart.
 
   def handle(self) -> list[Any]:
     """The fields of the `Handle` with which a worker attaches."""
@@ -172,6 +173,15 @@ class ActorParameters:
       'actor': self._layout.unpack(self._shared.read()),
     }
     return [known[name] for name in names]
+
+  def get_vector(self, name: str, version: int | None) -> vectors.Answer:
+    """As `vectors.VectorSource`, for 'actor'."""
+    if name != 'actor':
+      raise KeyError(name)
+    updates = self._shared.updates  # Before the vector, which may be newer.
+    newest = self._first_version + updates
+    vector = None if version == newest else self._shared.read()
+    return newest, updates, vector
 
   def save(self) -> dict[str, Any]:
     """The parameters and the update count."""
@@ -189,6 +199,7 @@ class ActorParameters:
     self._layout.check(state['variables'])
     self._shared.write(state['variables'])
     self._shared.restore_updates(int(state['updates']))
+    self._first_version = secrets.randbits(62)
 
 
 def _check_link(path: str, handle: Handle) -> None:

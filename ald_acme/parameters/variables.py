@@ -68,10 +68,6 @@ class Variables:
     """
     self.assign_flat(self._layout.pack(values))
 
-  def pack(self, values: Sequence[np.ndarray]) -> np.ndarray:
-    """The vector that `assign_in_graph` takes; ValueError for other shapes."""
-    return self._layout.pack(values)
-
   def assign_in_graph(self, vector: tf.Tensor) -> None:
     """Replaces their values, within a graph.
 

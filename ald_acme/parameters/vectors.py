@@ -1,8 +1,29 @@
 """Packing of arrays into one flat vector."""
 
 from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
+
+# The version of parameters, the number of updates that made them, and float32
+# `[P]`, or None if the asking process has that version.
+Answer = tuple[int, int, np.ndarray | None]
+
+
+class VectorSource(Protocol):
+  """Serves parameters as one vector.
+
+  Sending one array is several times cheaper than sending those of an
+  `acme.VariableSource`.
+  """
+
+  def get_vector(self, name: str, version: int | None) -> Answer:
+    """The newest parameters, unless they are of `version`.
+
+    Args:
+      name: name of the parameters, as in `get_variables`.
+      version: version of the last answer; None for the first.
+    """
 
 
 class Layout:
@@ -44,6 +65,17 @@ class Layout:
       part.reshape(shape)
       for part, shape in zip(np.split(vector, ends), self.shapes)
     ]
+
+  def part(self, indices: Sequence[int]) -> 'Layout':
+    """The layout of some of the arrays."""
+    return Layout([self.shapes[i] for i in indices])
+
+  def select(self, vector: np.ndarray, indices: Sequence[int]) -> np.ndarray:
+    """The vector of `part`, from a vector of all arrays."""
+    if list(indices) == list(range(len(self.shapes))):
+      return vector
+    arrays = self.unpack(vector)
+    return np.concatenate([arrays[i].ravel() for i in indices])
 
   def check(self, vector: np.ndarray) -> None:
     """Raises ValueError if the vector has another size."""

@@ -6,6 +6,7 @@ import sys
 
 from acme import specs
 import cloudpickle
+import numpy as np
 import pytest
 import reverb
 
@@ -50,6 +51,10 @@ def test_learners_serve_the_acting_network(name):
   assert [x.shape for x in served] == [
     tuple(v.shape) for v in networks.actor.trainable_variables
   ]
+  _, _, vector = learner.get_vector('actor', None)
+  np.testing.assert_array_equal(
+    vector, np.concatenate([x.ravel() for x in served])
+  )
 
 
 def test_names_import_no_tensorflow():

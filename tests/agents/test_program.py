@@ -86,19 +86,19 @@ flags.FLAGS(sys.argv[:1])
 asked, lags, owners = collections.Counter(), collections.defaultdict(list), []
 
 def watch(kind):
-  get_variables = kind.get_variables
-  def watched(self, names):
-    variables = get_variables(self, names)
-    if list(names) == ['actor', 'updates']:
+  get_vector = kind.get_vector
+  def watched(self, name, version):
+    answer = get_vector(self, name, version)
+    if name == 'actor':
       key = f'{kind.__name__} {id(self)}'
       asked[key] += 1
       if kind is not pulled.ParameterCache:
         owners.append(self)
       else:
         (now,), = owners[0].get_variables(['updates'])
-        lags[key].append(int(now) - int(variables[1][0]))
-    return variables
-  kind.get_variables = watched
+        lags[key].append(int(now) - answer[1])
+    return answer
+  kind.get_vector = watched
 
 for kind in (pulled.ParameterCache, shared.ActorParameters,
              learning.ActorCriticLearner):

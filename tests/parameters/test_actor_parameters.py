@@ -46,6 +46,25 @@ def test_unknown_names(names):
     shared_parameters.ActorParameters(INITIAL, 1).get_variables(names)
 
 
+def test_the_vector_is_served_if_it_has_changed(attach):
+  parameters = shared_parameters.ActorParameters(INITIAL, num_workers=2)
+  first, updates, vector = parameters.get_vector('actor', None)
+  np.testing.assert_array_equal(vector, np.arange(1, 7))
+  assert updates == 0
+  assert parameters.get_vector('actor', first) == (first, 0, None)
+  attach(parameters).add(np.ones(6, np.float32), 1)
+  second, updates, vector = parameters.get_vector('actor', first)
+  np.testing.assert_array_equal(vector, np.arange(2, 8))
+  assert second != first and updates == 1
+  # Restored parameters differ, even if as many updates made them.
+  parameters.restore({'variables': vector + 1, 'updates': np.int64(1)})
+  third, updates, vector = parameters.get_vector('actor', second)
+  np.testing.assert_array_equal(vector, np.arange(3, 9))
+  assert third != second and updates == 1
+  with pytest.raises(KeyError, match='learner'):
+    parameters.get_vector('learner', third)
+
+
 def test_updates_of_distillers_are_served(attach):
   parameters = shared_parameters.ActorParameters(INITIAL, num_workers=2)
   (before,) = parameters.get_variables(['actor'])

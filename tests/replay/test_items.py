@@ -18,6 +18,7 @@ from ald_acme import types
 from ald_acme.environments import i_maze
 from ald_acme.environments import stacking
 from ald_acme.networks import sizes
+from ald_acme.parameters import variables
 from ald_acme.replay import adder as unroll_adder
 from ald_acme.replay import items
 from ald_acme.replay import tables
@@ -54,7 +55,7 @@ class Fake:
 
   def __init__(self, network):
     self.items = {}
-    self.arrays = [v.numpy() for v in network.trainable_variables]
+    self.vector = variables.Variables(network.trainable_variables).read_flat()
     self.age = 0
 
   def write(self, step, select):

@@ -75,8 +75,8 @@ def make(make_networks, writer):
   ):
     environment, network = Mazes(), make_networks().actor
     adder = unroll_adder.UnrollAdder(writer, LENGTH, stream)
-    count = len(network.trainable_variables)
-    parameters = source and pulled.PulledParameters(source, 'actor', count)
+    like = network.trainable_variables
+    parameters = source and pulled.PulledParameters(source, 'actor', like)
     actor = acting.RecurrentActor(network, seed, adder, parameters)
     loop = acting.UnrollLoop(
       environment, actor, adder, LENGTH, counter, logger, stagger, observers
@@ -179,11 +179,11 @@ def test_halves_of_workers_give_the_same_unrolls(make_networks, writer):
     network = make_networks().actor
     sources.append(Source(network))
     adder = unroll_adder.UnrollAdder(writer, LENGTH)
-    count = len(network.trainable_variables)
+    like = network.trainable_variables
     loop = acting.UnrollLoop(
       environment,
       acting.RecurrentActor(
-        network, 0, adder, pulled.PulledParameters(sources[-1], 'actor', count)
+        network, 0, adder, pulled.PulledParameters(sources[-1], 'actor', like)
       ),
       adder,
       LENGTH,

@@ -358,6 +358,15 @@ def test_variables_by_name(make_learner, make_item, make_networks):
   _assert_same(swapped, [variables, updates])
   with pytest.raises(KeyError, match='actor'):
     learner.get_variables(['actor'])
+  version, count, vector = learner.get_vector('learner', None)
+  arrays = [x.ravel() for x in variables]
+  np.testing.assert_array_equal(vector, np.concatenate(arrays))
+  assert count == 1 and type(version) is int
+  assert learner.get_vector('learner', version) == (version, 1, None)
+  learner.restore(learner.save())  # Perhaps of another run.
+  assert learner.get_vector('learner', version)[2] is not None
+  with pytest.raises(KeyError, match='actor'):
+    learner.get_vector('actor', version)
 
 
 def test_the_target_network_is_copied_periodically(make_learner, make_item):

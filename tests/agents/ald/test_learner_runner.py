@@ -10,6 +10,7 @@ import tree
 from agents.actor_critic import learner_runner as base_runner
 from agents.actor_critic import learning
 from agents.ald import learner_runner
+from ald_acme.parameters import variables
 
 LENGTH = 4
 
@@ -47,11 +48,11 @@ class Parameters:
   """Pulled parameters; those of each pull are larger by `step`."""
 
   def __init__(self, network, age=0, step=0.0):
-    self.arrays = [v.numpy() for v in network.trainable_variables]
+    self.vector = variables.Variables(network.trainable_variables).read_flat()
     self.age, self._step = age, step
 
   def pull(self):
-    self.arrays = [x + np.float32(self._step) for x in self.arrays]
+    self.vector = self.vector + np.float32(self._step)
     self.age += 1
 
 
@@ -171,8 +172,8 @@ def test_targets_are_from_the_newest_parameters(run, network, make_stream):
   before, _ = _read(network, piece)
   parameters = Parameters(network, step=0.1)
   _, (item,) = run([piece], parameters)
-  for variable, array in zip(network.trainable_variables, parameters.arrays):
-    variable.assign(array)
+  own = variables.Variables(network.trainable_variables)
+  own.assign_flat(parameters.vector)
   outputs, _ = _read(network, piece)
   _assert_close((item.targets.policy, item.targets.value), outputs)
   assert np.abs(before.policy - outputs.policy).max() > 1e-3
