@@ -11,7 +11,8 @@ import threading
 from absl import logging
 import tensorflow as tf
 
-_CONVERTING = threading.Lock()  # The converter is not documented as reentrant.
+# The converter is not documented as reentrant, and a process has one output.
+_CONVERTING = threading.Lock()
 # TensorFlow Lite prints these at every conversion, at any log level.
 _CHATTER = re.compile(
   rb'\s*$|Estimated count of arithmetic ops|INFO: Created TensorFlow Lite'
@@ -29,7 +30,7 @@ def convert(converter: tf.lite.TFLiteConverter) -> bytes:
   """
   converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
   try:
-    with _CONVERTING, quiet():
+    with quiet():
       return converter.convert()
   except Exception as error:  # The converter's exception is not public.
     raise ValueError(
@@ -43,12 +44,13 @@ def quiet() -> Iterator[None]:
   """Captures the process's output, and drops TensorFlow Lite's chatter.
 
   C++ writes to the descriptors, not to `sys.stdout`. The other lines, including
-  other threads', go to stderr at the end.
+  other threads', go to stderr at the end. One thread at a time may do this;
+  others wait.
   """
-  sys.stdout.flush()
-  sys.stderr.flush()
-  verbosity = logging.get_verbosity()
-  with tempfile.TemporaryFile() as held:
+  with _CONVERTING, tempfile.TemporaryFile() as held:
+    sys.stdout.flush()
+    sys.stderr.flush()
+    verbosity = logging.get_verbosity()
     kept = [os.dup(descriptor) for descriptor in (1, 2)]
     logging.set_verbosity(logging.WARNING)  # Conversions log assets.
     try:

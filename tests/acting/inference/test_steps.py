@@ -1,6 +1,8 @@
 """The compiled step of each runtime equals the network's."""
 
+from concurrent import futures
 import logging
+import threading
 
 from acme import specs
 import numpy as np
@@ -12,6 +14,7 @@ import tree
 from ald_acme import distributions
 from ald_acme import types
 from ald_acme.acting import policies
+from ald_acme.acting.inference import conversion
 from ald_acme.acting.inference import lite
 from ald_acme.acting.inference import xla
 from ald_acme.networks import core
@@ -155,6 +158,18 @@ def test_too_few_parameters_are_refused(runtime):
 def test_a_conversion_prints_nothing(capfd):
   lite.LiteStep(_network(), FLAT, E)
   assert capfd.readouterr().out == ''
+
+
+def test_one_thread_at_a_time_captures_the_output():
+  together = threading.Barrier(2)
+
+  def capture():
+    with conversion.quiet():
+      together.wait(0.2)
+
+  with futures.ThreadPoolExecutor() as pool:
+    for future in [pool.submit(capture) for _ in range(2)]:
+      assert isinstance(future.exception(), threading.BrokenBarrierError)
 
 
 class Blind(snt.Module):
