@@ -10,6 +10,8 @@ import ctypes
 import os
 import sys
 
+from absl import logging
+
 # Of CUDA 11 and cuDNN 8; the extra `cuda` of the project.
 WHEELS = (
   'nvidia-cublas-cu11==11.11.3.6',
@@ -21,6 +23,10 @@ WHEELS = (
   'nvidia-cusparse-cu11==11.7.5.86',
 )
 LOAD = 'ALD_LOAD_CUDA'  # Set in nodes that load CUDA before TensorFlow.
+# The driver's own 256 MB cannot hold TensorFlow's kernels for a newer card.
+CACHE = {'CUDA_CACHE_MAXSIZE': '4294967296'}
+# Compute capability of the newest cards that TensorFlow 2.8 has kernels for.
+_NEWEST = (8, 0)
 # Libraries of TensorFlow 2.8 in order of dependency, each with its package in
 # `nvidia`. cuDNN opens its parts on demand.
 _LIBRARIES = (
@@ -80,3 +86,24 @@ def environment(path: list[str] | None = None) -> dict[str, str]:
   earlier = os.environ.get('LD_LIBRARY_PATH')
   joined = os.pathsep.join([*folders, *filter(None, [earlier])])
   return {'LD_LIBRARY_PATH': joined}
+
+
+def report() -> None:
+  """Logs this process's accelerators, and whether kernels must be compiled.
+
+  Without the message a first start on a newer card looks like a hang, because
+  TensorFlow's own is below the level of the nodes' logs.
+  """
+  import tensorflow as tf
+
+  for device in tf.config.list_physical_devices('GPU'):
+    details = tf.config.experimental.get_device_details(device)
+    capability = details.get('compute_capability', _NEWEST)
+    logging.warning('Using %s.', details.get('device_name', device))
+    if capability > _NEWEST:
+      logging.warning(
+        'TensorFlow has no kernels for compute capability %d.%d: at the first '
+        'start the driver compiles them, which takes many minutes. It caches '
+        'them in CUDA_CACHE_PATH (~/.nv/ComputeCache by default).',
+        *capability,
+      )

@@ -14,6 +14,7 @@ import launchpad as lp
 import reverb
 
 from agents import builders
+from agents import cuda
 from agents import experiment as experiments
 from agents import lifecycle
 from agents import resources
@@ -107,6 +108,7 @@ class DistributedAgent:
     self, replay: reverb.Client, counter: _Handle, watcher: _Handle
   ) -> lifecycle.Service:
     life = self._life('learner_0', watcher)
+    cuda.report()
     learner = self.builder.make_learner(
       self._networks(),
       self.builder.make_dataset_iterator(replay, life.should_stop),
@@ -207,6 +209,8 @@ class DistributedAgent:
     """A node that the builder adds."""
     name = node.names()[index]
     life = self._life(f'{node.label}_{index}', watcher)
+    if node.accelerated:
+      cuda.report()
     part = node.make(
       builders.Context(
         index,

@@ -1,5 +1,7 @@
 """Threads and devices of the nodes of a program."""
 
+import os
+
 import launchpad as lp
 from launchpad.nodes.python import local_multi_processing
 
@@ -33,10 +35,13 @@ def local(
       'TF_CPP_MIN_LOG_LEVEL': '2',
       'TF_FORCE_GPU_ALLOW_GROWTH': 'true',
     }
-    if not learns:
+    if learns:
+      own = {k: os.environ.get(k, v) for k, v in cuda.CACHE.items()}
+      environment.update(own)
+      if cuda.find():
+        environment[cuda.LOAD] = '1'
+    else:
       environment['CUDA_VISIBLE_DEVICES'] = '-1'
-    elif cuda.find():
-      environment[cuda.LOAD] = '1'
     found[label] = local_multi_processing.PythonProcess(env=environment)
   return found
 

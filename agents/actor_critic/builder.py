@@ -109,8 +109,9 @@ class ActorCriticBuilder(unroll_builder.UnrollBuilder):
     """The learner's batches: new ones in order, recent ones replayed."""
     from ald_acme.replay import reader
 
+    batches = self._make_batches(replay_client, should_stop)
     return reader.Reuse(
-      self._make_batches(replay_client, should_stop),
+      parts.prefetched(replay_client, batches),
       self._config.learner_reuse,
       self._config.learner_replay_size,
       self.seed_of(unroll_builder.REUSING),

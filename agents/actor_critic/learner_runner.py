@@ -27,8 +27,9 @@ class LearnerRunner:
   """Attaches the learner's recurrent state to unrolls.
 
   It carries the state of each stream from unroll to unroll, so that the learner
-  can batch unrolls freely. A subclass may write further outputs of the network,
-  to further tables.
+  can batch unrolls freely. A stream is an actor's index, which the actor keeps
+  after a restart, so there are never more states than actors. A subclass may
+  write further outputs of the network, to further tables.
   """
 
   def __init__(

@@ -1,6 +1,8 @@
 """The learner: trains a network on the actors' unrolls."""
 
 from collections.abc import Callable, Iterator, Sequence
+import dataclasses
+import functools
 import secrets
 import threading
 import time
@@ -39,18 +41,26 @@ class LearnerItem(NamedTuple):
   learner_state: types.Nest
 
 
-class _Snapshot(NamedTuple):
+@dataclasses.dataclass(frozen=True)
+class _Snapshot:
   """The parameters after an update; immutable, so read without a lock.
 
   Attributes:
     version: differs from that of any other snapshot.
     updates: number of learner updates.
-    vector: float32 `[P]`, all parameters.
+    tensor: float32 `[P]`, all parameters.
   """
 
   version: int
   updates: int
-  vector: np.ndarray
+  tensor: tf.Tensor
+
+  @functools.cached_property
+  def vector(self) -> np.ndarray:
+    """The parameters; they leave the device at the first pull only."""
+    vector = np.array(self.tensor)
+    vector.flags.writeable = False
+    return vector
 
 
 class ActorCriticLearner(acme.Learner):
@@ -121,7 +131,7 @@ class ActorCriticLearner(acme.Learner):
     )
     self._metric_names: list[str] = []
     self._version = secrets.randbits(62)  # Another one after a restart.
-    self._publish(self._all.read_flat())
+    self._publish(tf.constant(self._all.read_flat()))
     self._saver = None
     if checkpoint_directory is not None:
       self._saver = saving.Saver(
@@ -164,9 +174,7 @@ class ActorCriticLearner(acme.Learner):
     self._metric_names = list(metrics)
     return optimizers.flatten(self._variables), tf.stack([*metrics.values()])
 
-  def _publish(self, vector: np.ndarray) -> None:
-    vector = np.array(vector)
-    vector.flags.writeable = False
+  def _publish(self, vector: tf.Tensor) -> None:
     self._version += 1
     self._snapshot = _Snapshot(self._version, self._updates, vector)
 
@@ -190,7 +198,7 @@ class ActorCriticLearner(acme.Learner):
       self._broken = False
       self._updates += 1
       self._objective.after_update(self._updates)
-      self._publish(vector.numpy())
+      self._publish(vector)
     with activity.doing('count'):
       counts = self._counter.increment(learner_updates=1)
     if self._saver:
@@ -290,7 +298,7 @@ class ActorCriticLearner(acme.Learner):
       self._optimizer.restore(state['optimizer'])
       if self._objective.variables:
         self._own_optimizer.restore(state['dual_optimizer'])
-      self._publish(self._all.read_flat())
+      self._publish(tf.constant(self._all.read_flat()))
 
 
 def _add(difference: tf.Tensor, variables: Sequence[tf.Variable]) -> None:

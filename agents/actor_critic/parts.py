@@ -24,6 +24,16 @@ def reader(
   return reader.Reader(client, table, batch_size, should_stop)
 
 
+def prefetched(client: Replay, batches: Iterator[Any]) -> Iterator[Any]:
+  """A server's batches one ahead on the accelerator, if there is one."""
+  from ald_acme.replay import local
+  from ald_acme.replay import prefetch
+
+  if isinstance(client, local.LocalReplay):
+    return batches  # Its tables hold no batch to fetch ahead.
+  return prefetch.to_accelerator(batches)
+
+
 def queue_reader(
   client: Replay, queue: str, batch_size: int, should_stop: builders.ShouldStop
 ) -> Iterator[list]:

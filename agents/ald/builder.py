@@ -165,7 +165,13 @@ class ALDBuilder(asymmetric.AsymmetricBuilder):
       should_stop,
     )
     return distilling.Distiller(
-      networks.actor, shared, batches, self._config, worker, counter, logger
+      networks.actor,
+      shared,
+      parts.prefetched(replay_client, batches),
+      self._config,
+      worker,
+      counter,
+      logger,
     )
 
   def make_turns(

@@ -8,6 +8,7 @@ __getattr__, __dir__, __all__ = lazy.attach(
     'Extras': 'adder',
     'LocalReplay': 'local',
     'Permits': 'writer',
+    'Prefetched': 'prefetch',
     'Queue': 'tables',
     'Reader': 'reader',
     'Replay': 'tables',

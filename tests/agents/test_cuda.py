@@ -5,9 +5,12 @@ import shutil
 import subprocess
 import sys
 
+import launchpad as lp
 import pytest
+import tensorflow as tf
 
 from agents import cuda
+from agents import resources
 
 _ROOT = os.path.dirname(os.path.dirname(os.path.dirname(__file__)))
 
@@ -64,3 +67,33 @@ def test_environment_of_new_processes(wheels, monkeypatch):
     'nvidia/cudnn/lib',
   ]
   assert cuda.environment([]) == {}
+
+
+@pytest.mark.parametrize(
+  'capability,compiled', [((7, 5), False), ((8, 0), False), ((9, 0), True)]
+)
+def test_a_newer_card_is_reported(monkeypatch, caplog, capability, compiled):
+  config = tf.config
+  monkeypatch.setattr(config, 'list_physical_devices', {'GPU': ['c']}.get)
+  details = {'device_name': 'Card', 'compute_capability': capability}
+  monkeypatch.setattr(
+    config.experimental, 'get_device_details', {'c': details}.get
+  )
+  cuda.report()
+  said = '\n'.join(record.getMessage() for record in caplog.records)
+  assert 'Using Card' in said
+  assert ('compute capability 9.0' in said) == compiled
+
+
+@pytest.mark.parametrize('given', [None, '5'])
+def test_learning_nodes_cache_kernels(monkeypatch, given):
+  monkeypatch.delenv('CUDA_CACHE_MAXSIZE', raising=False)
+  if given:
+    monkeypatch.setenv('CUDA_CACHE_MAXSIZE', given)
+  program = lp.Program('cards')
+  for label, kind in (('learner', resources.Accelerated), ('a', lp.PyNode)):
+    with program.group(label):
+      program.add_node(kind(object))
+  made = {k: node.env for k, node in resources.local(program).items()}
+  assert made['learner']['CUDA_CACHE_MAXSIZE'] == (given or '4294967296')
+  assert 'CUDA_CACHE_MAXSIZE' not in made['a']

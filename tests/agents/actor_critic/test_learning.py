@@ -18,6 +18,7 @@ from agents.actor_critic import objectives
 from ald_acme import optimizers
 from ald_acme import types
 from ald_acme.environments import i_maze
+from ald_acme.replay import prefetch
 from ald_acme.runs import checkpoints
 
 LOSSES = ['vtrace', 'vmpo']
@@ -315,6 +316,19 @@ def test_a_variable_without_gradient_is_named(
   learner, _ = make_learner([[make_item()]], network)
   with pytest.raises(ValueError, match=r'no gradient for forgotten:0: '):
     learner.step()
+
+
+def test_prefetched_batches_give_the_same_parameters(make_learner, make_item):
+  vectors = []
+  for prefetched in (False, True):
+    batches = iter([[make_item(seed)] for seed in (0, 1, 2)])
+    if prefetched:
+      batches = prefetch.Prefetched(batches, 'CPU:0')
+    learner, log = make_learner(batches)
+    learner.run()
+    assert len(log) == 3
+    vectors.append(learner.get_vector('learner', None)[2])
+  np.testing.assert_array_equal(*vectors)
 
 
 @pytest.mark.parametrize('loss', LOSSES)

@@ -159,6 +159,22 @@ def test_a_gap_resets_the_memory(run, network, make_stream, sequences):
   assert np.abs(learner_items[1].learner_state.memory).max() > 0.1
 
 
+def test_a_restarted_actor_takes_the_place_of_its_memory(
+  network, make_stream, tensors, writer
+):
+  # A restarted actor has its old stream and begins anew.
+  starts = [make_stream(1, seed=i, stream=i % 2)[1][0] for i in range(6)]
+  runner = learner_runner.DistillingRunner(
+    network,
+    iter([[tensors(unroll)] for unroll in starts]),
+    writer,
+    Parameters(network),
+  )
+  runner.run()
+  assert len(writer.items[base_runner.LEARNER]) == 6
+  assert len(runner._memories) == 2
+
+
 def test_targets_have_the_learners_age(run, network, make_stream):
   _, pieces = make_stream(3)
   _, distill_items = run(pieces, Parameters(network, age=7))
