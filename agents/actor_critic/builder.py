@@ -178,6 +178,7 @@ class ActorCriticBuilder(unroll_builder.UnrollBuilder):
       logger,
       self._acting_variables(networks),
       directory if checkpoint else None,
+      self._config.learner_average_decay,
     )
 
   def make_objective(

@@ -116,10 +116,16 @@ class ActorCriticConfig:
 
   # The optimiser (Adam).
   learner_learning_rate: float = validation.setting(
-    7e-4, "Learning rate of the learner's Adam.", above=0.0
+    1e-3, "Learning rate of the learner's Adam.", above=0.0
   )
   learner_gradient_norm: float = validation.setting(
     1.0, "Maximum norm of the learner's gradients.", above=0.0
+  )
+  learner_average_decay: float = validation.setting(
+    0.95,
+    "Decay per update of the moving average of the learner's parameters, which "
+    'is what others pull; 0: no average.',
+    between=(0.0, 0.9999),
   )
 
   def __post_init__(self) -> None:

@@ -21,6 +21,7 @@ from ald_acme import graphs
 from ald_acme import optimizers
 from ald_acme import types
 from ald_acme.networks import protocols
+from ald_acme.parameters import averaging
 from ald_acme.parameters import variables as parameters
 from ald_acme.parameters import vectors
 from ald_acme.replay import items as replay_items
@@ -43,12 +44,12 @@ class LearnerItem(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class _Snapshot:
-  """The parameters after an update; immutable, so read without a lock.
+  """What is published after an update; immutable, so read without a lock.
 
   Attributes:
     version: differs from that of any other snapshot.
     updates: number of learner updates.
-    tensor: float32 `[P]`, all parameters.
+    tensor: float32 `[P]`, the average of the parameters.
   """
 
   version: int
@@ -66,8 +67,10 @@ class _Snapshot:
 class ActorCriticLearner(acme.Learner):
   """Minimises an objective over a network, with one update per batch.
 
-  After each update it publishes the parameters as one immutable vector, which
-  any thread can pull without waiting for an update.
+  After each update it publishes a moving average of the parameters as one
+  immutable vector, which any thread can pull without waiting for an update.
+  Policies that act or teach therefore change more smoothly than the parameters
+  that the gradient updates.
   """
 
   def __init__(
@@ -80,6 +83,7 @@ class ActorCriticLearner(acme.Learner):
     logger: loggers.Logger | None = None,
     acting_variables: Sequence[tf.Variable] = (),
     checkpoint_directory: str | None = None,
+    average_decay: float = 0.0,
   ) -> None:
     """Publishes the network's initial parameters.
 
@@ -94,6 +98,8 @@ class ActorCriticLearner(acme.Learner):
         pull from elsewhere.
       checkpoint_directory: folder to save itself and the counter in, every ten
         minutes and at the end of `run`, and to resume from; None to do neither.
+      average_decay: decay of the published average per update, in [0, 1); with
+        0 the newest parameters are published.
 
     Raises:
       ValueError: if the network has variables that are not trainable, or if the
@@ -131,7 +137,9 @@ class ActorCriticLearner(acme.Learner):
     )
     self._metric_names: list[str] = []
     self._version = secrets.randbits(62)  # Another one after a restart.
-    self._publish(tf.constant(self._all.read_flat()))
+    initial = tf.constant(self._all.read_flat())
+    self._average = averaging.MovingAverage(initial, average_decay)
+    self._publish(initial)
     self._saver = None
     if checkpoint_directory is not None:
       self._saver = saving.Saver(
@@ -145,8 +153,9 @@ class ActorCriticLearner(acme.Learner):
     """Updates if all metrics are finite.
 
     Returns:
-      The flat parameters; and the metrics as one vector, which is one transfer
-      from a device, in the order of `_metric_names` (set by the trace).
+      The average of the parameters; and the metrics as one vector, which is
+      one transfer from a device, in the order of `_metric_names` (set by the
+      trace).
     """
     item = replay_items.concatenate(items)
     own = list(self._objective.variables)
@@ -168,11 +177,12 @@ class ActorCriticLearner(acme.Learner):
         of_own = optimizers.flatten(gradients[size:])
         _add(self._own_optimizer.step(of_own), own)
       self._objective.after_gradient()
+      self._average.update(optimizers.flatten(self._variables))
       return tf.constant(True)
 
     finite.step_if(metrics, step, tf.constant(False))
     self._metric_names = list(metrics)
-    return optimizers.flatten(self._variables), tf.stack([*metrics.values()])
+    return self._average.value, tf.stack([*metrics.values()])
 
   def _publish(self, vector: tf.Tensor) -> None:
     self._version += 1
@@ -234,7 +244,7 @@ class ActorCriticLearner(acme.Learner):
       self._saver.save()
 
   def get_variables(self, names: Sequence[str]) -> list[list[np.ndarray]]:
-    """Variables by name, all of the same update; never blocks.
+    """Averaged variables by name, all of the same update; never blocks.
 
     Args:
       names: any of 'learner' (the network's), 'actor' (the `acting_variables`)
@@ -262,6 +272,8 @@ class ActorCriticLearner(acme.Learner):
   def save(self) -> dict[str, Any]:
     """The state to resume from, as flat arrays.
 
+    'variables' is the published average, 'newest' the parameters themselves.
+
     Raises:
       FloatingPointError: after an update with NaN or infinite metrics, so that
         the last checkpoint stays a good one.
@@ -274,7 +286,8 @@ class ActorCriticLearner(acme.Learner):
         )
       state = {
         'updates': np.int64(self._updates),
-        'variables': self._all.read_flat(),
+        'variables': self._snapshot.vector,
+        'newest': self._all.read_flat(),
         'optimizer': self._optimizer.save(),
         'objective': self._objective.save(),
       }
@@ -288,17 +301,21 @@ class ActorCriticLearner(acme.Learner):
     Raises:
       ValueError: if it belongs to another network or objective.
     """
-    # Older checkpoints hold the objective's state at the top level.
+    # Older checkpoints hold the objective's state at the top level, and no
+    # average.
     of_objective = state.get('objective', state)
+    average = state['variables']
+    newest = state.get('newest', average)
     with self._lock:
       self._objective.restore(of_objective)
       self._broken = False
       self._updates = int(state['updates'])
-      self._all.assign_flat(state['variables'])
+      self._all.assign_flat(newest)
+      self._average.restore(average, self._updates)
       self._optimizer.restore(state['optimizer'])
       if self._objective.variables:
         self._own_optimizer.restore(state['dual_optimizer'])
-      self._publish(tf.constant(self._all.read_flat()))
+      self._publish(tf.constant(average, tf.float32))
 
 
 def _add(difference: tf.Tensor, variables: Sequence[tf.Variable]) -> None:

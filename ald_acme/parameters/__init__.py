@@ -7,6 +7,7 @@ __getattr__, __dir__, __all__ = lazy.attach(
   {
     'ActorParameters': 'shared',
     'Handle': 'shared',
+    'MovingAverage': 'averaging',
     'ParameterCache': 'pulled',
     'PulledParameters': 'pulled',
     'SharedParameters': 'shared',

@@ -18,6 +18,7 @@ from agents.actor_critic import objectives
 from ald_acme import optimizers
 from ald_acme import types
 from ald_acme.environments import i_maze
+from ald_acme.parameters import variables as parameters
 from ald_acme.replay import prefetch
 from ald_acme.runs import checkpoints
 
@@ -56,6 +57,7 @@ def make_learner(make_networks, make_config):
       counter or counting.Counter(),
       logger,
       checkpoint_directory=directory,
+      average_decay=kwargs.get('learner_average_decay', 0.0),
     )
     return learner, logger.data
 
@@ -251,7 +253,11 @@ def test_continues_from_a_saved_state(
   batches = [
     [make_item(seed, state=network.initial_state(3))] for seed in range(6)
   ]
-  kwargs = {'loss': loss, 'target_update_period': 2}
+  kwargs = {
+    'loss': loss,
+    'target_update_period': 2,
+    'learner_average_decay': 0.9,
+  }
   learner, log = make_learner(batches, network, **kwargs)
   learner.run(3)
   folder = checkpoints.CheckpointFolder(str(tmp_path))
@@ -381,6 +387,37 @@ def test_variables_by_name(make_learner, make_item, make_networks):
   assert learner.get_vector('learner', version)[2] is not None
   with pytest.raises(KeyError, match='actor'):
     learner.get_vector('actor', version)
+
+
+def test_publishes_the_average_of_its_parameters(
+  make_learner, make_item, make_networks
+):
+  network = make_networks().actor
+  learner, _ = make_learner(
+    [[make_item(seed)] for seed in range(4)], network, learner_average_decay=0.2
+  )
+  flat = parameters.Variables(network.trainable_variables)
+  average = flat.read_flat()
+  for n in range(1, 5):
+    learner.step()
+    kept = min(0.2, n / (n + 9))
+    average = kept * average + (1 - kept) * flat.read_flat()
+    (pulled,) = learner.get_variables(['learner'])
+    pulled = np.concatenate([x.ravel() for x in pulled])
+    np.testing.assert_allclose(pulled, average, rtol=1e-4, atol=1e-6)
+    assert not np.allclose(pulled, flat.read_flat(), rtol=1e-4, atol=1e-6)
+  state = learner.save()
+  np.testing.assert_array_equal(state['variables'], pulled)
+  np.testing.assert_array_equal(state['newest'], flat.read_flat())
+
+
+def test_restores_checkpoints_without_an_average(make_learner, make_item):
+  learner, _ = make_learner([[make_item()]])
+  learner.step()
+  state = learner.save()
+  again, _ = make_learner([], learner_average_decay=0.9)
+  again.restore({k: v for k, v in state.items() if k != 'newest'})
+  _assert_same(again.save(), state, rtol=0, atol=0)
 
 
 def test_the_target_network_is_copied_periodically(make_learner, make_item):

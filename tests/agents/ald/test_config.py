@@ -91,6 +91,7 @@ def test_every_field_is_tested():
   tested = {*COUNTS, *MAY_BE_0, *POSITIVE, *COSTS, *SHARES, *CHOICES}
   others = {'networks', 'learner_reuse', 'checkpoints_kept'}
   others |= {
+    'learner_average_decay',
     'target_return',
     'solved_return',
     'stagger_episodes',
@@ -158,6 +159,13 @@ def test_shares(field, value):
   for good in (0, 0.5, 1):
     ald_config.ALDConfig(**{field: good})
   _refused(field, value, 'from 0.0 to 1.0')
+
+
+@pytest.mark.parametrize('value', [-0.1, 1, 2.0, math.nan, 'slow'])
+def test_average_decay(value):
+  for good in (0, 0.5, 0.9999):
+    ald_config.ALDConfig(learner_average_decay=good)
+  _refused('learner_average_decay', value)
 
 
 @pytest.mark.parametrize('value', [0, 0.9, 65, math.nan, 'twice'])
