@@ -1,10 +1,15 @@
 """I-Maze: remember a colour seen at the start until the far end of the maze.
 
 ```
-  # # # # # # # # #     I: indicator, blue or pink with equal probability I A .
-  # . . . . #     A: the agent's first cell # # # . # # # #     G, R: green and
-  # red goals # # # . # # # # # # # . # # # #     blue asks for green, pink for
-  # red # # # . # # # # # # # . # # # # G . . . . . R # # # # # # # # #
+  # # # # # # # # #     I: indicator, blue or pink with equal probability
+  # I A . . . . . #     A: the agent's first cell
+  # # # # . # # # #     G, R: green and red goals
+  # # # # . # # # #
+  # # # # . # # # #     blue asks for green, pink for red
+  # # # # . # # # #
+  # # # # . # # # #
+  # G . . . . . R #
+  # # # # # # # # #
 ```
 
 The maze of the I-Maze results in Parisotto & Salakhutdinov, 2021, "Efficient

@@ -1,11 +1,13 @@
 """Meta-Fetch: find out in which order to fetch the objects of a room.
 
 ```
-  # # # # # # #     A: the agent . . . . . #     1, 2, 3: objects, each of a
-  # colour of its own; which is . 2 . . . #       which the agent must find out
-  # . . . A . # . . . . 1 #     1, 2, 3 in turn: a reward of 1 each, and it
-  # disappears . 3 . . . #     another: all reappear, and 1 is next again # # #
-  # # # #
+  # # # # # # #     A: the agent
+  # . . . . . #     1, 2, 3: objects, each of a colour of its own; which is
+  # . 2 . . . #       which the agent must find out
+  # . . . A . #
+  # . . . . 1 #     1, 2, 3 in turn: a reward of 1 each, and it disappears
+  # . 3 . . . #     another: all reappear, and 1 is next again
+  # # # # # # #
 ```
 
 Places, colours and order are random in every episode (in trials, in every

@@ -84,11 +84,12 @@ class VectorEnvironment(base.BatchedEnvironment):
   In every autoreset mode of the vector, an episode ends with its own last
   observation, followed by the first of the next episode:
 
-  - NEXT_STEP does this already. - SAME_STEP and DISABLED need
-  `reset(options={'reset_mask': ...})`, as in Gymnasium's own vectors. A vector
-  steps all its environments, so an environment whose episode has ended takes a
-  step whose result is discarded, and is then reset. This costs one extra reset
-  per episode (two with DISABLED), unless all end together.
+  - NEXT_STEP does this already.
+  - SAME_STEP and DISABLED need `reset(options={'reset_mask': ...})`, as in
+    Gymnasium's own vectors. A vector steps all its environments, so an
+    environment whose episode has ended takes a step whose result is discarded,
+    and is then reset. This costs one extra reset per episode (two with
+    DISABLED), unless all end together.
 
   Time steps are not checked against the specs; `checked.Checked` does that.
   """
