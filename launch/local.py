@@ -28,6 +28,7 @@ if __name__ == '__main__':
 
 from absl import flags
 
+from ald_acme import processes
 from ald_acme.environments import registry
 from ald_acme.runs import progress
 from launch import command_line
@@ -66,11 +67,12 @@ def main():
       from agents import supervision
 
       server = supervision.ForkServer()
-      from agents import resources as agents_resources
+      with processes.without_collection():
+        from agents import resources as agents_resources
 
-      program, watcher = training.make_program(
-        opts, folder, run.checkpoint, launched
-      )
+        program, watcher = training.make_program(
+          opts, folder, run.checkpoint, launched
+        )
       resources = agents_resources.local(program)
       return supervision.Supervisor(program, resources, watcher, logs, server)
 

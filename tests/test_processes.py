@@ -1,5 +1,6 @@
-"""The number of cores that a process may use."""
+"""The number of cores that a process may use, and its garbage collection."""
 
+import gc
 import os
 
 import pytest
@@ -37,3 +38,16 @@ def test_the_affinity_limits_the_cores(tmp_path, monkeypatch):
   monkeypatch.setattr(os, 'sched_getaffinity', lambda pid: {3})
   monkeypatch.setattr(os, 'cpu_count', lambda: 64)
   assert processes.usable_cores(str(tmp_path)) == 1
+
+
+def test_what_was_imported_is_never_searched():
+  frozen = gc.get_freeze_count()
+  try:
+    with pytest.raises(KeyError), processes.without_collection():
+      assert not gc.isenabled()
+      made = [[] for _ in range(10_000)]
+      raise KeyError
+    assert gc.isenabled()
+    assert gc.get_freeze_count() >= frozen + len(made)
+  finally:
+    gc.unfreeze()
