@@ -7,7 +7,7 @@ make all calls share one. That setting has no Python API, so it is called by its
 symbol in the library.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 import ctypes
 import functools
 from typing import Any
@@ -16,6 +16,7 @@ from absl import logging
 import tensorflow as tf
 from tensorflow.python import _pywrap_tensorflow_internal as library
 from tensorflow.python.eager import context as eager_context
+import tree
 
 _VERSION = '2.8.'  # The TensorFlow version that needs this and was tested.
 _SHARE = '_ZN10tensorflow12EagerContext30SetReuseRendezvousForFunctionsEb'
@@ -32,6 +33,46 @@ def function(
   """
   share_rendezvous()
   return tf.function(f, autograph=False, **options)
+
+
+class FlatFunction:
+  """As `function`, with cheaper calls for nests of many tensors.
+
+  `tf.function` inspects its arguments in Python: 0.9 ms for a batch of unrolls.
+  This one passes their leaves to a graph that takes nothing else. All calls
+  have the same structure; each set of shapes and dtypes has its own graph.
+  """
+
+  def __init__(self, f: Callable[..., Any]) -> None:
+    """Makes no graph yet.
+
+    Args:
+      f: a function of nests of tensors or arrays.
+    """
+    self._f = f
+    self._graphs: dict[Any, Any] = {}
+
+  def __call__(self, *arguments: Any) -> Any:
+    leaves = [tf.convert_to_tensor(x) for x in tree.flatten(arguments)]
+    graph = self._graph(arguments, leaves)
+    # Its public call checks each leaf in Python, which takes as long.
+    return graph._call_flat(leaves, graph.captured_inputs)
+
+  def get_concrete_function(self, *arguments: Any) -> Any:
+    """The graph for such arguments, which takes their leaves."""
+    leaves = [tf.convert_to_tensor(x) for x in tree.flatten(arguments)]
+    return self._graph(arguments, leaves)
+
+  def _graph(self, like: Any, leaves: Sequence[tf.Tensor]) -> Any:
+    key = tuple((tuple(leaf.shape), leaf.dtype) for leaf in leaves)
+    if key not in self._graphs:
+      # The graph keeps the structure, not the data.
+      like = tree.map_structure(lambda _: 0, like)
+      flat = function(lambda *given: self._f(*tree.unflatten_as(like, given)))
+      self._graphs[key] = flat.get_concrete_function(
+        *(tf.TensorSpec(leaf.shape, leaf.dtype) for leaf in leaves)
+      )
+    return self._graphs[key]
 
 
 @functools.lru_cache

@@ -1,7 +1,9 @@
 """Compiled functions."""
 
 import ctypes
+from typing import Any, NamedTuple
 
+import numpy as np
 import pytest
 import tensorflow as tf
 
@@ -50,3 +52,39 @@ def test_failing_functions_do_not_change_others():
     else:
       raise AssertionError('The assertion did not hold.')
     assert graphs.function(lambda x: 2 * x)(x) == 2.0
+
+
+class _Pair(NamedTuple):
+  x: Any
+  rest: Any
+
+
+def test_flat_functions_take_nests():
+  traces = []
+
+  def f(scale, pairs):
+    traces.append(scale.shape)
+    total = tf.add_n([tf.reduce_sum(pair.x) for pair in pairs])
+    return _Pair(scale * total, {'last': pairs[-1].rest[1]})
+
+  def make(size, number):
+    pair = _Pair(np.full([2], number, np.float32), ((), tf.constant([number])))
+    return np.ones(size, np.float32), [pair, pair]
+
+  flat = graphs.FlatFunction(f)
+  flat.get_concrete_function(*make(3, 0))
+  for size, number in ((3, 1), (3, 2), (4, 5), (3, 7)):
+    result, expected = flat(*make(size, number)), f(*make(size, number))
+    tf.nest.assert_same_structure(result, expected)
+    for one, other in zip(tf.nest.flatten(result), tf.nest.flatten(expected)):
+      np.testing.assert_array_equal(one, other)
+  # Once for each shape, besides the four calls above.
+  assert len(traces) == 2 + 4
+
+
+def test_flat_functions_leave_variables_current():
+  variable = tf.Variable(1.0)
+  flat = graphs.FlatFunction(lambda x: variable.assign_add(x[0]))
+  assert [float(flat([np.float32(2)])) for _ in range(3)] == [3.0, 5.0, 7.0]
+  variable.assign(0.0)
+  assert float(flat([np.float32(2)])) == 2.0

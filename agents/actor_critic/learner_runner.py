@@ -69,7 +69,7 @@ class LearnerRunner:
       inputs = tf.nest.map_structure(lambda x: x[:-1], inputs)
       return network.unroll(inputs, state)
 
-    self._read = activity.Compiled(graphs.function(read), 'its unroll')
+    self._read = activity.Compiled(graphs.FlatFunction(read), 'its unroll')
 
   def step(self) -> bool:
     """Processes one unroll; False if the program stopped."""

@@ -133,7 +133,7 @@ class ActorCriticLearner(acme.Learner):
         len(objective.variables), objective.learning_rate
       )
     self._update = activity.Compiled(
-      graphs.function(self._update_on), 'its update'
+      graphs.FlatFunction(self._update_on), 'its update'
     )
     self._metric_names: list[str] = []
     self._version = secrets.randbits(62)  # Another one after a restart.

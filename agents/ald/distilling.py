@@ -72,7 +72,7 @@ class Distiller:
       config.distiller_gradient_norm,
     )
     self._update = activity.Compiled(
-      graphs.function(self._update_at), 'its update'
+      graphs.FlatFunction(self._update_at), 'its update'
     )
 
   def _update_at(
