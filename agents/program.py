@@ -27,6 +27,7 @@ from ald_acme.runs import gathering
 from ald_acme.runs import metrics
 from ald_acme.runs import monitor
 
+_COUNTING = 0.1  # Seconds between two calls of a builder's node to the counter.
 _Handle = Any  # Client of another node, with its methods.
 
 
@@ -217,7 +218,7 @@ class DistributedAgent:
         self._networks(),
         replay,
         nodes,
-        counting.Counter(run_counts.Remote(counter)),
+        run_counts.BackgroundCounter(counter, _COUNTING),
         self._logger(life, name, watcher),
         life.should_stop,
       )

@@ -226,8 +226,9 @@ class UnrollLoop:
 
   All E environments share one inference. If the batch splits into halves
   (`base.BatchedEnvironment.halves`), each half has its own inference, made
-  while the other half steps, with copies of the actor and the adder. An actor
-  or adder without `halves` gets the whole batch.
+  while the other half steps. Copies of the actor act then; the given adder
+  serves the second half and writes the joined unrolls, a copy of it serves the
+  first. An actor or adder without `halves` gets the whole batch.
   """
 
   def __init__(

@@ -75,12 +75,13 @@ class UnrollAdder(adders.Adder):
     """Adders of the first and the second half of the environments.
 
     Each collects the unrolls of its half. The first half must complete an
-    unroll first; then the second joins both to one unroll of E environments.
+    unroll first; then the second joins both to one unroll of E environments,
+    and writes it. The second is this adder itself, so call this once.
     """
-    first, second = copy.copy(self), copy.copy(self)  # Of a subclass, too.
-    second._writer = _Joined(self._writer)
-    first._writer = second._writer.first
-    return first, second
+    joined = _Joined(self._writer)
+    first = copy.copy(self)  # Of a subclass, too.
+    first._writer, self._writer = joined.first, joined
+    return first, self
 
   @property
   def needs_state(self) -> bool:
@@ -94,6 +95,7 @@ class UnrollAdder(adders.Adder):
 
   @property
   def unrolls_written(self) -> int:
+    """Number of unrolls written, whole ones if the environments are halved."""
     return self._sequence
 
   def reset(self) -> None:

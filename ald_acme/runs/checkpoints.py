@@ -83,15 +83,13 @@ def read(path: str) -> State:
   """Reads a checkpoint.
 
   Raises:
-    ValueError: if the file is damaged, or holds other data than numbers or an
-      array with NaN or infinity (a scalar may be NaN for unknown).
+    ValueError: if the file is damaged, or `check` rejects the state.
     FileNotFoundError: if there is no file.
   """
   try:
     with np.load(path, allow_pickle=False) as arrays:
       flat = {name: arrays[name] for name in arrays.files}
-    for name, value in flat.items():
-      _check_numbers(name, value)
+    check(flat)
     return _unflatten(flat)
   except FileNotFoundError:
     raise
@@ -99,11 +97,17 @@ def read(path: str) -> State:
     raise ValueError(f'Checkpoint {path} is damaged ({error}).') from error
 
 
-def _check_numbers(name: str, value: np.ndarray) -> None:
-  if value.dtype.kind not in 'biuf':
-    raise ValueError(f'{name} holds {value.dtype}, not numbers')
-  if value.ndim and not np.isfinite(value).all():
-    raise ValueError(f'{name} holds numbers that are not finite')
+def check(state: State) -> None:
+  """Raises ValueError if a state cannot be read from a checkpoint.
+
+  It must hold numbers, and arrays without NaN or infinity; a scalar may be NaN
+  for unknown.
+  """
+  for name, value in _flatten(state).items():
+    if value.dtype.kind not in 'biuf':
+      raise ValueError(f'{name} holds {value.dtype}, not numbers')
+    if value.ndim and not np.isfinite(value).all():
+      raise ValueError(f'{name} holds NaN or infinite numbers')
 
 
 def _number(path: str) -> int:

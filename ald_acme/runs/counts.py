@@ -1,6 +1,7 @@
 """The counters of a program, which also stop acting."""
 
 import threading
+import time
 
 from acme.utils import counting
 
@@ -10,9 +11,10 @@ STOP_ACTING = 'stop_acting'  # Present once actors must stop.
 
 
 class RunCounter(counting.Counter):
-  """A counter whose result tells actors to stop at `max_frames`.
+  """A counter whose replies to `increment` tell actors to stop.
 
-  So a run exceeds `max_frames` by at most the unrolls in progress.
+  They do at `max_frames`, which a run exceeds by at most the unrolls in
+  progress, and after an increment of STOP_ACTING.
   """
 
   def __init__(self, max_frames: int = 0) -> None:
@@ -23,12 +25,15 @@ class RunCounter(counting.Counter):
     """
     super().__init__()
     self._max_frames = max_frames
+    self._stopped = False
 
-  def get_counts(self) -> dict[str, counting.Number]:
-    counts = super().get_counts()
-    if self._max_frames and counts.get('frames', 0) >= self._max_frames:
-      counts[STOP_ACTING] = counts.get(STOP_ACTING, 0) + 1
-    return counts
+  def increment(self, **counts: counting.Number) -> dict[str, counting.Number]:
+    """Increments; returns all counts, with STOP_ACTING if actors must stop."""
+    self._stopped |= bool(counts.pop(STOP_ACTING, 0))
+    known = dict(super().increment(**counts))
+    if self._max_frames and known.get('frames', 0) >= self._max_frames:
+      self._stopped = True
+    return {**known, STOP_ACTING: 1} if self._stopped else known
 
 
 class Remote:
@@ -49,23 +54,25 @@ class Remote:
 
 
 class BackgroundCounter(counting.Counter):
-  """Increments another counter immediately, without waiting for its reply.
+  """Increments another counter, without waiting for its reply.
 
   Otherwise a loop would wait for a remote call at every update. Its counts
   include its own increments immediately, and others' once the parent has
-  replied.
+  replied. In contrast to Acme's counter with a `time_delta`, it also sends the
+  increments after which nothing more is counted.
   """
 
   _counts: dict[str, counting.Number]  # Of the base class; not yet sent.
 
-  def __init__(self, parent: counting.Counter) -> None:
+  def __init__(self, parent: counting.Counter, period: float = 0.0) -> None:
     """Requests the parent's counts in the background.
 
     Args:
       parent: the program's counter, in this or another process.
+      period: least seconds between two calls to it.
     """
     super().__init__()
-    self._told = parent
+    self._told, self._period = parent, period
     self._known: dict[str, counting.Number] = {}  # Including increments sent.
     self._error: Exception | None = None
     self._work = threading.Semaphore(1)  # One call at a time.
@@ -107,3 +114,4 @@ class BackgroundCounter(counting.Counter):
         return
       with self._lock:
         self._known = dict(known)
+      time.sleep(self._period)

@@ -4,12 +4,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from absl import logging
-import numpy as np
-import tree
 
 from ald_acme.runs import asking
 from ald_acme.runs import checkpoints
-from ald_acme.runs import counts as run_counts
 
 COUNTS = 'counts'  # Key of the counts in a checkpoint.
 ANSWER = 20.0  # Seconds for parts to return their states.
@@ -66,13 +63,14 @@ class Gatherer:
       calls, _HASTE if failed else ANSWER, should_stop
     )
     counts = dict(state.pop(COUNTS, counts))
-    counts.pop(run_counts.STOP_ACTING, None)
     for name, error in errors.items():
       logging.warning('%s does not respond, or fails (%s).', name, error)
     # Training will abort at the next update; keep the last checkpoint.
     for name in list(state):
-      if not all(np.isfinite(x).all() for x in tree.flatten(state[name])):
-        logging.warning('The state of %s has NaN or infinite values.', name)
+      try:
+        checkpoints.check(state[name])
+      except ValueError as error:
+        logging.warning('The state of %s is not saved: %s.', name, error)
         del state[name]
     missing = set(self._savers) - set(state)
     if missing and not self._fill(state, missing, failed):

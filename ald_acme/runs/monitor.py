@@ -205,9 +205,7 @@ class Monitor:
     if errors:  # The launcher notices if it has ended.
       logging.warning('The counter does not respond: %s', errors['counts'])
       return
-    counts = dict(answers['counts'])
-    counts.pop(run_counts.STOP_ACTING, None)
-    self._take_counts(counts)
+    self._take_counts(dict(answers['counts']))
 
   def _take_counts(self, counts: dict[str, float]) -> None:
     self._counts = counts
@@ -253,7 +251,7 @@ class Monitor:
       bool(self._failed) or self._stalled,
       self._counts,
       # A stop requested meanwhile retries, with a shorter timeout.
-      lambda: self._is_shown() and not ending and self._look_for_stalls(),
+      self._with_progress(lambda: not ending and self._look_for_stalls()),
     )
     if state is None:
       return
@@ -298,7 +296,7 @@ class Monitor:
     counts, began = None, time.monotonic()
     while not self._failed:
       self._count()
-      self._is_shown()
+      self._show_progress()
       learned, now = self._has_learned(), time.monotonic()
       waits = not learned and self._heartbeats.preparing()
       if counts != self._counts or waits:
@@ -335,7 +333,7 @@ class Monitor:
     answers, errors = asking.ask_all(
       {'evaluation': self._sources.evaluator.evaluate},
       patience,
-      lambda: self._is_shown() and bool(self._failed),
+      self._with_progress(lambda: bool(self._failed)),
     )
     if errors:  # The summary must still be written.
       logging.warning('No last evaluation: %s', errors['evaluation'])
@@ -376,14 +374,24 @@ class Monitor:
     }
     files.write_json(self._folder.progress, progress)
 
-  def _is_shown(self) -> bool:
-    """Writes progress if due, during calls to other nodes; returns True.
+  def _show_progress(self) -> None:
+    """Writes progress if due, during calls to other nodes.
 
     Otherwise the launcher would report the monitor as stalled.
     """
     if time.monotonic() >= self._shown_at + _SHOWN:
       self._try(self._write_progress, 'progress.json')
-    return True
+
+  def _with_progress(
+    self, should_stop: Callable[[], bool]
+  ) -> Callable[[], bool]:
+    """Adds `_show_progress` to a condition that is polled during a call."""
+
+    def polled() -> bool:
+      self._show_progress()
+      return should_stop()
+
+    return polled
 
   def _write_end(self, reason: str) -> None:
     files.write_json(

@@ -397,7 +397,7 @@ def test_states_that_are_not_finite_are_not_saved(make, caplog):
   run.learner.state['variables'][1] = np.inf
   run.run_until('by hand')
   assert run.checkpoint() is None
-  assert 'state of learner has NaN' in caplog.text
+  assert 'state of learner is not saved: variables holds NaN' in caplog.text
   assert 'No checkpoint' in caplog.text
   assert run.ended == [True]
 

@@ -197,6 +197,7 @@ def test_halves_of_workers_give_the_same_unrolls(make_networks, writer):
         variable.assign(0.9 * variable)
     rows.append(loop._logger.data)
     environment.close()
+    assert adder.unrolls_written == 8
   whole, halves = np.split(np.array(writer.items[tables.QUEUE], object), 2)
   for one, other in zip(whole, halves, strict=True):
     tree.map_structure(
