@@ -32,9 +32,10 @@ from launch import training
 from launch.clusters import programs
 from launch.clusters import slurm
 from launch.clusters import slurm_commands
+from launch.clusters import slurm_options
 from launch.clusters import vertex
 
-for _module in (options, slurm, vertex):
+for _module in (options, slurm_options):
   flags.adopt_module_key_flags(_module)
 
 _PLATFORM = flags.DEFINE_enum(
@@ -45,6 +46,18 @@ _PLATFORM = flags.DEFINE_enum(
 )
 _DRY_RUN = flags.DEFINE_bool(
   'dry_run', False, 'Write the files of the job without submitting it.'
+)
+_ACCELERATOR = flags.DEFINE_enum(
+  'accelerator',
+  't4',
+  ('none', *vertex.ACCELERATORS),
+  'Vertex AI: accelerator of the learner and of its runner.',
+)
+_IMAGES = flags.DEFINE_string(
+  'images',
+  'IMAGES',
+  'Vertex AI, with --dry_run: registry of the container images, i.e. their '
+  'names up to the last /.',
 )
 
 
@@ -62,10 +75,11 @@ def main():
 
 
 def _slurm(launched: float, console: rich_console.Console):
-  slurm.check(submits=not _DRY_RUN.value)
+  of_slurm = slurm_options.read()
+  slurm.check(of_slurm, submits=not _DRY_RUN.value)
   run = training.prepare(local=False, dry_run=_DRY_RUN.value)
   try:
-    _submit(run, launched, console)
+    _submit(run, of_slurm, launched, console)
   except BaseException:  # So that the same command can be retried.
     if not run.options.resume:
       slurm.remove(run.folder)
@@ -74,18 +88,21 @@ def _slurm(launched: float, console: rich_console.Console):
 
 
 def _submit(
-  run: training.Prepared, launched: float, console: rich_console.Console
+  run: training.Prepared,
+  of_slurm: slurm_options.SlurmOptions,
+  launched: float,
+  console: rich_console.Console,
 ):
   with run.lock:  # The job takes it when it starts.
     program, _ = programs.make(
       run.options, run.folder, run.checkpoint, launched
     )
     # The job rewrites them when it starts; fail now if they cannot be written.
-    tasks = slurm.write_nodes(program, run.folder)
-    parts = slurm.components(tasks)
-    script = slurm.write_script(run.folder, run.options.agent, parts)
+    tasks = slurm.write_nodes(program, run.folder, of_slurm)
+    parts = slurm.components(tasks, of_slurm)
+    script = slurm.write_script(run.folder, run.options.agent, parts, of_slurm)
   table = rich_table.Table('task', 'node', 'CPUs', 'ports', box=box.SIMPLE)
-  cpus = slurm.cpus()
+  cpus = slurm.cpus(of_slurm)
   for number, task in enumerate(tasks):
     row = (number, task.name, cpus[task.pool], len(task.ports))
     table.add_row(*map(str, row))
@@ -108,13 +125,14 @@ def _vertex(launched: float, console: rich_console.Console):
     )
   vertex.check(submits=not _DRY_RUN.value)
   run = training.prepare(local=False, dry_run=_DRY_RUN.value)
+  accelerator = None if _ACCELERATOR.value == 'none' else _ACCELERATOR.value
   inside = vertex.folder_inside(run.folder)
   try:
     with run.lock:
       program, _ = programs.make(run.options, inside, None, launched)
       vertex.revive(program)
-      pools = vertex.pools(program)
-      path = vertex.write(program, pools, run.folder)
+      pools = vertex.pools(program, accelerator)
+      path = vertex.write(program, pools, run.folder, _IMAGES.value)
     _print_pools(pools, console)
     console.print(f'job and containers: {path}')
     console.print(f"the run's folder there: {inside.path}")

@@ -27,6 +27,7 @@ from ald_acme.runs import progress
 from launch import command_line
 from launch import options
 from launch.clusters import slurm_array
+from launch.clusters import slurm_options
 from launch.reproduction import grids
 from launch.reproduction import jobs
 from launch.reproduction import running
@@ -93,7 +94,11 @@ def main():
   pool = jobs.Pool(grid.runs(), _WORKERS.value)
   status = 0
   if _SLURM.value:
-    console.print(slurm_array.submit(pool.waiting, folder, _WORKERS.value))
+    console.print(
+      slurm_array.submit(
+        pool.waiting, folder, _WORKERS.value, slurm_options.read()
+      )
+    )
   elif not running.run(pool, console):
     status = command_line.INTERRUPTED
   elif pool.failed:

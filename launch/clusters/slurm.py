@@ -1,5 +1,7 @@
 """A Slurm job: its resources, script and submission."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator, Sequence
 import dataclasses
 import os
@@ -7,71 +9,19 @@ import secrets
 import shlex
 import shutil
 import sys
-
-from absl import flags
+import typing
 
 from ald_acme.runs import folder as run_folder
 from launch import bootstrap
 from launch import command_line
 from launch.clusters import programs
 from launch.clusters import slurm_commands
+from launch.clusters import slurm_options
 from launch.clusters import tasks
 
-_BASE_PORT = flags.DEFINE_integer(
-  'base_port',
-  None,
-  'Slurm: the first port that the nodes listen on; by default derived from the '
-  "job's number, so that jobs can share a host.",
-  lower_bound=1024,
-  upper_bound=60_000,  # Leaves room for later ports.
-)
-_PARTITION = flags.DEFINE_string(
-  'partition', None, "Slurm: partition; by default the cluster's."
-)
-_TIME = flags.DEFINE_string(
-  'time',
-  None,
-  'Slurm: time limit, such as 2:00:00. A job that reaches it saves a '
-  'checkpoint first.',
-)
-_CPUS = flags.DEFINE_integer('cpus', 1, 'Slurm: CPUs per task.', lower_bound=1)
-_LEARNER_CPUS = flags.DEFINE_integer(
-  'learner_cpus',
-  None,
-  'Slurm: CPUs of the learner and its runner; by default as --cpus.',
-  lower_bound=1,
-)
-_LEARNER_GRES = flags.DEFINE_string(
-  'learner_gres',
-  None,
-  'Slurm: accelerators of learner and runner, such as gpu:1.',
-)
-_DISTILL_CPUS = flags.DEFINE_integer(
-  'distill_cpus',
-  None,
-  'Slurm: CPUs of the task with all distillers and their parameters; by '
-  'default as --cpus.',
-  lower_bound=1,
-)
-_MEM_PER_CPU = flags.DEFINE_string(
-  'mem_per_cpu',
-  '2G',
-  "Slurm: memory per CPU, in sbatch's units; '' for the site's default. "
-  'docs/cluster.md has the needs of nodes.',
-)
-_SBATCH = flags.DEFINE_multi_string(
-  'sbatch',
-  [],
-  'Slurm: another option of sbatch, such as --sbatch=--account=mine; '
-  'repeatable.',
-)
-_OF_THE_JOB = (  # Flags that are passed to the job.
-  _BASE_PORT,
-  _CPUS,
-  _LEARNER_CPUS,
-  _LEARNER_GRES,
-  _DISTILL_CPUS,
-)
+if typing.TYPE_CHECKING:
+  import launchpad as lp
+
 # Below those that connections take, 200 for each of 60 successive jobs.
 _FIRST_PORT, _PORTS, _JOBS = 20_000, 200, 60
 _LAST_PORT = 65_536
@@ -98,29 +48,34 @@ def folder_of(run: run_folder.RunFolder) -> str:
   return os.path.join(run.path, 'slurm')
 
 
-def remove(run: run_folder.RunFolder):
+def remove(run: run_folder.RunFolder) -> None:
   """Removes a job's files from its run's folder, if there are any."""
   shutil.rmtree(folder_of(run), ignore_errors=True)
 
 
-def cpus() -> dict[str, int]:
-  """CPUs per task, by pool, from the flags."""
-  return {pool: wanted[0] for pool, wanted in _resources().items()}
+def cpus(options: slurm_options.SlurmOptions) -> dict[str, int]:
+  """CPUs per task, by pool."""
+  return {pool: wanted[0] for pool, wanted in _resources(options).items()}
 
 
-def write_nodes(program, run: run_folder.RunFolder) -> list[tasks.Task]:
+def write_nodes(
+  program: lp.Program,
+  run: run_folder.RunFolder,
+  options: slurm_options.SlurmOptions,
+) -> list[tasks.Task]:
   """Writes a program's nodes; see `programs.write`."""
   os.makedirs(folder_of(run), exist_ok=True)
-  return programs.write(program, folder_of(run), ports(), cpus())
+  ports = _ports(options.base_port)
+  return programs.write(program, folder_of(run), ports, cpus(options))
 
 
-def ports() -> Iterator[int]:
-  """Ports for the nodes: from --base_port on, or the job's own.
+def _ports(first: int | None) -> Iterator[int]:
+  """Ports for the nodes: from the first on, or the job's own.
 
   A job's own ports are in random order.
   """
-  if _BASE_PORT.value is not None:
-    yield from range(_BASE_PORT.value, _LAST_PORT)
+  if first is not None:
+    yield from range(first, _LAST_PORT)
   else:
     # The number is unknown until the job starts and rewrites its nodes.
     job = int(os.environ.get('SLURM_JOB_ID', 0))
@@ -133,14 +88,17 @@ def ports() -> Iterator[int]:
   )
 
 
-def components(table: Sequence[tasks.Task]) -> list[Component]:
+def components(
+  table: Sequence[tasks.Task], options: slurm_options.SlurmOptions
+) -> list[Component]:
   """The tasks by resources; one component if they are all equal.
 
   Args:
     table: from `write_nodes`.
+    options: the job's options.
   """
-  resources = _resources()
-  found = []
+  resources = _resources(options)
+  found: list[Component] = []
   for task in table:
     wanted = resources[task.pool]
     if found and (found[-1].cpus, found[-1].gres) == wanted:
@@ -150,33 +108,42 @@ def components(table: Sequence[tasks.Task]) -> list[Component]:
   return found
 
 
-def _resources() -> dict[str, tuple[int, str | None]]:
+def _resources(
+  options: slurm_options.SlurmOptions,
+) -> dict[str, tuple[int, str | None]]:
   """CPUs and accelerators of a task, by pool."""
-  usual = _CPUS.value
+  usual = options.cpus
   special = {
-    'learner': (_LEARNER_CPUS.value or usual, _LEARNER_GRES.value),
-    'distill': (_DISTILL_CPUS.value or usual, None),
+    'learner': (options.learner_cpus or usual, options.learner_gres),
+    'distill': (options.distill_cpus or usual, None),
   }
   return {pool: special.get(pool, (usual, None)) for pool in programs.POOLS}
 
 
-def check(submits: bool):
+def check(options: slurm_options.SlurmOptions, submits: bool) -> None:
   """Checks what can be checked before any file is written.
 
   Args:
+    options: the job's options.
     submits: whether the job will be submitted.
 
   Raises:
     UsageError: if an option is invalid.
     ValueError: if Slurm is not installed, or does not respond.
   """
-  for flag in (_PARTITION, _TIME, _MEM_PER_CPU, _LEARNER_GRES, _SBATCH):
-    for value in flag.value if flag is _SBATCH else [flag.value or '']:
-      if not value.isprintable():  # It would break the script.
-        raise command_line.UsageError(
-          f'{flag.name} must be one line of text, but received {value!r}.'
-        )
-  for option in _SBATCH.value:
+  texts = [
+    ('partition', options.partition or ''),
+    ('time', options.time or ''),
+    ('mem_per_cpu', options.mem_per_cpu),
+    ('learner_gres', options.learner_gres or ''),
+    *(('sbatch', option) for option in options.sbatch),
+  ]
+  for name, value in texts:
+    if not value.isprintable():  # It would break the script.
+      raise command_line.UsageError(
+        f'{name} must be one line of text, but received {value!r}.'
+      )
+  for option in options.sbatch:
     if not option.startswith('--'):
       raise command_line.UsageError(
         f'sbatch must be a long option of sbatch, but received {option!r}; '
@@ -189,9 +156,9 @@ def check(submits: bool):
       'sbatch is not on the PATH; run this on a submission host, or use '
       '--dry_run to only write the files.'
     )
-  if _PARTITION.value is not None:
+  if options.partition is not None:
     known = slurm_commands.partitions()
-    for name in _PARTITION.value.split(','):
+    for name in options.partition.split(','):
       if name not in known:
         raise command_line.UsageError(
           f'partition must be one of {", ".join(known)}, but received {name!r}.'
@@ -199,7 +166,10 @@ def check(submits: bool):
 
 
 def write_script(
-  run: run_folder.RunFolder, name: str, parts: Sequence[Component]
+  run: run_folder.RunFolder,
+  name: str,
+  parts: Sequence[Component],
+  options: slurm_options.SlurmOptions,
 ) -> str:
   """Writes the script of a job and returns its path.
 
@@ -207,6 +177,7 @@ def write_script(
     run: the run, whose nodes are written.
     name: name of the job.
     parts: from `components`; several give a heterogeneous job.
+    options: the job's options.
   """
   path = os.path.join(folder_of(run), 'job.sh')
   # sbatch expands % in file names.
@@ -214,7 +185,7 @@ def write_script(
   whole = [f'--job-name={name}', f'--output={output}', '--open-mode=append']
   # Only the script gets the signal: it stops the nodes.
   each = ['--requeue', f'--signal=B:TERM@{_WARNING}', *_no_kill(parts)]
-  each += common_options()
+  each += options.sbatch_options()
   lines = ['#!/bin/bash', *map(directive, whole)]
   for number, part in enumerate(parts):
     if number:
@@ -223,11 +194,7 @@ def write_script(
   command = [sys.executable, '-m', 'launch.clusters.slurm_job']
   command.append(f'--workdir={run.path}')
   command.append('--trust')  # The environment was named to cluster.py.
-  command += [
-    f'--{flag.name}={flag.value}'
-    for flag in _OF_THE_JOB
-    if flag.value is not None
-  ]
+  command += options.job_flags()
   root = shlex.quote(bootstrap.ROOT)
   lines += [
     f'export PYTHONPATH={root}"${{PYTHONPATH:+:$PYTHONPATH}}"',
@@ -236,16 +203,6 @@ def write_script(
   with open(path, 'w', encoding='utf-8') as file:
     file.write('\n'.join(lines) + '\n')
   return path
-
-
-def common_options() -> list[str]:
-  """Options of sbatch, from the flags."""
-  options = [
-    f'--{flag.name.replace("_", "-")}={flag.value}'
-    for flag in (_PARTITION, _TIME, _MEM_PER_CPU)
-    if flag.value
-  ]
-  return [*options, *_SBATCH.value]
 
 
 def step(parts: Sequence[Component], command: Sequence[str]) -> list[str]:

@@ -4,23 +4,29 @@ from collections.abc import Sequence
 import os
 import shlex
 
-from absl import flags
-
 from ald_acme.runs import files
 from launch.clusters import slurm
 from launch.clusters import slurm_commands
+from launch.clusters import slurm_options
 from launch.reproduction import jobs
 
-FLAGS = ('partition', 'time', 'cpus', 'mem_per_cpu', 'sbatch')  # Of slurm.
+# Those of `slurm_options` that an array uses.
+FLAGS = ('partition', 'time', 'cpus', 'mem_per_cpu', 'sbatch')
 
 
-def submit(missing: Sequence[jobs.Job], folder: str, at_a_time: int) -> str:
+def submit(
+  missing: Sequence[jobs.Job],
+  folder: str,
+  at_a_time: int,
+  options: slurm_options.SlurmOptions,
+) -> str:
   """Submits an array with a task for each job.
 
   Args:
     missing: jobs without results.
     folder: folder for the script, the commands and their output.
     at_a_time: number of tasks that run in parallel.
+    options: the options of each task.
 
   Returns:
     A line that describes the submission.
@@ -31,7 +37,7 @@ def submit(missing: Sequence[jobs.Job], folder: str, at_a_time: int) -> str:
   """
   if not missing:
     return 'Nothing is missing: no job was submitted.'
-  slurm.check(submits=True)
+  slurm.check(options, submits=True)
   record = os.path.join(folder, 'slurm_array.json')
   _refuse_while_running(record)
   for job in missing:
@@ -44,17 +50,17 @@ def submit(missing: Sequence[jobs.Job], folder: str, at_a_time: int) -> str:
       file.write(f'exec {shlex.join(job.command())} > {log} 2>&1\n')
   script = os.path.join(folder, 'array.sh')
   output = os.path.join(os.path.abspath(folder), 'slurm-').replace('%', '%%')
-  options = [
+  directives = [
     '--job-name=sweep',
     f'--array=0-{len(missing) - 1}%{at_a_time}',
-    f'--cpus-per-task={flags.FLAGS.cpus}',
+    f'--cpus-per-task={options.cpus}',
     f'--output={output}%A_%a.out',
-    *slurm.common_options(),
+    *options.sbatch_options(),
   ]
   path = shlex.quote(os.path.abspath(commands))
   lines = [
     '#!/bin/bash',
-    *map(slurm.directive, options),
+    *map(slurm.directive, directives),
     f'cd {shlex.quote(os.getcwd())} || exit 1',
     f'line=$(sed -n "$((SLURM_ARRAY_TASK_ID + 1))p" {path})',
     'exec bash -c "$line"',  # Signals go to the run itself.
@@ -69,7 +75,7 @@ def submit(missing: Sequence[jobs.Job], folder: str, at_a_time: int) -> str:
   )
 
 
-def _refuse_while_running(record: str):
+def _refuse_while_running(record: str) -> None:
   """Rejects a second array while the first is running."""
   try:
     job = files.read_json(record)['job']

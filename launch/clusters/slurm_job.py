@@ -22,11 +22,13 @@ from launch import training
 from launch.clusters import programs
 from launch.clusters import slurm
 from launch.clusters import slurm_commands
+from launch.clusters import slurm_options
 from launch.clusters import slurm_step
 
 
 def main():
   launched = time.time()
+  of_slurm = slurm_options.read()
   folder = run_folder.RunFolder(flags.FLAGS.workdir)
   with folder.reopen():
     console = progress.make_console()
@@ -38,7 +40,8 @@ def main():
 
     def make_step(logs):
       program, watcher = programs.make(opts, folder, checkpoint, launched)
-      parts = slurm.components(slurm.write_nodes(program, folder))
+      tasks = slurm.write_nodes(program, folder, of_slurm)
+      parts = slurm.components(tasks, of_slurm)
       steps.append(
         slurm_step.Step(
           slurm.folder_of(folder), parts, watcher, logs, console.print

@@ -8,8 +8,7 @@ import os
 import shutil
 import sys
 import typing
-
-from absl import flags
+from typing import Any
 
 from ald_acme.runs import files
 from ald_acme.runs import folder as run_folder
@@ -20,18 +19,6 @@ from launch.clusters import programs
 if typing.TYPE_CHECKING:
   import launchpad as lp
 
-_ACCELERATOR = flags.DEFINE_enum(
-  'accelerator',
-  't4',
-  ('none', 'p4', 'p100', 't4', 'v100'),
-  'Vertex AI: accelerator of the learner and of its runner.',
-)
-_IMAGES = flags.DEFINE_string(
-  'images',
-  'IMAGES',
-  'Vertex AI, with --dry_run: registry of the container images, i.e. their '
-  'names up to the last /.',
-)
 _BUCKET = 'GOOGLE_CLOUD_BUCKET_NAME'  # The name in XManager.
 # vCPUs and GiB of memory, by machine type.
 _MACHINES = {
@@ -43,6 +30,7 @@ _MACHINES = {
   'n1-highcpu-64': (64, 57),
   'n1-highcpu-96': (96, 86),
 }
+ACCELERATORS = ('p4', 'p100', 't4', 'v100')
 _MANY_CORES = [name for name in _MACHINES if 'highcpu' in name]
 # Not copied: history, virtual environments, runs, results and caches.
 _NOT_CODE = shutil.ignore_patterns(
@@ -66,20 +54,21 @@ class Pool:
   machine: str
   accelerator: str | None
 
-  def specification(self, job: str) -> dict:
+  def specification(self, job: str, images: str) -> dict[str, Any]:
     """The pool as a WorkerPoolSpec of Vertex AI.
 
     Args:
       job: name of the job.
+      images: registry of the container images.
     """
-    machine = {'machineType': self.machine}
+    machine: dict[str, Any] = {'machineType': self.machine}
     if self.accelerator:
       machine['acceleratorType'] = f'NVIDIA_TESLA_{self.accelerator.upper()}'
       machine['acceleratorCount'] = 1
     return {
       'machineSpec': machine,
       'replicaCount': len(self.nodes),
-      'containerSpec': {'imageUri': f'{_IMAGES.value}/{job}-{self.name}'},
+      'containerSpec': {'imageUri': f'{images}/{job}-{self.name}'},
     }
 
   def row(self) -> tuple[str, ...]:
@@ -174,11 +163,13 @@ def revive(program: lp.Program):
     colocation.revive(program, label)
 
 
-def pools(program: lp.Program) -> list[Pool]:
+def pools(program: lp.Program, accelerator: str | None) -> list[Pool]:
   """The worker pools, in Launchpad's order.
 
   Args:
     program: from `programs.make`.
+    accelerator: of the learner and of its runner: one of `ACCELERATORS`, or
+      None.
 
   Raises:
     UsageError: if no machine is large enough for a node.
@@ -197,18 +188,19 @@ def pools(program: lp.Program) -> list[Pool]:
     kind, nodes = ordered[0]
     ordered = [(kind, nodes[:1]), *ordered[1:], (kind, nodes[1:])]
   return [
-    Pool(f'workerpool{number}', nodes, *_machine(kind, nodes))
+    Pool(f'workerpool{number}', nodes, *_machine(kind, nodes, accelerator))
     for number, (kind, nodes) in enumerate(ordered)
   ]
 
 
-def _machine(kind: str, nodes) -> tuple[str, str | None]:
+def _machine(
+  kind: str, nodes: list[tuple[str, Any]], accelerator: str | None
+) -> tuple[str, str | None]:
   """Returns machine type and accelerator of a pool's replicas."""
   if kind == 'replay':
     return 'n1-highmem-4', None
   if kind == 'learner':
-    accelerator = _ACCELERATOR.value
-    return 'n1-standard-8', None if accelerator == 'none' else accelerator
+    return 'n1-standard-8', accelerator
   if kind == 'distill':
     ((_, host),) = nodes
     for name in _MANY_CORES:
@@ -224,7 +216,10 @@ def _machine(kind: str, nodes) -> tuple[str, str | None]:
 
 
 def write(
-  program: lp.Program, parts: list[Pool], run: run_folder.RunFolder
+  program: lp.Program,
+  parts: list[Pool],
+  run: run_folder.RunFolder,
+  images: str,
 ) -> str:
   """Writes the job and the inputs of its containers; replaces earlier files.
 
@@ -232,6 +227,7 @@ def write(
     program: from `programs.make`.
     parts: from `pools`.
     run: folder of the run on this machine.
+    images: registry of the container images, for `custom_job.json`.
 
   Returns:
     The folder, with `custom_job.json`, `Dockerfile`, `code/`, and for each pool
@@ -262,7 +258,9 @@ def write(
     {
       'displayName': program.name,
       'jobSpec': {
-        'workerPoolSpecs': [part.specification(program.name) for part in parts]
+        'workerPoolSpecs': [
+          part.specification(program.name, images) for part in parts
+        ]
       },
     },
   )

@@ -88,8 +88,8 @@ def test_pools_match_launchpad_and_xmanager(
 
   program, folder = _make(tmp_path, agent, **fields)
   vertex.revive(program)
-  parts = vertex.pools(program)
-  path = vertex.write(program, parts, folder)
+  parts = vertex.pools(program, 't4')
+  path = vertex.write(program, parts, folder, 'IMAGES')
   vertex.launch(program, parts, path)
   with open(os.path.join(path, 'custom_job.json'), encoding='utf-8') as file:
     written = json.load(file)['jobSpec']['workerPoolSpecs']
@@ -119,8 +119,8 @@ def test_a_launch_that_fails_says_why_in_one_line(
 
   monkeypatch.setattr(experiment, 'package', fail)
   program, folder = _make(tmp_path)
-  parts = vertex.pools(program)
-  path = vertex.write(program, parts, folder)
+  parts = vertex.pools(program, 't4')
+  path = vertex.write(program, parts, folder, 'IMAGES')
   with pytest.raises(ValueError, match='RuntimeError: no docker here'):
     vertex.launch(program, parts, path)
 
@@ -128,8 +128,8 @@ def test_a_launch_that_fails_says_why_in_one_line(
 def test_addresses_are_those_of_the_cluster(tmp_path, monkeypatch):
   program, folder = _make(tmp_path, num_actors=2, num_distillers=2)
   vertex.revive(program)
-  parts = vertex.pools(program)
-  vertex.write(program, parts, folder)
+  parts = vertex.pools(program, 't4')
+  vertex.write(program, parts, folder, 'IMAGES')
   cluster = {
     part.name: [f'{part.name}-{i}:2222' for i in range(len(part.nodes))]
     for part in parts
