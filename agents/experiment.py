@@ -11,7 +11,20 @@ class EvaluationConfig:
   """Frequency and size of evaluations."""
 
   evaluation_episodes: int = validation.setting(
-    100, 'Episodes of each evaluation of the actor.', at_least=1
+    100,
+    'Episodes of the last evaluation of the actor, and the most of any other.',
+    at_least=1,
+  )
+  evaluation_envs: int = validation.setting(
+    10,
+    'Environments of an evaluation at most; each plays several episodes.',
+    at_least=1,
+  )
+  evaluation_share: float = validation.setting(
+    0.2,
+    'Evaluated steps per frame of training: long episodes are fewer, but each '
+    'environment plays one.',
+    above=0.0,
   )
   evaluation_frames: int = validation.setting(
     10_000, 'Frames between the starts of evaluations.', at_least=1
@@ -23,7 +36,10 @@ class EvaluationConfig:
     10_000, 'Steps after which an evaluation truncates an episode.', at_least=1
   )
   learner_evaluation_episodes: int = validation.setting(
-    32, 'Episodes of each evaluation of the learner.', at_least=1
+    32,
+    'Episodes of the last evaluation of the learner, and the most of any '
+    'other.',
+    at_least=1,
   )
   learner_evaluation_frames: int = validation.setting(
     50_000, 'Frames between evaluations of the learner.', at_least=1

@@ -117,6 +117,7 @@ def _needs(
       attends * _attention(config),
     ),
     (('evaluation_episodes',), run.evaluation_episodes * _STEP),
+    (('evaluation_envs',), run.evaluation_envs * _STEP),
     (
       ('learner_evaluation_episodes',),
       run.learner_evaluation_episodes * _STEP,

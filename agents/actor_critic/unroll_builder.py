@@ -258,16 +258,16 @@ class UnrollBuilder:
       name: str,
       network: protocols.Network,
       source: acme.VariableSource,
-      episodes: int,
       schedule: evaluator.Schedule,
       place: int,
     ) -> evaluator.EvaluatedPolicy:
       seed = self.seed_of(place)
-      environment = self.make_environment(environment_factory, episodes, seed)
+      batch = min(schedule.episodes, config.evaluation_envs)
+      environment = self.make_environment(environment_factory, batch, seed)
       spec = environment.observation_spec()
       return evaluator.EvaluatedPolicy(
         environment,
-        policies.BatchedPolicy(network, spec, episodes, seed),
+        policies.BatchedPolicy(network, spec, batch, seed),
         pulled.PulledParameters(source, name, network.trainable_variables),
         schedule,
       )
@@ -278,8 +278,12 @@ class UnrollBuilder:
         'actor',
         networks.actor,
         actor_source,
-        config.evaluation_episodes,
-        evaluator.Schedule(config.evaluation_frames, config.evaluation_period),
+        evaluator.Schedule(
+          config.evaluation_frames,
+          config.evaluation_period,
+          config.evaluation_episodes,
+          config.evaluation_share,
+        ),
         EVALUATING_ACTOR,
       ),
       learner_source
@@ -287,9 +291,11 @@ class UnrollBuilder:
         'learner',
         networks.learner,
         learner_source,
-        config.learner_evaluation_episodes,
         evaluator.Schedule(
-          config.learner_evaluation_frames, config.learner_evaluation_period
+          config.learner_evaluation_frames,
+          config.learner_evaluation_period,
+          config.learner_evaluation_episodes,
+          config.evaluation_share,
         ),
         EVALUATING_LEARNER,
       ),

@@ -90,6 +90,7 @@ def play_many(
   policy: policies.BatchedPolicy,
   episodes: int,
   max_steps: int = MAX_STEPS,
+  should_stop: Callable[[], bool] = lambda: False,
 ) -> Episodes:
   """Plays a number of episodes, one in each environment at a time.
 
@@ -99,12 +100,18 @@ def play_many(
     episodes: how many; of the last round, those of the first environments
       count, however they ended.
     max_steps: bound of an episode's length; longer ones are truncated.
+    should_stop: called at each step; true stops the evaluation.
 
   Returns:
     The episodes.
+
+  Raises:
+    Stopped: if `should_stop` returned true.
   """
   rounds = math.ceil(episodes / environment.batch_size)
-  played = [play(environment, policy, max_steps) for _ in range(rounds)]
+  played = [
+    play(environment, policy, max_steps, should_stop) for _ in range(rounds)
+  ]
   return Episodes(*(np.concatenate(part)[:episodes] for part in zip(*played)))
 
 

@@ -22,23 +22,28 @@ _POLL = 0.2  # Seconds between reads of the frame count.
 
 
 class Schedule(NamedTuple):
-  """When evaluations start.
+  """When evaluations start, and their size.
 
   Attributes:
     frames: frames between starts of evaluations, which gives the curves of
       different methods the same points.
-    seconds: least time between starts, which bounds the cost.
+    seconds: least time between starts.
+    episodes: episodes of the last evaluation, and the most of any other.
+    share: evaluated steps per frame of training. It bounds the number of
+      episodes, but every environment plays one.
   """
 
   frames: int
   seconds: float
+  episodes: int
+  share: float
 
 
 class EvaluatedPolicy(NamedTuple):
   """A policy under evaluation.
 
   Attributes:
-    environment: a batch of one environment per episode of an evaluation.
+    environment: plays one episode per round in each of its environments.
     policy: acts in them.
     parameters: the policy's parameters, pulled before each evaluation.
     schedule: schedule of its evaluations.
@@ -51,11 +56,13 @@ class EvaluatedPolicy(NamedTuple):
 
 
 class _Turn:
-  """Decides when a policy is evaluated next."""
+  """Decides when a policy is evaluated next, and on how many episodes."""
 
-  def __init__(self, schedule: Schedule) -> None:
-    self._schedule = schedule
+  def __init__(self, subject: EvaluatedPolicy) -> None:
+    self.subject = subject
+    self._schedule = subject.schedule
     self._frames, self._time = 0, -math.inf
+    self._length = math.inf  # Mean length of the latest episodes.
 
   def has_come(self, frames: float) -> bool:
     return frames >= self._frames and time.monotonic() >= self._time
@@ -64,6 +71,33 @@ class _Turn:
     step = self._schedule.frames
     self._frames = (int(frames) // step + 1) * step
     self._time = time.monotonic() + self._schedule.seconds
+
+  def play(
+    self, is_last: bool, max_steps: int, should_stop: Callable[[], bool]
+  ) -> evaluation.Episodes:
+    """Plays episodes with the newest parameters."""
+    subject = self.subject
+    subject.parameters.pull()
+    subject.policy.load(subject.parameters.arrays)
+    episodes = evaluation.play_many(
+      subject.environment,
+      subject.policy,
+      self._schedule.episodes if is_last else self._affordable(),
+      max_steps,
+      should_stop,
+    )
+    self._length = max(1.0, float(np.mean(episodes.lengths)))
+    return episodes
+
+  def _affordable(self) -> int:
+    """Number of episodes, chosen before they are played: no bias to short ones.
+
+    A multiple of the number of environments, so that all are used.
+    """
+    batch = self.subject.environment.batch_size
+    steps = self._schedule.share * self._schedule.frames
+    rounds = max(1.0, steps // (batch * self._length))
+    return int(min(self._schedule.episodes, batch * rounds))
 
 
 class Evaluator:
@@ -94,7 +128,8 @@ class Evaluator:
         latest episodes.
       max_steps: bound of an episode's length; longer ones are truncated.
     """
-    self._actor, self._learner = actor, learner
+    self._actor = _Turn(actor)
+    self._learner = _Turn(learner) if learner else None
     self._counter = counter or counting.Counter()
     self._logger = logger or loggers.NoOpLogger()
     self._clock = clock
@@ -119,19 +154,21 @@ class Evaluator:
     """
     self._last_asked.set()
     with self._lock:
-      return self._evaluate(self._counter.get_counts(), True, lambda: False)
+      counts = self._counter.get_counts()
+      return self._evaluate(counts, True, True, lambda: False)
 
   def _evaluate(
     self,
     counts: Mapping[str, float],
     learner_too: bool,
+    is_last: bool,
     should_stop: Callable[[], bool],
   ) -> dict[str, float]:
     seconds, began = self._clock(), time.monotonic()
-    actor = self._play(self._actor, should_stop)
+    actor = self._actor.play(is_last, self._max_steps, should_stop)
     learner_return = float('nan')
     if self._learner and learner_too:
-      learner = self._play(self._learner, should_stop)
+      learner = self._learner.play(is_last, self._max_steps, should_stop)
       learner_return = float(np.mean(learner.returns))
     self._recent.extend(actor.returns)
     row = {
@@ -144,7 +181,7 @@ class Evaluator:
       'final_return': float(np.mean(list(self._recent))),
       'learner_return': learner_return,
       'evaluation_seconds': time.monotonic() - began,
-      **self._actor.environment.metrics(),
+      **self._actor.subject.environment.metrics(),
     }
     self._logger.write(row)
     return row
@@ -154,24 +191,13 @@ class Evaluator:
     names = ['actor_updates'] if self._learner else []
     return {name: counts.get(name, 0) for name in [*names, 'learner_updates']}
 
-  def _play(
-    self, subject: EvaluatedPolicy, should_stop: Callable[[], bool]
-  ) -> evaluation.Episodes:
-    """Plays one episode per environment with the newest parameters."""
-    subject.parameters.pull()
-    subject.policy.load(subject.parameters.arrays)
-    return evaluation.play(
-      subject.environment, subject.policy, self._max_steps, should_stop
-    )
-
   def run(self, wait: Callable[[float], bool] = lambda _: False) -> None:
     """Evaluates on schedule until stopped or until `evaluate` is called.
 
     Args:
       wait: sleeps for a number of seconds; true means stop.
     """
-    actor = _Turn(self._actor.schedule)
-    learner = _Turn(self._learner.schedule) if self._learner else None
+    actor, learner = self._actor, self._learner
 
     def should_stop() -> bool:
       return self._last_asked.is_set() or wait(0.0)
@@ -186,7 +212,7 @@ class Evaluator:
           if learner and learner.has_come(frames):
             learner.begins(frames)
             learner_too = True
-          self._evaluate(counts, learner_too, should_stop)
+          self._evaluate(counts, learner_too, False, should_stop)
       with activity.resting():
         wait(_POLL)
     with activity.resting():  # The node stays up to serve `evaluate`.

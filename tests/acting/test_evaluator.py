@@ -38,7 +38,13 @@ class Policy:
 
 
 class Scripted(collections.deque):
-  """An environment: returns of the evaluations to come, and a metric."""
+  """Two environments: returns of the evaluations to come, and a metric."""
+
+  batch_size = 2
+
+  def __init__(self, returns):
+    super().__init__(returns)
+    self.asked = []  # Episodes of each evaluation.
 
   def metrics(self):
     return {'left': len(self)}
@@ -49,13 +55,14 @@ def events(monkeypatch):
   """Events in order; an evaluation plays the environment's scripted returns."""
   events = []
 
-  def play(environment, policy, max_steps, should_stop):
+  def play(environment, policy, episodes, max_steps, should_stop):
     events.append(f'play {policy.loaded}')
+    environment.asked.append(episodes)
     returns = np.array(environment.popleft(), np.float64)
     lengths = 10 * np.arange(1, len(returns) + 1)
     return evaluation.Episodes(returns, lengths, lengths >= max_steps)
 
-  monkeypatch.setattr(evaluation, 'play', play)
+  monkeypatch.setattr(evaluation, 'play_many', play)
   return events
 
 
@@ -63,14 +70,22 @@ def events(monkeypatch):
 def make(events):
   """Makes an evaluator of scripted returns, and its log."""
 
-  def make(actor, learner=None, period=(1, 0), learner_period=(1, 0), **kwargs):
+  def make(
+    actor,
+    learner=None,
+    period=(1, 0),
+    learner_period=(1, 0),
+    episodes=7,
+    share=1.0,
+    **kwargs,
+  ):
     counter = counting.Counter()
     counter.increment(frames=100, actor_updates=40, learner_updates=10)
     logger = loggers.InMemoryLogger()
 
     def subject(name, returns, period):
       parameters = Parameters(name, events, counter)
-      schedule = evaluator.Schedule(*period)
+      schedule = evaluator.Schedule(*period, episodes, share)
       return evaluator.EvaluatedPolicy(
         Scripted(returns), Policy(), parameters, schedule
       )
@@ -163,21 +178,41 @@ def test_seconds_between_evaluations(make):
   assert len(log) == 1
 
 
+@pytest.mark.parametrize(
+  'share, episodes, expected',
+  [
+    (0.2, 100, [2, 2, 2]),  # 10 steps are less than one episode for each.
+    (1.0, 100, [2, 2, 4]),  # 50 steps: 3 and 5 episodes of 15 and 10.
+    (8.0, 100, [2, 26, 40]),
+    (8.0, 30, [2, 26, 30]),
+    (8.0, 1, [1, 1, 1]),
+  ],
+)
+def test_long_episodes_are_fewer(make, share, episodes, expected):
+  returns = [[0, 0], [0], [0], [0]]  # The lengths are 10 and 20, then 10.
+  part, _ = make(returns, period=(50, 0), episodes=episodes, share=share)
+  asked = part._actor.subject.environment.asked
+  _run(part, [100, 100, 100])
+  assert asked == expected
+  part.evaluate()
+  assert asked[-1] == episodes
+
+
 def test_the_last_evaluation(make, monkeypatch):
   """It interrupts a running one, evaluates both networks, and is the last."""
   part, log = make([[1], [0], [0]], [[2], [0], [0]], (1, 0), (10**9, 1e9))
-  scripted = evaluation.play
+  scripted = evaluation.play_many
   begun, rows = threading.Event(), []
 
-  def play(environment, policy, max_steps, should_stop):
+  def play(environment, policy, episodes, max_steps, should_stop):
     if not begun.is_set():  # The first would never end.
       begun.set()
       while not should_stop():
         time.sleep(0.01)
       raise evaluation.Stopped
-    return scripted(environment, policy, max_steps, should_stop)
+    return scripted(environment, policy, episodes, max_steps, should_stop)
 
-  monkeypatch.setattr(evaluation, 'play', play)
+  monkeypatch.setattr(evaluation, 'play_many', play)
   over = threading.Event()
   thread = threading.Thread(target=part.run, args=[over.wait])
   thread.start()
@@ -194,14 +229,14 @@ def test_evaluations_do_not_mix(make, monkeypatch):
   part, log = make([[0]])
   playing = []
 
-  def play(environment, policy, max_steps, should_stop):
+  def play(environment, policy, episodes, max_steps, should_stop):
     playing.append(1)
     time.sleep(0.02)
     assert len(playing) == 1
     playing.pop()
     return evaluation.Episodes(np.ones(1), np.ones(1), np.zeros(1))
 
-  monkeypatch.setattr(evaluation, 'play', play)
+  monkeypatch.setattr(evaluation, 'play_many', play)
   threads = [threading.Thread(target=part.evaluate) for _ in range(4)]
   for thread in threads:
     thread.start()
