@@ -5,6 +5,7 @@ Examples:
   python launch/cluster.py --platform=vertex_ai --workdir=runs/mine --dry_run
 """
 
+import dataclasses
 import os
 import shlex
 import sys
@@ -61,25 +62,43 @@ _IMAGES = flags.DEFINE_string(
 )
 
 
+@dataclasses.dataclass(frozen=True)
+class Job:
+  """What the platforms share.
+
+  Attributes:
+    given: the flags of the run.
+    dry_run: whether nothing is submitted.
+    launched: start of the run, seconds since the epoch.
+    console: where the job is described.
+  """
+
+  given: options.Given
+  dry_run: bool
+  launched: float
+  console: rich_console.Console
+
+
 def main():
   launched = time.time()
-  if flags.FLAGS.environment == 'list':
+  given = options.given()
+  if given.environment == 'list':
     print(registry.describe())
     return
   platform = command_line.require(_PLATFORM)
-  console = progress.make_console()
+  job = Job(given, _DRY_RUN.value, launched, progress.make_console())
   if platform == 'slurm':
-    _slurm(launched, console)
+    _slurm(job, slurm_options.read())
   else:
-    _vertex(launched, console)
+    accelerator = None if _ACCELERATOR.value == 'none' else _ACCELERATOR.value
+    _vertex(job, accelerator, _IMAGES.value)
 
 
-def _slurm(launched: float, console: rich_console.Console):
-  of_slurm = slurm_options.read()
-  slurm.check(of_slurm, submits=not _DRY_RUN.value)
-  run = training.prepare(local=False, dry_run=_DRY_RUN.value)
+def _slurm(job: Job, of_slurm: slurm_options.SlurmOptions):
+  slurm.check(of_slurm, submits=not job.dry_run)
+  run = training.prepare(job.given, local=False, dry_run=job.dry_run)
   try:
-    _submit(run, of_slurm, launched, console)
+    _submit(job, run, of_slurm)
   except BaseException:  # So that the same command can be retried.
     if not run.options.resume:
       slurm.remove(run.folder)
@@ -88,14 +107,11 @@ def _slurm(launched: float, console: rich_console.Console):
 
 
 def _submit(
-  run: training.Prepared,
-  of_slurm: slurm_options.SlurmOptions,
-  launched: float,
-  console: rich_console.Console,
+  job: Job, run: training.Prepared, of_slurm: slurm_options.SlurmOptions
 ):
   with run.lock:  # The job takes it when it starts.
     program, _ = programs.make(
-      run.options, run.folder, run.checkpoint, launched
+      run.options, run.folder, run.checkpoint, job.launched
     )
     # The job rewrites them when it starts; fail now if they cannot be written.
     tasks = slurm.write_nodes(program, run.folder, of_slurm)
@@ -106,37 +122,38 @@ def _submit(
   for number, task in enumerate(tasks):
     row = (number, task.name, cpus[task.pool], len(task.ports))
     table.add_row(*map(str, row))
+  console = job.console
   console.print(table)
-  if _DRY_RUN.value:
+  if job.dry_run:
     submit = shlex.join(['sbatch', script])
     console.print(f'Nothing was submitted; to submit it: {submit}')
     return
-  job = slurm_commands.submit(script)
-  console.print(f'Submitted job {job}; scancel {job} stops it.')
+  number = slurm_commands.submit(script)
+  console.print(f'Submitted job {number}; scancel {number} stops it.')
   console.print(f'run: {run.folder.path}')
   console.print(f'script: {script}')
 
 
-def _vertex(launched: float, console: rich_console.Console):
-  if flags.FLAGS.resume:
+def _vertex(job: Job, accelerator: str | None, images: str):
+  if job.given.resume:
     raise command_line.UsageError(
       '--resume is not supported with --platform=vertex_ai, whose checkpoints '
       'are in the bucket; leave it out, or choose --platform=slurm.'
     )
-  vertex.check(submits=not _DRY_RUN.value)
-  run = training.prepare(local=False, dry_run=_DRY_RUN.value)
-  accelerator = None if _ACCELERATOR.value == 'none' else _ACCELERATOR.value
+  vertex.check(submits=not job.dry_run)
+  run = training.prepare(job.given, local=False, dry_run=job.dry_run)
+  console = job.console
   inside = vertex.folder_inside(run.folder)
   try:
     with run.lock:
-      program, _ = programs.make(run.options, inside, None, launched)
+      program, _ = programs.make(run.options, inside, None, job.launched)
       vertex.revive(program)
       pools = vertex.pools(program, accelerator)
-      path = vertex.write(program, pools, run.folder, _IMAGES.value)
+      path = vertex.write(program, pools, run.folder, images)
     _print_pools(pools, console)
     console.print(f'job and containers: {path}')
     console.print(f"the run's folder there: {inside.path}")
-    if _DRY_RUN.value:
+    if job.dry_run:
       console.print('Nothing was submitted.')
     else:
       vertex.launch(program, pools, path)

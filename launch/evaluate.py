@@ -85,9 +85,30 @@ _ENVIRONMENT_KWARGS = flags.DEFINE_string(
 )
 
 
+@dataclasses.dataclass(frozen=True)
+class Evaluation:
+  """What to play.
+
+  Attributes:
+    policy: one of `trained.POLICIES`.
+    episodes: number of episodes.
+    seed: seed of episodes and actions.
+    deterministic: whether to take the mode instead of sampling.
+    max_steps: steps after which an episode is truncated.
+    success_return: least return of a successful episode; None if unknown.
+  """
+
+  policy: str
+  episodes: int
+  seed: int
+  deterministic: bool
+  max_steps: int
+  success_return: float | None
+
+
 def main():
   run = trained.read(command_line.require(_WORKDIR))
-  trust.require(vars(run))
+  trust.require(vars(run), *trust.given())
   kwargs = _ENVIRONMENT_KWARGS.value
   if kwargs is not None:
     run = dataclasses.replace(run, environment_kwargs=kwargs)
@@ -103,40 +124,51 @@ def main():
     folder = os.path.dirname(os.path.abspath(_RECORD.value))
     command_line.prepare_folder(folder, 'record')
   agent = trained.load(run)
-  _evaluate(agent)
+  success = _SUCCESS.value
+  wanted = Evaluation(
+    policy=_POLICY.value,
+    episodes=_EPISODES.value,
+    seed=_SEED.value,
+    deterministic=_DETERMINISTIC.value,
+    max_steps=_MAX_STEPS.value or run.experiment.evaluation_max_steps,
+    success_return=run.solved_return if success is None else success,
+  )
+  _evaluate(agent, wanted)
   if _RECORD.value is not None:
-    _record(agent)
+    _record(agent, wanted, _RECORD.value, _FPS.value)
 
 
-def _evaluate(agent: trained.Trained):
+def _evaluate(agent: trained.Trained, wanted: Evaluation):
   """Plays episodes and prints their statistics."""
   from ald_acme.acting import evaluation
 
-  max_steps = _MAX_STEPS.value or agent.run.experiment.evaluation_max_steps
   returns, lengths, cut = agent.play(
-    _POLICY.value, _EPISODES.value, _SEED.value, _DETERMINISTIC.value, max_steps
+    wanted.policy,
+    wanted.episodes,
+    wanted.seed,
+    wanted.deterministic,
+    wanted.max_steps,
   )
   rows = {
-    'policy': f'{_POLICY.value} of {agent.run.agent}'
-    + (', deterministic' if _DETERMINISTIC.value else ''),
+    'policy': f'{wanted.policy} of {agent.run.agent}'
+    + (', deterministic' if wanted.deterministic else ''),
     'environment': f'{agent.run.environment}({agent.run.environment_kwargs})',
     'checkpoint': agent.checkpoint,
     'frames': f'{agent.frames:,}',
-    'episodes': f'{len(returns):,}, seed {_SEED.value}',
+    'episodes': f'{len(returns):,}, seed {wanted.seed}',
     'mean return': _mean(returns),
     'median return': f'{np.median(returns):.4g}',
     'least, most': f'{returns.min():.4g}, {returns.max():.4g}',
     'mean length': _mean(lengths),
   }
-  solved = agent.run.solved_return if _SUCCESS.value is None else _SUCCESS.value
-  if solved is not None:
-    success = evaluation.success_rate(returns, solved)
+  if wanted.success_return is not None:
+    success = evaluation.success_rate(returns, wanted.success_return)
     rows['success rate'] = (
       f'{success.share:.4g} (95%: {success.low:.4g} to {success.high:.4g}); '
-      f'success is a return of at least {solved:g}'
+      f'success is a return of at least {wanted.success_return:g}'
     )
   if cut.any():
-    rows['cut episodes'] = f'{cut.sum()}, after {max_steps:,} steps'
+    rows['cut episodes'] = f'{cut.sum()}, after {wanted.max_steps:,} steps'
   for name, value in rows.items():
     print(f'  {name:15}{value}')
 
@@ -149,14 +181,14 @@ def _mean(values: np.ndarray) -> str:
   return f'{mean:.4g} (95%: {low:.4g} to {high:.4g})'
 
 
-def _record(agent: trained.Trained):
+def _record(agent: trained.Trained, wanted: Evaluation, path: str, fps: float):
   """Records an episode."""
   from ald_acme.acting import recording
 
-  environment = agent.run.make_environment(1, _SEED.value)
-  network = agent.network(_POLICY.value)
+  environment = agent.run.make_environment(1, wanted.seed)
+  network = agent.network(wanted.policy)
   episode = recording.record(
-    environment, network, _SEED.value, _DETERMINISTIC.value
+    environment, network, wanted.seed, wanted.deterministic
   )
   if episode.pictures is None:
     try:
@@ -164,8 +196,8 @@ def _record(agent: trained.Trained):
     except ValueError as error:
       print(f'recorded without the environment: {error}')
   environment.close()
-  films.write(episode, _RECORD.value, _FPS.value)
-  print(f'recorded {episode.length} steps: {_RECORD.value}')
+  films.write(episode, path, fps)
+  print(f'recorded {episode.length} steps: {path}')
 
 
 if __name__ == '__main__':

@@ -71,7 +71,7 @@ def main():
       f'--latency_budget_us must be above 0, but received {budget}.'
     )
   run = trained.read(command_line.require(_WORKDIR))
-  trust.require(vars(run))
+  trust.require(vars(run), *trust.given())
   output = os.path.abspath(
     _OUTPUT.value or os.path.join(run.folder.path, 'export', form)
   )

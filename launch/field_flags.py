@@ -1,5 +1,6 @@
 """Defines a flag for each field of the settings' dataclasses."""
 
+from collections.abc import Mapping
 import dataclasses
 from typing import Any
 
@@ -10,7 +11,7 @@ from agents import settings
 from ald_acme.networks import sizes
 from launch import command_line
 
-PRESET = flags.DEFINE_enum(
+_PRESET = flags.DEFINE_enum(
   'preset',
   None,
   sorted(sizes.PRESETS),
@@ -134,11 +135,15 @@ for _name in _SHORTHANDS:
   _define(_name, _FIELDS[_name], f' Same as --config.{_name}.')
 
 
-def given(agent: str) -> dict[str, Any]:
-  """The fields that the command line sets, by path.
+def given() -> tuple[str | None, dict[str, Any]]:
+  """The preset and the fields that the parsed flags set.
+
+  Returns:
+    The name of the preset; None for none.
+    The fields by path; `NO_VALUE` stands for None.
 
   Raises:
-    UsageError: if a field does not belong to the agent, or is set twice.
+    UsageError: if a field is set twice.
   """
   if _CONFIG.value is not None:
     raise command_line.UsageError(
@@ -150,7 +155,7 @@ def given(agent: str) -> dict[str, Any]:
     for path in _PATHS
     if flags.FLAGS[f'config.{path}'].present
   }
-  if PRESET.value and any(path.startswith(NETWORKS) for path in found):
+  if _PRESET.value and any(path.startswith(NETWORKS) for path in found):
     raise command_line.UsageError(
       '--preset and --config.networks both set the sizes of the networks; '
       'give one of them.'
@@ -165,8 +170,21 @@ def given(agent: str) -> dict[str, Any]:
         'of them.'
       )
     found[name] = value
+  return _PRESET.value, found
+
+
+def check(fields: Mapping[str, Any], agent: str):
+  """Rejects fields that do not belong to an agent.
+
+  Args:
+    fields: from `given`.
+    agent: one of `catalogue.NAMES`.
+
+  Raises:
+    UsageError: if a field does not belong to the agent.
+  """
   known = settings.fields_of(agent)
-  for path, value in found.items():
+  for path, value in fields.items():
     name = path.split('.')[0]
     if name not in known:
       others = [x for x in catalogue.NAMES if name in settings.fields_of(x)]
@@ -174,4 +192,3 @@ def given(agent: str) -> dict[str, Any]:
         f'{path}={value} is not a setting of --agent={agent}; leave it out, or '
         f'choose --agent={" or ".join(others)}.'
       )
-  return found

@@ -42,13 +42,14 @@ for _module in (options, isolation):
 
 def main():
   launched = time.time()
-  if flags.FLAGS.environment == 'list':
-    print(registry.describe())
-    return
   console = progress.make_console()
   warning = _isolation.warning(flags.FLAGS.isolate)
   try:
-    run = training.prepare()
+    given = options.given()
+    if given.environment == 'list':
+      print(registry.describe())
+      return
+    run = training.prepare(given)
   except command_line.UsageError as error:
     more = _isolation.hint(error)
     raise command_line.UsageError(f'{error}{more}') from error

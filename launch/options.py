@@ -1,5 +1,6 @@
 """The flags of a run, and its settings."""
 
+from collections.abc import Mapping
 import dataclasses
 import json
 from typing import Any
@@ -67,6 +68,61 @@ _RESUME = flags.DEFINE_bool(
 )
 
 
+@dataclasses.dataclass(frozen=True)
+class Given:
+  """The flags of a run as given; None for those that were left out.
+
+  Attributes:
+    agent: name of the agent.
+    environment: name of the environment.
+    environment_kwargs: the environment's arguments, as text.
+    network_factory: import path of the network factory.
+    wandb_project: project of Weights & Biases.
+    config_file: path of a file of settings.
+    workdir: the run's folder.
+    resume: whether to continue the run in `workdir`.
+    trusted: whether code that only a file names may be imported.
+    preset: name of the sizes of both networks.
+    fields: fields of agent and run by path; `field_flags.NO_VALUE` stands for
+      None.
+  """
+
+  agent: str | None
+  environment: str | None
+  environment_kwargs: str | None
+  network_factory: str | None
+  wandb_project: str | None
+  config_file: str | None
+  workdir: str | None
+  resume: bool
+  trusted: bool
+  preset: str | None
+  fields: Mapping[str, Any]
+
+
+def given() -> Given:
+  """The parsed flags of a run.
+
+  Raises:
+    UsageError: if a field is set twice.
+  """
+  preset, fields = field_flags.given()
+  _, trusted = trust.given()
+  return Given(
+    agent=_AGENT.value,
+    environment=_ENVIRONMENT.value,
+    environment_kwargs=_ENVIRONMENT_KWARGS.value,
+    network_factory=_NETWORK_FACTORY.value,
+    wandb_project=_WANDB_PROJECT.value,
+    config_file=_CONFIG_FILE.value,
+    workdir=_WORKDIR.value,
+    resume=_RESUME.value,
+    trusted=trusted,
+    preset=preset,
+    fields=fields,
+  )
+
+
 @dataclasses.dataclass
 class Options:
   """A parsed and checked command line.
@@ -104,10 +160,11 @@ class Options:
     return settings.Settings(self.agent, self.config, self.experiment)
 
 
-def read(saved: dict[str, Any] | None = None) -> Options:
-  """Creates the options from the parsed flags.
+def read(given: Given, saved: dict[str, Any] | None = None) -> Options:
+  """Creates the options from the given flags.
 
   Args:
+    given: the flags.
     saved: content of config.json of the run to resume, whose values are the
       defaults.
 
@@ -115,20 +172,20 @@ def read(saved: dict[str, Any] | None = None) -> Options:
     UsageError: if a field is out of range, or may not change when resuming.
   """
   try:
-    chosen = _read_file(saved)
-    agent = _agent(saved, chosen)
-    given = field_flags.given(agent)
+    chosen = _read_file(given.config_file, saved)
+    agent = _agent(given.agent, saved, chosen)
+    field_flags.check(given.fields, agent)
     if saved is not None:
       fields = settings.read(agent, saved).flat()
     elif chosen:
-      fields = config_file.fields(chosen, agent, _CONFIG_FILE.value)
+      fields = config_file.fields(chosen, agent, given.config_file)
     else:
       fields = settings.make(agent, {}).flat()
-    if field_flags.PRESET.value:
+    if given.preset is not None:
       fields[field_flags.NETWORKS] = dataclasses.asdict(
-        sizes.PRESETS[field_flags.PRESET.value]
+        sizes.PRESETS[given.preset]
       )
-    for path, value in given.items():
+    for path, value in given.fields.items():
       *folders, name = path.split('.')
       holder = fields
       for folder in folders:
@@ -137,12 +194,12 @@ def read(saved: dict[str, Any] | None = None) -> Options:
     made = settings.make(agent, fields)
   except ValueError as error:
     raise command_line.UsageError(str(error)) from error
-  if _WORKDIR.value == '':
+  if given.workdir == '':
     raise command_line.UsageError(
       "--workdir must name a folder, but received ''; leave it out for a new "
       'folder under runs/.'
     )
-  named = _named(saved, chosen, made)
+  named = _named(given, saved, chosen, made)
   environment, kwargs = named['environment'], named['environment_kwargs']
   try:
     arguments = registry.parse_arguments(kwargs or '')
@@ -153,8 +210,8 @@ def read(saved: dict[str, Any] | None = None) -> Options:
     environment='i_maze' if environment is None else environment,
     environment_kwargs=kwargs or '',
     environment_arguments=arguments,
-    workdir=_WORKDIR.value,
-    resume=_RESUME.value,
+    workdir=given.workdir,
+    resume=given.resume,
     config=made.config,
     experiment=made.experiment,
     network_factory=named['network_factory'],
@@ -162,19 +219,22 @@ def read(saved: dict[str, Any] | None = None) -> Options:
   )
 
 
-def _read_file(saved: dict[str, Any] | None) -> dict[str, Any]:
+def _read_file(
+  path: str | None, saved: dict[str, Any] | None
+) -> dict[str, Any]:
   """The settings of --config_file, if given."""
-  if _CONFIG_FILE.value is None:
+  if path is None:
     return {}
   if saved is not None:
     raise command_line.UsageError(
-      f'--config_file={_CONFIG_FILE.value} cannot be combined with --resume, '
+      f'--config_file={path} cannot be combined with --resume, '
       "which reads the run's own config.json; leave it out."
     )
-  return config_file.read(_CONFIG_FILE.value)
+  return config_file.read(path)
 
 
 def _named(
+  given: Given,
   saved: dict[str, Any] | None,
   chosen: dict[str, Any],
   made: settings.Settings,
@@ -185,24 +245,28 @@ def _named(
     UsageError: if they differ from the resumed run's, or a file names untrusted
       code.
   """
-  given = {name: flags.FLAGS[name].value for name in config_file.NAMES[1:]}
+  named = {name: getattr(given, name) for name in config_file.NAMES[1:]}
   if saved is not None:
-    _check_same(saved, given, made)
-    trust.require(saved)
+    _check_same(saved, named, made)
+    trust.require(saved, named, given.trusted)
     source = saved
   else:
     own = {'environment', 'environment_kwargs'} & chosen.keys()
-    if given['environment'] not in (None, chosen.get('environment')):
+    if given.environment not in (None, chosen.get('environment')):
       chosen = {k: v for k, v in chosen.items() if k not in own}
     source = chosen
     trust.require(
-      {k: v for k, v in source.items() if given.get(k, True) is None}
+      {k: v for k, v in source.items() if named.get(k, True) is None},
+      named,
+      given.trusted,
     )
-  return {k: source.get(k) if v is None else v for k, v in given.items()}
+  return {k: source.get(k) if v is None else v for k, v in named.items()}
 
 
-def _agent(saved: dict[str, Any] | None, chosen: dict[str, Any]) -> str:
-  name, begun_with = _AGENT.value, (saved or {}).get('agent')
+def _agent(
+  name: str | None, saved: dict[str, Any] | None, chosen: dict[str, Any]
+) -> str:
+  begun_with = (saved or {}).get('agent')
   if name and begun_with and name != begun_with:
     raise command_line.UsageError(
       f"--agent={name} differs from the run's ({begun_with!r}); leave it out, "
@@ -217,13 +281,13 @@ def _agent(saved: dict[str, Any] | None, chosen: dict[str, Any]) -> str:
 
 
 def _check_same(
-  saved: dict[str, Any], given: dict[str, Any], made: settings.Settings
+  saved: dict[str, Any], named: dict[str, Any], made: settings.Settings
 ):
   """Rejects settings that do not match the checkpoint to resume from."""
   for name in ('environment', 'environment_kwargs', 'network_factory'):
-    if given[name] is not None and given[name] != saved.get(name):
+    if named[name] is not None and named[name] != saved.get(name):
       raise command_line.UsageError(
-        f"--{name}={given[name]} differs from the run's ({saved.get(name)!r}); "
+        f"--{name}={named[name]} differs from the run's ({saved.get(name)!r}); "
         'leave it out, or start a new run.'
       )
   now, then = made.flat(), settings.read(made.agent, saved).flat()

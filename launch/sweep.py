@@ -70,13 +70,14 @@ _SLURM = flags.DEFINE_bool(
 
 def main():
   folder = command_line.require(_FOLDER)
+  given = options.given()
   for flag in ('workdir', 'resume'):
-    if flags.FLAGS[flag].value:
+    if getattr(given, flag):
       raise command_line.UsageError(
         f'--{flag} is not supported in a sweep, whose runs are new and in '
         '--folder; leave it out.'
       )
-  opts = options.read()
+  opts = options.read(given)
   if opts.wandb_project is not None:
     raise command_line.UsageError(
       f'wandb_project={opts.wandb_project!r} is not supported in a sweep; '

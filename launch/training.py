@@ -11,8 +11,6 @@ import platform
 import sys
 import typing
 
-from absl import flags
-
 from agents import catalogue
 from ald_acme.environments import observed
 from ald_acme.environments import registry
@@ -69,10 +67,13 @@ class Prepared(typing.NamedTuple):
         os.rmdir(path)
 
 
-def prepare(local: bool = True, dry_run: bool = False) -> Prepared:
+def prepare(
+  given: options.Given, local: bool = True, dry_run: bool = False
+) -> Prepared:
   """Checks as much as possible before a process starts.
 
   Args:
+    given: the flags of the run.
     local: whether all nodes run on this machine.
     dry_run: whether nothing will start; the folder can then be used again.
 
@@ -80,18 +81,17 @@ def prepare(local: bool = True, dry_run: bool = False) -> Prepared:
     UsageError: if the command line is invalid.
     ValueError: if the folder cannot be used.
   """
-  workdir = flags.FLAGS.workdir
   saved = checkpoint = None
-  if flags.FLAGS.resume:
-    if not workdir:
+  if given.resume:
+    if not given.workdir:
       raise command_line.UsageError(
         '--resume needs --workdir, the folder of the run to resume.'
       )
-    folder = run_folder.RunFolder(os.path.abspath(workdir))
+    folder = run_folder.RunFolder(os.path.abspath(given.workdir))
     limits.check_disk(folder.path)
     lock = folder.reopen()
     saved = folder.read_config()
-  opts = options.read(saved)
+  opts = options.read(given, saved)
   limits.check(opts.settings, local, opts.network_factory)
   try:
     opts.specs = registry.check(opts.environment, opts.environment_arguments)

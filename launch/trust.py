@@ -38,12 +38,22 @@ def define_code():
   )
 
 
-def require(saved: Mapping[str, Any]):
+def given() -> tuple[dict[str, str | None], bool]:
+  """The code that the parsed flags name, and whether they have --trust."""
+  names = (_ENVIRONMENT, _NETWORK_FACTORY)
+  return {name: flags.FLAGS[name].value for name in names}, _TRUST.value
+
+
+def require(
+  saved: Mapping[str, Any], named: Mapping[str, str | None], trusted: bool
+):
   """Rejects code that a run's folder names and the command line does not.
 
   Args:
     saved: 'environment' and 'network_factory' of config.json; old ones have no
       network factory.
+    named: the same of the command line; None for those that it does not name.
+    trusted: whether the command line has --trust.
 
   Raises:
     UsageError: if the command line names another one, or if a module would be
@@ -52,13 +62,13 @@ def require(saved: Mapping[str, Any]):
   for flag in (_ENVIRONMENT, _NETWORK_FACTORY):
     if flag not in saved:
       continue
-    value, named = saved[flag], flags.FLAGS[flag].value
-    if named is not None and named != value:
+    value, own = saved[flag], named[flag]
+    if own is not None and own != value:
       raise command_line.UsageError(
-        f"--{flag}={named} differs from the run's ({value!r}); leave it out, "
+        f"--{flag}={own} differs from the run's ({value!r}); leave it out, "
         'or choose another --workdir.'
       )
-    if _TRUST.value or named is not None or value is None:
+    if trusted or own is not None or value is None:
       continue
     if flag == _NETWORK_FACTORY or registry.imports_code(value):
       raise command_line.UsageError(

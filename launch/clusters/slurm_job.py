@@ -11,8 +11,6 @@ from launch import bootstrap
 
 bootstrap.prepare()
 
-from absl import flags
-
 from ald_acme.runs import folder as run_folder
 from ald_acme.runs import progress
 from launch import command_line
@@ -28,11 +26,11 @@ from launch.clusters import slurm_step
 
 def main():
   launched = time.time()
-  of_slurm = slurm_options.read()
-  folder = run_folder.RunFolder(flags.FLAGS.workdir)
+  of_slurm, given = slurm_options.read(), options.given()
+  folder = run_folder.RunFolder(given.workdir)
   with folder.reopen():
     console = progress.make_console()
-    opts = options.read(folder.read_config())
+    opts = options.read(given, folder.read_config())
     checkpoint = training.newest_checkpoint(folder, opts.experiment.max_frames)
     begun = f'from {checkpoint}' if checkpoint else 'from the beginning'
     console.print(f'Training {opts.agent} in {folder.path}, {begun}.')

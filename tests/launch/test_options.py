@@ -1,5 +1,7 @@
 """Invalid command lines: a one-line error, status 2 or 1, no files."""
 
+import ast
+import glob
 import json
 import os
 import signal
@@ -237,11 +239,43 @@ def options_of(folder, *arguments):
   flags.FLAGS.unparse_flags()
   flags.FLAGS(['local.py', *arguments])
   try:
-    return options.read(folder and folder.read_config())
+    given = options.given()
+    return options.read(given, folder and folder.read_config())
   finally:  # Other tests read the same flags.
     for argument in arguments:
       flags.FLAGS[argument[2:].partition('=')[0]].unparse()
     flags.FLAGS(['local.py'])
+
+
+def _reads_flags(path):
+  """The names of a module's functions that read a flag."""
+  with open(path, encoding='utf-8') as file:
+    tree = ast.parse(file.read())
+  holders = {
+    target.id
+    for node in tree.body
+    if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call)
+    if ast.unparse(node.value.func).startswith('flags.DEFINE_')
+    for target in node.targets
+  }
+  return {
+    function.name
+    for function in ast.walk(tree)
+    if isinstance(function, ast.FunctionDef)
+    for node in ast.walk(function)
+    if getattr(node, 'attr', None) == 'FLAGS'
+    or getattr(node, 'id', None) in holders
+  }
+
+
+def test_flags_are_read_in_one_place_of_a_module():
+  """Other functions take values, so that they can be called from Python."""
+  found = {}
+  for path in glob.glob('launch/**/*.py', root_dir=ROOT, recursive=True):
+    names = _reads_flags(os.path.join(ROOT, path)) - {'main', 'given', 'read'}
+    if names and path != 'launch/command_line.py':  # It parses them.
+      found[path] = names
+  assert found == {}
 
 
 @pytest.mark.parametrize(

@@ -194,7 +194,7 @@ DESCRIBE = """
 import dataclasses, json, sys
 from launch import command_line, options
 command_line.parse(['local.py', *sys.argv[1:]])
-read = options.read()
+read = options.read(options.given())
 print(json.dumps({
   'agent': read.agent,
   'environment': read.environment,
