@@ -43,7 +43,8 @@ class Context:
     networks: the agent's networks, created for this node alone.
     replay: client of the replay server.
     nodes: handles of the nodes that it uses, by label.
-    counter: the program's counter.
+    counter: the program's counter; it counts in the background, so its replies
+      lack other nodes' counts at first.
     logger: the node's logger.
     should_stop: true once the program is ending.
   """

@@ -25,7 +25,8 @@ WHEELS = (
 LOAD = 'ALD_LOAD_CUDA'  # Set in nodes that load CUDA before TensorFlow.
 # The driver's own 256 MB cannot hold TensorFlow's kernels for a newer card.
 CACHE = {'CUDA_CACHE_MAXSIZE': '4294967296'}
-# Compute capability of the newest cards that TensorFlow 2.8 has kernels for.
+# Compute capability of the newest cards that TensorFlow 2.8 has kernels for;
+# those run on all cards of the same major version.
 _NEWEST = (8, 0)
 # Libraries of TensorFlow 2.8 in order of dependency, each with its package in
 # `nvidia`. cuDNN opens its parts on demand.
@@ -100,7 +101,7 @@ def report() -> None:
     details = tf.config.experimental.get_device_details(device)
     capability = details.get('compute_capability', _NEWEST)
     logging.warning('Using %s.', details.get('device_name', device))
-    if capability > _NEWEST:
+    if capability[0] > _NEWEST[0]:
       logging.warning(
         'TensorFlow has no kernels for compute capability %d.%d: at the first '
         'start the driver compiles them, which takes many minutes. It caches '

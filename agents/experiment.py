@@ -22,8 +22,8 @@ class EvaluationConfig:
   )
   evaluation_share: float = validation.setting(
     0.2,
-    'Evaluated steps per frame of training: long episodes are fewer, but each '
-    'environment plays one.',
+    'Steps of evaluation per frame of training, at most: fewer episodes are '
+    'played if they are long, but at least one in each environment.',
     above=0.0,
   )
   evaluation_frames: int = validation.setting(
@@ -36,7 +36,7 @@ class EvaluationConfig:
     10_000, 'Steps after which an evaluation truncates an episode.', at_least=1
   )
   learner_evaluation_episodes: int = validation.setting(
-    32,
+    30,
     'Episodes of the last evaluation of the learner, and the most of any '
     'other.',
     at_least=1,

@@ -254,6 +254,7 @@ class DistributedAgent:
         config.solved_return,
         config.stall_warning,
         config.stall_limit,
+        config.evaluation_episodes,
       ),
       indicators=self.builder.indicators(),
       checkpoint_period=config.checkpoint_period,

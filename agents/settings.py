@@ -121,6 +121,8 @@ def read(agent: str, saved: Mapping[str, Any]) -> Settings:
     if 'evaluation_frames' not in fields:  # Of a version where 0 meant none.
       for name in ('target_return', 'solved_return'):
         fields[name] = fields.get(name) or None
+    if 'learner_average_decay' in known:  # Earlier versions had no average.
+      fields.setdefault('learner_average_decay', 0.0)
     return make(agent, fields)
   except (AttributeError, TypeError, ValueError) as error:
     raise ValueError(

@@ -40,7 +40,8 @@ class FlatFunction:
 
   `tf.function` inspects its arguments in Python: 0.9 ms for a batch of unrolls.
   This one passes their leaves to a graph that takes nothing else. All calls
-  have the same structure; each set of shapes and dtypes has its own graph.
+  must have the same structure, which is not checked; each set of shapes and
+  dtypes has its own graph.
   """
 
   def __init__(self, f: Callable[..., Any]) -> None:
@@ -55,7 +56,9 @@ class FlatFunction:
   def __call__(self, *arguments: Any) -> Any:
     leaves = [tf.convert_to_tensor(x) for x in tree.flatten(arguments)]
     graph = self._graph(arguments, leaves)
-    # Its public call checks each leaf in Python, which takes as long.
+    if not tf.__version__.startswith(_VERSION):
+      return graph(*leaves)
+    # The public call checks each leaf in Python, which takes as long.
     return graph._call_flat(leaves, graph.captured_inputs)
 
   def get_concrete_function(self, *arguments: Any) -> Any:

@@ -29,15 +29,17 @@ def without_collection() -> Iterator[None]:
   """Turns garbage collection off for imports, which leave no garbage.
 
   It would search the growing modules again and again, which takes a fifth of
-  the time of importing TensorFlow. Later collections leave out what was made in
-  the body, so a forked process does not search, and thereby copy, the modules.
+  the time of importing TensorFlow. Later collections leave out all objects that
+  exist at the end, so a forked process does not search, and thereby copy, them.
   """
+  was_on = gc.isenabled()
   gc.disable()
   try:
     yield
   finally:
     gc.freeze()
-    gc.enable()
+    if was_on:
+      gc.enable()
 
 
 def usable_cores(cgroups: str = '/sys/fs/cgroup') -> int:

@@ -304,8 +304,8 @@ class ActorCriticLearner(acme.Learner):
     # Older checkpoints hold the objective's state at the top level, and no
     # average.
     of_objective = state.get('objective', state)
-    average = state['variables']
-    newest = state.get('newest', average)
+    newest = state.get('newest', state['variables'])
+    average = state['variables'] if self._average.decay else newest
     with self._lock:
       self._objective.restore(of_objective)
       self._broken = False
@@ -315,7 +315,7 @@ class ActorCriticLearner(acme.Learner):
       self._optimizer.restore(state['optimizer'])
       if self._objective.variables:
         self._own_optimizer.restore(state['dual_optimizer'])
-      self._publish(tf.constant(average, tf.float32))
+      self._publish(tf.constant(np.array(average, np.float32)))
 
 
 def _add(difference: tf.Tensor, variables: Sequence[tf.Variable]) -> None:

@@ -61,7 +61,7 @@ class Objective(abc.ABC):
   def after_gradient(self) -> None:
     """Called in the update's graph, after the gradient was applied.
 
-    The learner publishes the network's variables after this call.
+    The learner averages and publishes the network's variables after this call.
     """
 
   def after_update(self, updates: int) -> None:

@@ -91,6 +91,7 @@ def play_many(
   episodes: int,
   max_steps: int = MAX_STEPS,
   should_stop: Callable[[], bool] = lambda: False,
+  after_round: Callable[[], None] = lambda: None,
 ) -> Episodes:
   """Plays a number of episodes, one in each environment at a time.
 
@@ -101,6 +102,7 @@ def play_many(
       count, however they ended.
     max_steps: bound of an episode's length; longer ones are truncated.
     should_stop: called at each step; true stops the evaluation.
+    after_round: called when each environment has played one more episode.
 
   Returns:
     The episodes.
@@ -108,10 +110,10 @@ def play_many(
   Raises:
     Stopped: if `should_stop` returned true.
   """
-  rounds = math.ceil(episodes / environment.batch_size)
-  played = [
-    play(environment, policy, max_steps, should_stop) for _ in range(rounds)
-  ]
+  played = []
+  for _ in range(math.ceil(episodes / environment.batch_size)):
+    played.append(play(environment, policy, max_steps, should_stop))
+    after_round()
   return Episodes(*(np.concatenate(part)[:episodes] for part in zip(*played)))
 
 

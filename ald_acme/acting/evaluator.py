@@ -1,7 +1,7 @@
 """Evaluates policies during training."""
 
 import collections
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 import contextlib
 import math
 import threading
@@ -74,9 +74,14 @@ class _Turn:
 
   def play(
     self, is_last: bool, max_steps: int, should_stop: Callable[[], bool]
-  ) -> evaluation.Episodes:
-    """Plays episodes with the newest parameters."""
+  ) -> tuple[evaluation.Episodes, dict[str, float]]:
+    """Plays episodes with the newest parameters.
+
+    Returns:
+      The episodes, and the environment's metrics, means over the rounds.
+    """
     subject = self.subject
+    metrics: list[Mapping[str, float]] = []
     subject.parameters.pull()
     subject.policy.load(subject.parameters.arrays)
     episodes = evaluation.play_many(
@@ -85,14 +90,16 @@ class _Turn:
       self._schedule.episodes if is_last else self._affordable(),
       max_steps,
       should_stop,
+      lambda: metrics.append(subject.environment.metrics()),
     )
     self._length = max(1.0, float(np.mean(episodes.lengths)))
-    return episodes
+    return episodes, _means(metrics)
 
   def _affordable(self) -> int:
-    """Number of episodes, chosen before they are played: no bias to short ones.
+    """Number of episodes that the share permits, for whole rounds.
 
-    A multiple of the number of environments, so that all are used.
+    It is chosen beforehand, because stopping at a number of steps would favour
+    short episodes.
     """
     batch = self.subject.environment.batch_size
     steps = self._schedule.share * self._schedule.frames
@@ -147,8 +154,8 @@ class Evaluator:
     last.
 
     The row holds the run's frames and seconds when the parameters were pulled,
-    the mean return and length of the actor's episodes, how many of them were
-    truncated, `final_return`, the environment's own metrics, the learner's
+    the mean return and length of the actor's episodes, their number, how many
+    were truncated, `final_return`, the environment's own metrics, the learner's
     return (NaN if it was not evaluated), and the duration of the evaluation in
     seconds.
     """
@@ -165,10 +172,10 @@ class Evaluator:
     should_stop: Callable[[], bool],
   ) -> dict[str, float]:
     seconds, began = self._clock(), time.monotonic()
-    actor = self._actor.play(is_last, self._max_steps, should_stop)
+    actor, metrics = self._actor.play(is_last, self._max_steps, should_stop)
     learner_return = float('nan')
     if self._learner and learner_too:
-      learner = self._learner.play(is_last, self._max_steps, should_stop)
+      learner, _ = self._learner.play(is_last, self._max_steps, should_stop)
       learner_return = float(np.mean(learner.returns))
     self._recent.extend(actor.returns)
     row = {
@@ -177,11 +184,12 @@ class Evaluator:
       **self._updates(counts),
       'actor_return': float(np.mean(actor.returns)),
       'actor_episode_length': float(np.mean(actor.lengths)),
+      'actor_episodes': len(actor.returns),
       'actor_episodes_cut': int(np.sum(actor.cut)),
       'final_return': float(np.mean(list(self._recent))),
       'learner_return': learner_return,
       'evaluation_seconds': time.monotonic() - began,
-      **self._actor.subject.environment.metrics(),
+      **metrics,
     }
     self._logger.write(row)
     return row
@@ -218,3 +226,12 @@ class Evaluator:
     with activity.resting():  # The node stays up to serve `evaluate`.
       while not wait(_POLL):
         pass
+
+
+def _means(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
+  """The mean of each metric; NaN only if it always is."""
+  means = {}
+  for name in rows[0] if rows else ():
+    known = [row[name] for row in rows if not math.isnan(row[name])]
+    means[name] = float(np.mean(known)) if known else math.nan
+  return means

@@ -41,6 +41,11 @@ class MovingAverage:
     self._average.assign(self._average + weight * (newest - self._average))
 
   @property
+  def decay(self) -> float:
+    """Share of the average that is kept at each update."""
+    return self._decay
+
+  @property
   def value(self) -> tf.Tensor:
     """The average, float32 `[P]`."""
     return self._average.read_value()
@@ -51,5 +56,6 @@ class MovingAverage:
     Raises:
       ValueError: if its size differs.
     """
-    self._average.assign(average)
+    # TensorFlow may share the array's memory, and writes in place.
+    self._average.assign(np.array(average, np.float32))
     self._updates.assign(updates)

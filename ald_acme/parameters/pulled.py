@@ -95,21 +95,25 @@ class _AsVector(acme.VariableSource):
     self, source: acme.VariableSource, layout: vectors.Layout
   ) -> None:
     self._source, self._layout = source, layout
-    self._serves_vectors: bool | None = None  # None before the first request.
+    self._serves_vectors: bool | None = None  # None before it was tried.
     self._held: tuple[int | None, np.ndarray] = (None, np.zeros(0, np.float32))
 
   def get_variables(self, names: Sequence[str]) -> list[list[np.ndarray]]:
-    """The vector and the number of its updates."""
+    """The vector and the number of its updates.
+
+    The first request also pulls arrays: only they tell the parameters' shapes.
+    """
+    if self._serves_vectors:
+      return self._get_vector(names[0])
+    arrays, updates = self._source.get_variables(list(names))
+    vector = self._layout.pack(arrays)
     if self._serves_vectors is None:
       try:
         return self._get_vector(names[0])
       except Exception as error:  # A remote source raises Courier's own.
         logging.info('Parameters come as arrays: %s', error)
         self._serves_vectors = False
-    if self._serves_vectors:
-      return self._get_vector(names[0])
-    arrays, updates = self._source.get_variables(list(names))
-    return [[self._layout.pack(arrays)], updates]
+    return [[vector], updates]
 
   def _get_vector(self, name: str) -> list[list[np.ndarray]]:
     version, held = self._held

@@ -85,4 +85,5 @@ class Variables:
       ValueError: if the vector has another size.
     """
     self._layout.check(vector)
-    self._assign(tf.constant(vector, tf.float32))
+    # TensorFlow may share the array's memory, and writes in place.
+    self._assign(tf.constant(np.array(vector, np.float32)))

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from concurrent import futures
+import threading
 from typing import Any
 
 import tensorflow as tf
@@ -14,8 +15,8 @@ class Prefetched(Iterator[Any]):
   """The same batches in the same order, on a device.
 
   A thread fetches and moves the next batch while the last one is used, so an
-  accelerator does not wait for the table or for the transfer. Data is older by
-  one batch, so it is of no use to a learner on the CPU.
+  accelerator does not wait for the table or for the transfer. A batch waits for
+  one update before it is used; on the CPU this gains nothing.
   """
 
   def __init__(self, batches: Iterator[Any], device: str) -> None:
@@ -28,7 +29,6 @@ class Prefetched(Iterator[Any]):
         it.
     """
     self._batches, self._device = batches, device
-    self._thread = futures.ThreadPoolExecutor(1, 'prefetch')
     self._next: futures.Future[Any] | None = None
 
   def example(self) -> Any:
@@ -37,16 +37,27 @@ class Prefetched(Iterator[Any]):
 
   def __next__(self) -> Any:
     """The next batch; raises StopIteration when they end."""
-    fetched = self._next or self._thread.submit(self._fetch)
+    fetched = self._next or self._start()
     self._next = None  # After an error, the next call tries again.
     with activity.waiting('waiting for a batch', True, 'prefetch'):
       batch = fetched.result()
     activity.moved()
-    self._next = self._thread.submit(self._fetch)
+    self._next = self._start()
     return batch
 
-  def _fetch(self) -> Any:
-    return tf.nest.map_structure(self._move, next(self._batches))
+  def _start(self) -> futures.Future[Any]:
+    """Fetches in a thread; a daemon, as the table may stay empty for ever."""
+    fetched: futures.Future[Any] = futures.Future()
+
+    def fetch() -> None:
+      try:
+        batch = next(self._batches)
+        fetched.set_result(tf.nest.map_structure(self._move, batch))
+      except BaseException as error:  # Raised by `__next__`.
+        fetched.set_exception(error)
+
+    threading.Thread(target=fetch, name='prefetch', daemon=True).start()
+    return fetched
 
   def _move(self, tensor: tf.Tensor) -> tf.Tensor:
     if not tensor.shape.rank:

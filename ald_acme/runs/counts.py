@@ -29,7 +29,8 @@ class RunCounter(counting.Counter):
 
   def increment(self, **counts: counting.Number) -> dict[str, counting.Number]:
     """Increments; returns all counts, with STOP_ACTING if actors must stop."""
-    self._stopped |= bool(counts.pop(STOP_ACTING, 0))
+    if counts.pop(STOP_ACTING, 0):  # Never back to false: threads race here.
+      self._stopped = True
     known = dict(super().increment(**counts))
     if self._max_frames and known.get('frames', 0) >= self._max_frames:
       self._stopped = True
@@ -59,7 +60,7 @@ class BackgroundCounter(counting.Counter):
   Otherwise a loop would wait for a remote call at every update. Its counts
   include its own increments immediately, and others' once the parent has
   replied. In contrast to Acme's counter with a `time_delta`, it also sends the
-  increments after which nothing more is counted.
+  last increments, without waiting for another.
   """
 
   _counts: dict[str, counting.Number]  # Of the base class; not yet sent.

@@ -68,7 +68,7 @@ class Gatherer:
     # Training will abort at the next update; keep the last checkpoint.
     for name in list(state):
       try:
-        checkpoints.check(state[name])
+        checkpoints.check({name: state[name]})
       except ValueError as error:
         logging.warning('The state of %s is not saved: %s.', name, error)
         del state[name]

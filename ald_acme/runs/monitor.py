@@ -43,6 +43,8 @@ class Goal:
       actor with this return; None: unknown.
     stall_warning: seconds without progress after which a node is reported.
     stall_limit: seconds without progress after which the run ends; 0: never.
+    last_episodes: episodes of the last evaluation, which may have more than
+      others; 0: no more.
   """
 
   max_frames: int = 0
@@ -50,6 +52,7 @@ class Goal:
   solved_return: float | None = None
   stall_warning: float = 40.0
   stall_limit: float = 0.0
+  last_episodes: int = 0
 
 
 @dataclasses.dataclass
@@ -120,7 +123,7 @@ class Monitor:
       min(goal.stall_warning, goal.stall_limit or math.inf)
     )
     self._trouble_since: dict[str, float] = {}  # By what could not be written.
-    self._longest_evaluation = 0.0  # Seconds.
+    self._longest_evaluation = 0.0  # Seconds, for the last one's episodes.
     self._reports: dict[str, dict[str, float]] = {}
     self._counts: dict[str, float] = {}
     self._earlier_counts = dict(earlier_counts or {})
@@ -143,6 +146,8 @@ class Monitor:
 
   def _take_evaluation(self, row: Mapping[str, float]) -> None:
     seconds = row.get('evaluation_seconds', 0.0)
+    if 'actor_episodes' in row:
+      seconds *= max(1.0, self._goal.last_episodes / row['actor_episodes'])
     self._longest_evaluation = max(self._longest_evaluation, seconds)
     self._solving.take(row, self._stop_reason == 'target_return')
     target = self._goal.target_return

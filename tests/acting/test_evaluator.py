@@ -55,10 +55,12 @@ def events(monkeypatch):
   """Events in order; an evaluation plays the environment's scripted returns."""
   events = []
 
-  def play(environment, policy, episodes, max_steps, should_stop):
+  def play(environment, policy, episodes, max_steps, should_stop, after_round):
     events.append(f'play {policy.loaded}')
     environment.asked.append(episodes)
+    after_round()
     returns = np.array(environment.popleft(), np.float64)
+    after_round()
     lengths = 10 * np.arange(1, len(returns) + 1)
     return evaluation.Episodes(returns, lengths, lengths >= max_steps)
 
@@ -115,10 +117,11 @@ def test_a_row(make, events):
     'learner_updates': 10,
     'actor_return': 0.5,
     'actor_episode_length': 20.0,
+    'actor_episodes': 3,
     'actor_episodes_cut': 1,
     'final_return': 0.5,
     'learner_return': 0.5,
-    'left': 0,
+    'left': 0.5,  # The mean of two rounds.
   }
   assert events == ['pull actor', 'play actor', 'pull learner', 'play learner']
 
@@ -204,13 +207,15 @@ def test_the_last_evaluation(make, monkeypatch):
   scripted = evaluation.play_many
   begun, rows = threading.Event(), []
 
-  def play(environment, policy, episodes, max_steps, should_stop):
+  def play(environment, policy, episodes, max_steps, should_stop, after_round):
     if not begun.is_set():  # The first would never end.
       begun.set()
       while not should_stop():
         time.sleep(0.01)
       raise evaluation.Stopped
-    return scripted(environment, policy, episodes, max_steps, should_stop)
+    return scripted(
+      environment, policy, episodes, max_steps, should_stop, after_round
+    )
 
   monkeypatch.setattr(evaluation, 'play_many', play)
   over = threading.Event()
@@ -229,7 +234,7 @@ def test_evaluations_do_not_mix(make, monkeypatch):
   part, log = make([[0]])
   playing = []
 
-  def play(environment, policy, episodes, max_steps, should_stop):
+  def play(environment, policy, episodes, max_steps, should_stop, after_round):
     playing.append(1)
     time.sleep(0.02)
     assert len(playing) == 1

@@ -55,3 +55,12 @@ def test_continues_after_a_restore(vectors):
     whole.update(vector)
     rest.update(vector)
   np.testing.assert_array_equal(whole.value, rest.value)
+
+
+def test_a_restored_array_does_not_change(vectors):
+  average = averaging.MovingAverage(vectors[0], 0.9)
+  for given in np.array(vectors[:20]):  # Some share TensorFlow's alignment.
+    kept = given.copy()
+    average.restore(given, 10)
+    average.update(vectors[-1])
+    np.testing.assert_array_equal(given, kept)

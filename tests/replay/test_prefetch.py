@@ -33,8 +33,7 @@ def test_the_next_batch_is_fetched_meanwhile_and_no_more():
   for i in range(3):
     next(batches)
     assert fetched[i + 1].wait(10)
-    # One thread fetches: after a turn of it nothing is left to do.
-    batches._thread.submit(lambda: None).result(10)
+    batches._next.result(10)  # After that nothing is left to do.
     assert not fetched[i + 2].is_set()
 
 

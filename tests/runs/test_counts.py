@@ -26,6 +26,18 @@ def test_another_node_stops_actors():
   assert counter.get_counts() == {'frames': 5}
 
 
+def test_a_stop_is_not_lost_to_a_concurrent_count():
+  counter = counts.RunCounter()
+
+  class Zero:  # Another thread stops while this one reads its arguments.
+    def __bool__(self):
+      counter.increment(**{counts.STOP_ACTING: 1})
+      return False
+
+  counter.increment(**{counts.STOP_ACTING: Zero()})
+  assert counter.increment(frames=5)[counts.STOP_ACTING] == 1
+
+
 def test_a_call_to_a_counter_elsewhere_is_a_wait_for_others():
   own = activity.current()
   seen = []

@@ -154,7 +154,12 @@ def make(tmp_path, monkeypatch):
     }
     ended = []
     goal = monitor.Goal(
-      max_frames, target_return, solved_return, 5.0, kwargs.pop('limit', 0.0)
+      max_frames,
+      target_return,
+      solved_return,
+      stall_warning=5.0,
+      stall_limit=kwargs.pop('limit', 0.0),
+      last_episodes=100,
     )
     arguments = {
       'indicators': INDICATORS,
@@ -333,6 +338,22 @@ def test_a_last_evaluation_at_the_goal(make, stop, asked):
   assert run.progress()['actor_return'] == [0.9, 0.6][asked]
 
 
+@pytest.mark.parametrize('episodes, final', [(10, 0.59), (100, 0.89)])
+def test_patience_with_a_larger_last_evaluation(
+  make, monkeypatch, episodes, final
+):
+  monkeypatch.setattr(monitor, '_LAST_EVALUATION', 0.1)
+  run = make()
+  row = {'evaluation_seconds': 0.1, 'actor_episodes': episodes}
+  run.monitor.report('evaluator', {**_row(0.9), **row})
+  run.evaluator.returns = 0.6
+  evaluate = run.evaluator.evaluate
+  run.evaluator.evaluate = lambda: time.sleep(2.0) or evaluate()
+  run.monitor.request_stop('max_frames')
+  run.monitor.run()
+  assert run.summary()['final_return'] == final
+
+
 def test_a_checkpoint_at_the_end(make):
   run = make(frames=77)
   run.monitor.request_stop('by hand')
@@ -397,7 +418,9 @@ def test_states_that_are_not_finite_are_not_saved(make, caplog):
   run.learner.state['variables'][1] = np.inf
   run.run_until('by hand')
   assert run.checkpoint() is None
-  assert 'state of learner is not saved: variables holds NaN' in caplog.text
+  assert (
+    'state of learner is not saved: learner/variables holds NaN' in caplog.text
+  )
   assert 'No checkpoint' in caplog.text
   assert run.ended == [True]
 

@@ -35,7 +35,7 @@ def convert(converter: tf.lite.TFLiteConverter) -> bytes:
   except Exception as error:  # The converter's exception is not public.
     raise ValueError(
       "TensorFlow Lite's built-in operations do not support this network "
-      f'({str(error).splitlines()[0]})'
+      f'({(str(error) or type(error).__name__).splitlines()[0]})'
     ) from error
 
 

@@ -420,6 +420,19 @@ def test_restores_checkpoints_without_an_average(make_learner, make_item):
   _assert_same(again.save(), state, rtol=0, atol=0)
 
 
+def test_resumes_with_another_decay(make_learner, make_item):
+  learner, _ = make_learner([[make_item()]] * 2, learner_average_decay=0.2)
+  learner.run()
+  state = learner.save()
+  assert not np.array_equal(state['variables'], state['newest'])
+  again, _ = make_learner([], learner_average_decay=0.0)
+  again.restore(state)
+  np.testing.assert_array_equal(again.save()['variables'], state['newest'])
+  again, _ = make_learner([], learner_average_decay=0.5)
+  again.restore(state)
+  _assert_same(again.save(), state, rtol=0, atol=0)
+
+
 def test_the_target_network_is_copied_periodically(make_learner, make_item):
   learner, log = make_learner(
     [[make_item(seed)] for seed in range(7)],
