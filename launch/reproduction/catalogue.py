@@ -252,7 +252,14 @@ FIGURES: dict[str, figures.Figure] = {
       'meta_fetch',
       'Learning Meta-Fetch, by trial and error within each episode.',
       'meta_fetch',
-      ['ald', 'gtrxl', 'lstm', 'memoryless'],
+      [
+        'ald',
+        'gtrxl',
+        'gtrxl_regularised',
+        'lstm',
+        'lstm_regularised',
+        'memoryless',
+      ],
       _meta_fetch,
     ),
     figures.LearningFigure(

@@ -89,8 +89,6 @@ TASKS = {
     small_kwargs='',
     max_frames=dict.fromkeys(_WITH_MEMORYLESS, 500_000),
     package='popgym',
-    # An action's reward is immediate: later rewards are noise.
-    fields={'discount': 0.9},
   ),
   'bsuite_memory': Task(
     environment='bsuite.experiments.memory_len.memory_len:load',
@@ -156,12 +154,18 @@ _RED, _PURPLE, _SKY = '#D55E00', '#CC79A7', '#56B4E9'
 _GREY = '#666666'
 # The actor is the learner, so there is no other policy to regularise towards.
 _ALONE = {'regulariser_cost': 0.0}
+# Or towards its own policy when it acted, with ALD's weight.
+_REGULARISED = {'regulariser_cost': 0.1}
 METHODS = {
   'ald': Method('ALD', _BLUE),
   'lstm': Method('LSTM', _RED, 'lstm', _ALONE),
-  # A GTrXL is expensive to evaluate.
-  'gtrxl': Method(
-    'GTrXL', _GREEN, 'gtrxl', {**_ALONE, 'evaluation_period': 3.0}
+  'gtrxl': Method('GTrXL', _GREEN, 'gtrxl', _ALONE),
+  # These tell the effect of ALD's regulariser from that of distillation.
+  'lstm_regularised': Method(
+    'LSTM, regularised', _ORANGE, 'lstm', _REGULARISED
+  ),
+  'gtrxl_regularised': Method(
+    'GTrXL, regularised', _SKY, 'gtrxl', _REGULARISED
   ),
   'asymmetric': Method('LSTM, GTrXL critic', _PURPLE, 'asymmetric', _ALONE),
   'memoryless': Method('no memory', _GREY, 'memoryless', _ALONE),
