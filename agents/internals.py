@@ -103,14 +103,19 @@ def start_fork_server(modules: Sequence[str], blocked: Sequence[int]) -> None:
 
 def fork_server_pid() -> int | None:
   """Process ID of the fork server; None if not started."""
-  return forkserver._forkserver._forkserver_pid
+  return _server()._forkserver_pid
 
 
 def stop_fork_server() -> None:
   """Kills the fork server, even while it imports."""
-  server = forkserver._forkserver
+  server = _server()
   if server._forkserver_pid is not None:
     with contextlib.suppress(ProcessLookupError):
       os.kill(server._forkserver_pid, signal.SIGKILL)
   with contextlib.suppress(ChildProcessError):  # It was already waited for.
     server._stop()
+
+
+def _server() -> Any:
+  """The fork server; type checkers do not know its private names."""
+  return forkserver._forkserver

@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Mapping, Sequence
 import contextlib
-import multiprocessing
+from multiprocessing import context
+from multiprocessing import process
 import os
 import runpy
 import select
@@ -15,6 +16,7 @@ from absl import flags
 import courier
 import launchpad as lp
 from launchpad.launch.run_locally import run_locally
+from launchpad.nodes.python import local_multi_processing
 
 from agents import cuda
 from agents import guardian
@@ -53,11 +55,17 @@ class ForkServer:
     self._guardian = guardian.Guardian()
     os.environ['TMPDIR'] = tempfile.tempdir = self._guardian.folder
     internals.start_fork_server(modules, _STOPS)
-    self._descriptor = os.pidfd_open(internals.fork_server_pid())
+    pid = internals.fork_server_pid()
+    assert pid is not None, 'it was started'
+    self._descriptor = os.pidfd_open(pid)
     self._status = ''  # How it ended.
 
   def start(
-    self, name: str, target: Callable[..., None], *args, fresh: bool = False
+    self,
+    name: str,
+    target: Callable[..., None],
+    *args: object,
+    fresh: bool = False,
   ) -> 'Node':
     """Starts a process that calls a function of a module.
 
@@ -67,18 +75,20 @@ class ForkServer:
       *args: the function's arguments.
       fresh: whether the process starts without the server's imports.
     """
-    context = multiprocessing.get_context('spawn' if fresh else 'forkserver')
-    process = context.Process(target=target, args=args, name=name)
+    kind = context.SpawnProcess if fresh else context.ForkServerProcess
+    started = kind(target=target, args=args, name=name)
     with processes.without_main():
-      process.start()
-    self._guardian.watch(process.pid)
-    return Node(process)
+      started.start()
+    node = Node(started)
+    self._guardian.watch(node.pid)
+    return node
 
   def has_ended(self) -> bool:
     """Whether the server has ended; exit codes of nodes are then unknown."""
     if not self._status and _is_ready(self._descriptor):
       how = os.WEXITED | os.WNOHANG | os.WNOWAIT
       ended = os.waitid(os.P_PIDFD, self._descriptor, how)
+      assert ended is not None, 'it is ready'
       killed = ended.si_code != os.CLD_EXITED
       self._status = in_words(-ended.si_status if killed else ended.si_status)
     return bool(self._status)
@@ -106,14 +116,14 @@ class Node:
     pid: its process ID, which is also its process group.
   """
 
-  def __init__(self, process: multiprocessing.Process) -> None:
-    self._process = process
-    self.pid = process.pid
+  def __init__(self, started: process.BaseProcess) -> None:
+    assert started.pid is not None, 'it was started'
+    self._process = started
+    self.pid = started.pid
     self._ended_at: float | None = None
-    try:
-      self._descriptor = os.pidfd_open(process.pid)
-    except ProcessLookupError:  # It has ended.
-      self._descriptor = None
+    self._descriptor: int | None = None
+    with contextlib.suppress(ProcessLookupError):  # It may have ended.
+      self._descriptor = os.pidfd_open(self.pid)
 
   @property
   def exitcode(self) -> int | None:
@@ -195,7 +205,7 @@ class Supervisor:
   def __init__(
     self,
     program: lp.Program,
-    resources,
+    resources: Mapping[str, local_multi_processing.PythonProcess],
     watcher: lp.CourierHandle,
     logs: str,
     server: ForkServer,
@@ -255,7 +265,8 @@ class Supervisor:
     """Describes how a node's process ended."""
     if name == FORK_SERVER:
       return self._server.status()
-    return in_words(self._nodes[name].exitcode)
+    code = self._nodes[name].exitcode
+    return 'running' if code is None else in_words(code)
 
   def request_stop(self, reason: str, failed: str = '') -> bool:
     """Asks the monitor to end the run; returns whether it did.

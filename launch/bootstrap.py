@@ -22,7 +22,7 @@ _UTF8 = 'PYTHONUTF8'
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
-def prepare():
+def prepare() -> None:
   """Sets up UTF-8, libpython and the import path, also for child processes.
 
   If Python uses another encoding, the program restarts itself with UTF-8. If
@@ -64,7 +64,7 @@ def _is_utf8() -> bool:
   return all(x.lower().replace('-', '') == 'utf8' for x in found)
 
 
-def _start_again(*options: str):
+def _start_again(*options: str) -> None:
   os.execv(sys.executable, [sys.executable, *options, *sys.orig_argv[1:]])
 
 

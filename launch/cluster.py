@@ -5,6 +5,7 @@ Examples:
   python launch/cluster.py --platform=vertex_ai --workdir=runs/mine --dry_run
 """
 
+from collections.abc import Sequence
 import dataclasses
 import os
 import shlex
@@ -79,7 +80,7 @@ class Job:
   console: rich_console.Console
 
 
-def main():
+def main() -> None:
   launched = time.time()
   given = options.given()
   if given.environment == 'list':
@@ -94,7 +95,7 @@ def main():
     _vertex(job, accelerator, _IMAGES.value)
 
 
-def _slurm(job: Job, of_slurm: slurm_options.SlurmOptions):
+def _slurm(job: Job, of_slurm: slurm_options.SlurmOptions) -> None:
   slurm.check(of_slurm, submits=not job.dry_run)
   run = training.prepare(job.given, local=False, dry_run=job.dry_run)
   try:
@@ -108,7 +109,7 @@ def _slurm(job: Job, of_slurm: slurm_options.SlurmOptions):
 
 def _submit(
   job: Job, run: training.Prepared, of_slurm: slurm_options.SlurmOptions
-):
+) -> None:
   with run.lock:  # The job takes it when it starts.
     program, _ = programs.make(
       run.options, run.folder, run.checkpoint, job.launched
@@ -128,13 +129,13 @@ def _submit(
     submit = shlex.join(['sbatch', script])
     console.print(f'Nothing was submitted; to submit it: {submit}')
     return
-  number = slurm_commands.submit(script)
-  console.print(f'Submitted job {number}; scancel {number} stops it.')
+  submitted = slurm_commands.submit(script)
+  console.print(f'Submitted job {submitted}; scancel {submitted} stops it.')
   console.print(f'run: {run.folder.path}')
   console.print(f'script: {script}')
 
 
-def _vertex(job: Job, accelerator: str | None, images: str):
+def _vertex(job: Job, accelerator: str | None, images: str) -> None:
   if job.given.resume:
     raise command_line.UsageError(
       '--resume is not supported with --platform=vertex_ai, whose checkpoints '
@@ -163,7 +164,9 @@ def _vertex(job: Job, accelerator: str | None, images: str):
     raise
 
 
-def _print_pools(pools, console: rich_console.Console):
+def _print_pools(
+  pools: Sequence[vertex.Pool], console: rich_console.Console
+) -> None:
   table = rich_table.Table(
     'pool', 'nodes', 'replicas', 'machine', 'accelerator', box=box.SIMPLE
   )

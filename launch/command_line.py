@@ -5,7 +5,7 @@ import os
 import re
 import sys
 import tempfile
-from typing import Any
+from typing import Any, NoReturn
 
 from absl import app
 from absl import flags
@@ -30,7 +30,7 @@ class UsageError(ValueError):
   """An invalid command line."""
 
 
-def fail(message: str, status: int):
+def fail(message: str, status: int) -> NoReturn:
   """Exits with a one-line error."""
   more = ' (--help lists the options)' if status == 2 else ''
   print(f'error: {" ".join(message.split())}{more}', file=sys.stderr)
@@ -74,7 +74,7 @@ def parse(argv: Sequence[str]) -> list[str]:
   return rest
 
 
-def check_text(argument: str):
+def check_text(argument: str) -> None:
   """Exits if an argument cannot be printed or written to a file."""
   try:
     argument.encode()
@@ -97,7 +97,7 @@ def require(flag: flags.FlagHolder) -> Any:
   return flag.value
 
 
-def run(main: Callable[[], None]):
+def run(main: Callable[[], None]) -> None:
   """Runs a program to its end.
 
   Args:
@@ -105,7 +105,7 @@ def run(main: Callable[[], None]):
       `ValueError` and an `OSError` with 1, each with one line.
   """
 
-  def guarded(_):
+  def guarded(_: Sequence[str]) -> None:
     try:
       main()
     except UsageError as error:
@@ -118,7 +118,7 @@ def run(main: Callable[[], None]):
   app.run(guarded, flags_parser=parse)
 
 
-def prepare_folder(path: str, flag: str):
+def prepare_folder(path: str, flag: str) -> None:
   """Creates a folder and checks that it can be written to.
 
   Args:

@@ -100,7 +100,7 @@ def fields(chosen: Mapping[str, Any], agent: str, path: str) -> dict[str, Any]:
     raise ValueError(f'{_of(path)} {error}') from error
 
 
-def _refuse_unknown(given: Mapping[str, Any], known: Any, agent: str):
+def _refuse_unknown(given: Mapping[str, Any], known: Any, agent: str) -> None:
   for name, value in given.items():
     if name not in known:
       near = difflib.get_close_matches(str(name), list(known), 1)

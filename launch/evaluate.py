@@ -106,7 +106,7 @@ class Evaluation:
   success_return: float | None
 
 
-def main():
+def main() -> None:
   run = trained.read(command_line.require(_WORKDIR))
   trust.require(vars(run), *trust.given())
   kwargs = _ENVIRONMENT_KWARGS.value
@@ -138,7 +138,7 @@ def main():
     _record(agent, wanted, _RECORD.value, _FPS.value)
 
 
-def _evaluate(agent: trained.Trained, wanted: Evaluation):
+def _evaluate(agent: trained.Trained, wanted: Evaluation) -> None:
   """Plays episodes and prints their statistics."""
   from ald_acme.acting import evaluation
 
@@ -181,7 +181,9 @@ def _mean(values: np.ndarray) -> str:
   return f'{mean:.4g} (95%: {low:.4g} to {high:.4g})'
 
 
-def _record(agent: trained.Trained, wanted: Evaluation, path: str, fps: float):
+def _record(
+  agent: trained.Trained, wanted: Evaluation, path: str, fps: float
+) -> None:
   """Records an episode."""
   from ald_acme.acting import recording
 

@@ -4,9 +4,12 @@ Example:
   python launch/export.py --workdir=runs/mine --format=numpy
 """
 
+from __future__ import annotations
+
 import os
 import sys
 import tempfile
+import typing
 
 if __package__ in (None, ''):  # Run as a script: the package is one folder up.
   sys.path.insert(
@@ -38,6 +41,12 @@ from ald_acme.environments import masks
 from launch import command_line
 from launch import trust
 
+if typing.TYPE_CHECKING:
+  import sonnet as snt
+
+  from ald_acme.deployment import step as steps
+  from ald_acme.networks import protocols
+
 flags.adopt_module_key_flags(trust)
 
 _WORKDIR = flags.DEFINE_string('workdir', None, "The run's folder.")
@@ -64,7 +73,7 @@ _EPISODES = 3  # Recorded for the comparison.
 _TOLERANCE = 1e-4  # Of policy parameters and values.
 
 
-def main():
+def main() -> None:
   form, budget = command_line.require(_FORMAT), _LATENCY_BUDGET.value
   if budget is not None and not budget > 0:
     raise command_line.UsageError(
@@ -78,9 +87,9 @@ def main():
   command_line.prepare_folder(os.path.dirname(output), 'output')
   agent = trained.load(run)
   logging.set_verbosity(logging.WARNING)  # TensorFlow logs its files.
-  from ald_acme.deployment import step as steps
+  from ald_acme.deployment import step as exported_steps
 
-  step = steps.Step(agent.network('actor'), agent.environment_spec)
+  step = exported_steps.Step(agent.network('actor'), agent.environment_spec)
   _export(agent, step, form, output)
 
   latencies = _measure(agent, step, form, output)
@@ -96,7 +105,9 @@ def main():
     )
 
 
-def _export(agent: trained.Trained, step, form: str, output: str):
+def _export(
+  agent: trained.Trained, step: steps.Step, form: str, output: str
+) -> None:
   """Writes the export after comparing it with the network."""
   from ald_acme.acting import recording
   from ald_acme.deployment import agreement
@@ -136,7 +147,7 @@ def _export(agent: trained.Trained, step, form: str, output: str):
 
 
 def _measure(
-  agent: trained.Trained, step, form: str, output: str
+  agent: trained.Trained, step: steps.Step, form: str, output: str
 ) -> dict[str, latency.Latency]:
   """Times the export, the other formats and the networks in TensorFlow.
 
@@ -155,12 +166,12 @@ def _measure(
   timestep = environment.step(action)
   environment.close()
 
-  def exported(folder):
+  def exported(folder: str) -> latency.Latency:
     policy = act.load(folder)
     observation = policy.blank()  # Latency does not depend on it.
     return latency.measure(lambda: policy.act(observation))
 
-  def in_tensorflow(network):
+  def in_tensorflow(network: protocols.Network) -> latency.Latency:
     spec = agent.environment_spec.observations
     own = policies.BatchedPolicy(network, spec, 1, seed=0)
     return latency.measure(lambda: own.step(own.inputs(timestep)))
@@ -182,7 +193,7 @@ def _measure(
   return latencies
 
 
-def _memory(network) -> str:
+def _memory(network: snt.Module) -> str:
   """The names of the recurrent cores of a network."""
   from ald_acme.networks import core
 

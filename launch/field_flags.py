@@ -1,6 +1,6 @@
 """Defines a flag for each field of the settings' dataclasses."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 import dataclasses
 from typing import Any
 
@@ -45,13 +45,13 @@ class _OptionalFloat(flags.ArgumentParser):
     return 'float or none'
 
 
-def _define_optional(name: str, default: float | None, about: str):
+def _define_optional(name: str, default: float | None, about: str) -> None:
   """Defines a flag that takes a number or 'none'."""
   serializer = flags.ArgumentSerializer()
   flags.DEFINE(_OptionalFloat(), name, default, about, serializer=serializer)
 
 
-_DEFINE = {
+_DEFINE: Mapping[object, Callable[..., object]] = {
   float | None: _define_optional,
   int: flags.DEFINE_integer,
   float: flags.DEFINE_float,
@@ -67,7 +67,7 @@ _CONFIG = flags.DEFINE_string(
 )
 
 
-def _define(flag: str, field: dataclasses.Field, more: str = ''):
+def _define(flag: str, field: dataclasses.Field, more: str = '') -> None:
   """Defines the flag of a field from its type, range and help."""
   about = f'{field.metadata["about"]} By default {_default(field)}.{more}'
   _DEFINE[field.type](flag, None, about)
@@ -75,7 +75,7 @@ def _define(flag: str, field: dataclasses.Field, more: str = ''):
 
 def _default(field: dataclasses.Field) -> str:
   """The default, and the agents with another one."""
-  others = {}
+  others: dict[str, list[str]] = {}
   if _FIELDS.get(field.name) is field:
     for agent in catalogue.NAMES:
       own = settings.fields_of(agent).get(field.name, field).default
@@ -107,8 +107,11 @@ def _parse_bool(text: str) -> bool:
   return flags.BooleanParser().parse(text)
 
 
-_PARSE = {
+_PARSE: Mapping[object, Callable[[str], object]] = {
   float | None: lambda text: None if text == NO_VALUE else float(text),
+  int: int,
+  float: float,
+  str: str,
   bool: _parse_bool,
 }
 
@@ -127,7 +130,7 @@ def parse_value(field: dataclasses.Field, text: str) -> Any:
   Raises:
     ValueError: if the text is not of the field's type.
   """
-  return _PARSE.get(field.type, field.type)(text)
+  return _PARSE[field.type](text)
 
 
 _PATHS = _define_config()
@@ -173,7 +176,7 @@ def given() -> tuple[str | None, dict[str, Any]]:
   return _PRESET.value, found
 
 
-def check(fields: Mapping[str, Any], agent: str):
+def check(fields: Mapping[str, Any], agent: str) -> None:
   """Rejects fields that do not belong to an agent.
 
   Args:

@@ -49,7 +49,7 @@ class Isolation:
     refused: why the kernel does not permit it; None if it does.
   """
 
-  def __init__(self, wanted: str, refused: str | None):
+  def __init__(self, wanted: str, refused: str | None) -> None:
     self.wanted, self.refused = wanted, refused
 
   @property
@@ -80,7 +80,7 @@ class Isolation:
       )
     return _OPEN.format(self.refused) if self.refused else None
 
-  def check_wandb(self, project: str | None):
+  def check_wandb(self, project: str | None) -> None:
     """Raises ValueError if an isolated run would log to a server.
 
     Args:
@@ -158,7 +158,7 @@ def _try(what: int) -> str:
     return file.read().decode()
 
 
-def _enter(what: int):
+def _enter(what: int) -> None:
   user, group = os.geteuid(), os.getegid()
   libc = ctypes.CDLL(None, use_errno=True)
   if libc.unshare(what):
@@ -180,7 +180,7 @@ def _enter(what: int):
     fcntl.ioctl(any_socket, _SET_FLAGS, request)
 
 
-def _call_oneself():
+def _call_oneself() -> None:
   """Raises OSError if there is no loopback."""
   with socket.create_server(('127.0.0.1', 0)) as server:
     socket.create_connection(server.getsockname(), timeout=5).close()

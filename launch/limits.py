@@ -23,7 +23,7 @@ _STEP = 5 * _FLOAT  # Per frame: action, reward, discount, two logits.
 
 def check(
   made: settings.Settings, local: bool, network_factory: str | None = None
-):
+) -> None:
   """Checks that a run's minimum memory fits.
 
   Args:
@@ -48,7 +48,7 @@ def check(
       )
 
 
-def check_disk(path: str):
+def check_disk(path: str) -> None:
   """Rejects a run's folder on a full disk.
 
   Args:
@@ -182,7 +182,7 @@ def _value(flat: Mapping[str, Any], field: str) -> Any:
   return value
 
 
-def _bytes(number: int) -> str:
+def _bytes(number: float) -> str:
   """Formats bytes: '3.2 TB', in powers of 1000."""
   units = ['PB', 'TB', 'GB', 'MB', 'kB']
   unit = 'bytes'

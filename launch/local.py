@@ -40,7 +40,7 @@ for _module in (options, isolation):
   flags.adopt_module_key_flags(_module)
 
 
-def main():
+def main() -> None:
   launched = time.time()
   console = progress.make_console()
   warning = _isolation.warning(flags.FLAGS.isolate)
@@ -63,7 +63,7 @@ def main():
       f'({opts.environment_kwargs}), seed {opts.config.seed}, in {folder.path}'
     )
 
-    def make_supervisor(logs):
+    def make_supervisor(logs: str) -> supervising.Supervisor:
       # Imported here, so that an invalid command line fails fast.
       from agents import supervision
 
@@ -88,7 +88,7 @@ def main():
     )
 
 
-def _check_network(run: training.Prepared):
+def _check_network(run: training.Prepared) -> None:
   """Rejects logging to a server from an isolated network."""
   try:
     _isolation.check_wandb(run.options.wandb_project)

@@ -177,7 +177,7 @@ def read(given: Given, saved: dict[str, Any] | None = None) -> Options:
     field_flags.check(given.fields, agent)
     if saved is not None:
       fields = settings.read(agent, saved).flat()
-    elif chosen:
+    elif given.config_file is not None:
       fields = config_file.fields(chosen, agent, given.config_file)
     else:
       fields = settings.make(agent, {}).flat()
@@ -282,7 +282,7 @@ def _agent(
 
 def _check_same(
   saved: dict[str, Any], named: dict[str, Any], made: settings.Settings
-):
+) -> None:
   """Rejects settings that do not match the checkpoint to resume from."""
   for name in ('environment', 'environment_kwargs', 'network_factory'):
     if named[name] is not None and named[name] != saved.get(name):

@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Sequence
 import os
 import sys
+from typing import NoReturn
 
 if __package__ in (None, ''):  # Run as a script: the package is one folder up.
   sys.path.insert(
@@ -126,7 +127,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
 class _Parser(argparse.ArgumentParser):
   """Rejects an invalid command line with a one-line error."""
 
-  def error(self, message: str):
+  def error(self, message: str) -> NoReturn:
     command_line.fail(message, status=2)
 
 

@@ -32,7 +32,7 @@ _ERROR = re.compile(r'[\w.]*(Error|Exception|Interrupt)\b|[EF]\d{4} ')
 class Supervisor(typing.Protocol):
   """The nodes of a program, by their names."""
 
-  def launch(self):
+  def launch(self) -> None:
     """Starts all nodes."""
 
   def failed(self) -> str | None:
@@ -52,7 +52,7 @@ class Supervisor(typing.Protocol):
       failed: name of the node that has ended; '' if none has.
     """
 
-  def stop(self, urgent: Callable[[], bool] = lambda: False):
+  def stop(self, urgent: Callable[[], bool] = lambda: False) -> None:
     """Ends all remaining nodes, and waits for them.
 
     Args:
@@ -67,7 +67,7 @@ class Interruptions:
   SIGHUP, which a closing terminal may send repeatedly.
   """
 
-  def __init__(self):
+  def __init__(self) -> None:
     """Installs the signal handlers."""
     self._count = 0
     self._terminals = [fd for fd in (0, 1, 2) if os.isatty(fd)]
@@ -76,10 +76,10 @@ class Interruptions:
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # `nohup`.
       signal.signal(signal.SIGHUP, self._hang_up)
 
-  def _interrupt(self, *_):
+  def _interrupt(self, *_: object) -> None:
     self._count += 1
 
-  def _hang_up(self, *_):
+  def _hang_up(self, *_: object) -> None:
     self._count = max(self._count, 1)
     # Writing to a closed terminal would fail.
     null = os.open(os.devnull, os.O_RDWR)
@@ -230,9 +230,10 @@ def _progress(folder: run_folder.RunFolder) -> dict | None:
 class _News:
   """Measures the time since the monitor last wrote progress."""
 
-  def __init__(self, folder: run_folder.RunFolder):
+  def __init__(self, folder: run_folder.RunFolder) -> None:
     self._path = folder.progress
-    self._seen, self._silence, self._looked = None, 0.0, time.monotonic()
+    self._seen: int | None = None
+    self._silence, self._looked = 0.0, time.monotonic()
 
   def silence(self) -> float:
     """Seconds since the last progress; 0 before the first.

@@ -68,7 +68,7 @@ _SLURM = flags.DEFINE_bool(
 )
 
 
-def main():
+def main() -> None:
   folder = command_line.require(_FOLDER)
   given = options.given()
   for flag in ('workdir', 'resume'):

@@ -27,6 +27,8 @@ if typing.TYPE_CHECKING:
 
   import launchpad as lp
 
+  from ald_acme.runs import metrics
+
 _LIBRARIES = (
   'ald-acme',
   'dm-acme',
@@ -55,7 +57,7 @@ class Prepared(typing.NamedTuple):
   checkpoint: str | None
   saved: dict[str, typing.Any] | None
 
-  def rollback(self):
+  def rollback(self) -> None:
     """Restores the folder as it was before `prepare`."""
     if self.saved is not None:
       files.write_json(self.folder.config, self.saved)
@@ -94,10 +96,11 @@ def prepare(
   opts = options.read(given, saved)
   limits.check(opts.settings, local, opts.network_factory)
   try:
-    opts.specs = registry.check(opts.environment, opts.environment_arguments)
+    specs = registry.check(opts.environment, opts.environment_arguments)
+    opts.specs = specs
     seen = getattr(opts.config, 'actor_observations', '')
-    observed.parse(seen, opts.specs.observations)
-    _check_extensions(opts)
+    observed.parse(seen, specs.observations)
+    _check_extensions(opts, specs)
   except ValueError as error:
     raise command_line.UsageError(str(error)) from error
   if saved is not None:
@@ -114,8 +117,12 @@ def prepare(
   return Prepared(opts, folder, lock, checkpoint, saved)
 
 
-def _check_extensions(opts: options.Options):
+def _check_extensions(opts: options.Options, checked: registry.Specs) -> None:
   """Checks custom networks and Weights & Biases, if a run has them.
+
+  Args:
+    opts: the run's options.
+    checked: specs of the environment.
 
   Raises:
     ValueError: if the networks cannot be created, or the package is missing.
@@ -126,7 +133,7 @@ def _check_extensions(opts: options.Options):
     builder = catalogue.make_builder(
       opts.agent, opts.config, opts.network_factory
     )
-    builder.make_networks(specs.EnvironmentSpec(*opts.specs))
+    builder.make_networks(specs.EnvironmentSpec(*checked))
   if opts.wandb_project is not None:
     from ald_acme.runs import weights_and_biases
 
@@ -220,7 +227,9 @@ def make_program(
   ).build(opts.agent)
 
 
-def _logger_factory(opts: options.Options, folder: run_folder.RunFolder):
+def _logger_factory(
+  opts: options.Options, folder: run_folder.RunFolder
+) -> metrics.LoggerFactory | None:
   """The logger factory of Weights & Biases; None without a project."""
   if opts.wandb_project is None:
     return None

@@ -23,7 +23,7 @@ _TRUST = flags.DEFINE_bool(
 )
 
 
-def define_code():
+def define_code() -> None:
   """Defines the flags of a program that reads a run and starts none."""
   flags.DEFINE_string(
     _ENVIRONMENT,
@@ -46,7 +46,7 @@ def given() -> tuple[dict[str, str | None], bool]:
 
 def require(
   saved: Mapping[str, Any], named: Mapping[str, str | None], trusted: bool
-):
+) -> None:
   """Rejects code that a run's folder names and the command line does not.
 
   Args:

@@ -8,6 +8,7 @@ import ctypes
 import functools
 import multiprocessing
 from multiprocessing import connection
+from multiprocessing import context
 from multiprocessing import reduction
 import os
 import pickle
@@ -52,7 +53,7 @@ class Workers(base.BatchedEnvironment):
     workers: int,
     name: str | None = None,
     remakes: int = 0,
-  ):
+  ) -> None:
     """Starts the workers, and waits until their environments exist.
 
     Args:
@@ -71,15 +72,18 @@ class Workers(base.BatchedEnvironment):
     self._name = name or getattr(factory, '__name__', 'the environment')
     self._remakes = remakes
     self._lost = np.zeros(batch_size, bool)
-    self._processes: list[multiprocessing.Process] = []
+    self._processes: list[context.SpawnProcess] = []
     self._pipes: list[connection.Connection] = []
     self._doing: list[ctypes.Array] = []  # Description of each worker's wait.
     self._shares = _divide(batch_size, min(workers, batch_size))
-    self._halves = _BOTH  # The halves of the batch that this object steps,
-    self._rows = slice(0, batch_size)  # their rows,
-    self._workers = list(range(len(self._shares)))  # and their workers.
+    # The halves of the batch that this object steps, their rows and workers.
+    self._halves: tuple[int, ...] = _BOTH
+    self._rows = slice(0, batch_size)
+    self._workers = list(range(len(self._shares)))
     # Per worker: halves with an answer due, and answers received early.
-    self._asked = [collections.deque() for _ in self._shares]
+    self._asked: list[collections.deque[tuple[int, ...]]] = [
+      collections.deque() for _ in self._shares
+    ]
     self._early: list[dict[tuple[int, ...], bytes]] = [{} for _ in self._shares]
     # Workers do not import the main module.
     with children.without_main():
@@ -104,11 +108,11 @@ class Workers(base.BatchedEnvironment):
       self.close()
       raise
 
-  def _start(self, make: bytes, shares: worker_process.Shares):
-    context = multiprocessing.get_context('spawn')
-    ours, theirs = context.Pipe()
-    doing = context.RawArray('c', worker_process.TEXT)
-    process = context.Process(
+  def _start(self, make: bytes, shares: worker_process.Shares) -> None:
+    spawning = multiprocessing.get_context('spawn')
+    ours, theirs = spawning.Pipe()
+    doing = spawning.RawArray('c', worker_process.TEXT)
+    process = spawning.Process(
       target=worker_process.serve,
       args=(theirs, doing, make, shares),
       name=f'worker_{len(self._processes)}',
@@ -188,7 +192,7 @@ class Workers(base.BatchedEnvironment):
     self.begin_step(action)
     return self.end_step()
 
-  def begin_step(self, action: Any):
+  def begin_step(self, action: Any) -> None:
     length = len(tree.flatten(action)[0])
     if length != self.batch_size:
       raise ValueError(
@@ -217,10 +221,10 @@ class Workers(base.BatchedEnvironment):
     answers = self._ask_all('metrics')
     return {key: sum(x[key] for x in answers) for key in answers[0]}
 
-  def keep_tasks(self):
+  def keep_tasks(self) -> None:
     self._ask_all('keep_tasks')
 
-  def new_tasks(self, which: np.ndarray):
+  def new_tasks(self, which: np.ndarray) -> None:
     self._ask_all('new_tasks', which)
 
   def restart(self, which: np.ndarray) -> bool:
@@ -229,7 +233,7 @@ class Workers(base.BatchedEnvironment):
   def observation_spec(self) -> Any:
     return self._observation_spec
 
-  def action_spec(self):
+  def action_spec(self) -> Any:
     return self._action_spec
 
   def render(self, index: int = 0) -> np.ndarray:
@@ -244,7 +248,7 @@ class Workers(base.BatchedEnvironment):
     self._send(worker, pickle.dumps(call))
     return self._receive(worker)[0]
 
-  def close(self):
+  def close(self) -> None:
     """Closes the environments, and waits until the workers have ended."""
     for pipe in self._pipes:
       pipe.close()
@@ -256,7 +260,7 @@ class Workers(base.BatchedEnvironment):
     self._pipes.clear()  # The halves share these lists.
     self._processes.clear()
 
-  def _ask_all(self, method: str, *batches) -> list[Any]:
+  def _ask_all(self, method: str, *batches: Any) -> list[Any]:
     """Calls a method in all workers in parallel; returns the results.
 
     Args:
@@ -267,7 +271,7 @@ class Workers(base.BatchedEnvironment):
     answers = [self._receive(worker) for worker in self._workers]
     return [answer for some in answers for answer in some or ()]
 
-  def _send_all(self, method: str, *batches):
+  def _send_all(self, method: str, *batches: Any) -> None:
     # One pickle for all workers.
     first = self._rows.start
     message = pickle.dumps(
@@ -276,7 +280,7 @@ class Workers(base.BatchedEnvironment):
     for worker in self._workers:
       self._send(worker, message)
 
-  def _send(self, worker: int, message: bytes):
+  def _send(self, worker: int, message: bytes) -> None:
     self._check_open()
     self._asked[worker].append(self._halves)
     with contextlib.suppress(OSError):  # Ended: `_receive` will report it.
@@ -292,8 +296,8 @@ class Workers(base.BatchedEnvironment):
     process = self._processes[worker]
     try:
       with activity.waiting(lambda: self._describe(worker)):
-        answer = self._next_answer(worker)
-      outcome, answer = pickle.loads(answer) if answer else ('fine', None)
+        message = self._next_answer(worker)
+      outcome, answer = pickle.loads(message) if message else ('fine', None)
     except (EOFError, OSError):
       process.join(_GRACE)
       outcome, answer = 'failed', f'it ended with exit code {process.exitcode}.'

@@ -10,7 +10,7 @@ from launch.clusters import tasks
 class HostPort(lp.AbstractAddressBuilder):
   """A port of the host that runs a task."""
 
-  def __init__(self, task: int, port: int):
+  def __init__(self, task: int, port: int) -> None:
     self._task, self._port = task, port
 
   def build(self) -> str:
@@ -21,7 +21,7 @@ class HostPort(lp.AbstractAddressBuilder):
 class PortAfter(lp.AbstractAddressBuilder):
   """A port at an offset from another address, on the same host."""
 
-  def __init__(self, address: lp.AbstractAddressBuilder, offset: int):
+  def __init__(self, address: lp.AbstractAddressBuilder, offset: int) -> None:
     self._address, self._offset = address, offset
 
   def build(self) -> str:

@@ -1,6 +1,6 @@
 """Nodes that run in child processes of one node of a program."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 import contextlib
 import os
 import subprocess
@@ -28,7 +28,7 @@ class Host(lp.PyNode):
   fails.
   """
 
-  def __init__(self, nodes: Mapping[str, lp.PyNode]):
+  def __init__(self, nodes: Mapping[str, lp.PyNode]) -> None:
     """Stores nodes that were taken out of a program.
 
     Args:
@@ -44,13 +44,13 @@ class Host(lp.PyNode):
     """Number of nodes."""
     return len(self._nodes)
 
-  def bind_addresses(self, cluster: str, instance: int):
+  def bind_addresses(self, cluster: str, instance: int) -> None:
     """Binds to the port that Vertex AI assigns, and to those after it."""
     first = addressing.VertextAiAddressBuilder(cluster, instance)
     for offset, address in enumerate(self.addresses):
       address.bind(addresses.PortAfter(first, offset))
 
-  def run(self):
+  def run(self) -> None:
     """Runs until the first process ends, which is an error.
 
     Raises:
@@ -66,7 +66,7 @@ class Host(lp.PyNode):
     sys.exit(1)
 
   @contextlib.contextmanager
-  def _starting(self):
+  def _starting(self) -> Iterator[Callable[[str], subprocess.Popen]]:
     """Yields a function that starts a node's process; kills all at exit."""
     # Otherwise each process would use all cores.
     environment = {**agents_resources.threads(1), **os.environ}
@@ -96,7 +96,7 @@ class Host(lp.PyNode):
 class Revived(Host):
   """Runs a node in a child process, which is restarted when it ends."""
 
-  def run(self):
+  def run(self) -> None:
     """Runs until the process has ended too often.
 
     Raises:
@@ -105,7 +105,7 @@ class Revived(Host):
     (name,) = self._nodes
     again = restarts.Restarts()
     with self._starting() as start:
-      pause = 0.0
+      pause: float | None = 0.0
       while pause is not None:
         time.sleep(pause)
         began = time.monotonic()
@@ -132,7 +132,7 @@ def _take(program: lp.Program, labels: Sequence[str]) -> dict[str, lp.PyNode]:
   }
 
 
-def colocate(program: lp.Program, labels: Sequence[str], label: str):
+def colocate(program: lp.Program, labels: Sequence[str], label: str) -> None:
   """Merges all nodes of some groups into one node.
 
   Args:
@@ -145,7 +145,7 @@ def colocate(program: lp.Program, labels: Sequence[str], label: str):
     program.add_node(Host(nodes), label)
 
 
-def revive(program: lp.Program, label: str):
+def revive(program: lp.Program, label: str) -> None:
   """Makes the nodes of a group restart when they end.
 
   Args:

@@ -86,7 +86,8 @@ def write(
   from launch.clusters import addresses
 
   resources = agents_resources.local(program)
-  table, functions = [], []
+  table: list[tasks.Task] = []
+  functions = []
   for pool, labels in POOLS.items():
     for label in labels:
       for index, node in enumerate(program.groups.get(label, ())):
@@ -112,5 +113,5 @@ def write(
   return table
 
 
-def _leave_to_the_job():
+def _leave_to_the_job() -> None:
   """Replaces `lp.stop`: the job reads the end in the run's folder."""

@@ -11,7 +11,7 @@ class Restarts:
   A node that fails soon after each start is given up.
   """
 
-  def __init__(self):
+  def __init__(self) -> None:
     """Starts without any restart."""
     self._pause, self._ends = PAUSE, 0
 

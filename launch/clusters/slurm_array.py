@@ -67,10 +67,11 @@ def submit(
   ]
   with open(script, 'w', encoding='utf-8') as file:
     file.write('\n'.join(lines) + '\n')
-  job = slurm_commands.submit(script)
-  files.write_json(record, {'job': job})
+  array = slurm_commands.submit(script)
+  files.write_json(record, {'job': array})
   return (
-    f'Submitted array {job} of {len(missing)} runs; scancel {job} stops it. '
+    f'Submitted array {array} of {len(missing)} runs; scancel {array} stops '
+    'it. '
     'The same command shows the table of finished ones.'
   )
 

@@ -36,7 +36,7 @@ def is_queued(job: str) -> bool:
     raise
 
 
-def requeue():
+def requeue() -> None:
   """Requeues the Slurm job of this process.
 
   Raises:

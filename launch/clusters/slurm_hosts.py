@@ -12,7 +12,7 @@ _ACTOR = 'actor_'  # Nodes that a program can lose.
 class Hosts:
   """Tracks lost hosts, and whether the job must end."""
 
-  def __init__(self, hosts: Mapping[str, str], log: str):
+  def __init__(self, hosts: Mapping[str, str], log: str) -> None:
     """Starts with all hosts alive.
 
     Args:

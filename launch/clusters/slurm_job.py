@@ -24,9 +24,10 @@ from launch.clusters import slurm_options
 from launch.clusters import slurm_step
 
 
-def main():
+def main() -> None:
   launched = time.time()
   of_slurm, given = slurm_options.read(), options.given()
+  assert given.workdir, 'the script gives it'
   folder = run_folder.RunFolder(given.workdir)
   with folder.reopen():
     console = progress.make_console()
@@ -34,9 +35,9 @@ def main():
     checkpoint = training.newest_checkpoint(folder, opts.experiment.max_frames)
     begun = f'from {checkpoint}' if checkpoint else 'from the beginning'
     console.print(f'Training {opts.agent} in {folder.path}, {begun}.')
-    steps = []
+    steps: list[slurm_step.Step] = []
 
-    def make_step(logs):
+    def make_step(logs: str) -> supervising.Supervisor:
       program, watcher = programs.make(opts, folder, checkpoint, launched)
       tasks = slurm.write_nodes(program, folder, of_slurm)
       parts = slurm.components(tasks, of_slurm)

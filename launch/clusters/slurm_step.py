@@ -37,7 +37,7 @@ class Step:
     watcher: 'lp.CourierHandle',
     logs: str,
     say: Callable[[str], None] = print,
-  ):
+  ) -> None:
     """Prepares to start the tasks.
 
     Args:
@@ -54,7 +54,7 @@ class Step:
     self._said: set[str] = set()
     self._alive_at = -_SIGN_OF_LIFE
 
-  def launch(self):
+  def launch(self) -> None:
     """Starts the tasks.
 
     Raises:
@@ -96,15 +96,20 @@ class Step:
     addresses, hosts = zip(*(found[number] for number in expected))
     return list(addresses), list(hosts)
 
+  def _started(self) -> tuple[subprocess.Popen, slurm_hosts.Hosts]:
+    assert self._srun and self._hosts, 'launch comes first'
+    return self._srun, self._hosts
+
   def log(self, name: str) -> str:
     """Path of the output of a node or srun."""
-    if name != SRUN and name in self._hosts.lost():
+    if name != SRUN and name in self._started()[1].lost():
       name = SRUN
     return os.path.join(self._logs, f'{name}.log')
 
   def failed(self) -> str | None:
     """The node whose failure ends the program, None if there is none."""
-    over = self._srun.poll() is not None  # First: tasks write, then end.
+    srun, hosts = self._started()
+    over = srun.poll() is not None  # First: tasks write, then end.
     self._give_sign_of_life()
     codes = {}
     for name in self._by_age():
@@ -113,9 +118,9 @@ class Step:
         codes[node] = self._code(node)
       elif kind == slurm_task.AGAIN:
         self._say_once(f'node {node} {self._read(name)}')
-    found = supervision.first_failure(codes) or self._hosts.first_failure()
+    found = supervision.first_failure(codes) or hosts.first_failure()
     if not found:
-      for node, host in self._hosts.lost().items():
+      for node, host in hosts.lost().items():
         self._say_once(f'node {node} is lost with its host {host}')
     return found or (SRUN if over else None)
 
@@ -130,13 +135,14 @@ class Step:
         for entry in entries
         if entry.name.endswith((slurm_task.EXIT, slurm_task.AGAIN))
       }
-    return sorted(ages, key=ages.get)
+    return sorted(ages, key=lambda name: ages[name])
 
   def status(self, name: str) -> str:
     """Describes how a node or srun ended."""
+    srun, hosts = self._started()
     if name == SRUN:
-      return supervision.in_words(self._srun.returncode)
-    host = self._hosts.lost().get(name)
+      return supervision.in_words(srun.returncode)
+    host = hosts.lost().get(name)
     if host:
       return f'its host {host} is lost'
     return supervision.in_words(self._code(name))
@@ -153,12 +159,12 @@ class Step:
     with open(os.path.join(self._logs, name), encoding='utf-8') as file:
       return file.read()
 
-  def _say_once(self, text: str):
+  def _say_once(self, text: str) -> None:
     if text not in self._said:
       self._said.add(text)
       self._say(text)
 
-  def _give_sign_of_life(self):
+  def _give_sign_of_life(self) -> None:
     """Tells tasks that the job's script is alive."""
     if time.monotonic() - self._alive_at >= _SIGN_OF_LIFE:
       with open(os.path.join(self._logs, slurm_task.ALIVE), 'w') as file:
@@ -176,7 +182,7 @@ class Step:
       return False
     return supervision.ask_to_end(self._watcher, reason, failed)
 
-  def stop(self, urgent: Callable[[], bool] = lambda: False):
+  def stop(self, urgent: Callable[[], bool] = lambda: False) -> None:
     """Ends all tasks and waits for them.
 
     Args:

@@ -4,9 +4,8 @@ It restarts an actor or the evaluator, while the program continues, but gives up
 if they end soon after each start.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 import contextlib
-import itertools
 import os
 import signal
 import socket
@@ -49,7 +48,7 @@ def main(folder: str, logs: str) -> int:
   command = tasks.command(tasks.functions_path(folder), number)
   path = os.path.join(logs, f'{task.name}.log')
   job = Job(logs)
-  code = 1  # If it stays unknown.
+  code: int | None = 1  # If it stays unknown.
   watch = guardian.Guardian()  # Ends the node if this task is killed.
   os.environ['TMPDIR'] = watch.folder
   try:
@@ -101,7 +100,9 @@ def run(
     The node's exit code; None if the job has ended it.
   """
   again = restarts.Restarts()
-  for number in itertools.count(1):
+  starts = 0
+  while True:
+    starts += 1
     began = time.monotonic()
     code = _run_once(command, task.environment, log, job, watch)
     if code is None or not task.comes_and_goes:
@@ -113,7 +114,7 @@ def run(
     ended = f'signal {-code}' if code < 0 else f'exit code {code}'
     said = (
       f'ended after {lived:.0f} s ({ended}), and begins again in '
-      f'{pause:.0f} s: start {number + 1}'
+      f'{pause:.0f} s: start {starts + 1}'
     )
     log.write(f'--- {task.name} {said}.\n')
     log.flush()
@@ -122,7 +123,13 @@ def run(
       return None
 
 
-def _run_once(command, environment, log, job, watch) -> int | None:
+def _run_once(
+  command: Sequence[str],
+  environment: Mapping[str, str],
+  log: TextIO,
+  job: 'Job',
+  watch: Callable[[int], None],
+) -> int | None:
   """Runs the node; returns its exit code, None if the job has ended it."""
   node = subprocess.Popen(
     command,
@@ -147,11 +154,12 @@ def _run_once(command, environment, log, job, watch) -> int | None:
 class Job:
   """A task's view of its job, in the folder of the logs."""
 
-  def __init__(self, logs: str):
+  def __init__(self, logs: str) -> None:
     self._logs = logs
-    self._seen, self._silence, self._looked = None, 0.0, time.monotonic()
+    self._seen: int | None = None
+    self._silence, self._looked = 0.0, time.monotonic()
 
-  def tell(self, name: str, text: str):
+  def tell(self, name: str, text: str) -> None:
     """Writes a file for the job's script."""
     path = os.path.join(self._logs, name)
     with open(f'{path}.tmp', 'w', encoding='utf-8') as file:
@@ -165,7 +173,7 @@ class Job:
       time.sleep(min(_POLL, seconds))
     return self.is_over()
 
-  def wait_until_over(self):
+  def wait_until_over(self) -> None:
     """Waits while the script runs, to notice when it is lost."""
     while self._has_script() and not self.is_over():
       time.sleep(_POLL)

@@ -49,7 +49,7 @@ def table_path(folder: str) -> str:
   return os.path.join(folder, _TABLE)
 
 
-def write(folder: str, tasks: Sequence[Task]):
+def write(folder: str, tasks: Sequence[Task]) -> None:
   """Writes the table; a task's index is its row."""
   files.write_json(
     table_path(folder), [dataclasses.asdict(task) for task in tasks]
@@ -64,13 +64,23 @@ def read(folder: str) -> list[Task]:
   ]
 
 
-def command(functions: str, number: int) -> list[str]:
-  """Path of Launchpad's entry point for pickled functions."""
+def entry_point() -> str:
+  """Path of Launchpad's program that calls one of several pickled functions."""
   package = importlib.util.find_spec('launchpad')  # Does not import it.
-  entry = os.path.join(package.submodule_search_locations[0], *_ENTRY)
+  assert package and package.submodule_search_locations
+  return os.path.join(package.submodule_search_locations[0], *_ENTRY)
+
+
+def command(functions: str, number: int) -> list[str]:
+  """The command line of a node.
+
+  Args:
+    functions: path of the nodes' pickled functions.
+    number: index of the node's function.
+  """
   return [
     sys.executable,
-    entry,
+    entry_point(),
     f'--data_file={functions}',
     f'--lp_task_id={number}',
   ]

@@ -15,6 +15,7 @@ from ald_acme.runs import folder as run_folder
 from launch import bootstrap
 from launch import command_line
 from launch.clusters import programs
+from launch.clusters import tasks
 
 if typing.TYPE_CHECKING:
   import launchpad as lp
@@ -88,7 +89,7 @@ class Pool:
     )
 
 
-def check(submits: bool):
+def check(submits: bool) -> None:
   """Checks the prerequisites before any file is written.
 
   Args:
@@ -133,7 +134,7 @@ def folder_of(run: run_folder.RunFolder) -> str:
   return os.path.join(run.path, 'vertex_ai')
 
 
-def remove(run: run_folder.RunFolder):
+def remove(run: run_folder.RunFolder) -> None:
   """Removes a job's files from the run's folder."""
   shutil.rmtree(folder_of(run), ignore_errors=True)
 
@@ -149,7 +150,7 @@ def folder_inside(run: run_folder.RunFolder) -> run_folder.RunFolder:
   return run_folder.RunFolder(f'/gcs/{bucket}/{os.path.basename(run.path)}')
 
 
-def revive(program: lp.Program):
+def revive(program: lp.Program) -> None:
   """Makes the nodes restart that the program can lose.
 
   Vertex AI ends a job when one of its replicas fails.
@@ -185,8 +186,8 @@ def pools(program: lp.Program, accelerator: str | None) -> list[Pool]:
     ordered.remove(single)
     ordered.insert(0, single)
   else:
-    kind, nodes = ordered[0]
-    ordered = [(kind, nodes[:1]), *ordered[1:], (kind, nodes[1:])]
+    (first, several), *others = ordered
+    ordered = [(first, several[:1]), *others, (first, several[1:])]
   return [
     Pool(f'workerpool{number}', nodes, *_machine(kind, nodes, accelerator))
     for number, (kind, nodes) in enumerate(ordered)
@@ -269,21 +270,19 @@ def write(
   return path
 
 
-def _copy_code(path: str, run: run_folder.RunFolder):
+def _copy_code(path: str, run: run_folder.RunFolder) -> None:
   """Copies the code without runs; this run may be in any folder."""
 
-  def ignored(folder, names):
+  def ignored(folder: str, names: list[str]) -> set[str]:
     here = {n for n in names if os.path.join(folder, n) == run.path}
     return _NOT_CODE(folder, names) | here
 
   code = os.path.join(path, 'code')
   shutil.copytree(bootstrap.ROOT, code, ignore=ignored)
-  entry = os.path.join('nodes', 'python', 'process_entry.py')
-  package = importlib.util.find_spec('launchpad').submodule_search_locations[0]
-  shutil.copy(os.path.join(package, entry), code)
+  shutil.copy(tasks.entry_point(), code)
 
 
-def _write_requirements(path: str, part: Pool):
+def _write_requirements(path: str, part: Pool) -> None:
   """Writes a pool's requirements, with CUDA if it has an accelerator."""
   from agents import cuda
 
@@ -321,7 +320,7 @@ ENTRYPOINT ["python", "-m", "process_entry", "--data_file=job.pkl"]
 """
 
 
-def launch(program: lp.Program, parts: list[Pool], path: str):
+def launch(program: lp.Program, parts: list[Pool], path: str) -> None:
   """Submits a job through Launchpad.
 
   Args:

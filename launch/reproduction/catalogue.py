@@ -1,5 +1,8 @@
 """The catalogue of figures: the runs of each, and how it is drawn."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
 import operator
 
 from launch.reproduction import extrapolation
@@ -17,39 +20,47 @@ _WITHOUT = (
 )
 
 
-def _curves(axes, groups, solvable):
+def _curves(axes: plots.Panels, groups: plots.Groups, solvable: bool) -> None:
   plots.against_frames(axes[0], groups, solvable)
 
 
-def _meta_fetch(axes, groups, solvable):
+def _meta_fetch(
+  axes: plots.Panels, groups: plots.Groups, solvable: bool
+) -> None:
   _curves(axes, groups, solvable)
   plots.reference(axes[0], _SCRIPTED, f'scripted agent {_SCRIPTED}')
 
 
-def _wall_clock(axes, groups, solvable):
+def _wall_clock(
+  axes: plots.Panels, groups: plots.Groups, solvable: bool
+) -> None:
   plots.against_seconds(axes[0], groups, solvable)
 
 
-def _dprl(axes, groups, solvable):
+def _dprl(axes: plots.Panels, groups: plots.Groups, solvable: bool) -> None:
   label = 'DpRL: distillation updates per learner update'
   plots.frames_to_solved(axes[0], groups, 'dprl', label)
   plots.against_frames(axes[1], groups, solvable)
 
 
-def _hogwild(axes, groups, solvable):
+def _hogwild(axes: plots.Panels, groups: plots.Groups, solvable: bool) -> None:
   plots.against_frames(axes[0], groups, solvable)
   rate = operator.attrgetter('actor_update_rate')
   plots.bars(axes[1], groups, rate, 'actor updates per second', '.1f')
 
 
-def _ablations(axes, groups, solvable):
+def _ablations(
+  axes: plots.Panels, groups: plots.Groups, solvable: bool
+) -> None:
   plots.against_frames(axes[0], groups, solvable)
   end = tables.shortest(groups)
   label = f'mean return up to {end:,} frames'
   plots.bars(axes[1], groups, lambda result: result.area(end), label, '.2f')
 
 
-def _popgym(name: str, title: str, frames: int, bar: float, published: str):
+def _popgym(
+  name: str, title: str, frames: int, bar: float, published: str
+) -> scoreboard.Row:
   return scoreboard.Row(
     name,
     f'POPGym {title}',
@@ -186,7 +197,9 @@ _ROWS = (
 )
 
 
-def _task(task: str, title: str, methods=('ald',)) -> figures.LearningFigure:
+def _task(
+  task: str, title: str, methods: Sequence[str] = ('ald',)
+) -> figures.LearningFigure:
   """One task of a figure with several."""
   return figures.LearningFigure(task, title, task, methods, _curves)
 

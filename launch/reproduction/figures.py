@@ -1,5 +1,7 @@
 """Figures: the jobs that each needs, and how its files are made."""
 
+from __future__ import annotations
+
 import abc
 from collections.abc import Callable, Sequence
 import csv
@@ -89,7 +91,7 @@ class LearningFigure(Figure):
   about: str
   task: str
   methods: Sequence[str]
-  draw: Callable[[list, plots.Groups, bool], None]
+  draw: Callable[[plots.Panels, plots.Groups, bool], None]
   panels: int = 1
   reading: str = MEANS
 
@@ -194,17 +196,18 @@ class TasksFigure(Figure):
     path = order.path(self.name)
     seeds = _seeds([group for _, groups in made for group in groups])
     caption = ' '.join([seeds, MEANS, *warning(order)])
-    csv_rows, rows = [], []
+    csv_rows: tables.Rows = []
+    rows: tables.Rows = []
     with plots.drawing(len(made), self.about, caption, path) as axes:
       for panel, (part, groups) in zip(axes, made):
         solvable = experiments.TASKS[part.task].solvable
         part.draw([panel], groups, solvable)
         panel.set_title(part.about)
-        for found, of_task in (
+        for table, of_task in (
           (csv_rows, tables.runs(groups, solvable)),
           (rows, tables.methods(groups, solvable)),
         ):
-          found += [_of_task(part.task, row) for row in of_task]
+          table += [_of_task(part.task, row) for row in of_task]
     tables.write_csv(f'{path}.csv', csv_rows)
     found = [x for _, groups in made for x in _results(groups)]
     tables.write_markdown(
@@ -236,7 +239,6 @@ class LatencyFigure(Figure):
       Measurement(
         label=self.name,
         path=order.path(f'{self.name}.csv'),
-        log=order.path('runs', f'{self.name}.log'),
         arguments=[str(30 if order.small else self.steps), *presets],
       )
     ]
@@ -273,18 +275,21 @@ class Measurement(jobs.Job):
   Attributes:
     label: name in messages.
     path: path of the CSV file.
-    log: path of the file for the program's output.
     arguments: the program's arguments after the path.
   """
 
   label: str
   path: str
-  log: str
   arguments: Sequence[str]
 
   @property
   def kind(self) -> str:
     return self.label
+
+  @property
+  def log(self) -> str:
+    folder = os.path.dirname(self.path)
+    return os.path.join(folder, 'runs', f'{self.label}.log')
 
   def command(self) -> list[str]:
     return [sys.executable, _LATENCY, self.path, *self.arguments]

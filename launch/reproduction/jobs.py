@@ -13,15 +13,24 @@ class Job(abc.ABC):
 
   Attributes:
     label: name in messages, unique in a pool.
-    kind: jobs of one kind take about the same time.
-    log: path of the file for its output.
-    after: labels of jobs that must end first.
   """
 
   label: str
-  kind: str
-  log: str
-  after: Sequence[str] = ()
+
+  @property
+  @abc.abstractmethod
+  def kind(self) -> str:
+    """Jobs of one kind take about the same time."""
+
+  @property
+  @abc.abstractmethod
+  def log(self) -> str:
+    """Path of the file for its output."""
+
+  @property
+  def after(self) -> Sequence[str]:
+    """Labels of jobs that must end first."""
+    return ()
 
   @abc.abstractmethod
   def command(self) -> list[str]:
@@ -35,7 +44,7 @@ class Job(abc.ABC):
       ValueError: if the result is of another job.
     """
 
-  def prepare(self):
+  def prepare(self) -> None:
     """Prepares the place of the result.
 
     Raises:
@@ -82,7 +91,7 @@ class Pool:
     failed: jobs that ended without a result, and why.
   """
 
-  def __init__(self, jobs: Sequence[Job], workers: int):
+  def __init__(self, jobs: Sequence[Job], workers: int) -> None:
     """Looks for finished jobs; starts nothing.
 
     Args:
@@ -99,7 +108,7 @@ class Pool:
     self.done: list[Job] = []
     self.took: dict[str, list[float]] = {}
     self.failed: list[tuple[Job, str]] = []
-    unique = {}
+    unique: dict[str, Job] = {}
     for job in jobs:
       unique.setdefault(job.label, job)
     for job in unique.values():
@@ -113,9 +122,9 @@ class Pool:
       if status is not None:
         self.running.remove((job, process))
         self._take_in(job, status)
-    while len(self.running) < self._workers and (job := self._next()):
-      self.waiting.remove(job)
-      self._start(job)
+    while len(self.running) < self._workers and (ready := self._next()):
+      self.waiting.remove(ready)
+      self._start(ready)
     return bool(self.running)
 
   def _next(self) -> Job | None:
@@ -125,7 +134,7 @@ class Pool:
     ready = (job for job in self.waiting if not labels.intersection(job.after))
     return next(ready, None)
 
-  def stop(self):
+  def stop(self) -> None:
     """Interrupts the running jobs, and waits until they end."""
     for _, process in self.running:
       process.send_signal(signal.SIGINT)
@@ -143,7 +152,7 @@ class Pool:
       self.took.setdefault(job.kind, []).append(seconds)
     return True
 
-  def _start(self, job: Job):
+  def _start(self, job: Job) -> None:
     try:
       if self._is_done(job):  # By another program, meanwhile.
         return
@@ -163,7 +172,7 @@ class Pool:
     else:
       self.running.append((job, process))
 
-  def _take_in(self, job: Job, status: int):
+  def _take_in(self, job: Job, status: int) -> None:
     try:
       if self._is_done(job):  # The result counts, not the exit status.
         return

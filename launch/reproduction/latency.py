@@ -24,7 +24,7 @@ from launch.reproduction import tables
 _WARM_UP = 20  # Steps.
 
 
-def main(arguments: list[str]):
+def main(arguments: list[str]) -> None:
   path, steps, *presets = arguments
   # Read when TensorFlow is imported.
   os.environ['TF_NUM_INTRAOP_THREADS'] = '1'
@@ -60,7 +60,7 @@ def measure(preset: str, steps: int) -> tables.Rows:
   for name, network in (('LSTM', made.actor), ('GTrXL', made.learner)):
     policy = policies.BatchedPolicy(network, spec.observations, 1, seed=0)
 
-    def act(policy=policy):
+    def act(policy: policies.BatchedPolicy = policy) -> None:
       policy.step(policy.inputs(timestep))
 
     measured = latency.measure(act, steps, _WARM_UP)

@@ -21,7 +21,7 @@ from agents import trained
 from ald_acme.runs import files
 
 
-def main():
+def main() -> None:
   path, workdir, policies, episodes, *environments = sys.argv[1:]
   agent = trained.load(trained.read(workdir))
   rows = [('policy', 'environment_kwargs', 'episodes', 'return', 'length')]

@@ -1,10 +1,13 @@
 """Plots of results. Matplotlib is imported at the first plot."""
 
-from collections.abc import Callable, Sequence
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
 import contextlib
 import dataclasses
 import operator
 import textwrap
+import typing
 from typing import Any
 
 import numpy as np
@@ -13,6 +16,15 @@ from ald_acme.runs import files
 from ald_acme.runs import statistics
 from launch.reproduction import results
 from launch.reproduction import tables
+
+if typing.TYPE_CHECKING:
+  from matplotlib import axes as matplotlib_axes
+  from matplotlib import axis as matplotlib_axis
+
+  from launch.reproduction import extrapolation
+
+  Axes = matplotlib_axes.Axes
+  Panels = Sequence[matplotlib_axes.Axes]
 
 Groups = Sequence[results.Group]
 LOCAL_OPTIMUM = 0.5  # Return of entering a random goal in a maze.
@@ -36,7 +48,7 @@ _RETURN = 'evaluation return of the acting policy'
 @contextlib.contextmanager
 def drawing(
   panels: int, title: str, caption: str, path: str, height: float = _HEIGHT
-):
+) -> Iterator[list[Axes]]:
   """A row of axes to draw on, saved as PNG and SVG.
 
   Args:
@@ -74,7 +86,7 @@ def drawing(
       pyplot.close(figure)
 
 
-def against_frames(axes, groups: Groups, solvable: bool):
+def against_frames(axes: Axes, groups: Groups, solvable: bool) -> None:
   """Learning curves against environment frames."""
   for group in groups:
     _curve(axes, group, 'frames', np.linspace(0, group.max_frames, _POINTS))
@@ -82,7 +94,7 @@ def against_frames(axes, groups: Groups, solvable: bool):
   _finish_curves(axes, solvable)
 
 
-def adaptation(panels, groups: Groups, solvable: bool):
+def adaptation(panels: Panels, groups: Groups, solvable: bool) -> None:
   """Returns of a trial's first and last episode, a panel for each method."""
   for axes, group in zip(panels, groups):
     grid = np.linspace(0, group.max_frames, _POINTS)
@@ -96,7 +108,7 @@ def adaptation(panels, groups: Groups, solvable: bool):
     _finish_curves(axes, solvable)
 
 
-def against_seconds(axes, groups: Groups, solvable: bool):
+def against_seconds(axes: Axes, groups: Groups, solvable: bool) -> None:
   """Learning curves against wall-clock time, up to the end of the first run."""
   for group in groups:
     # Older runs have no times.
@@ -110,7 +122,7 @@ def against_seconds(axes, groups: Groups, solvable: bool):
   _finish_curves(axes, solvable)
 
 
-def each_seed(panels, groups: Groups, solvable: bool):
+def each_seed(panels: Panels, groups: Groups, solvable: bool) -> None:
   """A thin line for each run, a panel for each method."""
   for axes, group in zip(panels, groups):
     for result in group.results:
@@ -122,7 +134,7 @@ def each_seed(panels, groups: Groups, solvable: bool):
     _finish_returns(axes, solvable)
 
 
-def reference(axes, value: float, label: str):
+def reference(axes: Axes, value: float, label: str) -> None:
   """A dashed line across the axes at a return of reference."""
   axes.axhline(value, color='0.3', linestyle='--', linewidth=1)
   axes.annotate(
@@ -137,7 +149,9 @@ def reference(axes, value: float, label: str):
   )
 
 
-def frames_to_solved(axes, groups: Groups, field: str, label: str):
+def frames_to_solved(
+  axes: Axes, groups: Groups, field: str, label: str
+) -> None:
   """Frames to 0.95 against a field of the configuration, on a log axis."""
   settings, medians = [], []
   for group in groups:
@@ -154,8 +168,8 @@ def frames_to_solved(axes, groups: Groups, field: str, label: str):
         color=group.colour,
         alpha=0.7,
       )
-  medians = np.where(np.isfinite(medians), medians, np.nan)
-  axes.plot(settings, medians, color='0.3', marker='_', markersize=16)
+  solved_at = np.where(np.isfinite(medians), medians, np.nan)
+  axes.plot(settings, solved_at, color='0.3', marker='_', markersize=16)
   axes.set_xscale('log', base=2)
   axes.set_xticks(settings, [f'{setting:g}' for setting in settings])
   axes.minorticks_off()
@@ -167,12 +181,12 @@ def frames_to_solved(axes, groups: Groups, field: str, label: str):
 
 
 def bars(
-  axes,
+  axes: Axes,
   groups: Groups,
   value: Callable[[results.Result], float],
   label: str,
   form: str,
-):
+) -> None:
   """A bar for each method, with the mean over its runs written above it.
 
   Args:
@@ -187,12 +201,12 @@ def bars(
     if np.isnan(mean):
       continue
     axes.bar(place, mean, color=group.colour, width=0.6)
-    top = mean
+    top = float(mean)
     if np.isfinite(low):
       axes.errorbar(
         place, mean, [[mean - low], [high - mean]], color='0.2', capsize=4
       )
-      top = high
+      top = float(high)
     _above(axes, place, top, format(float(mean), form))
   wrapper = textwrap.TextWrapper(11, break_long_words=False)
   axes.set_xticks(
@@ -203,14 +217,17 @@ def bars(
   axes.set_ylim(bottom=0)
 
 
-def against_sizes(axes, sizes: Sequence[int], lines: dict[Any, np.ndarray]):
+def against_sizes(
+  axes: Axes,
+  sizes: Sequence[int],
+  lines: Mapping[extrapolation.Line, np.ndarray],
+) -> None:
   """A line for each policy: its mean return in mazes of several sizes.
 
   Args:
     axes: axes to draw on.
     sizes: sizes of the mazes.
-    lines: returns, float `[seeds, sizes]`, by line; a line has `title`,
-      `colour` and `dashed`.
+    lines: returns, float `[seeds, sizes]`, by line.
   """
   for line, returns in lines.items():
     if not len(returns):
@@ -232,11 +249,11 @@ def against_sizes(axes, sizes: Sequence[int], lines: dict[Any, np.ndarray]):
 
 
 def scores(
-  axes,
+  axes: Axes,
   tasks: Sequence[str],
   methods: dict[str, np.ndarray],
   colours: dict[str, str],
-):
+) -> None:
   """A line for each task with a point for each method.
 
   Args:
@@ -264,7 +281,9 @@ def scores(
   )
 
 
-def latency(axes, rows: Sequence[dict[str, Any]], colours: dict[str, str]):
+def latency(
+  axes: Axes, rows: Sequence[dict[str, Any]], colours: dict[str, str]
+) -> None:
   """Latencies of a step: median as a bar, 99th percentile as a whisker.
 
   Args:
@@ -284,7 +303,9 @@ def latency(axes, rows: Sequence[dict[str, Any]], colours: dict[str, str]):
       color=colours[row['network']],
       label=row['network'] if row['preset'] == presets[0] else None,
     )
-    axes.errorbar(place, p50, [[0], [p99 - p50]], color='0.2', capsize=4)
+    axes.errorbar(
+      place, p50, np.array([[0.0], [p99 - p50]]), color='0.2', capsize=4
+    )
     _above(axes, place, p99, f'{p50:.2g} ms')
   axes.set_yscale('log')
   axes.yaxis.set_major_formatter('{x:g}')
@@ -296,44 +317,44 @@ def latency(axes, rows: Sequence[dict[str, Any]], colours: dict[str, str]):
 
 
 def _curve(
-  axes,
+  axes: Axes,
   group: results.Group,
   xs: str,
   grid: np.ndarray,
   ys: str = 'returns',
   label: str | None = None,
   colour: str | None = None,
-):
+) -> None:
   mean, low, high = group.curve(xs, grid, ys)
   colour = colour or group.colour
   axes.plot(grid, mean, color=colour, label=label or group.title)
   axes.fill_between(grid, low, high, color=colour, alpha=0.2, linewidth=0)
 
 
-def _over_frames(axes):
+def _over_frames(axes: Axes) -> None:
   axes.set_xlabel('environment frames')
   _thousands(axes.xaxis)
 
 
-def _finish_curves(axes, solvable: bool):
+def _finish_curves(axes: Axes, solvable: bool) -> None:
   axes.set_xlim(left=0)
   _finish_returns(axes, solvable)
   axes.legend()
 
 
-def _finish_returns(axes, solvable: bool):
+def _finish_returns(axes: Axes, solvable: bool) -> None:
   axes.set_ylabel(_RETURN)
   if solvable:
     axes.set_ylim(min(axes.dataLim.y0, 0.0) - 0.02, 1.04)
 
 
-def _thousands(axis):
+def _thousands(axis: matplotlib_axis.Axis) -> None:
   from matplotlib import ticker
 
   axis.set_major_formatter(ticker.EngFormatter(sep=''))
 
 
-def _above(axes, x: float, y: float, text: str):
+def _above(axes: Axes, x: float, y: float, text: str) -> None:
   axes.annotate(
     text,
     (x, y),

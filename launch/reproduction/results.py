@@ -72,8 +72,8 @@ class Result:
 
     Each is a mean over the last ten evaluations.
     """
-    ends = self.first_returns[-10:], self.last_returns[-10:]
-    return tuple(float(np.nanmean(end)) for end in ends)
+    first, last = self.first_returns[-10:], self.last_returns[-10:]
+    return float(np.nanmean(first)), float(np.nanmean(last))
 
   def area(self, end: float) -> float:
     """Mean of the curve from 0 to `end` frames."""
@@ -161,7 +161,7 @@ def read(path: str) -> Result:
       )
   rows = statistics.not_undone(log['frames'])
 
-  def column(name):
+  def column(name: str) -> np.ndarray:
     return log.get(name, np.full(len(rows), _NAN))[rows]
 
   return Result(

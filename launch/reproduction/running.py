@@ -17,7 +17,7 @@ def run(pool: jobs.Pool, console: rich_console.Console) -> bool:
   """Runs and displays a pool to completion; False if interrupted."""
   interrupted = False
 
-  def interrupt(*_):
+  def interrupt(*_: object) -> None:
     nonlocal interrupted
     interrupted = True
 
@@ -43,7 +43,7 @@ def run(pool: jobs.Pool, console: rich_console.Console) -> bool:
 class Display:
   """Displays the progress of a pool, and failures as they occur."""
 
-  def __init__(self, console: rich_console.Console):
+  def __init__(self, console: rich_console.Console) -> None:
     self._console = console
     self._screen = progress.Screen(console)
     self._failures_shown = 0
@@ -52,15 +52,15 @@ class Display:
     self._screen.__enter__()
     return self
 
-  def __exit__(self, *exception):
+  def __exit__(self, *exception: object) -> None:
     self._screen.__exit__(*exception)
 
-  def show(self, pool: jobs.Pool):
+  def show(self, pool: jobs.Pool) -> None:
     self.show_failures(pool)
     lines = state(pool)
     self._screen.show(rich_text.Text('\n  '.join(lines)), '  '.join(lines))
 
-  def show_failures(self, pool: jobs.Pool):
+  def show_failures(self, pool: jobs.Pool) -> None:
     """Prints new failures."""
     for job, why in pool.failed[self._failures_shown :]:
       self._console.print(f'{job.label} failed: {why}')
@@ -69,8 +69,9 @@ class Display:
 
 def state(pool: jobs.Pool) -> list[str]:
   """Lines about the progress of a pool and of its running jobs."""
-  parts = (pool.done, pool.failed, pool.running, pool.waiting)
-  first = f'{len(pool.done)} of {sum(map(len, parts))} done'
+  ended = len(pool.done) + len(pool.failed)
+  total = ended + len(pool.running) + len(pool.waiting)
+  first = f'{len(pool.done)} of {total} done'
   if pool.failed:
     first += f', {len(pool.failed)} failed'
   left = _seconds_left(pool)

@@ -80,7 +80,7 @@ class Run(jobs.FileJob):
     self._check(self.folder.read_config())
     return True
 
-  def prepare(self):
+  def prepare(self) -> None:
     """Removes the folder of an unfinished run.
 
     It is not resumed: curves are of uninterrupted runs.
@@ -103,7 +103,7 @@ class Run(jobs.FileJob):
     except FileNotFoundError:
       return None
 
-  def _check(self, saved: dict[str, Any]):
+  def _check(self, saved: dict[str, Any]) -> None:
     """Rejects a run of another agent, environment or configuration."""
     config = settings.make(self.agent, settings.nest(self.fields)).flat()
     asked = settings.flatten(

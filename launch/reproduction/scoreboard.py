@@ -24,6 +24,7 @@ _RANDOM_POLICY = os.path.join(
   os.path.dirname(os.path.abspath(__file__)), 'random_policy.py'
 )
 _SMALL_FRAMES = 2_000
+AnyRun = runs.Run | peers.PeerRun
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,18 +62,16 @@ class Chance(jobs.FileJob):
   """The job of `random_policy.py`: the return of uniformly random actions.
 
   Attributes:
+    label: name in messages.
     row: the task.
     path: path of the JSON file.
     episodes: least number of episodes.
   """
 
+  label: str
   row: Row
   path: str
   episodes: int = 200
-
-  @property
-  def label(self) -> str:
-    return f'scoreboard/{self.row.name}/random'
 
   @property
   def kind(self) -> str:
@@ -148,7 +147,7 @@ class Scoreboard(figures.Figure):
 
   def run(
     self, row: Row, method: str, seed: int, order: figures.Order
-  ) -> runs.Run | peers.PeerRun:
+  ) -> AnyRun:
     """The run of a method on a task."""
     label = f'scoreboard/{row.name}/{method}/seed_{seed}'
     path = order.path('runs', label)
@@ -168,8 +167,9 @@ class Scoreboard(figures.Figure):
 
   def chance(self, row: Row, order: figures.Order) -> Chance:
     """The job that measures random actions on a task."""
-    path = order.path('runs', 'scoreboard', row.name, 'random.json')
-    return Chance(row, path, 4 if order.small else 200)
+    label = f'scoreboard/{row.name}/random'
+    path = order.path('runs', f'{label}.json')
+    return Chance(label, row, path, 4 if order.small else 200)
 
   def needs(self, order: figures.Order) -> list[jobs.Job]:
     """The jobs, the first method's first; smoke runs have no other method.

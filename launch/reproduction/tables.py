@@ -1,6 +1,6 @@
 """Tables of results: CSV with a row per run, Markdown with a row per method."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 import csv
 import io
 import math
@@ -48,10 +48,10 @@ def runs(groups: Sequence[results.Group], solvable: bool) -> Rows:
 
 def methods(groups: Sequence[results.Group], solvable: bool) -> Rows:
   """A row of text for each method; arguments as for `runs`."""
-  rows = []
+  rows: Rows = []
   end = shortest(groups)
   for group in groups:
-    row = {'method': group.title, 'seeds': seeds(group)}
+    row: dict[str, object] = {'method': group.title, 'seeds': seeds(group)}
     if solvable:
       never = f'not by {group.max_frames:,}'
       frames = operator.attrgetter('frames_to_solved')
@@ -62,10 +62,8 @@ def methods(groups: Sequence[results.Group], solvable: bool) -> Rows:
       row['median'] = count(group.median(frames), never)
       row['seconds to 0.95, median'] = count(group.median(seconds), 'never')
     if _have_trials(groups):
-      for place, name in enumerate(('first episode', 'last episode')):
-        row[f'{name} of a trial'] = mean(
-          group, lambda result, place=place: result.adaptation[place]
-        )
+      row['first episode of a trial'] = mean(group, lambda x: x.adaptation[0])
+      row['last episode of a trial'] = mean(group, lambda x: x.adaptation[1])
     row['final return'] = mean(group, operator.attrgetter('final_return'))
     row[f'normalised area to {end:,} frames'] = mean(
       group, lambda result: result.area(end)
@@ -74,7 +72,7 @@ def methods(groups: Sequence[results.Group], solvable: bool) -> Rows:
   return rows
 
 
-def write_csv(path: str, rows: Rows):
+def write_csv(path: str, rows: Sequence[Mapping[str, object]]) -> None:
   """Writes rows that have the same columns."""
   text = io.StringIO()
   writer = csv.DictWriter(text, list(rows[0]), lineterminator='\n')
@@ -84,15 +82,24 @@ def write_csv(path: str, rows: Rows):
     file.write(text.getvalue().encode())
 
 
-def markdown(rows: Rows) -> str:
+def markdown(rows: Sequence[Mapping[str, object]]) -> str:
   """A table of rows that have the same columns."""
   return '\n'.join(
     '| ' + ' | '.join(str(cell) for cell in cells) + ' |'
-    for cells in ([*rows[0]], ['---'] * len(rows[0]), *map(dict.values, rows))
+    for cells in (
+      [*rows[0]],
+      ['---'] * len(rows[0]),
+      *(row.values() for row in rows),
+    )
   )
 
 
-def write_markdown(path: str, title: str, rows: Rows, notes: Sequence[str]):
+def write_markdown(
+  path: str,
+  title: str,
+  rows: Sequence[Mapping[str, object]],
+  notes: Sequence[str],
+) -> None:
   """Writes a page: title, picture, table and notes.
 
   Args:

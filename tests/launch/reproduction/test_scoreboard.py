@@ -166,7 +166,7 @@ def test_smaller_settings_are_short(order):
 def test_chance(tmp_path, environment, arguments, episodes, mean, error):
   row = scoreboard.Row('b', 'B', environment, arguments, 100, 1.0)
   path = str(tmp_path / 'random.json')
-  job = scoreboard.Chance(row, path, episodes=episodes)
+  job = scoreboard.Chance('random', row, path, episodes=episodes)
   assert np.isnan(job.read())
   pool = jobs.Pool([job], 1)
   while pool.step():
