@@ -44,7 +44,7 @@ class LearnerItem(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class _Snapshot:
-  """What is published after an update; immutable, so read without a lock.
+  """Data published after an update; immutable, so read without a lock.
 
   Attributes:
     version: differs from that of any other snapshot.
