@@ -61,6 +61,11 @@ class FlatFunction:
     # The public call checks each leaf in Python, which takes as long.
     return graph._call_flat(leaves, graph.captured_inputs)
 
+  @property
+  def num_graphs(self) -> int:
+    """Number of graphs made so far, one for each set of shapes and dtypes."""
+    return len(self._graphs)
+
   def get_concrete_function(self, *arguments: Any) -> Any:
     """The graph for such arguments, which takes their leaves."""
     leaves = [tf.convert_to_tensor(x) for x in tree.flatten(arguments)]

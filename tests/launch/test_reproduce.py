@@ -255,7 +255,7 @@ def test_all_skips_figures_without_their_package(monkeypatch):
 def test_smoke_has_a_separate_folder(run, tmp_path):
   assert run('meta_fetch', '--smoke')[0] == 0
   assert os.listdir(tmp_path / 'results') == ['smoke']
-  assert len(_times(tmp_path / 'results' / 'smoke' / 'runs')) == 4
+  assert len(_times(tmp_path / 'results' / 'smoke' / 'runs')) == 6
   assert 'SMOKE' in (tmp_path / 'results/smoke/meta_fetch.md').read_text()
 
 
@@ -271,7 +271,7 @@ def test_smoke_with_real_runs(tmp_path):
   assert result.returncode == 0, result.stdout + result.stderr
   page = (tmp_path / 'smoke' / 'meta_fetch.md').read_text()
   assert 'Seeds of each: 1.' in page
-  assert len(_times(tmp_path)) == 4  # ALD, both networks alone, no memory.
+  assert len(_times(tmp_path)) == 6  # A method each.
   for ending in ('png', 'svg'):
     path = tmp_path / 'smoke' / f'meta_fetch.{ending}'
     assert os.path.getsize(path) > 10_000

@@ -45,7 +45,7 @@ def test_each_part_traces_one_graph(make_config):
   ]
 
   def graphs():
-    return [f.experimental_get_tracing_count() for f in functions]
+    return [f.num_graphs for f in functions]
 
   learner.run(num_steps=0)
   runner.run(lambda: True)

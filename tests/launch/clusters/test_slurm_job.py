@@ -196,7 +196,8 @@ def test_resumed_queued_again_and_cancelled(solved, slurm):
   )
   job.wait_for((job.logs(3) / 'actor_1.log').exists)
   job.wait_for(lambda: job.progress()['actor_return'] is not None)
-  assert job.progress()['actor_return'] > 0.75, 'it fell back to chance'
+  # An untrained policy is near 0. The first evaluation has ten episodes.
+  assert job.progress()['actor_return'] > 0.5, 'its parameters were lost'
   job.wait_for_more('learner_updates', 3)
 
   slurm.lose_host('n3')  # No other node was there.
