@@ -41,7 +41,7 @@ TRIALS = 'trial_episodes'  # An argument of every environment.
 # Arguments of every environment of other packages that is created singly.
 WORKERS, REMAKES, MASK = 'workers', 'remakes', 'action_mask'
 _OF_OTHERS = (WORKERS, REMAKES, MASK)
-_FLAGS = ('batch_size', 'seed')  # Parameters with their own flags.
+SET_BY_MAKE = ('batch_size', 'seed')  # Arguments of `registry.make` itself.
 
 
 class Factory(NamedTuple):
@@ -225,7 +225,7 @@ def check_arguments(
     known: names that it accepts as `**kwargs`; None if it accepts any.
 
   Raises:
-    ValueError: if an argument is unknown or has its own flag.
+    ValueError: if an argument is unknown or is set by `registry.make`.
   """
   try:
     parameters = inspect.signature(factory).parameters
@@ -235,11 +235,12 @@ def check_arguments(
   ):  # Without a signature, the factory checks its arguments.
     return Factory(factory, seeded=False, batched=False)
   made = Factory(factory, 'seed' in parameters, 'batch_size' in parameters)
-  reserved = _FLAGS if made.batched else _FLAGS[1:]
+  reserved = SET_BY_MAKE if made.batched else SET_BY_MAKE[1:]
   for argument in arguments:
     if argument in reserved:
       raise ValueError(
-        f'environment_kwargs must not set {argument}: use its own flag.'
+        f'environment_kwargs must not set {argument}: it follows from the '
+        "run's own settings (seed, envs_per_actor)."
       )
   kinds = {p.name: p.kind for p in parameters.values()}
   rest = [x for x in kinds if kinds[x] is inspect.Parameter.VAR_KEYWORD]

@@ -29,7 +29,6 @@ _BATCHED = {
   'knights_tour': knights_tour.BatchedKnightsTour,
   'meta_fetch': meta_fetch.BatchedMetaFetch,
 }
-_OWN_FLAGS = ('batch_size', 'seed')
 imports_code = factories.imports_code
 
 
@@ -44,7 +43,7 @@ def describe() -> str:
   for name in names():
     summary = (inspect.getdoc(_BATCHED[name]) or name).splitlines()[0]
     parameters = inspect.signature(_BATCHED[name]).parameters.values()
-    own = [p for p in parameters if p.name not in _OWN_FLAGS]
+    own = [p for p in parameters if p.name not in factories.SET_BY_MAKE]
     lines += [name, f'  {summary}']
     lines += [f'    {p.name}={p.default}' for p in own]
   return '\n'.join(

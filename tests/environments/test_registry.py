@@ -314,7 +314,7 @@ def test_registry_imports_nothing_heavy():
     ('', {}, "one of bandit, i_maze, knights_tour, meta_fetch, or .*''"),
     ('i_maze', {'sise': 5}, "i_maze has no argument 'sise'; it has size, view"),
     ('i_maze', {'size': 4}, 'size must be an odd number.* received 4'),
-    ('i_maze', {'seed': 1}, 'must not set seed: use its own flag'),
+    ('i_maze', {'seed': 1}, 'must not set seed: it follows from the run'),
     ('i_maze', {'batch_size': 1}, 'must not set batch_size'),
     ('i_maze', {'trials': 2}, "no argument 'trials'.*, trial_episodes"),
     ('meta_fetch', {'objects': 30}, 'objects must be at most 24'),
