@@ -1,6 +1,6 @@
 """The learner: trains a network on the actors' unrolls."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 import dataclasses
 import functools
 import secrets
@@ -117,17 +117,15 @@ class ActorCriticLearner(acme.Learner):
 
     self._variables = list(network.trainable_variables)
     self._all = parameters.Variables(self._variables)
-    layout = vectors.Layout([v.shape for v in self._variables])
+    self._layout = vectors.Layout([v.shape for v in self._variables])
     indices = {v.ref(): i for i, v in enumerate(self._variables)}
     acting = [indices[v.ref()] for v in acting_variables]
-    # By name: the served vector of a snapshot, and the arrays in it.
-    self._served: dict[str, Callable[[_Snapshot], np.ndarray]] = {
-      'learner': lambda snapshot: snapshot.vector
+    # Indices of the variables that are served under each name.
+    self._served: dict[str, Sequence[int]] = {
+      'learner': range(len(self._variables))
     }
-    self._layouts = {'learner': layout}
     if acting:
-      self._layouts['actor'] = layout.part(acting)
-      self._served['actor'] = lambda s: layout.select(s.vector, acting)
+      self._served['actor'] = acting
     if objective.variables:
       self._own_optimizer = optimizers.FlatAdam(
         len(objective.variables), objective.learning_rate
@@ -254,17 +252,20 @@ class ActorCriticLearner(acme.Learner):
       The arrays of each name, which must not be written to.
     """
     snapshot = self._snapshot
+    arrays = self._layout.unpack(snapshot.vector)
     return [
       [np.asarray(snapshot.updates, np.int64)]
       if name == 'updates'
-      else self._layouts[name].unpack(self._served[name](snapshot))
+      else [arrays[i] for i in self._served[name]]
       for name in names
     ]
 
   def get_vector(self, name: str, version: int | None) -> vectors.Answer:
     """As `vectors.VectorSource`, for 'learner' and 'actor'; never blocks."""
-    snapshot, served = self._snapshot, self._served[name]
-    vector = None if version == snapshot.version else served(snapshot)
+    snapshot, indices = self._snapshot, self._served[name]
+    if version == snapshot.version:
+      return snapshot.version, snapshot.updates, None
+    vector = self._layout.select(snapshot.vector, indices)
     return snapshot.version, snapshot.updates, vector
 
   # --- acme.core.Saveable.

@@ -66,12 +66,8 @@ class Layout:
       for part, shape in zip(np.split(vector, ends), self.shapes)
     ]
 
-  def part(self, indices: Sequence[int]) -> 'Layout':
-    """The layout of some of the arrays."""
-    return Layout([self.shapes[i] for i in indices])
-
   def select(self, vector: np.ndarray, indices: Sequence[int]) -> np.ndarray:
-    """The vector of `part`, from a vector of all arrays."""
+    """The vector of some of the arrays, from a vector of all."""
     if list(indices) == list(range(len(self.shapes))):
       return vector
     arrays = self.unpack(vector)

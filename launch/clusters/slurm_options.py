@@ -56,7 +56,7 @@ _SBATCH = flags.DEFINE_multi_string(
 
 @dataclasses.dataclass(frozen=True)
 class SlurmOptions:
-  """What a job asks Slurm for; None is the default of the flag's help.
+  """Resources of a Slurm job; None means the default in the help of the flag.
 
   Attributes:
     partition: partition of the cluster.
