@@ -55,17 +55,17 @@ TASKS = {
     kwargs='size=9,limit=100',
     small_kwargs='size=5',
     max_frames={
-      'ald': 400_000,
-      'gtrxl': 400_000,
-      'asymmetric': 400_000,
-      'lstm': 1_000_000,
+      'ald': 200_000,
+      'gtrxl': 200_000,
+      'asymmetric': 200_000,
+      'lstm': 500_000,
     },
   ),
   'i_maze_15': Task(
     environment='i_maze',
     kwargs='size=15,limit=250',
     small_kwargs='size=5',
-    max_frames={'ald': 1_200_000, 'gtrxl': 600_000, 'lstm': 2_000_000},
+    max_frames={'ald': 600_000, 'gtrxl': 600_000, 'lstm': 1_000_000},
   ),
   'meta_fetch': Task(
     environment='meta_fetch',

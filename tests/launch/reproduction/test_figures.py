@@ -79,18 +79,18 @@ def _need_package(figure):
     (
       'i_maze_9',
       {
-        'ald': ('ald', 400_000, {}),
-        'gtrxl': ('gtrxl', 400_000, {}),
-        'lstm': ('lstm', 1_000_000, {}),
-        'asymmetric': ('asymmetric', 400_000, {}),
+        'ald': ('ald', 200_000, {}),
+        'gtrxl': ('gtrxl', 200_000, {}),
+        'lstm': ('lstm', 500_000, {}),
+        'asymmetric': ('asymmetric', 200_000, {}),
       },
     ),
     (
       'i_maze_15',
       {
-        'ald': ('ald', 1_200_000, {}),
+        'ald': ('ald', 600_000, {}),
         'gtrxl': ('gtrxl', 600_000, {}),
-        'lstm': ('lstm', 2_000_000, {}),
+        'lstm': ('lstm', 1_000_000, {}),
       },
     ),
     (
@@ -115,33 +115,33 @@ def _need_package(figure):
     (
       'dprl',
       {
-        'ald_dprl_0.5': ('ald', 400_000, {'dprl': 0.5}),
-        'ald_dprl_0.25': ('ald', 400_000, {'dprl': 0.25}),
-        'ald': ('ald', 400_000, {}),
-        'ald_dprl_3': ('ald', 400_000, {'dprl': 3.0}),
-        'ald_dprl_6': ('ald', 400_000, {'dprl': 6.0}),
+        'ald_dprl_0.5': ('ald', 200_000, {'dprl': 0.5}),
+        'ald_dprl_0.25': ('ald', 200_000, {'dprl': 0.25}),
+        'ald': ('ald', 200_000, {}),
+        'ald_dprl_3': ('ald', 200_000, {'dprl': 3.0}),
+        'ald_dprl_6': ('ald', 200_000, {'dprl': 6.0}),
       },
     ),
     (
       'hogwild',
       {
-        'ald': ('ald', 400_000, {}),
-        'ald_distillers_2': ('ald', 400_000, {'num_distillers': 2}),
-        'ald_distillers_4': ('ald', 400_000, {'num_distillers': 4}),
+        'ald': ('ald', 200_000, {}),
+        'ald_distillers_2': ('ald', 200_000, {'num_distillers': 2}),
+        'ald_distillers_4': ('ald', 200_000, {'num_distillers': 4}),
       },
     ),
     (
       'ablations',
       {
-        'ald': ('ald', 400_000, {}),
+        'ald': ('ald', 200_000, {}),
         'ald_no_value_distillation': (
           'ald',
-          400_000,
+          200_000,
           {'distill_value_cost': 0.0},
         ),
-        'ald_no_regulariser': ('ald', 400_000, {'regulariser_cost': 0.0}),
-        'ald_forward_kl': ('ald', 400_000, {'kl_direction': 'forward'}),
-        'ald_vmpo': ('ald', 400_000, {'loss': 'vmpo'}),
+        'ald_no_regulariser': ('ald', 200_000, {'regulariser_cost': 0.0}),
+        'ald_forward_kl': ('ald', 200_000, {'kl_direction': 'forward'}),
+        'ald_vmpo': ('ald', 200_000, {'loss': 'vmpo'}),
       },
     ),
   ],
