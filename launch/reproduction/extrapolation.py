@@ -216,19 +216,17 @@ class Extrapolation(figures.Figure):
         for size, value in zip(sizes, values)
       ],
     )
-    commits = sorted(
-      {
-        (run.folder.read_config().get('git_commit') or 'unknown')[:10]
-        for runs_of in self._runs(order).values()
-        for run in runs_of
-        if run.is_done()
-      }
-    )
+    commits = [
+      run.commit()
+      for runs_of in self._runs(order).values()
+      for run in runs_of
+      if run.is_done()
+    ]
     tables.write_markdown(
       f'{path}.md',
       self.name,
       rows,
-      [self.about, caption, f'Made by commit {", ".join(commits)}.'],
+      [self.about, caption, figures.made_by(commits)],
     )
     return True
 

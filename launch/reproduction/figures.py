@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 import csv
 import dataclasses
 import importlib.util
@@ -164,7 +164,7 @@ class LearningFigure(Figure):
         self.about,
         caption,
         *([_SECONDS] if solvable else []),
-        _made_by(found),
+        made_by(x.commit for x in found),
       ],
     )
     return True
@@ -211,7 +211,10 @@ class TasksFigure(Figure):
     tables.write_csv(f'{path}.csv', csv_rows)
     found = [x for _, groups in made for x in _results(groups)]
     tables.write_markdown(
-      f'{path}.md', self.name, rows, [self.about, caption, _made_by(found)]
+      f'{path}.md',
+      self.name,
+      rows,
+      [self.about, caption, made_by(x.commit for x in found)],
     )
     return True
 
@@ -247,7 +250,7 @@ class LatencyFigure(Figure):
     rows = _read_rows(order.path(f'{self.name}.csv'))
     if rows is None:
       return False
-    commits = {row.pop('commit')[:10]: None for row in rows}
+    commits = [row.pop('commit') for row in rows]
     caption = ' '.join(
       [
         f'Bar: median of {rows[0]["steps"]} steps; whisker: 99th percentile.',
@@ -261,9 +264,8 @@ class LatencyFigure(Figure):
         for name in ('lstm', 'gtrxl')
       }
       plots.latency(axes, rows, colours)
-    made_by = f'Made by commit {", ".join(commits)}.'
     tables.write_markdown(
-      f'{path}.md', self.name, rows, [self.about, caption, made_by]
+      f'{path}.md', self.name, rows, [self.about, caption, made_by(commits)]
     )
     return True
 
@@ -327,9 +329,10 @@ def _results(groups: plots.Groups) -> list[results.Result]:
   return [result for group in groups for result in group.results]
 
 
-def _made_by(found: Sequence[results.Result]) -> str:
-  commits = sorted({(result.commit or 'unknown')[:10] for result in found})
-  return f'Made by commit {", ".join(commits)}.'
+def made_by(commits: Iterable[str | None]) -> str:
+  """The sentence that names the commits of a figure's runs."""
+  known = sorted({(commit or 'unknown')[:10] for commit in commits})
+  return f'Made by commit {", ".join(known)}.'
 
 
 def _seeds(groups: plots.Groups) -> str:

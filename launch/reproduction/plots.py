@@ -281,6 +281,28 @@ def scores(
   )
 
 
+def profiles(
+  axes: Axes,
+  levels: np.ndarray,
+  methods: Mapping[str, np.ndarray],
+  colours: Mapping[str, str],
+) -> None:
+  """Performance profiles: the share of runs above each score.
+
+  Args:
+    axes: axes to draw on.
+    levels: scores, float `[levels]`.
+    methods: shares, float `[levels]`, by title.
+    colours: colours of the methods.
+  """
+  for title, shares in methods.items():
+    axes.step(levels, shares, where='post', color=colours[title], label=title)
+  axes.set_xlim(0.0, 1.0)
+  axes.set_ylim(-0.02, 1.04)
+  axes.set_xlabel('normalised return')
+  axes.set_ylabel('share of runs above it')
+
+
 def latency(
   axes: Axes, rows: Sequence[dict[str, Any]], colours: dict[str, str]
 ) -> None:

@@ -96,6 +96,10 @@ class Run(jobs.FileJob):
     """How long the finished run took."""
     return files.read_json(self.folder.summary).get('wall_seconds')
 
+  def commit(self) -> str | None:
+    """The commit that made the run, if it is known."""
+    return self.folder.read_config().get('git_commit')
+
   def progress(self) -> dict[str, Any] | None:
     """The contents of progress.json; None before it exists."""
     try:

@@ -1,6 +1,6 @@
 """The scoreboard: one default configuration on every task, with peers."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 import dataclasses
 import importlib.util
 import json
@@ -10,7 +10,7 @@ import sys
 import numpy as np
 
 from ald_acme.runs import statistics
-from launch import provenance
+from launch.reproduction import aggregates
 from launch.reproduction import experiments
 from launch.reproduction import figures
 from launch.reproduction import jobs
@@ -24,6 +24,10 @@ _RANDOM_POLICY = os.path.join(
   os.path.dirname(os.path.abspath(__file__)), 'random_policy.py'
 )
 _SMALL_FRAMES = 2_000
+_NORMALISED = (
+  'Scores are returns, normalised and clipped: 0 is a random policy, 1 the '
+  'required return.'
+)
 AnyRun = runs.Run | peers.PeerRun
 
 
@@ -226,15 +230,25 @@ class Scoreboard(figures.Figure):
     ):
       return False
     chances = {row.name: self.chance(row, order).read() for row in self.rows}
-    scores = {
-      name: np.array(
-        [
-          _normalised(cells[row.name][name].mean, chances[row.name], row.bar)
-          for row in self.rows
-        ]
-      )
+    scores = {  # Float64 [runs], by method and task.
+      name: [
+        _normalised(cells[row.name][name].returns, chances[row.name], row.bar)
+        for row in self.rows
+      ]
       for name in columns
     }
+    self._draw(order, scores)
+    path = order.path(self.name)
+    tables.write_csv(
+      f'{path}.csv',
+      [
+        {'task': row.name, 'method': columns[name], 'seed': seed, 'return': x}
+        for row in self.rows
+        for name in columns
+        for cell in [cells[row.name][name]]
+        for seed, x in zip(cell.seeds, cell.returns)
+      ],
+    )
     table = [
       {
         'task': row.title,
@@ -246,46 +260,6 @@ class Scoreboard(figures.Figure):
       }
       for row in self.rows
     ]
-    table.append(
-      {
-        'task': 'mean, normalised',
-        'frames': '',
-        'required': '1',
-        'random': '0',
-        **{columns[name]: _summary(scores[name]) for name in columns},
-        'published': '',
-      }
-    )
-    path = order.path(self.name)
-    caption = (
-      'Mean return at the end of the runs, normalised: 0 is a random policy, 1 '
-      'the required return. One default configuration for all tasks.'
-    )
-    colours = {
-      title: experiments.METHODS[name].colour
-      if name in experiments.METHODS
-      else peers.PEERS[name].colour
-      for name, title in columns.items()
-    }
-    with plots.drawing(
-      1, self.about, caption, path, height=1.5 + 0.4 * len(self.rows)
-    ) as (axes,):
-      plots.scores(
-        axes,
-        [row.title for row in self.rows],
-        {columns[name]: values for name, values in scores.items()},
-        colours,
-      )
-    tables.write_csv(
-      f'{path}.csv',
-      [
-        {'task': row.name, 'method': columns[name], 'seed': seed, 'return': x}
-        for row in self.rows
-        for name in columns
-        for cell in [cells[row.name][name]]
-        for seed, x in zip(cell.seeds, cell.returns)
-      ],
-    )
     short = self.shortfalls(order)
     tables.write_markdown(
       f'{path}.md',
@@ -293,25 +267,67 @@ class Scoreboard(figures.Figure):
       table,
       [
         self.about,
-        f'{caption} Normalised scores are clipped to [0, 1]; their mean is '
-        'over the tasks on which a method has runs (their number in brackets). '
         'Ours: mean of the last evaluation of 100 episodes. Peers: mean of the '
         'last 100 training episodes. All actions are sampled. Square brackets: '
         'range over seeds.',
         f'Below the required return: {len(short)} of {len(self.rows)}.',
-        f'Made by commit {(provenance.commit() or "unknown")[:10]}.',
+        tables.markdown(aggregates.table(columns, scores)),
+        f'{_NORMALISED} Over all runs of a method: the interquartile mean and '
+        'the mean of the scores; the probability that a run of '
+        f'{columns[self.methods[0]]} scores higher than one of the method, on '
+        'the tasks that both have runs of. Square brackets: 95% intervals of '
+        'the stratified bootstrap. Definitions: Agarwal et al., 2021.',
+        figures.made_by(self._commits(order)),
       ],
     )
     return True
 
+  def _draw(
+    self, order: figures.Order, scores: Mapping[str, aggregates.Scores]
+  ) -> None:
+    """Draws the scores of each task, and the performance profiles."""
+    looks = {name: experiments.METHODS[name] for name in self.methods} | {
+      name: peers.PEERS[name] for name in self.peers
+    }
+    colours = {look.title: look.colour for look in looks.values()}
+    means = {
+      looks[name].title: np.array(
+        [np.mean(x) if len(x) else np.nan for x in of_tasks]
+      )
+      for name, of_tasks in scores.items()
+    }
+    levels = np.linspace(0.0, 1.0, 101)
+    profiles = {
+      looks[name].title: aggregates.profile(known, levels)
+      for name, of_tasks in scores.items()
+      if (known := aggregates.known(of_tasks))
+    }
+    height = 1.5 + 0.4 * len(self.rows)
+    caption = f'{_NORMALISED} One default configuration for all tasks.'
+    with plots.drawing(
+      2, self.about, caption, order.path(self.name), height=height
+    ) as axes:
+      titles = [row.title for row in self.rows]
+      plots.scores(axes[0], titles, means, colours)
+      plots.profiles(axes[1], levels, profiles, colours)
 
-def _normalised(mean: float, chance: float, bar: float) -> float:
-  return float(np.clip((mean - chance) / (bar - chance), 0.0, 1.0))
+  def _commits(self, order: figures.Order) -> list[str | None]:
+    """The commits of the finished runs."""
+    return [
+      run.commit()
+      for row in self.rows
+      for method in self.methods
+      for seed in range(order.seeds)
+      for run in [self.run(row, method, seed, order)]
+      if isinstance(run, runs.Run) and run.is_done()
+    ]
 
 
-def _summary(scores: np.ndarray) -> str:
-  known = scores[np.isfinite(scores)]
-  return f'{known.mean():.2f} ({len(known)})' if len(known) else '-'
+def _normalised(returns: np.ndarray, chance: float, bar: float) -> np.ndarray:
+  """Scores, float64 `[runs]`; none if the return of chance is unknown."""
+  if np.isnan(chance):
+    return np.zeros(0)
+  return np.clip((returns - chance) / (bar - chance), 0.0, 1.0)
 
 
 def _number(value: float) -> str:
