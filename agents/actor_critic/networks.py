@@ -1,4 +1,4 @@
-"""The networks of actor-critics, by kind and size."""
+"""The networks of actor-critics, by core and size."""
 
 from collections.abc import Callable, Sequence
 import dataclasses
@@ -14,6 +14,7 @@ from ald_acme.environments import masks
 from ald_acme.environments import observed
 from ald_acme.networks import core as cores
 from ald_acme.networks import feedforward
+from ald_acme.networks import gru
 from ald_acme.networks import gtrxl
 from ald_acme.networks import lstm
 from ald_acme.networks import policy_value
@@ -132,26 +133,29 @@ class Asymmetric(snt.RNNCore):
 
 
 def make_symmetric(
-  kind: str,
+  core: str,
   environment_spec: specs.EnvironmentSpec,
   sizes: Sizes,
   seed: int | None = None,
 ) -> ActorCriticNetworks:
-  """Creates two networks of one kind; the actor copies the learner.
+  """Creates two networks with one core; the actor copies the learner.
 
   Args:
-    kind: one of `KINDS`.
+    core: a key of `CORES`.
     environment_spec: spec of one environment.
     sizes: sizes of the networks.
     seed: as `LazyNetworks`.
 
   Returns:
     Networks with their variables in the same order.
+
+  Raises:
+    ValueError: if `sizes` chooses cores.
   """
-  make = KINDS[kind]
+  _check_cores(sizes)
   return LazyNetworks(
-    lambda: make(environment_spec, sizes, 'actor'),
-    lambda: make(environment_spec, sizes, 'learner'),
+    lambda: make_network(core, environment_spec, sizes, 'actor'),
+    lambda: make_network(core, environment_spec, sizes, 'learner'),
     seed,
   )
 
@@ -170,13 +174,17 @@ def make_asymmetric(
     actor_observations: as `environments.observed.parse`; the GTrXL observes
       all.
     seed: as `LazyNetworks`.
+
+  Raises:
+    ValueError: if `sizes` chooses cores.
   """
+  _check_cores(sizes)
   seen = observed.parse(actor_observations, environment_spec.observations)
   return LazyNetworks(
-    lambda: make_lstm(environment_spec, sizes, 'actor', seen),
+    lambda: make_network('lstm', environment_spec, sizes, 'actor', seen),
     lambda: Asymmetric(
-      policy=make_lstm(environment_spec, sizes, 'policy', seen),
-      value=make_gtrxl(environment_spec, sizes, 'value'),
+      policy=make_network('lstm', environment_spec, sizes, 'policy', seen),
+      value=make_network('gtrxl', environment_spec, sizes, 'value'),
       name='learner',
     ),
     seed,
@@ -223,63 +231,30 @@ def acting_variables(networks: ActorCriticNetworks) -> list:
   return list(acting.trainable_variables)
 
 
-def make_lstm(
+def make_network(
+  core: str,
   environment_spec: specs.EnvironmentSpec,
   sizes: Sizes,
   name: str,
   observed_entries: Sequence[str] | None = None,
 ) -> policy_value.PolicyValueNetwork:
-  """Creates a network with an LSTM core, with its variables."""
-  core = lstm.LSTM(sizes.lstm)
-  return _make(
-    environment_spec, sizes, sizes.torso, core, name, observed_entries
-  )
+  """Creates a network, with its variables.
 
-
-def make_gtrxl(
-  environment_spec: specs.EnvironmentSpec, sizes: Sizes, name: str
-) -> policy_value.PolicyValueNetwork:
-  """Creates a network with a GTrXL core, with its variables."""
-  core = gtrxl.GTrXL(
-    width=sizes.gtrxl_width,
-    num_layers=sizes.gtrxl_layers,
-    num_heads=sizes.gtrxl_heads,
-    mlp_size=sizes.gtrxl_mlp,
-    memory_size=sizes.gtrxl_memory,
-  )
-  return _make(environment_spec, sizes, sizes.gtrxl_width, core, name)
-
-
-def make_memoryless(
-  environment_spec: specs.EnvironmentSpec, sizes: Sizes, name: str
-) -> policy_value.PolicyValueNetwork:
-  """Creates a memoryless network, with its variables: a dense layer as core."""
-  core = feedforward.Feedforward(sizes.lstm)
-  return _make(environment_spec, sizes, sizes.torso, core, name)
-
-
-KINDS = {
-  'lstm': make_lstm,
-  'gtrxl': make_gtrxl,
-  'memoryless': make_memoryless,
-}
-
-
-def _make(
-  environment_spec: specs.EnvironmentSpec,
-  sizes: Sizes,
-  width: int,
-  core: cores.UnrollableCore,
-  name: str,
-  observed_entries: Sequence[str] | None = None,
-) -> policy_value.PolicyValueNetwork:
+  Args:
+    core: a key of `CORES`.
+    environment_spec: spec of one environment.
+    sizes: sizes of the network; its cores are ignored.
+    name: name of the network.
+    observed_entries: as of `PolicyValueNetwork`.
+  """
   distribution = distributions.from_spec(environment_spec.actions)
+  width = sizes.gtrxl_width if core == 'gtrxl' else sizes.torso
   torso = torsos.Torso(
     width, distribution, sizes.image_channels, sizes.image_torso
   )
   network = policy_value.PolicyValueNetwork(
     torso,
-    core,
+    CORES[core](sizes),
     distribution,
     masks.find(environment_spec.observations),
     observed_entries,
@@ -287,3 +262,38 @@ def _make(
   )
   policy_value.create_variables(network, environment_spec.observations)
   return network
+
+
+def _make_gtrxl(sizes: Sizes) -> gtrxl.GTrXL:
+  return gtrxl.GTrXL(
+    width=sizes.gtrxl_width,
+    num_layers=sizes.gtrxl_layers,
+    num_heads=sizes.gtrxl_heads,
+    mlp_size=sizes.gtrxl_mlp,
+    memory_size=sizes.gtrxl_memory,
+  )
+
+
+CORES: dict[str, Callable[[Sizes], cores.UnrollableCore]] = {
+  'lstm': lambda sizes: lstm.LSTM(sizes.lstm),
+  'gru': lambda sizes: gru.GRU(sizes.lstm),
+  'mingru': lambda sizes: gru.MinGRU(sizes.lstm),
+  'gtrxl': _make_gtrxl,
+  'memoryless': lambda sizes: feedforward.Feedforward(sizes.lstm),
+}
+
+
+def _check_cores(sizes: Sizes) -> None:
+  """Rejects cores chosen for a pair of networks whose cores are fixed.
+
+  Raises:
+    ValueError: if the cores of the sizes are not the defaults.
+  """
+  usual = Sizes()
+  for field in ('actor_core', 'learner_core'):
+    chosen = getattr(sizes, field)
+    if chosen != getattr(usual, field):
+      raise ValueError(
+        f'networks.{field}={chosen!r} has no effect on this agent, whose cores '
+        'are fixed; leave it out, or choose the agent ald.'
+      )

@@ -1,4 +1,4 @@
-"""The default networks: an LSTM actor and a GTrXL learner."""
+"""The default networks: a small actor, and a large learner."""
 
 from acme import specs
 
@@ -16,21 +16,21 @@ def make_default_networks(
   actor_observations: str = '',
   seed: int | None = None,
 ) -> ALDNetworks:
-  """Creates an LSTM actor and a GTrXL learner for an environment.
+  """Creates an actor and a learner for an environment.
 
   Args:
     environment_spec: spec of one environment.
-    sizes: sizes of both networks; by default the `small` preset.
+    sizes: cores and sizes of both networks; by default the `small` preset, an
+      LSTM for the actor and a GTrXL for the learner.
     actor_observations: entries of the observation that the actor observes, as
       `environments.observed.parse`; the learner observes all.
     seed: as `agents.actor_critic.networks.LazyNetworks`.
   """
   own = sizes or Sizes()
   seen = observed.parse(actor_observations, environment_spec.observations)
-  make_lstm = actor_critic_networks.make_lstm
-  make_gtrxl = actor_critic_networks.make_gtrxl
+  make = actor_critic_networks.make_network
   return actor_critic_networks.LazyNetworks(
-    lambda: make_lstm(environment_spec, own, 'actor', seen),
-    lambda: make_gtrxl(environment_spec, own, 'learner'),
+    lambda: make(own.actor_core, environment_spec, own, 'actor', seen),
+    lambda: make(own.learner_core, environment_spec, own, 'learner'),
     seed,
   )

@@ -29,14 +29,14 @@ def largest_difference(
     of them is.
   """
   memory = {
-    name: np.zeros(step.inputs[name].shape, np.float32) for name in steps.STATE
+    name: np.zeros(step.inputs[name].shape, np.float32) for name in step.state
   }
   differences = []
   for episode in episodes:
     for t in range(episode.length):
       inputs = tree.map_structure(lambda x, t=t: x[t], episode.inputs)
       answer = policy.step({**step.named(inputs), **memory})
-      memory = {name: answer[next_] for name, next_ in steps.STATE.items()}
+      memory = {name: answer[next_] for name, next_ in step.state.items()}
       differences += [
         np.abs(answer['policy'][0] - episode.outputs.policy[t]).max(),
         np.abs(answer['value'][0] - episode.outputs.value[t]),

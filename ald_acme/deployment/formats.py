@@ -117,6 +117,11 @@ def _weights(network: Any) -> dict[str, np.ndarray]:
     (found,) = (module for module in modules if isinstance(module, kind))
     return found
 
+  if not any(isinstance(module, lstm.LSTM) for module in network.submodules):
+    raise ValueError(
+      'the format numpy holds an LSTM alone, but the policy has another core; '
+      'export it as tflite, onnx or saved_model.'
+    )
   torso = only(torsos.Torso, network.submodules)
   layer = only(snt.Linear, torso.submodules)
   cell = only(lstm.LSTM, network.submodules).cell

@@ -27,16 +27,17 @@ _MEANINGS = {
   'next_hidden': 'the `hidden` of the next step',
   'next_cell': 'the `cell` of the next step',
 }
-# Outputs that are inputs of the next step.
-STATE = {'hidden': 'next_hidden', 'cell': 'next_cell'}
 
 
 class Step:
-  """One step of an LSTM policy for one environment.
+  """One step of a recurrent policy for one environment.
 
   Attributes:
     network: the network.
     observations: names of the observation's inputs, in the network's order.
+    state: the state's inputs, each with the output that is its next value:
+      `hidden` and `cell` of an LSTM, else `state_0`, `state_1`, ...; initially
+      zeros.
     inputs: specs of all inputs by name, with a batch dimension of 1.
     outputs: specs of all outputs by name, with a batch dimension of 1.
     function: the concrete TensorFlow function, from and to dictionaries by
@@ -55,44 +56,53 @@ class Step:
       environment_spec: an `acme.specs.EnvironmentSpec`.
 
     Raises:
-      ValueError: if the network's core is not an LSTM.
+      ValueError: if its recurrent state is not float32.
     """
-    state = network.initial_state(1)
-    if not isinstance(state, snt.LSTMState):
+    self._initial_state = network.initial_state(1)
+    leaves = tree.flatten(self._initial_state)
+    if any(leaf.dtype != tf.float32 for leaf in leaves):
       raise ValueError(
-        'only policies with an LSTM can be exported, but this one has another '
-        'core; choose an agent whose actor has an LSTM.'
+        'only policies whose recurrent state is float32 can be exported, but '
+        f'this one has {sorted({leaf.dtype.name for leaf in leaves})}; store '
+        'such numbers as float32 in the core.'
       )
+    names = (
+      ['hidden', 'cell']
+      if isinstance(self._initial_state, snt.LSTMState)
+      else [f'state_{i}' for i in range(len(leaves))]
+    )
+    self.state = {name: f'next_{name}' for name in names}
+    memory = {
+      name: tf.TensorSpec(leaf.shape, tf.float32)
+      for name, leaf in zip(names, leaves)
+    }
     self.network = network
     spec = observed.by(network, environment_spec.observations)
     self._observation_spec = spec
-    leaves = {
+    seen = {
       _name(path): tf.TensorSpec(
         [1, *leaf.shape], tf.as_dtype(dtypes.taken(leaf.dtype))
       )
       for path, leaf in tree.flatten_with_path(spec)
     }
-    self.observations = list(leaves)
+    self.observations = list(seen)
     self._mask = masks.find(spec)
-    memory = tf.TensorSpec(state.hidden.shape, tf.float32)
     self._distribution = network.distribution
     dtype = tf.as_dtype(self._distribution.dtype)
     # In the order of `types.Inputs`, then the state.
     self.inputs = {
-      **leaves,
+      **seen,
       'previous_action': tf.TensorSpec([1, *self._distribution.shape], dtype),
       'previous_reward': tf.TensorSpec([1], tf.float32),
       'start_of_episode': tf.TensorSpec([1], tf.bool),
-      'hidden': memory,
-      'cell': memory,
+      **memory,
     }
     self.outputs = {
       'policy': tf.TensorSpec(
         [1, self._distribution.num_parameters], tf.float32
       ),
       'value': tf.TensorSpec([1], tf.float32),
-      'next_hidden': memory,
-      'next_cell': memory,
+      **{self.state[name]: spec for name, spec in memory.items()},
     }
     self.function = tf.function(
       self._step, autograph=False
@@ -122,7 +132,7 @@ class Step:
           'name': name,
           'shape': spec.shape.as_list(),
           'dtype': spec.dtype.name,
-          'meaning': _MEANINGS.get(name, 'the observation'),
+          'meaning': _meaning(name),
         }
         for name, spec in specs.items()
       ]
@@ -131,7 +141,7 @@ class Step:
       'inputs': describe(self.inputs),
       'outputs': describe(self.outputs),
       'observations': self.observations,
-      'state': STATE,
+      'state': self.state,
       'mask': None if self._mask is None else _name(self._mask),
       'actions': {
         **self._distribution.describe(),
@@ -141,13 +151,24 @@ class Step:
     }
 
   def _step(self, **tensors: tf.Tensor) -> dict[str, tf.Tensor]:
-    *seen, hidden, cell = (tensors[name] for name in self.inputs)
+    seen = [tensors[name] for name in self.inputs if name not in self.state]
+    memory = [tensors[name] for name in self.state]
     inputs = tree.unflatten_as(
       types.Inputs(self._observation_spec, *3 * [None]), seen
     )
-    outputs, state = self.network(inputs, snt.LSTMState(hidden, cell))
-    answers = (outputs.policy, outputs.value, state.hidden, state.cell)
+    outputs, state = self.network(
+      inputs, tree.unflatten_as(self._initial_state, memory)
+    )
+    answers = (outputs.policy, outputs.value, *tree.flatten(state))
     return dict(zip(self.outputs, answers))
+
+
+def _meaning(name: str) -> str:
+  if name.startswith('next_state'):
+    return f'the `{name.removeprefix("next_")}` of the next step'
+  if name.startswith('state_'):
+    return 'a part of the recurrent state; initially zeros'
+  return _MEANINGS.get(name, 'the observation')
 
 
 def _name(path: tuple) -> str:

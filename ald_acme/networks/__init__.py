@@ -7,10 +7,12 @@ __getattr__, __dir__, __all__ = lazy.attach(
   {
     'ActingNetwork': 'protocols',
     'Feedforward': 'feedforward',
+    'GRU': 'gru',
     'GTrXL': 'gtrxl',
     'GTrXLState': 'gtrxl',
     'LSTM': 'lstm',
     'LearnerNetwork': 'protocols',
+    'MinGRU': 'gru',
     'Network': 'protocols',
     'NetworkSizes': 'sizes',
     'PolicyValueNetwork': 'policy_value',

@@ -1,4 +1,4 @@
-"""Sizes of the default networks, and presets."""
+"""Cores and sizes of the default networks, and presets."""
 
 import dataclasses
 from typing import Any
@@ -10,16 +10,25 @@ def _size(default: int, about: str) -> Any:
   return validation.setting(default, about, at_least=1)
 
 
+CORES = ('lstm', 'gru', 'mingru', 'gtrxl', 'memoryless')
+
+
 @dataclasses.dataclass
 class NetworkSizes:
-  """Sizes of a network with an LSTM and of one with a GTrXL.
+  """The cores of the actor and of the learner, and their sizes.
 
   The defaults are the `small` preset: both networks can be trained on a CPU.
   The GTrXL's torso is as wide as the GTrXL.
   """
 
-  torso: int = _size(64, 'Units of the torso in front of the LSTM.')
-  lstm: int = _size(64, 'Hidden units of the LSTM.')
+  actor_core: str = validation.setting(
+    'lstm', "Core of the actor's network.", one_of=CORES
+  )
+  learner_core: str = validation.setting(
+    'gtrxl', "Core of the learner's network.", one_of=CORES
+  )
+  torso: int = _size(64, 'Units of the torso in front of the other cores.')
+  lstm: int = _size(64, 'Hidden units of the cores other than the GTrXL.')
   gtrxl_width: int = _size(64, 'Width of the GTrXL and of its torso.')
   gtrxl_layers: int = _size(2, 'Layers of the GTrXL.')
   gtrxl_heads: int = _size(4, 'Attention heads of each layer.')

@@ -20,6 +20,7 @@ from ald_acme.deployment import act
 from ald_acme.deployment import agreement
 from ald_acme.deployment import exporting
 from ald_acme.deployment import step as steps
+from ald_acme.environments import i_maze
 from ald_acme.environments import stacking
 from ald_acme.networks import sizes
 
@@ -72,7 +73,7 @@ def test_images(tmp_path, capfd):
   environment = stacking.Stacked([Film()])
   spec = acme.make_environment_spec(environment)
   tiny = sizes.PRESETS['tiny']
-  network = actor_critic_networks.make_lstm(spec, tiny, 'actor')
+  network = actor_critic_networks.make_network('lstm', spec, tiny, 'actor')
   step = steps.Step(network, spec)
   with pytest.raises(
     ValueError, match=r'numpy does not support convolutions.*tflite'
@@ -83,6 +84,21 @@ def test_images(tmp_path, capfd):
   capfd.readouterr()
   exporting.export(step, 'tflite', str(tmp_path), {})
   assert capfd.readouterr().out == ''
+  episodes = [recording.record(environment, network, seed=0)]
+  policy = act.load(str(tmp_path))
+  assert agreement.largest_difference(policy, step, episodes) < 1e-5
+
+
+@pytest.mark.parametrize('core', ['gru', 'mingru', 'gtrxl', 'memoryless'])
+def test_other_cores(tmp_path, core):
+  environment = i_maze.BatchedIMaze(size=5)
+  spec = acme.make_environment_spec(environment)
+  tiny = sizes.PRESETS['tiny']
+  network = actor_critic_networks.make_network(core, spec, tiny, 'actor')
+  step = steps.Step(network, spec)
+  with pytest.raises(ValueError, match=r'numpy holds an LSTM alone.*tflite'):
+    exporting.export(step, 'numpy', str(tmp_path), {})
+  exporting.export(step, 'tflite', str(tmp_path), {})
   episodes = [recording.record(environment, network, seed=0)]
   policy = act.load(str(tmp_path))
   assert agreement.largest_difference(policy, step, episodes) < 1e-5

@@ -7,6 +7,9 @@ import tensorflow as tf
 import tree
 
 from ald_acme.deployment import step as steps
+from ald_acme.networks import feedforward
+from ald_acme.networks import policy_value
+from ald_acme.networks import torsos
 
 OBSERVATIONS = [
   'observation_indoors',
@@ -78,9 +81,19 @@ def test_the_function_is_pure(step, networks, episodes):
       assert answer[name].shape == step.outputs[name].shape
 
 
-def test_other_networks_are_rejected(networks):
+class _Counting(feedforward.Feedforward):
+  """Its state is a count of steps."""
+
+  def initial_state(self, batch_size, **kwargs):
+    return tf.zeros([batch_size], tf.int32)
+
+
+def test_other_states_are_rejected(networks):
   made, spec = networks
-  with pytest.raises(
-    ValueError, match=r'policies with an LSTM.*whose actor has an LSTM'
-  ):
-    steps.Step(made.learner, spec)
+  actor = made.actor
+  network = policy_value.PolicyValueNetwork(
+    torsos.Torso(8, actor.distribution), _Counting(8), actor.distribution
+  )
+  policy_value.create_variables(network, spec.observations)
+  with pytest.raises(ValueError, match=r"state is float32.*\['int32'\]"):
+    steps.Step(network, spec)

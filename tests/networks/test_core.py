@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from ald_acme.networks import core
 from ald_acme.networks import feedforward
+from ald_acme.networks import gru
 from ald_acme.networks import gtrxl
 from ald_acme.networks import lstm
 from ald_acme.networks import testing
@@ -14,6 +15,16 @@ from ald_acme.networks import testing
 class TestLSTM(testing.CoreTestMixin):
   def make_object_under_test(self):
     return lstm.LSTM(8)
+
+
+class TestGRU(testing.CoreTestMixin):
+  def make_object_under_test(self):
+    return gru.GRU(8)
+
+
+class TestMinGRU(testing.CoreTestMixin):
+  def make_object_under_test(self):
+    return gru.MinGRU(8)
 
 
 class TestGTrXL(testing.CoreTestMixin):

@@ -132,8 +132,8 @@ def test_learns_the_rewarded_numbers(
   }
   maze = acme.make_environment_spec(i_maze.IMaze(size=5))
   tf.random.set_seed(1)  # V-MPO's M-step on stale data is sensitive to it.
-  network = networks.make_lstm(
-    maze._replace(actions=spec), make_config().networks, 'actor'
+  network = networks.make_network(
+    'lstm', maze._replace(actions=spec), make_config().networks, 'actor'
   )
   distribution = network.distribution
 

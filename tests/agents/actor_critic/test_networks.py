@@ -1,6 +1,7 @@
 """The baselines' networks: the actor is a part of the learner."""
 
 import copy
+import dataclasses
 
 from acme import specs
 import numpy as np
@@ -24,7 +25,7 @@ def _make(kind):
   return own_networks.make_symmetric(kind, SPEC, TINY, seed=1)
 
 
-@pytest.fixture(params=[*own_networks.KINDS, 'asymmetric'])
+@pytest.fixture(params=[*own_networks.CORES, 'asymmetric'])
 def networks(request):
   return _make(request.param)
 
@@ -56,7 +57,7 @@ def test_the_actor_with_the_learners_variables_has_its_policy(networks):
 
 
 class TestLearners(testing.NetworkTestMixin):
-  @pytest.fixture(autouse=True, params=[*own_networks.KINDS, 'asymmetric'])
+  @pytest.fixture(autouse=True, params=[*own_networks.CORES, 'asymmetric'])
   def _take(self, request):
     self._kind = request.param
 
@@ -77,6 +78,21 @@ def test_initial_values_do_not_depend_on_order(first):
       getattr(made, name).variables, getattr(others, name).variables
     ):
       np.testing.assert_array_equal(one, other)
+
+
+def test_cores_have_names():
+  assert tuple(own_networks.CORES) == sizes.CORES
+
+
+@pytest.mark.parametrize('field', ['actor_core', 'learner_core'])
+def test_fixed_cores_cannot_be_chosen(field):
+  chosen = dataclasses.replace(TINY, **{field: 'gru'})
+  for make in (
+    lambda: own_networks.make_symmetric('lstm', SPEC, chosen),
+    lambda: own_networks.make_asymmetric(SPEC, chosen),
+  ):
+    with pytest.raises(ValueError, match=f"{field}='gru' has no effect.*ald"):
+      make()
 
 
 def test_unused_networks_are_not_created():
