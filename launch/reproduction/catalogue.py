@@ -43,6 +43,11 @@ def _dprl(axes: plots.Panels, groups: plots.Groups, solvable: bool) -> None:
   plots.against_frames(axes[1], groups, solvable)
 
 
+def _cores(axes: plots.Panels, groups: plots.Groups, solvable: bool) -> None:
+  plots.against_frames(axes[0], groups, solvable)
+  plots.against_seconds(axes[1], groups, solvable)
+
+
 def _hogwild(axes: plots.Panels, groups: plots.Groups, solvable: bool) -> None:
   plots.against_frames(axes[0], groups, solvable)
   rate = operator.attrgetter('actor_update_rate')
@@ -316,6 +321,21 @@ FIGURES: dict[str, figures.Figure] = {
       _hogwild,
       panels=2,
       reading=f'"ALD" has one distiller. {figures.MEANS}',
+    ),
+    figures.LearningFigure(
+      'cores',
+      'Which small actor, which large learner? Other cores on the 9x9 I-Maze.',
+      'i_maze_9',
+      [
+        'ald',
+        'ald_gru',
+        'ald_mingru',
+        'ald_lstm_learns',
+        'ald_mingru_learns',
+      ],
+      _cores,
+      panels=2,
+      reading=f'In "ALD" an LSTM acts and a GTrXL learns. {figures.MEANS}',
     ),
     figures.LearningFigure(
       'trials',

@@ -194,6 +194,18 @@ METHODS = {
   'ald_memory_128': Method(
     'ALD, memory 128', _PURPLE, fields={'networks.gtrxl_memory': 128}
   ),
+  'ald_gru': Method(
+    'ALD, GRU acts', _ORANGE, fields={'networks.actor_core': 'gru'}
+  ),
+  'ald_mingru': Method(
+    'ALD, minGRU acts', _GREEN, fields={'networks.actor_core': 'mingru'}
+  ),
+  'ald_lstm_learns': Method(
+    'ALD, LSTM learns', _RED, fields={'networks.learner_core': 'lstm'}
+  ),
+  'ald_mingru_learns': Method(
+    'ALD, minGRU learns', _PURPLE, fields={'networks.learner_core': 'mingru'}
+  ),
   'ald_vmpo': Method('V-MPO', _PURPLE, fields={'loss': 'vmpo'}),
   'ald_unmasked': Method('ALD without the mask', _RED, kwargs='masked=False'),
   'ald_privileged': Method(

@@ -106,7 +106,9 @@ class LearningFigure(Figure):
     task, method = experiments.TASKS[self.task], experiments.METHODS[name]
     known = settings.fields_of(method.agent)
     kwargs, fields = task.kwargs, {**task.fields, **method.fields}
-    fields = {name: x for name, x in fields.items() if name in known}
+    fields = {  # Others' fields are of methods with another agent.
+      name: x for name, x in fields.items() if name.split('.')[0] in known
+    }
     fields['max_frames'] = task.max_frames[method.agent]
     if order.small:
       kwargs = task.small_kwargs

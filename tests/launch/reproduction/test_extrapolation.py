@@ -39,6 +39,18 @@ def test_runs_are_those_of_the_maze(tmp_path):
   assert {run.label for run in shared} <= labels
 
 
+@pytest.mark.parametrize('memory', [32, 128])
+def test_other_memories_are_asked_for(tmp_path, memory):
+  """A nested field reaches the run; it was once dropped."""
+  order = figures.Order(str(tmp_path), 1)
+  (run,) = (
+    job
+    for job in FIGURE.needs(order)
+    if job.label == f'i_maze_15/ald_memory_{memory}/seed_0'
+  )
+  assert run.fields['networks.gtrxl_memory'] == memory
+
+
 def test_make(tmp_path, fake_run):
   order = figures.Order(str(tmp_path), 2)
   assert not FIGURE.make(order)

@@ -131,6 +131,20 @@ def _need_package(figure):
       },
     ),
     (
+      'cores',
+      {
+        'ald': ('ald', 200_000, {}),
+        'ald_gru': ('ald', 200_000, {'networks.actor_core': 'gru'}),
+        'ald_mingru': ('ald', 200_000, {'networks.actor_core': 'mingru'}),
+        'ald_lstm_learns': ('ald', 200_000, {'networks.learner_core': 'lstm'}),
+        'ald_mingru_learns': (
+          'ald',
+          200_000,
+          {'networks.learner_core': 'mingru'},
+        ),
+      },
+    ),
+    (
       'ablations',
       {
         'ald': ('ald', 200_000, {}),
@@ -228,6 +242,16 @@ def test_the_launcher_gets_the_settings(method, tmp_path):
   with open(run.folder.summary, 'w') as file:
     file.write('{"stopped_because": "max_frames"}')
   assert run.is_done()
+
+
+@names
+def test_a_methods_fields_are_asked_for(figure):
+  for method in figure.methods:
+    (run,) = figure.runs_of(method, figures.Order('f', 1))
+    known = settings.fields_of(run.agent)
+    for name, value in experiments.METHODS[method].fields.items():
+      if name.split('.')[0] in known:
+        assert run.fields[name] == value
 
 
 @names
