@@ -201,7 +201,8 @@ def test_tasks(name, environment, kwargs):
 def test_fields_are_of_the_agent(figure):
   for run in _runs(figure) + _runs(figure, small=True):
     assert run.agent in catalogue.NAMES
-    made = settings.make(run.agent, run.fields)  # Refuses others' fields.
+    # Refuses others' fields.
+    made = settings.make(run.agent, settings.nest(run.fields))
     assert made.experiment.target_return is None  # One horizon for all.
 
 
