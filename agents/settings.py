@@ -98,6 +98,10 @@ def nest(fields: Mapping[str, Any]) -> dict[str, Any]:
   return nested
 
 
+# Values of fields in the versions that did not have them.
+BEFORE = {'learner_average_decay': 0.0}
+
+
 def read(agent: str, saved: Mapping[str, Any]) -> Settings:
   """The settings of a run's config.json.
 
@@ -121,8 +125,7 @@ def read(agent: str, saved: Mapping[str, Any]) -> Settings:
     if 'evaluation_frames' not in fields:  # Of a version where 0 meant none.
       for name in ('target_return', 'solved_return'):
         fields[name] = fields.get(name) or None
-    if 'learner_average_decay' in known:  # Earlier versions had no average.
-      fields.setdefault('learner_average_decay', 0.0)
+    fields = {k: v for k, v in BEFORE.items() if k in known} | fields
     return make(agent, fields)
   except (AttributeError, TypeError, ValueError) as error:
     raise ValueError(

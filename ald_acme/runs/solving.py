@@ -25,9 +25,13 @@ class Solving:
       name: float(earlier.get(name, math.nan)) for name in (_FRAMES, _SECONDS)
     }
     self._in_a_row: list[tuple[float, float]] = []  # (frames, seconds)
+    self._last: tuple[float, float] | None = None
 
   def take(self, row: Mapping[str, float], at_target: bool) -> None:
-    """Records an evaluation.
+    """Records an evaluation; ignored if it is the last one recorded.
+
+    The last evaluation of a run arrives twice: in the evaluator's log, and as
+    its answer.
 
     Args:
       row: the evaluator's row.
@@ -36,8 +40,12 @@ class Solving:
     """
     if self._solved_return is None or not math.isnan(self._at[_FRAMES]):
       return
+    at = (row['frames'], row['wall_seconds'])
+    if at == self._last:
+      return
+    self._last = at
     if row['actor_return'] >= self._solved_return:
-      self._in_a_row.append((row['frames'], row['wall_seconds']))
+      self._in_a_row.append(at)
     else:
       self._in_a_row = []
     if len(self._in_a_row) >= (2 if at_target else _IN_A_ROW):

@@ -324,7 +324,7 @@ FIGURES: dict[str, figures.Figure] = {
     ),
     figures.LearningFigure(
       'cores',
-      'Which small actor, which large learner? Other cores on the 9x9 I-Maze.',
+      'Other cores for the actor and the learner, on the 9x9 I-Maze.',
       'i_maze_9',
       [
         'ald',

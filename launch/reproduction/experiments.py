@@ -88,6 +88,8 @@ TASKS = {
     kwargs='',
     small_kwargs='',
     max_frames=dict.fromkeys(_WITH_MEMORYLESS, 500_000),
+    # The suite declares no such return.
+    fields={'solved_return': 0.95},
     package='popgym',
   ),
   'bsuite_memory': Task(
@@ -95,6 +97,8 @@ TASKS = {
     kwargs='memory_length=30',
     small_kwargs='memory_length=5',
     max_frames=dict.fromkeys(_WITH_MEMORYLESS, 200_000),
+    # The suite declares no such return.
+    fields={'solved_return': 0.95},
     package='bsuite',
   ),
   'pendulum': Task(
@@ -154,13 +158,13 @@ _RED, _PURPLE, _SKY = '#D55E00', '#CC79A7', '#56B4E9'
 _GREY = '#666666'
 # The actor is the learner, so there is no other policy to regularise towards.
 _ALONE = {'regulariser_cost': 0.0}
-# Or towards its own policy when it acted, with ALD's weight.
+# Or towards the policy that gathered the data, with ALD's weight.
 _REGULARISED = {'regulariser_cost': 0.1}
 METHODS = {
   'ald': Method('ALD', _BLUE),
   'lstm': Method('LSTM', _RED, 'lstm', _ALONE),
   'gtrxl': Method('GTrXL', _GREEN, 'gtrxl', _ALONE),
-  # These tell the effect of ALD's regulariser from that of distillation.
+  # These separate the effect of the regulariser from that of distillation.
   'lstm_regularised': Method(
     'LSTM, regularised', _ORANGE, 'lstm', _REGULARISED
   ),

@@ -44,6 +44,15 @@ class Play(jobs.FileJob):
   def after(self) -> tuple[str, ...]:
     return (self.run.label,)
 
+  def prepare(self) -> None:
+    """Checks that the run has finished.
+
+    Raises:
+      ValueError: if it has not.
+    """
+    if not self.run.is_done():
+      raise ValueError(f'the run {self.run.label} has not finished.')
+
   def command(self) -> list[str]:
     return [
       sys.executable,
@@ -163,7 +172,9 @@ class Extrapolation(figures.Figure):
     }
     done = {
       method: {
-        seed: play.read() for seed, play in enumerate(plays) if play.is_done()
+        seed: play.read()
+        for seed, play in enumerate(plays)
+        if play.run.is_done() and play.is_done()
       }
       for method, plays in found.items()
     }

@@ -192,12 +192,20 @@ class TasksFigure(Figure):
 
   def make(self, order: Order) -> bool:
     made = [(part, part.groups(order)) for part in self.parts]
+    absent = [part.about for part, groups in made if not _results(groups)]
     made = [(part, groups) for part, groups in made if _results(groups)]
     if not made:
       return False
     path = order.path(self.name)
-    seeds = _seeds([group for _, groups in made for group in groups])
-    caption = ' '.join([seeds, MEANS, *warning(order)])
+    seeds = _seeds(
+      [
+        dataclasses.replace(group, title=f'{part.about}, {group.title}')
+        for part, groups in made
+        for group in groups
+      ]
+    )
+    without = [f'Not run: {", ".join(absent)}.'] if absent else []
+    caption = ' '.join([seeds, *without, MEANS, *warning(order)])
     csv_rows: tables.Rows = []
     rows: tables.Rows = []
     with plots.drawing(len(made), self.about, caption, path) as axes:

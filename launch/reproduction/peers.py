@@ -79,7 +79,21 @@ class PeerRun(jobs.FileJob):
     ]
 
   def is_done(self) -> bool:
-    return os.path.exists(self.curve)
+    """Whether the file exists.
+
+    Raises:
+      ValueError: if the run is shorter than asked for.
+    """
+    if not os.path.exists(self.curve):
+      return False
+    frames = self._last()['frames']
+    # The last episode of each environment may be unfinished.
+    if frames < 0.9 * self.frames:
+      raise ValueError(
+        f'{self.curve} ends at {frames:,.0f} frames, but this command requires '
+        f'{self.frames:,}; delete it to rerun, or give another --folder.'
+      )
+    return True
 
   def seconds(self) -> float | None:
     """How long the finished run took, without its start-up."""

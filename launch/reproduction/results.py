@@ -45,14 +45,16 @@ class Result:
 
   @property
   def frames_to_solved(self) -> float:
-    """Frames at which the task was solved; infinity for never."""
-    frames = self.summary.get('solved_at_frames')
-    return float('inf') if frames is None else frames
+    """Frames at which the task was solved.
+
+    Infinity for never; NaN if no return that solves the task is known.
+    """
+    return _solved(self.summary.get('solved_at_frames', _NAN))
 
   @property
   def seconds_to_solved(self) -> float:
     """Seconds until then; infinity for never, NaN if not recorded."""
-    if self.summary.get('solved_at_frames') is None:
+    if self.summary.get('solved_at_frames', _NAN) is None:
       return float('inf')
     return _number(self.summary.get('solved_at_seconds'))
 
@@ -176,6 +178,10 @@ def read(path: str) -> Result:
     seconds=column('wall_seconds'),
     actor_updates=column('actor_updates'),
   )
+
+
+def _solved(value: float | None) -> float:
+  return float('inf') if value is None else value
 
 
 def _number(value: float | None) -> float:

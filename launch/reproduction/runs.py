@@ -120,7 +120,9 @@ class Run(jobs.FileJob):
       }
     )
     # Older runs may lack the agent's name and newer fields.
-    found = settings.flatten({'agent': 'ald', **saved, **saved['config']})
+    found = settings.flatten(
+      {'agent': 'ald', **settings.BEFORE, **saved, **saved['config']}
+    )
     for name, value in asked.items():
       if name in found and found[name] != value:
         raise ValueError(

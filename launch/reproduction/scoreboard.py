@@ -210,7 +210,7 @@ class Scoreboard(figures.Figure):
     found = []
     for row in self.rows:
       cell = self.cell(row, self.methods[0], order)
-      if not cell.mean >= row.bar:  # Also without a finished run.
+      if cell.mean < row.bar:  # False without a finished run.
         found.append(
           f'{row.title}: {cell.text()} at {row.frames:,} frames, required: '
           f'{row.bar:g}'
@@ -252,7 +252,7 @@ class Scoreboard(figures.Figure):
     table = [
       {
         'task': row.title,
-        'frames': f'{row.frames:,}',
+        'frames': f'{_SMALL_FRAMES if order.small else row.frames:,}',
         'required': f'{row.bar:g}',
         'random': _number(chances[row.name]),
         **{columns[name]: cells[row.name][name].text() for name in columns},
@@ -261,6 +261,8 @@ class Scoreboard(figures.Figure):
       for row in self.rows
     ]
     short = self.shortfalls(order)
+    first = self.methods[0]
+    tried = sum(len(row[first].returns) > 0 for row in cells.values())
     tables.write_markdown(
       f'{path}.md',
       self.name,
@@ -269,14 +271,15 @@ class Scoreboard(figures.Figure):
         self.about,
         'Ours: mean of the last evaluation of 100 episodes. Peers: mean of the '
         'last 100 training episodes. All actions are sampled. Square brackets: '
-        'range over seeds.',
-        f'Below the required return: {len(short)} of {len(self.rows)}.',
+        'bootstrap 95% intervals over seeds (of two or three, the range).',
+        f'Below the required return: {len(short)} of {tried} tasks with runs.',
         tables.markdown(aggregates.table(columns, scores)),
-        f'{_NORMALISED} Over all runs of a method: the interquartile mean and '
-        'the mean of the scores; the probability that a run of '
-        f'{columns[self.methods[0]]} scores higher than one of the method, on '
-        'the tasks that both have runs of. Square brackets: 95% intervals of '
+        f'{_NORMALISED} The interquartile mean is over all runs of a method, '
+        'the mean over tasks. The last column is the probability that a run of '
+        f'{columns[first]} scores higher than one of the method, on the tasks '
+        'that both have runs of. Square brackets: 95% intervals of '
         'the stratified bootstrap. Definitions: Agarwal et al., 2021.',
+        *figures.warning(order),
         figures.made_by(self._commits(order)),
       ],
     )
@@ -303,7 +306,13 @@ class Scoreboard(figures.Figure):
       if (known := aggregates.known(of_tasks))
     }
     height = 1.5 + 0.4 * len(self.rows)
-    caption = f'{_NORMALISED} One default configuration for all tasks.'
+    caption = ' '.join(
+      [
+        _NORMALISED,
+        'One default configuration for all tasks.',
+        *figures.warning(order),
+      ]
+    )
     with plots.drawing(
       2, self.about, caption, order.path(self.name), height=height
     ) as axes:

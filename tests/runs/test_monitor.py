@@ -1,5 +1,6 @@
 """The monitor with scripted parts, some of which fail."""
 
+from collections.abc import Callable
 import dataclasses
 import errno
 import json
@@ -62,6 +63,7 @@ class Node:
   hangs: bool = False
   asked: int = 0
   told: list = dataclasses.field(default_factory=list)
+  log: Callable[[dict], None] = lambda row: None  # Of evaluations.
 
   def _answer(self, value):
     self.asked += 1
@@ -88,7 +90,9 @@ class Node:
     return self.get_counts()
 
   def evaluate(self):
-    return self._answer(_row(self.returns, self.frames, 0.75))
+    row = self._answer(_row(self.returns, self.frames, 0.75))
+    self.log(row)
+    return row
 
   def save(self):
     return self._answer(self.state)
@@ -174,6 +178,7 @@ def make(tmp_path, monkeypatch):
       on_end=lambda: ended.append(True),
       **arguments,
     )
+    evaluator.log = lambda row: part.report('evaluator', row)
     return Run(part, folder, counter, evaluator, learner, ended)
 
   return make

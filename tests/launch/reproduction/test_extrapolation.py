@@ -75,6 +75,15 @@ def test_make(tmp_path, fake_run):
     assert os.path.getsize(tmp_path / f'extrapolation.{ending}') > 500
 
 
+def test_unfinished_runs_are_not_played(tmp_path):
+  order = figures.Order(str(tmp_path), 1)
+  play = _plays(order)[0]
+  with pytest.raises(ValueError, match='i_maze_15/ald/seed_0 has not finished'):
+    play.prepare()
+  _finish(play, 1.0)  # As an earlier version did.
+  assert not FIGURE.make(order)
+
+
 def test_results_of_other_mazes_are_rejected(tmp_path):
   order = figures.Order(str(tmp_path), 1)
   play = _plays(order)[0]

@@ -43,6 +43,17 @@ def test_read(path, fake_run):
   np.testing.assert_array_equal(result.seconds, [5, 6, 7])
 
 
+def test_no_known_return_that_solves(path, fake_run):
+  folder = fake_run(path, FIELDS)
+  summary = files.read_json(folder.summary)
+  for name in ('solved_at_frames', 'solved_at_seconds'):
+    summary.pop(name, None)
+  files.write_json(folder.summary, summary)
+  result = results.read(path)
+  assert np.isnan(result.frames_to_solved)
+  assert np.isnan(result.seconds_to_solved)
+
+
 def test_never_solved(path, fake_run):
   fake_run(path, FIELDS, _rows((0, 5, 0, 0.5), (100, 6, 9, 0.94)))
   result = results.read(path)

@@ -159,6 +159,11 @@ def test_an_older_run(run, finish):
   with open(config, 'w', encoding='utf-8') as file:
     json.dump(contents, file)
   assert run.is_done()
+  del contents['config']['learner_average_decay']  # It had no average.
+  with open(config, 'w', encoding='utf-8') as file:
+    json.dump(contents, file)
+  with pytest.raises(ValueError, match=r'learner_average_decay=0\.0, .* 0\.95'):
+    run.is_done()
 
 
 def test_a_finished_run_without_its_configuration(run, finish):

@@ -42,7 +42,8 @@ def _finish(fake_run, job, value):
   elif isinstance(job, peers.PeerRun):
     os.makedirs(os.path.dirname(job.curve), exist_ok=True)
     with open(job.curve, 'w', encoding='utf-8') as file:
-      file.write(f'frames,return,wall_seconds\n10,9.0,1.5\n20,{value},2.5\n')
+      file.write('frames,return,wall_seconds\n10,9.0,1.5\n')
+      file.write(f'{job.frames},{value},2.5\n')
   else:
     fake_run(
       job.path,
@@ -134,7 +135,7 @@ def test_make(order, fake_run):
     '| RecurrentPPO | 1 | 0.25 [0.25, 0.25] | 0.25 [0.25, 0.25] '
     '| 1.00 [1.00, 1.00] |',
   ]
-  assert 'Below the required return: 1 of 2.' in lines
+  assert 'Below the required return: 1 of 2 tasks with runs.' in lines
   assert len(_read(order.path('board.csv')).splitlines()) == 1 + 4 * 2
   shutil.rmtree(SMALL.run(SMALL.rows[0], 'ald', 0, order).path)
   assert SMALL.make(order)
@@ -148,7 +149,7 @@ def test_shortfalls(order, fake_run):
   for seed, value in enumerate((0.4, 0.8)):
     job = SMALL.run(SMALL.rows[0], 'ald', seed, order)
     _finish(fake_run, job, value)
-  assert SMALL.shortfalls(order) == ['Two: - at 2,000 frames, required: 2']
+  assert SMALL.shortfalls(order) == []  # The second has no run.
   for seed, value in enumerate((1.0, 2.0)):
     job = SMALL.run(SMALL.rows[1], 'ald', seed, order)
     _finish(fake_run, job, value)
@@ -195,3 +196,6 @@ def test_a_peer_has_a_python_of_its_own(order):
   _finish(None, run, 0.25)
   assert run.is_done()
   assert (run.final_return(), run.seconds()) == (0.25, 2.5)
+  longer = dataclasses.replace(run, frames=2 * run.frames)
+  with pytest.raises(ValueError, match=r'ends at 2,000 .* requires 4,000'):
+    longer.is_done()
