@@ -118,10 +118,15 @@ def _submit(
     tasks = slurm.write_nodes(program, run.folder, of_slurm)
     parts = slurm.components(tasks, of_slurm)
     script = slurm.write_script(run.folder, run.options.agent, parts, of_slurm)
-  table = rich_table.Table('task', 'node', 'CPUs', 'ports', box=box.SIMPLE)
-  cpus = slurm.cpus(of_slurm)
-  for number, task in enumerate(tasks):
-    row = (number, task.name, cpus[task.pool], len(task.ports))
+  table = rich_table.Table(
+    *('task', 'node', 'component', 'CPUs', 'gres', 'ports'), box=box.SIMPLE
+  )
+  # Of each task: its component of the job, and the component's index.
+  of_tasks = [
+    (i, part) for i, part in enumerate(parts) for _ in range(part.tasks)
+  ]
+  for number, (task, (i, part)) in enumerate(zip(tasks, of_tasks, strict=True)):
+    row = (number, task.name, i, part.cpus, part.gres or '', len(task.ports))
     table.add_row(*map(str, row))
   console = job.console
   console.print(table)

@@ -25,8 +25,11 @@ if typing.TYPE_CHECKING:
 
 _MONITOR = 'monitor_0'
 _POLL = 0.25  # Seconds between checks of the nodes.
-# Exceptions, and errors and fatal errors in C++ logs.
-_ERROR = re.compile(r'[\w.]*(Error|Exception|Interrupt)\b|[EF]\d{4} ')
+# Python's exceptions, those of modules by any name (`module.Name: text`), and
+# errors and fatal errors in C++ logs.
+_ERROR = re.compile(
+  r'[\w.]*(Error|Exception|Interrupt)\b|(\w+\.)+[A-Z]\w*: |[EF]\d{4} '
+)
 
 
 class Supervisor(typing.Protocol):

@@ -256,17 +256,25 @@ class ActorCriticLearner(acme.Learner):
     return [
       [np.asarray(snapshot.updates, np.int64)]
       if name == 'updates'
-      else [arrays[i] for i in self._served[name]]
+      else [arrays[i] for i in self._indices(name)]
       for name in names
     ]
 
   def get_vector(self, name: str, version: int | None) -> vectors.Answer:
     """As `vectors.VectorSource`, for 'learner' and 'actor'; never blocks."""
-    snapshot, indices = self._snapshot, self._served[name]
+    snapshot, indices = self._snapshot, self._indices(name)
     if version == snapshot.version:
       return snapshot.version, snapshot.updates, None
     vector = self._layout.select(snapshot.vector, indices)
     return snapshot.version, snapshot.updates, vector
+
+  def _indices(self, name: str) -> Sequence[int]:
+    if name not in self._served:
+      raise KeyError(
+        f'the learner serves {", ".join(self._served)} and updates, but '
+        f'received {name!r}; pull other variables from the part that owns them.'
+      )
+    return self._served[name]
 
   # --- acme.core.Saveable.
 

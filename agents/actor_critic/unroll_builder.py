@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-import time
 import typing
 from typing import Any
 
@@ -246,7 +245,7 @@ class UnrollBuilder:
     learner_source: acme.VariableSource | None = None,
     counter: counting.Counter | None = None,
     logger: loggers.Logger | None = None,
-    clock: Callable[[], float] = time.monotonic,
+    clock: Callable[[], float] | None = None,
     evaluation: experiment.EvaluationConfig | None = None,
   ) -> evaluator.Evaluator:
     """Creates the evaluator, also of the learner if it has a source."""

@@ -119,7 +119,7 @@ class Evaluator:
     learner: EvaluatedPolicy | None = None,
     counter: counting.Counter | None = None,
     logger: loggers.Logger | None = None,
-    clock: Callable[[], float] = time.monotonic,
+    clock: Callable[[], float] | None = None,
     remembered: int = 100,
     max_steps: int = evaluation.MAX_STEPS,
   ) -> None:
@@ -130,7 +130,8 @@ class Evaluator:
       learner: the learner's policy; None to leave it out.
       counter: provides `frames`.
       logger: receives a row per evaluation.
-      clock: returns seconds since the run started.
+      clock: returns seconds since the run started; by default since this
+        object was created.
       remembered: `final_return` is the mean over this number of the actor's
         latest episodes.
       max_steps: bound of an episode's length; longer ones are truncated.
@@ -139,7 +140,8 @@ class Evaluator:
     self._learner = _Turn(learner) if learner else None
     self._counter = counter or counting.Counter()
     self._logger = logger or loggers.NoOpLogger()
-    self._clock = clock
+    created = time.monotonic()
+    self._clock = clock or (lambda: time.monotonic() - created)
     self._recent: collections.deque[float] = collections.deque(
       maxlen=remembered
     )

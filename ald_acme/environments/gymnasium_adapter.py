@@ -1,5 +1,6 @@
 """Gymnasium environments as `dm_env` environments."""
 
+from collections.abc import Iterable
 import enum
 import importlib
 import inspect
@@ -43,7 +44,24 @@ def make(
   Raises:
     ValueError: if a space is not supported, or there is no such mask.
   """
-  environment = gymnasium.make(environment_id, **kwargs)
+  return wrap(gymnasium.make(environment_id, **kwargs), seed, action_mask)
+
+
+def wrap(
+  environment: gymnasium.Env,
+  seed: int | None = None,
+  action_mask: str | None = None,
+) -> dm_env.Environment:
+  """Wraps an environment, and takes ownership.
+
+  Args:
+    environment: as for `GymnasiumEnvironment`.
+    seed: as for `GymnasiumEnvironment`.
+    action_mask: as for `make`.
+
+  Raises:
+    ValueError: as `make`.
+  """
   if action_mask is None:
     return GymnasiumEnvironment(environment, seed)
   space = environment.observation_space
@@ -51,7 +69,7 @@ def make(
   if not seen:
     environment = _MaskObservation(environment, action_mask)
   made = GymnasiumEnvironment(environment, seed)
-  return masks.Masked(made, action_mask, environment_id)
+  return masks.Masked(made, action_mask, made.name)
 
 
 def reward_threshold(environment_id: str) -> float | None:
@@ -105,6 +123,8 @@ class _MaskObservation(gymnasium.Wrapper):
   def __init__(self, environment: gymnasium.Env, key: str) -> None:
     super().__init__(environment)
     self._key = key
+    seen = environment.observation_space
+    self._seen = seen.spaces if isinstance(seen, spaces.Dict) else ()
     space = environment.action_space
     if not isinstance(space, (spaces.Discrete, spaces.MultiDiscrete)):
       raise ValueError(
@@ -131,8 +151,8 @@ class _MaskObservation(gymnasium.Wrapper):
   def _join(self, observation: Any, info: dict[str, Any]) -> dict[str, Any]:
     if self._key not in info:
       raise ValueError(
-        f'info must hold the action mask {self._key!r}, but has '
-        f'{", ".join(map(str, info)) or "nothing"}.'
+        f'action_mask={self._key!r} must name an entry of the observation, '
+        f'which has {_keys(self._seen)}, or of info, which has {_keys(info)}.'
       )
     # For several integers it is a tuple of arrays.
     flags = [np.ravel(x) for x in tree.flatten(info[self._key])]
@@ -145,11 +165,19 @@ class _MaskObservation(gymnasium.Wrapper):
     return {'observation': observation, self._key: mask.astype(np.int8)}
 
 
+def _keys(names: Iterable[Any]) -> str:
+  return ', '.join(map(str, names)) or 'none'
+
+
 class GymnasiumEnvironment(dm_env.Environment):
   """A `gymnasium.Env` as a `dm_env.Environment`.
 
   Spaces become specs as in `gymnasium_spaces`. A terminated episode ends with
   discount 0, a truncated one with 1.
+
+  Attributes:
+    name: the environment's ID, or else the name of its class.
+    action_names: names of its actions; None if it has none.
   """
 
   def __init__(
@@ -167,22 +195,22 @@ class GymnasiumEnvironment(dm_env.Environment):
     """
     self._environment = environment
     inner = environment.unwrapped
-    self._name = inner.spec.id if inner.spec else type(inner).__name__
+    self.name = inner.spec.id if inner.spec else type(inner).__name__
     self._seed = seed
     self._over = True  # The next step resets.
     self._action_spec, self._to_space = gymnasium_spaces.action(
-      environment.action_space, self._name
+      environment.action_space, self.name
     )
-    actions.parts(self._action_spec, self._name)  # Rejects infinite bounds.
+    actions.parts(self._action_spec, self.name)  # Rejects infinite bounds.
     self._observation_spec, self._encode = gymnasium_spaces.observation(
-      environment.observation_space, self._name
+      environment.observation_space, self.name
     )
     self.action_names = _action_names(environment)
 
   def reset(self) -> dm_env.TimeStep:
     observation, info = self._call('reset', 2, seed=self._seed)
     if not isinstance(info, dict):  # An observation of two elements.
-      raise ValueError(f'{self._name} has {foreign.OLD_API}.')
+      raise ValueError(f'{self.name} has {foreign.OLD_API}.')
     self._seed = None
     self._over = False
     return dm_env.restart(self._encode(observation))
@@ -212,7 +240,7 @@ class GymnasiumEnvironment(dm_env.Environment):
         raise
       old = True
     if old:
-      raise ValueError(f'{self._name} has {foreign.OLD_API}.')
+      raise ValueError(f'{self.name} has {foreign.OLD_API}.')
     return answer
 
   def observation_spec(self) -> Any:
@@ -230,14 +258,14 @@ class GymnasiumEnvironment(dm_env.Environment):
     """
     if self._environment.render_mode != 'rgb_array':
       raise ValueError(
-        f'{self._name} cannot render an image; create it with '
+        f'{self.name} cannot render an image; create it with '
         'render_mode=rgb_array.'
       )
     try:
       picture: Any = self._environment.render()
       return picture
     except gymnasium.error.DependencyNotInstalled as error:
-      raise ValueError(f'{self._name} cannot render: {error}') from error
+      raise ValueError(f'{self.name} cannot render: {error}') from error
 
   def close(self) -> None:
     self._environment.close()

@@ -265,8 +265,9 @@ class VectorEnvironment(base.BatchedEnvironment):
     for i in np.flatnonzero(which):
       if found is None or not there[i]:
         raise contract.Breach(
-          f'infos must hold the action mask {self._key!r} for each '
-          f'environment, but number {i} has none.'
+          f'infos must hold the action mask {self._key!r}, which the '
+          f'observation does not, for each environment, but number {i} has '
+          'none.'
         )
       flags = masks.flat(_take(found, i), leading=0)
       if flags.shape != mask.shape[1:] or flags.dtype.kind not in 'biu':

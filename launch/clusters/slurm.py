@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 import dataclasses
 import os
+import re
 import secrets
 import shlex
 import shutil
@@ -25,6 +26,18 @@ if typing.TYPE_CHECKING:
 # Below those that connections take, 200 for each of 60 successive jobs.
 _FIRST_PORT, _PORTS, _JOBS = 20_000, 200, 60
 _LAST_PORT = 65_536
+# Patterns of options as in sbatch's manual, with examples.
+_FORMS = {
+  'time': (
+    r'(\d+-)?\d+(:\d+){0,2}|unlimited|infinite',
+    '2:00:00 (hours), 90 (minutes) or 1-12 (days and hours)',
+  ),
+  'mem_per_cpu': (r'\d+[kmgt]?', '2G or 500M'),
+  'learner_gres': (
+    r'[\w./-]+(:[\w./-]+){0,2}(,[\w./-]+(:[\w./-]+){0,2})*',
+    'gpu:1 or gpu:a100:2',
+  ),
+}
 _WARNING = 90  # Seconds between the warning and the end at a time limit.
 
 
@@ -142,6 +155,12 @@ def check(options: slurm_options.SlurmOptions, submits: bool) -> None:
     if not value.isprintable():  # It would break the script.
       raise command_line.UsageError(
         f'{name} must be one line of text, but received {value!r}.'
+      )
+  for name, value in texts:
+    pattern, example = _FORMS.get(name, ('.*', ''))
+    if value and not re.fullmatch(pattern, value, re.IGNORECASE):
+      raise command_line.UsageError(
+        f'{name} must look like {example}, but received {value!r}.'
       )
   for option in options.sbatch:
     if not option.startswith('--'):

@@ -3,6 +3,14 @@
 import os
 import subprocess
 
+# What the commands say if they do not reach a controller.
+_UNREACHABLE = (
+  'Could not establish a configuration source',
+  'Unable to contact slurm controller',
+  'resolve_ctls_from_dns_srv',
+  'slurm.conf',
+)
+
 
 def partitions() -> list[str]:
   """Names of all partitions, sorted."""
@@ -19,9 +27,10 @@ def submit(script: str) -> str:
   try:  # Otherwise Slurm may accept jobs that fit no host.
     _run('sbatch', '--test-only', script)
   except ValueError as error:
-    raise ValueError(
-      f"{error}; change the job's resources, or inspect it with --dry_run."
-    ) from error
+    cure = "change the job's resources, or inspect it with --dry_run"
+    if any(sign in str(error) for sign in _UNREACHABLE):
+      cure = 'run this on a submission host of the cluster'
+    raise ValueError(f'{error}; {cure}.') from error
   # The cluster's name may follow.
   return _run('sbatch', '--parsable', script).strip().split(';')[0]
 

@@ -109,8 +109,8 @@ def check(submits: bool) -> None:
   if importlib.util.find_spec('xmanager') is None:
     raise ValueError(
       'the package xmanager, which Launchpad needs for Vertex AI, is not '
-      "installed; install it with: pip install 'ald-acme[cluster]', or give "
-      '--dry_run to only write the files.'
+      'installed; install it with: pip install -c requirements.txt '
+      '".[cluster]", or give --dry_run to only write the files.'
     )
   if _BUCKET not in os.environ:
     raise ValueError(

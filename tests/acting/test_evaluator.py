@@ -97,8 +97,7 @@ def make(events):
       learner and subject('learner', learner, learner_period),
       counter,
       logger,
-      clock=lambda: 12.5,
-      **kwargs,
+      **{'clock': lambda: 12.5, **kwargs},
     )
     return part, logger.data
 
@@ -124,6 +123,13 @@ def test_a_row(make, events):
     'left': 0.5,  # The mean of two rounds.
   }
   assert events == ['pull actor', 'play actor', 'pull learner', 'play learner']
+
+
+def test_by_default_time_starts_with_the_evaluator(make, monkeypatch):
+  monkeypatch.setattr(time, 'monotonic', lambda: 5e4)  # The machine's uptime.
+  part, _ = make([[1.0, 0.0]], clock=None)
+  monkeypatch.setattr(time, 'monotonic', lambda: 5e4 + 3)
+  assert part.evaluate()['wall_seconds'] == 3
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from ald_acme.environments import masks
 from ald_acme.environments import members
 from ald_acme.environments import registry
 from ald_acme.environments import stacking
+from ald_acme.environments import testing
 
 HERE = __name__
 
@@ -154,10 +155,25 @@ def test_masks_of_continuous_actions_are_refused():
     masks.Masked(board, 'legal', 'Board')
 
 
+def test_the_error_names_the_entries_of_the_observation():
+  game = Game()
+  game.observation_space = spaces.Dict({'board': Game.observation_space})
+  wrapped = gymnasium_adapter.wrap(game, action_mask='bord')
+  with pytest.raises(ValueError, match=r'which has board, .* has action_mask'):
+    wrapped.reset()
+
+
+class TestMaskInInfo(testing.ConformanceTestMixin):
+  """`Game` refuses illegal actions."""
+
+  def make_object_under_test(self):
+    return gymnasium_adapter.wrap(Game(), seed=0, action_mask='action_mask')
+
+
 @pytest.mark.parametrize(
   'info, message',
   [
-    ({}, "info must hold .* 'action_mask'"),
+    ({}, "'action_mask' .* observation, which has .*, or of info, .* none"),
     ({'action_mask': [1] * 6}, 'be 7 bool'),
   ],
 )

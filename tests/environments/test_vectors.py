@@ -326,7 +326,8 @@ def test_errors_name_the_environment_and_the_step():
 def test_misuse(name, arguments, message):
   if message is None:
     made = registry.make(name, arguments, 2, seed=0)
-    with pytest.raises(contract.Breach, match=r"infos must hold .*'x'"):
+    message = "infos must hold .*'x', which the observation does not"
+    with pytest.raises(contract.Breach, match=message):
       made.reset()
     return
   with pytest.raises(ValueError, match=message):

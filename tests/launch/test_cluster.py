@@ -142,6 +142,8 @@ def test_groups_that_need_different_machines(launch, tmp_path):
     '--sbatch=--comment=two words',
   )
   assert done.status == 0, done.error
+  rows = [line.split() for line in done.out.splitlines()]
+  assert ['3', 'learner_0', '1', '8', 'gpu:1', '1'] in rows, done.out
   folder = tmp_path / 'my run' / 'slurm'
   first, learner, distill, actors = _directives(folder / 'job.sh')
   assert f'--output={folder}/job-%j.out' in first
@@ -233,6 +235,15 @@ def test_errors_of_sbatch(launch, commands, tmp_path):
   assert (tmp_path / 'run' / 'config.json').read_text() == before
 
 
+def test_sbatch_without_a_cluster(launch, commands):
+  said = 'sbatch: fatal: Could not establish a configuration source'
+  commands('sbatch', f'echo "{said}" >&2', 'exit 1')
+  done = launch('cluster.py', '--platform=slurm', '--workdir=run')
+  assert done.status == 1
+  assert said in done.refusal() and 'submission host' in done.refusal()
+  assert 'resources' not in done.refusal()
+
+
 @pytest.mark.parametrize(
   'flags,status,texts',
   [
@@ -248,6 +259,17 @@ def test_errors_of_sbatch(launch, commands, tmp_path):
       ('--platform=slurm', '--dry_run', '--time=1:00\nid'),
       2,
       ('time', "'1:00\\nid'", 'one line'),
+    ),
+    (('--platform=slurm', '--dry_run', '--time=soon'), 2, ('time', 'soon')),
+    (
+      ('--platform=slurm', '--dry_run', '--mem_per_cpu=lots'),
+      2,
+      ('mem_per_cpu', 'lots', '2G'),
+    ),
+    (
+      ('--platform=slurm', '--dry_run', '--learner_gres=a gpu'),
+      2,
+      ('learner_gres', 'a gpu', 'gpu:1'),
     ),
     (
       ('--platform=slurm', '--dry_run', '--sbatch=--comment=a\nid'),

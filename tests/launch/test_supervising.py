@@ -133,6 +133,12 @@ def test_a_second_interrupt_ends_at_once(supervise, capsys):
   'log, says',
   [
     ('hello\nOSError: disk full\nbye\n', ', and says: OSError: disk full.'),
+    (
+      'ValueError: jammed\n'
+      'ald_acme.environments.members.Failure: number 0, step 8: jammed\n',
+      ', and says: ald_acme.environments.members.Failure: number 0, step 8: '
+      'jammed.',
+    ),
     ('hello\nBinding: save\n', '.'),  # Killed: no line is the cause.
     (None, '.'),
   ],
