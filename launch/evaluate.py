@@ -178,7 +178,9 @@ def _mean(values: np.ndarray) -> str:
   if len(values) == 1:
     return f'{values[0]:.4g} (one episode has no interval)'
   mean, low, high = statistics.estimate(values)
-  return f'{mean:.4g} (95%: {low:.4g} to {high:.4g})'
+  # Resampling two or three values only gives their range.
+  name = '95%' if len(values) > 3 else 'range'
+  return f'{mean:.4g} ({name}: {low:.4g} to {high:.4g})'
 
 
 def _record(
@@ -190,7 +192,11 @@ def _record(
   environment = agent.run.make_environment(1, wanted.seed)
   network = agent.network(wanted.policy)
   episode = recording.record(
-    environment, network, wanted.seed, wanted.deterministic
+    environment,
+    network,
+    wanted.seed,
+    wanted.deterministic,
+    wanted.max_steps,
   )
   if episode.pictures is None:
     try:

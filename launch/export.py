@@ -116,7 +116,13 @@ def _export(
   run, network = agent.run, agent.network('actor')
   environment = run.make_environment(1, seed=0)
   episodes = [
-    recording.record(environment, network, seed) for seed in range(_EPISODES)
+    recording.record(
+      environment,
+      network,
+      seed,
+      max_steps=run.experiment.evaluation_max_steps,
+    )
+    for seed in range(_EPISODES)
   ]
   environment.close()
   source = {

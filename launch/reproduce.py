@@ -121,7 +121,10 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     action='store_true',
     help='tiny runs to test that everything works, in smoke/ in the folder',
   )
-  return parser.parse_args(argv)
+  arguments = parser.parse_args(argv)
+  if arguments.check and arguments.only:
+    parser.error('--check runs nothing; leave out --only.')
+  return arguments
 
 
 class _Parser(argparse.ArgumentParser):

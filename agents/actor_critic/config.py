@@ -147,7 +147,7 @@ class AsymmetricConfig(ActorCriticConfig):
 
   learner_queue_size: int = validation.setting(
     1,
-    "Unrolls in the learner's queue; a small queue is less stale.",
+    "Unrolls in the learner's queue; a small one holds newer data.",
     at_least=1,
   )
   actor_observations: str = validation.setting(

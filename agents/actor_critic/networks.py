@@ -126,9 +126,9 @@ class Asymmetric(snt.RNNCore):
   def _join(
     self, method: str, inputs: types.Inputs, state: types.Nest
   ) -> tuple[types.Outputs, types.Nest]:
-    answer, policy_state = getattr(self.policy, method)(inputs, state[0])
-    judgement, value_state = getattr(self.value, method)(inputs, state[1])
-    outputs = types.Outputs(answer.policy, judgement.value)
+    of_policy, policy_state = getattr(self.policy, method)(inputs, state[0])
+    of_value, value_state = getattr(self.value, method)(inputs, state[1])
+    outputs = types.Outputs(of_policy.policy, of_value.value)
     return outputs, (policy_state, value_state)
 
 

@@ -30,7 +30,7 @@ def prefetched(client: Replay, batches: Iterator[Any]) -> Iterator[Any]:
   from ald_acme.replay import prefetch
 
   if isinstance(client, local.LocalReplay):
-    return batches  # Its tables hold no batch to fetch ahead.
+    return batches  # In-process tables are read without waiting.
   return prefetch.to_accelerator(batches)
 
 

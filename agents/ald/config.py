@@ -37,7 +37,9 @@ class ALDConfig(actor_critic_config.AsymmetricConfig):
     1, 'Unroll batches per distillation update (b_D).', at_least=1
   )
   distill_table_size: int = validation.setting(
-    8, 'Unrolls kept to distil from; a small table is less stale.', at_least=1
+    8,
+    'Unrolls kept to distil from; a small table holds newer data.',
+    at_least=1,
   )
   distill_min_size: int = validation.setting(
     1, 'Unrolls needed before distillation starts.', at_least=1

@@ -11,6 +11,7 @@ import tree
 from ald_acme import distributions
 from ald_acme import graphs
 from ald_acme import types
+from ald_acme.acting import evaluation
 from ald_acme.acting import policies
 from ald_acme.environments import base
 from ald_acme.environments import observed
@@ -51,6 +52,7 @@ def record(
   network: protocols.Network,
   seed: Any,
   deterministic: bool = False,
+  max_steps: int = evaluation.MAX_STEPS,
 ) -> Recording:
   """Plays an episode.
 
@@ -59,6 +61,7 @@ def record(
     network: its variables exist.
     seed: seed of the actions; anything that `np.random.default_rng` takes.
     deterministic: whether to take the distribution's mode instead of samples.
+    max_steps: bound of the episode's length; a longer one is truncated.
 
   Raises:
     ValueError: if there is more than one environment.
@@ -73,7 +76,9 @@ def record(
   state = network.initial_state(1)
   distribution = network.distribution
   sample = np.zeros((1, *distribution.shape), distribution.dtype)
-  inputs, outputs, pictures = [], [], []
+  inputs: list[types.Inputs] = []
+  outputs: list[types.Outputs] = []
+  pictures: list[np.ndarray] = []
   timestep = environment.reset()
   while True:
     seen = policies.inputs_at(timestep, sample)._replace(
@@ -83,7 +88,7 @@ def record(
     picture = _picture(environment)
     if picture is not None:
       pictures.append(picture)
-    if timestep.step_type[0] == _LAST:
+    if timestep.step_type[0] == _LAST or len(outputs) == max_steps:
       break
     output, state = answer(
       tree.map_structure(tf.convert_to_tensor, seen), state

@@ -15,8 +15,8 @@ from launch.reproduction import tables
 # Return in Meta-Fetch, printed by `python -m ald_acme.environments.experts`.
 _SCRIPTED = 39.2
 _WITHOUT = (
-  'Chance is the return of a network without a memory, which receives the '
-  f'observation, the last action and the last reward. {figures.MEANS}'
+  'Chance is the return of a network without a memory. All networks receive '
+  f'the observation, the last action and the last reward. {figures.MEANS}'
 )
 
 

@@ -72,8 +72,10 @@ class Result:
   def adaptation(self) -> tuple[float, float]:
     """Returns of a trial's first and last episode at the end of the run.
 
-    Each is a mean over the last ten evaluations.
+    Each is a mean over the last ten evaluations; NaN without trials.
     """
+    if not self.has_trials:
+      return _NAN, _NAN
     first, last = self.first_returns[-10:], self.last_returns[-10:]
     return float(np.nanmean(first)), float(np.nanmean(last))
 

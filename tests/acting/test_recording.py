@@ -104,6 +104,13 @@ def test_actions_are_sampled():
   assert not np.array_equal(actions(0), actions(1))
 
 
+def test_an_episode_without_an_end_is_truncated():
+  environment = i_maze.BatchedIMaze(size=9, limit=10_000, seed=3)
+  episode = recording.record(environment, Network(), seed=0, max_steps=7)
+  assert episode.length == 7
+  assert len(episode.inputs.reward) == 8  # With the last time step.
+
+
 def test_one_environment_at_a_time():
   with pytest.raises(ValueError, match='batch_size=2'):
     recording.record(i_maze.BatchedIMaze(batch_size=2), Network(), seed=0)

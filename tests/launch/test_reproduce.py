@@ -90,6 +90,7 @@ def _times(folder):
     (['dprl', '--seeds=x'], ('--seeds', "'x'")),
     (['dprl', '--seeds=1.5'], ('--seeds', "'1.5'")),
     (['dprl', '--workers=-1'], ('--workers', "'-1'")),
+    (['dprl', '--check', '--only=x'], ('--check', '--only')),
     (['dprl', '--no_such_flag=1'], ('--no_such_flag',)),
     (['dprl', '--seed=1'], ('--seed=1',)),  # No abbreviations.
   ],
