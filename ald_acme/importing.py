@@ -1,6 +1,7 @@
 """Loads objects by import path, 'package.module:name'."""
 
 from collections.abc import Callable
+import difflib
 import importlib
 import sys
 from typing import Any
@@ -32,16 +33,39 @@ def load(field: str, path: str) -> Callable[..., Any]:
       f'{field}={path!r} cannot be used: {module!r} is in the standard library '
       'or the running script; name a function of your own module.'
     )
-  try:
-    made = getattr(importlib.import_module(module), name)
-  except (Exception, SystemExit) as error:  # A module may raise anything.
-    raise ValueError(
-      f'{field}={path!r} cannot be imported ({type(error).__name__}: {error}); '
-      'is its folder in PYTHONPATH?'
-    ) from error
+  made = attribute(f'{field}={path!r}', module, name)
   if not callable(made):
     raise ValueError(
       f'{field}={path!r} must name a function, but it is a '
       f'{type(made).__name__}; name a function or a class.'
     )
   return made
+
+
+def attribute(what: str, module: str, name: str) -> Any:
+  """Imports a module and returns one of its attributes.
+
+  Args:
+    what: describes the attribute, for errors.
+    module: the module's name.
+    name: the attribute's name.
+
+  Raises:
+    ValueError: if it cannot be imported; its cause is the error raised.
+  """
+  try:
+    loaded = importlib.import_module(module)
+    if hasattr(loaded, name):
+      return getattr(loaded, name)
+  except (Exception, SystemExit) as error:  # A module may raise anything.
+    cure = 'correct the error in that module.'
+    if isinstance(error, ImportError):
+      cure = 'is its folder in PYTHONPATH?'
+    raise ValueError(
+      f'{what} cannot be imported ({type(error).__name__}: {error}); {cure}'
+    ) from error
+  near = difflib.get_close_matches(name, dir(loaded), 1)
+  cure = f'is {module}:{near[0]} meant?' if near else 'name another.'
+  raise ValueError(
+    f'{what} cannot be imported: {module} has no {name!r}; {cure}'
+  )

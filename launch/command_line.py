@@ -16,6 +16,10 @@ INTERRUPTED = 130  # Exit status after Ctrl-C, by convention.
 # Libraries' error messages, and plainer ones.
 _PLAIN = (
   (
+    r"^Unknown command line flag 'config\.([\w.]+)'\. Did you mean: (.+) \?.*",
+    r"--config has no field '\1'; did you mean \2?",
+  ),
+  (
     r"^Unknown command line flag 'config\.([\w.]+)'.*",
     r"--config has no field '\1'; --help shows what it has",
   ),

@@ -92,6 +92,7 @@ def main() -> None:
   step = exported_steps.Step(agent.network('actor'), agent.environment_spec)
   _export(agent, step, form, output)
 
+  print('measuring latency, of each format and of the networks ...', flush=True)
   latencies = _measure(agent, step, form, output)
   print(f'{"microseconds a step, one thread":36}{"p50":>10}{"p99":>10}')
   for name, (p50, p99) in latencies.items():

@@ -293,8 +293,12 @@ def _check_same(
   now, then = made.flat(), settings.read(made.agent, saved).flat()
   for name in (field_flags.NETWORKS, 'loss', 'seed'):
     if now[name] != then[name]:
+      was, received = then[name], now[name]
+      if isinstance(was, dict):  # Show only what differs.
+        keys = [key for key in received if received[key] != was[key]]
+        was, received = ({k: x[k] for k in keys} for x in (was, received))
       raise command_line.UsageError(
         f'{name} cannot change in a resumed run: it was '
-        f'{json.dumps(then[name])}, but received {json.dumps(now[name])}; '
+        f'{json.dumps(was)}, but received {json.dumps(received)}; '
         'leave it out, or start a new run.'
       )

@@ -33,15 +33,18 @@ from launch.reproduction import jobs
 from launch.reproduction import running
 from launch.reproduction import tables
 
-flags.adopt_module_key_flags(options)
+_UNSUPPORTED = ('workdir', 'resume', 'wandb_project')  # Not in --help.
+for _flag in flags.FLAGS.get_key_flags_for_module(options):
+  if _flag.name not in _UNSUPPORTED:
+    flags.declare_key_flag(_flag.name)
 for _name in slurm_array.FLAGS:
   flags.declare_key_flag(_name)
 
 _SWEEP = flags.DEFINE_multi_string(
   'sweep',
   [],
-  'A field and its values, such as config.discount=0.9,0.99; several flags '
-  'give every combination.',
+  'A field and its values, such as config.discount=0.9,0.99. Several flags '
+  'give every combination',  # absl continues the sentence.
 )
 _SEEDS = flags.DEFINE_integer(
   'seeds',

@@ -25,7 +25,11 @@ _FILE = re.compile(
 )
 _LINK = re.compile(r'\]\(([^)\s#:]*)(?:#([\w-]+))?\)')
 # Launchpad's, of an export, and of a sweep.
-_NOT_HERE = {'process_entry.py', 'export/numpy/act.py', 'sweeps/mine/sweep.md'}
+_NOT_HERE = {
+  'process_entry.py',
+  'runs/mine/export/numpy/act.py',
+  'sweeps/mine/sweep.md',
+}
 _COMMAND = re.compile(r'^(?:python|uv run|.*&& uv run) (launch/\w+\.py)(.*)$')
 _PARSE = """
 import importlib, json, sys

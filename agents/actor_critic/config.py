@@ -124,7 +124,7 @@ class ActorCriticConfig:
   learner_average_decay: float = validation.setting(
     0.95,
     "Decay per update of the moving average of the learner's parameters, which "
-    'is what others pull; 0: no average.',
+    'the other nodes pull; 0: no average.',
     between=(0.0, 0.9999),
   )
 

@@ -102,8 +102,9 @@ class Policy:
 
     Args:
       observation: an array as in the manifest, without the batch dimension; if
-        there are several, a dictionary of them by name. Other dtypes are cast
-        if that loses only precision.
+        there are several, a dictionary of them by the manifest's names, such as
+        'observation_hand'. Gymnasium's Discrete is one-hot. Other dtypes are
+        cast if that loses only precision.
       reward: the reward that came with the observation. The policy reads it, so
         pass it during an episode.
       start_of_episode: whether to reset the recurrent state first.
@@ -113,11 +114,17 @@ class Policy:
       them.
 
     Raises:
-      ValueError: as for `step`, or if no action is legal; the state is then
-        unchanged.
+      ValueError: as for `step`, or if the observation has other parts, or no
+        action is legal; the state is then unchanged.
     """
     if not isinstance(observation, dict):
       observation = {self._observations[0]: observation}
+    if observation.keys() != set(self._observations):
+      raise ValueError(
+        f'the observation must have {", ".join(self._observations)}, but has '
+        f'{", ".join(map(str, observation)) or "nothing"}; {MANIFEST} has the '
+        "shapes, as converted for the network (Gymnasium's Discrete: one-hot)."
+      )
     outputs = self.step(
       {
         **{name: self._cast(name, x) for name, x in observation.items()},
@@ -476,6 +483,8 @@ def main() -> None:
     help='take the mode instead of samples',
   )
   deterministic = parser.parse_args().deterministic
+  # TensorFlow warns if there is no accelerator.
+  os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
   try:
     folder = os.path.dirname(os.path.abspath(__file__))
     policy = load(folder, deterministic=deterministic)

@@ -38,7 +38,8 @@ _CLOSED = frozenset(
   )
 )
 TRIALS = 'trial_episodes'  # An argument of every environment.
-# Arguments of every environment of other packages that is created singly.
+# Arguments of every environment of other packages that is created
+# one at a time.
 WORKERS, REMAKES, MASK = 'workers', 'remakes', 'action_mask'
 _OF_OTHERS = (WORKERS, REMAKES, MASK)
 SET_BY_MAKE = ('batch_size', 'seed')  # Arguments of `registry.make` itself.
@@ -76,18 +77,12 @@ def find(name: str, arguments: dict[str, Any]) -> Factory:
     if hasattr(found, 'arguments'):
       known = found.arguments(attribute)
   else:
+    _refuse_pythons_own(name, module)
     try:
-      _refuse_pythons_own(name, module)
-      factory = getattr(importlib.import_module(module), attribute)
-    except _NotAnEnvironment:
+      factory = importing.attribute(f'environment {name!r}', module, attribute)
+    except ValueError as error:
+      missing_package(name, error.__cause__)
       raise
-    # User code may raise anything.
-    except (Exception, SystemExit) as error:
-      missing_package(name, error)
-      raise ValueError(
-        f'environment {name!r} cannot be imported '
-        f'({type(error).__name__}: {error}); is its folder in PYTHONPATH?'
-      ) from error
     _refuse_other_factories(name, factory)
   return check_arguments(name, factory, arguments, known)
 
@@ -106,15 +101,11 @@ def imports_code(name: str) -> bool:
   return bool(attribute) and module not in _CLOSED
 
 
-class _NotAnEnvironment(ValueError):
-  """A name that cannot be an environment; its code is not called."""
-
-
 def _refuse_pythons_own(name: str, module: str | None) -> None:
   """Rejects modules of the standard library, and `__main__`."""
   top = (module or '').partition('.')[0]
   if importing.is_standard_library(top):
-    raise _NotAnEnvironment(
+    raise ValueError(
       f'environment {name!r} cannot be used: {top!r} is in the standard '
       'library; name the module of a factory of a dm_env.Environment.'
     )
@@ -125,7 +116,7 @@ def _refuse_other_factories(name: str, factory: Any) -> None:
   while isinstance(factory, functools.partial):
     factory = factory.func
   if not callable(factory):
-    raise _NotAnEnvironment(
+    raise ValueError(
       f'environment {name!r} must name a function or a class, but received a '
       f'{type(factory).__name__}, {str(factory)[:60]!r}; name a factory of a '
       'dm_env.Environment.'
@@ -146,7 +137,7 @@ def _refuse_other_factories(name: str, factory: Any) -> None:
     and made is not object
     and not any(hasattr(made, face) for face in faces)
   ):
-    raise _NotAnEnvironment(
+    raise ValueError(
       f'environment {name!r} must return a dm_env.Environment, but is declared '
       f'to return {made.__name__}; name another factory.'
     )

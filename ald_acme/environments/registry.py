@@ -2,8 +2,10 @@
 
 import ast
 from collections.abc import Callable, Mapping
+import difflib
 import functools
 import inspect
+import re
 from typing import Any, NamedTuple
 
 import dm_env
@@ -30,6 +32,7 @@ _BATCHED = {
   'meta_fetch': meta_fetch.BatchedMetaFetch,
 }
 imports_code = factories.imports_code
+_GYMNASIUM_ID = re.compile(r'[\w./-]+-v\d+')
 
 
 def names() -> list[str]:
@@ -60,7 +63,7 @@ def describe() -> str:
       '  A Gymnasium vector environment; see gymnasium.make_vec.',
       f'{factories.ENVPOOL}:ID',
       '  Any environment of envpool, as a batch.',
-      'every environment of another package that is created singly',
+      'every environment of another package that is created one at a time',
       f'    {factories.WORKERS}=N: each batch is stepped by N processes; 0: in '
       'this process',
       f'    {factories.REMAKES}=N: environments that raise are recreated, up '
@@ -248,9 +251,19 @@ def _attempt(make: Callable[[], Any], name: str, own: dict[str, Any]) -> Any:
     factories.missing_package(name, error)
     factories.suggest_adapter(name, error)
     raise ValueError(
-      f'environment {name!r} cannot be created with {own} '
+      f'environment {name!r} cannot be created{_with(own)} '
       f'({type(error).__name__}: {error}).'
     ) from error
+
+
+def _with(arguments: Mapping[str, Any]) -> str:
+  """Describes the user's arguments; '' if there are none."""
+  own = [
+    f'{name}={value!r}'
+    for name, value in arguments.items()
+    if name not in factories.SET_BY_MAKE
+  ]
+  return f' with {", ".join(own)}' if own else ''
 
 
 class Specs(NamedTuple):
@@ -277,7 +290,7 @@ def check(name: str, arguments: dict[str, Any]) -> Specs:
     raise
   except Exception as error:  # For example, out of memory.
     raise ValueError(
-      f'environment {name!r} cannot be created with {arguments} '
+      f'environment {name!r} cannot be created{_with(arguments)} '
       f'({type(error).__name__}: {error}).'
     ) from error
   try:
@@ -302,10 +315,14 @@ def check(name: str, arguments: dict[str, Any]) -> Specs:
 def _find_factory(name: str, arguments: dict[str, Any]) -> factories.Factory:
   module, colon, attribute = name.partition(':')
   if not (module and colon and attribute):
+    near = difflib.get_close_matches(name, names(), 1)
+    if _GYMNASIUM_ID.fullmatch(name):
+      near = [f'{factories.GYMNASIUM}:{name}']
+    cure = f'; is {near[0]} meant?' if near else '.'
     raise ValueError(
       f'environment must be one of {", ".join(names())}, or '
       f'"package.module:factory", "{factories.GYMNASIUM}:ID", '
       f'"{factories.GYMNASIUM_VEC}:ID", "{factories.ENVPOOL}:ID" or '
-      f'"{factories.CONTROL}:DOMAIN-TASK", but received {name!r}.'
+      f'"{factories.CONTROL}:DOMAIN-TASK", but received {name!r}{cure}'
     )
   return factories.find(name, arguments)

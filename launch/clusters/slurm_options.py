@@ -49,8 +49,8 @@ _MEM_PER_CPU = flags.DEFINE_string(
 _SBATCH = flags.DEFINE_multi_string(
   'sbatch',
   [],
-  'Slurm: another option of sbatch, such as --sbatch=--account=mine; '
-  'repeatable.',
+  # absl continues the sentence.
+  'Slurm: another option of sbatch, such as --sbatch=--account=mine',
 )
 
 

@@ -200,7 +200,7 @@ def test_inputs_that_are_not_finite_do_not_change_the_state(value):
 )
 def test_observations_by_wrong_names(observation):
   policy = act.Policy(MANIFEST, Step())
-  with pytest.raises(ValueError, match='inputs must be observation, previous'):
+  with pytest.raises(ValueError, match='must have observation, but has'):
     policy.act(observation)
 
 

@@ -271,7 +271,7 @@ def test_describe_lists_every_environment_and_argument():
     'gymnasium:ID',
     'gymnasium_vec:ID',
     'envpool:ID',
-    'every environment of another package that is created singly',
+    'every environment of another package that is created one at a time',
     'every environment of another package',
     'every environment',
   ]
@@ -341,6 +341,8 @@ def test_registry_imports_nothing_heavy():
     ),
     (f'{HERE}:Says', {}, f"observation of .*'{HERE}:Says' must hold numbers"),
     (f'{HERE}:seeded', {'seed': 5}, 'must not set seed'),
+    (f'{HERE}:leaves', {}, r"leaves' cannot be created \(SystemExit"),
+    (f'{HERE}:picky', {'size': 1}, r'cannot be created with size=1 \(Val'),
     (f'{HERE}:picky', {'size': 2}, 'size must be at least 3.* received 2'),
   ],
 )
@@ -445,7 +447,10 @@ def test_check(name, arguments):
     ('os.path:exists', "'os' is in the standard library"),
     ('subprocess:getoutput', "'subprocess' is in the standard library"),
     ('__main__:main', "'__main__' is in the standard library"),
-    ('maze', 'one of bandit, i_maze'),
+    ('maze', 'one of bandit, i_maze.* is i_maze meant'),
+    ('CartPole-v1', 'is gymnasium:CartPole-v1 meant'),
+    (f'{HERE}:leavs', f"has no 'leavs'; is {HERE}:leaves meant"),
+    (f'{HERE}:no_such_factory', 'has no .*; name another'),
   ],
 )
 def test_check_refuses(name, message):

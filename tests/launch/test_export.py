@@ -28,6 +28,7 @@ def test_tflite_of_ald(make_run, launch, tmp_path):
       rf'^{row} +([\d.]+) +([\d.]+)$', done.out, re.M
     ).groups()
     assert 0 < float(p50) <= float(p99)
+  assert 'measuring latency' in done.out
   folder = os.path.join(made.path, 'export', 'tflite')
   assert set(os.listdir(folder)) == {'act.py', 'manifest.json', 'policy.tflite'}
   with open(os.path.join(folder, 'manifest.json'), encoding='utf-8') as file:

@@ -245,6 +245,7 @@ def test_resume_refuses_other_networks(solved):
   )
   assert result.returncode == 2
   assert 'networks cannot change' in result.stderr
+  assert 'but received {"lstm": 32};' in result.stderr  # Only what differs.
   assert 'Traceback' not in result.stderr
 
 

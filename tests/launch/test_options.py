@@ -58,6 +58,7 @@ def assert_refused(result, status, *texts):
     ('--config.loss=ppo', ('loss', 'ppo', 'vtrace')),
     ('--config.discount=2', ('discount', '2')),
     ('--config.no_such_field=1', ("no field 'no_such_field'", '--help')),
+    ('--config.discuont=1', ("'discuont'", 'mean config.discount?')),
     ('--config=3', ('--config=3', '--config.<field>')),
     ('--config.unroll_length=x', ('unroll_length', 'x')),
     ('--config.networks.gtrxl_heads=5', ('gtrxl_width', '64', 'gtrxl_heads=5')),

@@ -104,6 +104,14 @@ def test_a_real_run(launch, tmp_path):
   assert (row['entropy_cost'], row['seeds']) == ('0.02', '1')
 
 
+def test_help_has_only_flags_of_a_sweep(launch):
+  shown = launch('sweep.py', '--help').out
+  assert '--max_frames' in shown and '--cpus' in shown
+  for flag in ('--workdir', '--[no]resume', '--wandb_project'):
+    assert f'{flag}:' not in shown
+  assert '.;' not in shown
+
+
 @pytest.mark.parametrize(
   'flags, texts',
   [
