@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+import dataclasses
 import operator
 
 from launch.reproduction import extrapolation
@@ -24,6 +25,11 @@ def _curves(axes: plots.Panels, groups: plots.Groups, solvable: bool) -> None:
   plots.against_frames(axes[0], groups, solvable)
 
 
+def _maze(axes: plots.Panels, groups: plots.Groups, solvable: bool) -> None:
+  _curves(axes, groups, solvable)
+  plots.reference(axes[0], plots.LOCAL_OPTIMUM, 'local optimum 0.5')
+
+
 def _meta_fetch(
   axes: plots.Panels, groups: plots.Groups, solvable: bool
 ) -> None:
@@ -39,6 +45,13 @@ def _wall_clock(
 
 def _dprl(axes: plots.Panels, groups: plots.Groups, solvable: bool) -> None:
   label = 'DpRL: distillation updates per learner update'
+  groups = [
+    dataclasses.replace(
+      group, title=f'ALD, DpRL {group.results[0].config["dprl"]:g}'
+    )
+    for group in groups
+    if group.results
+  ]
   plots.frames_to_solved(axes[0], groups, 'dprl', label)
   plots.against_frames(axes[1], groups, solvable)
 
@@ -248,14 +261,14 @@ FIGURES: dict[str, figures.Figure] = {
       'acts with a GTrXL as its critic.',
       'i_maze_9',
       ['ald', 'gtrxl', 'lstm', 'asymmetric'],
-      _curves,
+      _maze,
     ),
     figures.LearningFigure(
       'i_maze_15',
       'Learning the 15x15 I-Maze.',
       'i_maze_15',
       ['ald', 'gtrxl', 'lstm'],
-      _curves,
+      _maze,
     ),
     figures.LearningFigure(
       'i_maze_15_seeds',
@@ -298,8 +311,7 @@ FIGURES: dict[str, figures.Figure] = {
     ),
     figures.LearningFigure(
       'wall_clock',
-      'Learning the 9x9 I-Maze, against time on this machine (comparable with '
-      '--workers=1).',
+      'Learning the 9x9 I-Maze, against time on one machine.',
       'i_maze_9',
       ['ald', 'gtrxl', 'lstm'],
       _wall_clock,

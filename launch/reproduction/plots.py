@@ -123,13 +123,14 @@ def against_seconds(axes: Axes, groups: Groups, solvable: bool) -> None:
 
 
 def each_seed(panels: Panels, groups: Groups, solvable: bool) -> None:
-  """A thin line for each run, a panel for each method."""
+  """A thin line for each run, a panel for each method; all have one scale."""
+  end = max(group.max_frames for group in groups)
   for axes, group in zip(panels, groups):
     for result in group.results:
       axes.plot(result.frames, result.returns, color=group.colour, linewidth=1)
     reference(axes, LOCAL_OPTIMUM, 'local optimum 0.5')
     axes.set_title(f'{group.title}: {tables.seeds(group)} seeds')
-    axes.set_xlim(0, group.max_frames)
+    axes.set_xlim(0, end)
     _over_frames(axes)
     _finish_returns(axes, solvable)
 
@@ -347,6 +348,8 @@ def _curve(
   label: str | None = None,
   colour: str | None = None,
 ) -> None:
+  if not group.results:
+    return
   mean, low, high = group.curve(xs, grid, ys)
   colour = colour or group.colour
   axes.plot(grid, mean, color=colour, label=label or group.title)
