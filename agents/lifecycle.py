@@ -160,7 +160,16 @@ class Service:
       part: the part of the agent that runs in the node.
       methods: names of its methods that other nodes may call.
       run: the node's loop; the node ends when it returns.
+
+    Raises:
+      TypeError: if the part lacks one of the methods.
     """
+    lacks = [method for method in methods if not hasattr(part, method)]
+    if lacks:
+      raise TypeError(
+        f'{type(part).__name__} must have the methods {", ".join(methods)}, '
+        f'which other nodes call, but lacks {", ".join(lacks)}; define them.'
+      )
     self._run = run
     for method in methods:
       setattr(self, method, _named(method, getattr(part, method)))

@@ -51,3 +51,8 @@ def test_other_errors_are_raised_even_at_the_end(life, error):
   with pytest.raises(type(error)) as raised:
     life.guard(lambda: _raise(error))
   assert raised.value is error
+
+
+def test_a_part_without_a_served_method_is_refused():
+  with pytest.raises(TypeError, match=r'object must have .* but lacks save;'):
+    lifecycle.Service(object(), ('__init__', 'save'), lambda: None)
