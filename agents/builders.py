@@ -11,7 +11,7 @@ import dataclasses
 import typing
 from typing import Any, Protocol
 
-from ald_acme.environments import base
+from ald_acme.environments.interface import base
 
 if typing.TYPE_CHECKING:
   import acme

@@ -12,8 +12,8 @@ from typing import Any
 from agents import catalogue
 from agents import experiment as experiments
 from agents import settings
-from ald_acme.environments import base
 from ald_acme.environments import registry
+from ald_acme.environments.interface import base
 from ald_acme.runs import checkpoints
 from ald_acme.runs import folder as run_folder
 

@@ -63,7 +63,7 @@ def _spec(actions: str):
   from dm_env import specs
   import numpy as np
 
-  from ald_acme.environments import i_maze
+  from ald_acme.environments.tasks import i_maze
 
   spec = acme.make_environment_spec(i_maze.BatchedIMaze())
   kind, _, count = actions.partition(':')

@@ -45,7 +45,7 @@ def stock(learning: bool) -> float:
   import sonnet as snt
   import tensorflow as tf
 
-  from ald_acme.environments import i_maze
+  from ald_acme.environments.tasks import i_maze
 
   class Network(snt.RNNCore):
     """The actor's network in the form of Acme's IMPALA."""
@@ -108,7 +108,7 @@ def acting() -> float:
   from agents.actor_critic import acting as agent_acting
   from agents.ald import config as ald_config
   from agents.ald import networks as ald_networks
-  from ald_acme.environments import i_maze
+  from ald_acme.environments.tasks import i_maze
   from ald_acme.replay import adder as ald_adder
 
   class Nowhere:

@@ -23,7 +23,7 @@ import numpy as np
 import reverb
 
 from agents import ald
-from ald_acme.environments import i_maze
+from ald_acme.environments.tasks import i_maze
 from ald_acme.parameters import shared
 
 EPISODES = 3_000

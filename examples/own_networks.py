@@ -17,7 +17,7 @@ import tensorflow as tf
 
 from agents import ald
 from ald_acme import distributions
-from ald_acme.environments import i_maze
+from ald_acme.environments.tasks import i_maze
 from ald_acme.networks import core
 from ald_acme.networks import lstm
 from ald_acme.networks import policy_value

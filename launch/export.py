@@ -37,7 +37,7 @@ from absl import logging
 from agents import trained
 from ald_acme.deployment import act
 from ald_acme.deployment import latency
-from ald_acme.environments import masks
+from ald_acme.environments.interface import masks
 from launch import command_line
 from launch import trust
 

@@ -12,8 +12,8 @@ import sys
 import typing
 
 from agents import catalogue
-from ald_acme.environments import observed
 from ald_acme.environments import registry
+from ald_acme.environments.interface import observed
 from ald_acme.runs import checkpoints
 from ald_acme.runs import files
 from ald_acme.runs import folder as run_folder

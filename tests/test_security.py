@@ -20,8 +20,9 @@ _MODULES = {
 }
 # These read what the same program has just written, and nothing else.
 _OWN = {
-  'ald_acme/environments/workers.py': ['pickle'],  # From its children.
-  'ald_acme/environments/worker_process.py': ['pickle'],  # From its parent.
+  # From its children, and from its parent.
+  'ald_acme/environments/batches/workers.py': ['pickle'],
+  'ald_acme/environments/batches/worker_process.py': ['pickle'],
   'agents/testing.py': ['cloudpickle'],  # A test.
   'launch/config_file.py': ['yaml'],  # `safe_load`, for plain values.
 }

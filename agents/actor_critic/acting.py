@@ -16,8 +16,8 @@ from ald_acme import activity
 from ald_acme import types
 from ald_acme.acting import observing
 from ald_acme.acting import policies
-from ald_acme.environments import base
-from ald_acme.environments import staggering
+from ald_acme.environments.batches import staggering
+from ald_acme.environments.interface import base
 from ald_acme.networks import protocols
 from ald_acme.parameters import pulled
 from ald_acme.replay import adder as unroll_adder

@@ -20,8 +20,8 @@ from agents.actor_critic import learner_runner
 from agents.actor_critic import networks as actor_critic_networks
 from agents.actor_critic import unroll_builder
 from ald_acme import types
-from ald_acme.environments import base
-from ald_acme.environments import contract
+from ald_acme.environments.interface import base
+from ald_acme.environments.interface import contract
 from ald_acme.replay import local
 from ald_acme.replay import tables
 from ald_acme.runs import saving

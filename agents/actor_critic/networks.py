@@ -10,8 +10,8 @@ import tensorflow as tf
 
 from ald_acme import distributions
 from ald_acme import types
-from ald_acme.environments import masks
-from ald_acme.environments import observed
+from ald_acme.environments.interface import masks
+from ald_acme.environments.interface import observed
 from ald_acme.networks import core as cores
 from ald_acme.networks import feedforward
 from ald_acme.networks import gru
@@ -171,8 +171,8 @@ def make_asymmetric(
   Args:
     environment_spec: spec of one environment.
     sizes: sizes of the networks.
-    actor_observations: as `environments.observed.parse`; the GTrXL observes
-      all.
+    actor_observations: as `environments.interface.observed.parse`; the GTrXL
+      observes all.
     seed: as `LazyNetworks`.
 
   Raises:

@@ -16,8 +16,8 @@ from agents import builders
 from agents import experiment
 from agents.actor_critic import config as actor_critic_config
 from agents.actor_critic import parts
-from ald_acme.environments import base
-from ald_acme.environments import checked
+from ald_acme.environments.batches import checked
+from ald_acme.environments.interface import base
 
 if typing.TYPE_CHECKING:
   import reverb

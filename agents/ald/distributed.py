@@ -32,7 +32,7 @@ class DistributedALD(program.DistributedAgent):
 
     Args:
       environment_factory: creates E environments from (batch_size, seed);
-        `ald_acme.environments.stacking.stack` does it with a `dm_env` factory.
+        `ald_acme.environments.stack` does it with a `dm_env` factory.
       workdir: folder of the run's logs, checkpoints and summary.
       config: the agent's configuration; by default `ALDConfig()`.
       experiment: the run's configuration; by default `ExperimentConfig()`.

@@ -3,7 +3,7 @@
 from acme import specs
 
 from agents.actor_critic import networks as actor_critic_networks
-from ald_acme.environments import observed
+from ald_acme.environments.interface import observed
 
 ALDNetworks = actor_critic_networks.ActorCriticNetworks
 NetworkFactory = actor_critic_networks.NetworkFactory
@@ -23,7 +23,7 @@ def make_default_networks(
     sizes: cores and sizes of both networks; by default the `small` preset, an
       LSTM for the actor and a GTrXL for the learner.
     actor_observations: entries of the observation that the actor observes, as
-      `environments.observed.parse`; the learner observes all.
+      `environments.interface.observed.parse`; the learner observes all.
     seed: as `agents.actor_critic.networks.LazyNetworks`.
   """
   own = sizes or Sizes()

@@ -9,7 +9,7 @@ import numpy as np
 
 from ald_acme import activity
 from ald_acme.acting import policies
-from ald_acme.environments import base
+from ald_acme.environments.interface import base
 
 MAX_STEPS = 10_000  # Default bound of an evaluated episode's length.
 _Z = 1.959964  # 97.5% quantile of the standard normal distribution.

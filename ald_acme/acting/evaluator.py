@@ -15,7 +15,7 @@ import numpy as np
 from ald_acme import activity
 from ald_acme.acting import evaluation
 from ald_acme.acting import policies
-from ald_acme.environments import base
+from ald_acme.environments.interface import base
 from ald_acme.parameters import pulled
 
 _POLL = 0.2  # Seconds between reads of the frame count.

@@ -8,7 +8,7 @@ import numpy as np
 import tree
 
 from ald_acme import types
-from ald_acme.environments import base
+from ald_acme.environments.interface import base
 
 # Creates the observers of one environment.
 ObserverFactory = Callable[[], Sequence[observers.EnvLoopObserver]]

@@ -13,8 +13,8 @@ from ald_acme import graphs
 from ald_acme import types
 from ald_acme.acting import evaluation
 from ald_acme.acting import policies
-from ald_acme.environments import base
-from ald_acme.environments import observed
+from ald_acme.environments.interface import base
+from ald_acme.environments.interface import observed
 from ald_acme.networks import protocols
 
 _LAST = int(dm_env.StepType.LAST)

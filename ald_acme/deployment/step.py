@@ -9,9 +9,9 @@ import tensorflow as tf
 import tree
 
 from ald_acme import types
-from ald_acme.environments import dtypes
-from ald_acme.environments import masks
-from ald_acme.environments import observed
+from ald_acme.environments.interface import dtypes
+from ald_acme.environments.interface import masks
+from ald_acme.environments.interface import observed
 from ald_acme.networks import protocols
 
 # Descriptions of the tensors other than the observation.

@@ -11,7 +11,7 @@ from ald_acme.distributions import base
 from ald_acme.distributions import categorical
 from ald_acme.distributions import gaussian
 from ald_acme.distributions import joint
-from ald_acme.environments import actions
+from ald_acme.environments.interface import actions
 
 Distribution = base.Distribution
 

@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from ald_acme.distributions import base
-from ald_acme.environments import actions
+from ald_acme.environments.interface import actions
 
 _NEVER = -1e9  # A finite logit whose probability is 0 in float32.
 

@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from ald_acme.distributions import base
-from ald_acme.environments import actions
+from ald_acme.environments.interface import actions
 
 # Bounds and initial value of the standard deviation.
 _LEAST, _MOST, _FIRST = 0.01, 1.5, 0.7

@@ -17,11 +17,11 @@ ENVPOOL = 'envpool'
 CONTROL = 'dm_control'
 # By prefix: the adapter's module, and what to install for it.
 _ADAPTERS = {
-  GYMNASIUM: ('gymnasium_adapter', '"gymnasium>=0.29"'),
-  GYMNASIUM_VEC: ('vectors', '"gymnasium>=1.1"'),
-  ENVPOOL: ('envpool_adapter', '"gymnasium>=1.1"'),
+  GYMNASIUM: ('adapters.gymnasium_adapter', '"gymnasium>=0.29"'),
+  GYMNASIUM_VEC: ('adapters.gymnasium_vectors', '"gymnasium>=1.1"'),
+  ENVPOOL: ('adapters.envpool_adapter', '"gymnasium>=1.1"'),
   CONTROL: (
-    'control_suite',
+    'adapters.control_suite',
     '-c requirements.txt dm-control==1.0.14 mujoco==2.3.7',
   ),
 }
@@ -29,12 +29,12 @@ _ADAPTERS = {
 _CLOSED = frozenset(
   f'{__package__}.{name}'
   for name in (
-    'bandit',
-    'classic_control',
-    'i_maze',
-    'knights_tour',
-    'meta_fetch',
-    'minigrid_adapter',
+    'adapters.classic_control',
+    'adapters.minigrid_adapter',
+    'tasks.bandit',
+    'tasks.i_maze',
+    'tasks.knights_tour',
+    'tasks.meta_fetch',
   )
 )
 TRIALS = 'trial_episodes'  # An argument of every environment.
@@ -173,7 +173,7 @@ def suggest_adapter(name: str, error: BaseException) -> None:
   cure = f'{module}:package:{environment_id}, with the package that has it'
   if environment_id.startswith('MiniGrid-'):
     cure = (
-      'ald_acme.environments.minigrid_adapter:make with '
+      'ald_acme.environments.adapters.minigrid_adapter:make with '
       f'the argument task={environment_id}'
     )
   raise ValueError(

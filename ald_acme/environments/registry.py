@@ -10,19 +10,19 @@ from typing import Any, NamedTuple
 
 import dm_env
 
-from ald_acme.environments import bandit
-from ald_acme.environments import base
-from ald_acme.environments import checked
-from ald_acme.environments import checks
+from ald_acme import validation
 from ald_acme.environments import factories
-from ald_acme.environments import foreign
-from ald_acme.environments import i_maze
-from ald_acme.environments import knights_tour
-from ald_acme.environments import masks
-from ald_acme.environments import meta_fetch
-from ald_acme.environments import stacking
-from ald_acme.environments import trials
-from ald_acme.environments import workers as processes
+from ald_acme.environments.adapters import foreign
+from ald_acme.environments.batches import checked
+from ald_acme.environments.batches import stacking
+from ald_acme.environments.batches import trials
+from ald_acme.environments.batches import workers as processes
+from ald_acme.environments.interface import base
+from ald_acme.environments.interface import masks
+from ald_acme.environments.tasks import bandit
+from ald_acme.environments.tasks import i_maze
+from ald_acme.environments.tasks import knights_tour
+from ald_acme.environments.tasks import meta_fetch
 
 # Classes of batched environments: class(batch_size=, seed=, **arguments).
 _BATCHED = {
@@ -158,7 +158,7 @@ def make(
   arguments = dict(arguments)
   if factories.TRIALS in arguments:
     episodes = arguments.pop(factories.TRIALS)
-    checks.integer(factories.TRIALS, episodes, 1)
+    validation.integer(factories.TRIALS, episodes, 1)
     return trials.Trials(make(name, arguments, batch_size, seed), episodes)
   if name in _BATCHED:
     factories.check_arguments(name, _BATCHED[name], arguments)
@@ -169,8 +169,8 @@ def make(
   workers, remakes = (
     arguments.pop(key, 0) for key in (factories.WORKERS, factories.REMAKES)
   )
-  checks.integer(factories.WORKERS, workers, 0)
-  checks.integer(factories.REMAKES, remakes, 0)
+  validation.integer(factories.WORKERS, workers, 0)
+  validation.integer(factories.REMAKES, remakes, 0)
   factory = functools.partial(_make_single, name, arguments)
   if workers and batch_size > 1:
     try:

@@ -18,10 +18,10 @@ import dm_env
 import numpy as np
 import tree
 
-from ald_acme.environments import base
-from ald_acme.environments import contract
-from ald_acme.environments import dtypes
-from ald_acme.environments import masks
+from ald_acme.environments.interface import base
+from ald_acme.environments.interface import contract
+from ald_acme.environments.interface import dtypes
+from ald_acme.environments.interface import masks
 
 _FIRST, _LAST = int(dm_env.StepType.FIRST), int(dm_env.StepType.LAST)
 

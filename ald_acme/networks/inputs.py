@@ -8,7 +8,7 @@ import tree
 
 from ald_acme import distributions
 from ald_acme import types
-from ald_acme.environments import dtypes
+from ald_acme.environments.interface import dtypes
 
 
 def specs(

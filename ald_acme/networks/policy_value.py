@@ -9,8 +9,8 @@ import tree
 
 from ald_acme import distributions
 from ald_acme import types
-from ald_acme.environments import masks
-from ald_acme.environments import observed
+from ald_acme.environments.interface import masks
+from ald_acme.environments.interface import observed
 from ald_acme.networks import core as cores
 
 State = Any
@@ -43,10 +43,10 @@ class PolicyValueNetwork(snt.RNNCore):
       torso: maps inputs `[N, ...]` to features `[N, D]`.
       core: maps features to outputs with memory.
       distribution: distribution of the actions.
-      mask: path of the action mask in the observation (`environments.masks`);
-        None where all actions are legal.
+      mask: path of the action mask in the observation
+        (`environments.MaskSpec`); None where all actions are legal.
       observed_entries: entries of the observation that the network reads
-        (`environments.observed`); None for all.
+        (`environments.interface.observed`); None for all.
       name: name of the module.
     """
     super().__init__(name=name)

@@ -9,7 +9,7 @@ import numpy as np
 import tree
 
 from ald_acme import types
-from ald_acme.environments import base
+from ald_acme.environments.interface import base
 from ald_acme.replay import tables
 
 _FIRST, _LAST = (

@@ -13,7 +13,7 @@ from launch.reproduction import plots
 from launch.reproduction import scoreboard
 from launch.reproduction import tables
 
-# Return in Meta-Fetch, printed by `python -m ald_acme.environments.experts`.
+# In Meta-Fetch; `python -m ald_acme.environments.tasks.experts` prints it.
 _SCRIPTED = 39.2
 _WITHOUT = (
   'Chance is the return of a network without a memory. All networks receive '
@@ -91,7 +91,7 @@ def _popgym(
   )
 
 
-_MINIGRID = 'ald_acme.environments.minigrid_adapter:make'
+_MINIGRID = 'ald_acme.environments.adapters.minigrid_adapter:make'
 _ROWS = (
   scoreboard.Row(
     'cartpole',

@@ -47,7 +47,7 @@ class Method:
   kwargs: str = ''
 
 
-_CLASSIC_CONTROL = 'ald_acme.environments.classic_control:make'
+_CLASSIC_CONTROL = 'ald_acme.environments.adapters.classic_control:make'
 _WITH_MEMORYLESS = ('ald', 'lstm', 'memoryless')
 TASKS = {
   'i_maze_9': Task(

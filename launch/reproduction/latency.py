@@ -50,7 +50,7 @@ def measure(preset: str, steps: int) -> tables.Rows:
   from agents.ald import networks
   from ald_acme.acting import policies
   from ald_acme.deployment import latency
-  from ald_acme.environments import i_maze
+  from ald_acme.environments.tasks import i_maze
 
   environment = i_maze.BatchedIMaze(batch_size=1)
   spec = acme.make_environment_spec(environment)

@@ -14,9 +14,9 @@ from launch import bootstrap
 
 bootstrap.prepare()
 
-from ald_acme.environments import base
-from ald_acme.environments import experts
 from ald_acme.environments import registry
+from ald_acme.environments.interface import base
+from ald_acme.environments.tasks import experts
 from ald_acme.runs import files
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from ald_acme.acting import evaluation
 from ald_acme.acting import policies
-from ald_acme.environments import stacking
+from ald_acme.environments.batches import stacking
 
 
 class Toy(dm_env.Environment):

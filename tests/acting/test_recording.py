@@ -16,9 +16,9 @@ from ald_acme import distributions
 from ald_acme import types
 from ald_acme.acting import films
 from ald_acme.acting import recording
-from ald_acme.environments import base
-from ald_acme.environments import i_maze
-from ald_acme.environments import stacking
+from ald_acme.environments.batches import stacking
+from ald_acme.environments.interface import base
+from ald_acme.environments.tasks import i_maze
 
 LIMIT = 3
 

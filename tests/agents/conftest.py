@@ -10,7 +10,7 @@ import tree
 from agents.ald import builder as ald_builder
 from agents.ald import config as ald_config
 from ald_acme import types
-from ald_acme.environments import i_maze
+from ald_acme.environments.tasks import i_maze
 from ald_acme.networks import sizes
 
 T, E, A = 4, 3, 4

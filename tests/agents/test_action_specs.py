@@ -19,10 +19,10 @@ from ald_acme.deployment import act
 from ald_acme.deployment import agreement
 from ald_acme.deployment import exporting
 from ald_acme.deployment import step as steps
-from ald_acme.environments import actions
-from ald_acme.environments import experts
 from ald_acme.environments import registry
 from ald_acme.environments import testing
+from ald_acme.environments.interface import actions
+from ald_acme.environments.tasks import experts
 from ald_acme.networks import sizes
 from ald_acme.replay import local
 

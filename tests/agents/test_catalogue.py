@@ -11,7 +11,7 @@ import pytest
 import reverb
 
 from agents import catalogue
-from ald_acme.environments import i_maze
+from ald_acme.environments.tasks import i_maze
 from ald_acme.replay import tables
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from agents import catalogue
 from agents import testing
-from ald_acme.environments import i_maze
+from ald_acme.environments.tasks import i_maze
 from ald_acme.networks import sizes
 
 

@@ -13,7 +13,7 @@ from agents.ald import networks as ald_networks
 from ald_acme.acting import recording
 from ald_acme.deployment import exporting
 from ald_acme.deployment import step as steps
-from ald_acme.environments import stacking
+from ald_acme.environments.batches import stacking
 from ald_acme.networks import sizes
 
 

@@ -20,8 +20,8 @@ from ald_acme.deployment import act
 from ald_acme.deployment import agreement
 from ald_acme.deployment import exporting
 from ald_acme.deployment import step as steps
-from ald_acme.environments import i_maze
-from ald_acme.environments import stacking
+from ald_acme.environments.batches import stacking
+from ald_acme.environments.tasks import i_maze
 from ald_acme.networks import sizes
 
 FILES = [

@@ -12,11 +12,11 @@ import tree
 
 from agents.ald import networks as ald_networks
 from ald_acme.acting import policies
-from ald_acme.environments import classic_control
-from ald_acme.environments import stacking
 from ald_acme.environments import testing
+from ald_acme.environments.adapters import classic_control
+from ald_acme.environments.batches import stacking
 from ald_acme.networks import sizes
-from tests.environments import test_contract
+from tests.environments.interface import test_contract
 
 
 @pytest.fixture(scope='module')

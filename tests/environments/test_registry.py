@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 import tree
 
-from ald_acme.environments import i_maze
-from ald_acme.environments import members
 from ald_acme.environments import registry
-from ald_acme.environments import stacking
-from ald_acme.environments import trials
+from ald_acme.environments.batches import members
+from ald_acme.environments.batches import stacking
+from ald_acme.environments.batches import trials
+from ald_acme.environments.tasks import i_maze
 
 SEEDS = [members.seed_of(7, i) for i in range(3)]
 HERE = __name__  # This module is 'package.module' of the factories below.
@@ -466,12 +466,12 @@ def test_check_refuses(name, message):
     ('i_maze', False),
     ('gymnasium:CartPole-v1', False),
     ('gymnasium:popgym:popgym-Autoencode-v0', True),
-    ('ald_acme.environments.minigrid_adapter:make', False),
-    ('ald_acme.environments.i_maze:BatchedIMaze', False),
+    ('ald_acme.environments.adapters.minigrid_adapter:make', False),
+    ('ald_acme.environments.tasks.i_maze:BatchedIMaze', False),
     # These import what their arguments name.
     ('ald_acme.environments.registry:make', True),
-    ('ald_acme.environments.gymnasium_adapter:make', True),
-    ('ald_acme.environments.vectors:make', True),
+    ('ald_acme.environments.adapters.gymnasium_adapter:make', True),
+    ('ald_acme.environments.adapters.gymnasium_vectors:make', True),
     ('my_maze:make', True),
     ('ald_acme_of_others:make', True),
     ('subprocess:getoutput', True),
@@ -490,7 +490,7 @@ def test_which_names_import_code(name, imports):
     ('meta_fetch', {}, None),
     ('gymnasium:CartPole-v1', {}, 475.0),
     ('gymnasium:Blackjack-v1', {}, None),
-    ('ald_acme.environments.i_maze:BatchedIMaze', {}, 0.95),
+    ('ald_acme.environments.tasks.i_maze:BatchedIMaze', {}, 0.95),
   ],
 )
 def test_a_task_says_what_solves_it(name, arguments, solved):

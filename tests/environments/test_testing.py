@@ -5,15 +5,15 @@ from dm_env import specs
 import numpy as np
 import pytest
 
-from ald_acme.environments import bandit
-from ald_acme.environments import i_maze
-from ald_acme.environments import masks
-from ald_acme.environments import meta_fetch
-from ald_acme.environments import stacking
 from ald_acme.environments import testing
-from ald_acme.environments import trials
-from ald_acme.environments import workers
-from tests.environments import test_base
+from ald_acme.environments.batches import stacking
+from ald_acme.environments.batches import trials
+from ald_acme.environments.batches import workers
+from ald_acme.environments.interface import masks
+from ald_acme.environments.tasks import bandit
+from ald_acme.environments.tasks import i_maze
+from ald_acme.environments.tasks import meta_fetch
+from tests.environments.interface import test_base
 
 
 def countdown(seed):
@@ -69,7 +69,7 @@ class TestGymnasium(testing.ConformanceTestMixin):
   def make_object_under_test(self):
     import gymnasium
 
-    from ald_acme.environments import gymnasium_adapter
+    from ald_acme.environments.adapters import gymnasium_adapter
 
     return gymnasium_adapter.GymnasiumEnvironment(
       gymnasium.make('CartPole-v1'), seed=0

@@ -10,7 +10,7 @@ import pytest
 
 from ald_acme.acting import evaluation
 from ald_acme.acting import policies
-from ald_acme.environments import i_maze
+from ald_acme.environments.tasks import i_maze
 
 NUMBER = r'-?[\d.]+'
 
@@ -148,7 +148,7 @@ def test_a_recording_that_cannot_be_written(make_run, launch, tmp_path):
 def test_untrusted_code(name, make_run, launch, tmp_path, monkeypatch):
   """Code that a run's folder names needs trust from the command line."""
   (tmp_path / 'theirs.py').write_text(
-    'from ald_acme.environments import i_maze\n'
+    'from ald_acme.environments.tasks import i_maze\n'
     'open("imported", "w").close()\n'
     'def make(seed):\n'
     '  return i_maze.IMaze(size=5, limit=12, seed=seed)\n'

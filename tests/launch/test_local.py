@@ -274,7 +274,7 @@ def test_a_loss_that_is_not_finite(tmp_path):
 _HANGING = """
 import os, time
 import dm_env
-from ald_acme.environments import i_maze
+from ald_acme.environments.tasks import i_maze
 
 class Maze(i_maze.IMaze):
   steps = 0

@@ -135,9 +135,10 @@ def test_a_second_interrupt_ends_at_once(supervise, capsys):
     ('hello\nOSError: disk full\nbye\n', ', and says: OSError: disk full.'),
     (
       'ValueError: jammed\n'
-      'ald_acme.environments.members.Failure: number 0, step 8: jammed\n',
-      ', and says: ald_acme.environments.members.Failure: number 0, step 8: '
-      'jammed.',
+      'ald_acme.environments.batches.members.Failure: number 0, step 8: '
+      'jammed\n',
+      ', and says: ald_acme.environments.batches.members.Failure: number 0, '
+      'step 8: jammed.',
     ),
     ('hello\nBinding: save\n', '.'),  # Killed: no line is the cause.
     (None, '.'),

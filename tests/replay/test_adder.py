@@ -11,8 +11,8 @@ import pytest
 import tree
 
 from agents import ald
-from ald_acme.environments import base
-from ald_acme.environments import stacking
+from ald_acme.environments.batches import stacking
+from ald_acme.environments.interface import base
 from ald_acme.networks import sizes
 from ald_acme.replay import adder as unroll_adder
 from ald_acme.replay import local

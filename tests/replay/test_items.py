@@ -15,8 +15,8 @@ from agents.ald import builder as ald_builder
 from agents.ald import config as ald_config
 from agents.ald import learner_runner
 from ald_acme import types
-from ald_acme.environments import i_maze
-from ald_acme.environments import stacking
+from ald_acme.environments.batches import stacking
+from ald_acme.environments.tasks import i_maze
 from ald_acme.networks import sizes
 from ald_acme.parameters import variables
 from ald_acme.replay import adder as unroll_adder

@@ -12,7 +12,7 @@ import tree
 
 from ald_acme import distributions
 from ald_acme import types
-from ald_acme.environments import observed
+from ald_acme.environments.interface import observed
 from ald_acme.networks import protocols
 from ald_acme.networks.testing import nests
 

@@ -12,9 +12,9 @@ import tree
 
 from agents.actor_critic import acting
 from ald_acme import types
-from ald_acme.environments import i_maze
-from ald_acme.environments import stacking
-from ald_acme.environments import workers
+from ald_acme.environments.batches import stacking
+from ald_acme.environments.batches import workers
+from ald_acme.environments.tasks import i_maze
 from ald_acme.parameters import pulled
 from ald_acme.replay import adder as unroll_adder
 from ald_acme.replay import tables

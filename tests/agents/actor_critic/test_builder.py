@@ -8,7 +8,7 @@ import pytest
 import tree
 
 from agents import actor_critic
-from ald_acme.environments import i_maze
+from ald_acme.environments.tasks import i_maze
 from ald_acme.networks import sizes
 from ald_acme.replay import local
 

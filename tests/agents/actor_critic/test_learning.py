@@ -17,7 +17,7 @@ from agents.actor_critic import networks
 from agents.actor_critic import objectives
 from ald_acme import optimizers
 from ald_acme import types
-from ald_acme.environments import i_maze
+from ald_acme.environments.tasks import i_maze
 from ald_acme.parameters import variables as parameters
 from ald_acme.replay import prefetch
 from ald_acme.runs import checkpoints

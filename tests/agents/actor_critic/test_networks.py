@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from agents.actor_critic import networks as own_networks
 from ald_acme import types
-from ald_acme.environments import i_maze
+from ald_acme.environments.tasks import i_maze
 from ald_acme.networks import sizes
 from ald_acme.networks import testing
 

@@ -17,7 +17,7 @@ import tree
 from agents import actor_critic
 from agents import ald
 from agents import catalogue
-from ald_acme.environments import i_maze
+from ald_acme.environments.tasks import i_maze
 from ald_acme.networks import sizes
 from ald_acme.runs import checkpoints
 
@@ -250,7 +250,7 @@ import os, signal, sys, threading, time
 import acme
 from acme.utils import loggers
 from agents import ald
-from ald_acme.environments import i_maze
+from ald_acme.environments.tasks import i_maze
 from ald_acme.networks import sizes
 
 maze = i_maze.IMaze(size=5)

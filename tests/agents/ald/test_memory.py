@@ -11,7 +11,7 @@ import numpy as np
 from agents import ald
 from agents.actor_critic import acting
 from agents.actor_critic import learner_runner
-from ald_acme.environments import stacking
+from ald_acme.environments.batches import stacking
 from ald_acme.networks import sizes
 from ald_acme.replay import local
 

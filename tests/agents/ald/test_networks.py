@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from agents.ald import networks
 from ald_acme import types
-from ald_acme.environments import i_maze
+from ald_acme.environments.tasks import i_maze
 from ald_acme.networks import sizes
 
 

@@ -7,7 +7,7 @@ import acme
 import reverb
 
 from agents.ald import builder as ald_builder
-from ald_acme.environments import i_maze
+from ald_acme.environments.tasks import i_maze
 from ald_acme.parameters import shared
 
 

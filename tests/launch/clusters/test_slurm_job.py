@@ -224,7 +224,7 @@ def test_resumed_queued_again_and_cancelled(solved, slurm):
 def test_a_node_that_fails_fails_the_job(slurm, tmp_path, monkeypatch):
   (tmp_path / 'fails_in_nodes.py').write_text(
     'import os\n'
-    'from ald_acme.environments import i_maze\n'
+    'from ald_acme.environments.tasks import i_maze\n'
     'def make():\n'
     '  if "SLURM_STEP_ID" in os.environ:\n'
     '    raise OSError("no such maze")\n'

@@ -12,8 +12,8 @@ import pytest
 
 from agents import catalogue
 from agents import settings
-from ald_acme.environments import observed
 from ald_acme.environments import registry
+from ald_acme.environments.interface import observed
 from launch.reproduction import catalogue as reproduction
 from launch.reproduction import experiments
 from launch.reproduction import figures

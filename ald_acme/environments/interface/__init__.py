@@ -1,0 +1,1 @@
+"""Interface of batched environments: specs, time steps, masks, the contract."""
