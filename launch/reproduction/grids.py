@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 import dataclasses
+import difflib
 import itertools
 import operator
 import os
@@ -39,9 +40,11 @@ def parse(sweeps: Sequence[str], agent: str) -> list[Axis]:
         f'{text!r}.'
       )
     if path not in known:
+      near = difflib.get_close_matches(path, known, 1)
+      cure = f'is {near[0]} meant?' if near else '--help lists the fields.'
       raise ValueError(
         f'--sweep={text}: {path!r} is not a setting of the agent {agent}; '
-        '--help lists the fields.'
+        f'{cure}'
       )
     if path == 'seed':
       raise ValueError(
