@@ -49,19 +49,19 @@ class Result:
 
     Infinity for never; NaN if no return that solves the task is known.
     """
-    return _solved(self.summary.get('solved_at_frames', _NAN))
+    return _or(self.summary.get('solved_at_frames', _NAN), float('inf'))
 
   @property
   def seconds_to_solved(self) -> float:
     """Seconds until then; infinity for never, NaN if not recorded."""
     if self.summary.get('solved_at_frames', _NAN) is None:
       return float('inf')
-    return _number(self.summary.get('solved_at_seconds'))
+    return _or(self.summary.get('solved_at_seconds'), _NAN)
 
   @property
   def final_return(self) -> float:
     """Mean over the last 100 evaluation episodes."""
-    return _number(self.summary['final_return'])
+    return _or(self.summary['final_return'], _NAN)
 
   @property
   def has_trials(self) -> bool:
@@ -182,9 +182,5 @@ def read(path: str) -> Result:
   )
 
 
-def _solved(value: float | None) -> float:
-  return float('inf') if value is None else value
-
-
-def _number(value: float | None) -> float:
-  return _NAN if value is None else value
+def _or(value: float | None, otherwise: float) -> float:
+  return otherwise if value is None else value

@@ -110,11 +110,13 @@ class Cell:
     returns: float64 `[n]`, final returns of the finished runs.
     seeds: seeds of the finished runs.
     asked: number of runs requested.
+    commits: commits of the finished runs; empty for a peer's.
   """
 
   returns: np.ndarray
   seeds: Sequence[int]
   asked: int
+  commits: Sequence[str | None]
 
   @property
   def mean(self) -> float:
@@ -193,29 +195,33 @@ class Scoreboard(figures.Figure):
 
   def cell(self, row: Row, method: str, order: figures.Order) -> Cell:
     """The returns of a method's finished runs on a task."""
-    returns, seeds = [], []
+    returns, seeds, commits = [], [], []
     for seed in range(order.seeds):
       run = self.run(row, method, seed, order)
-      if run.is_done():
-        seeds.append(seed)
-        returns.append(
-          run.final_return()
-          if isinstance(run, peers.PeerRun)
-          else results.read(run.path).final_return
-        )
-    return Cell(np.array(returns, np.float64), seeds, order.seeds)
+      if not run.is_done():
+        continue
+      seeds.append(seed)
+      if isinstance(run, peers.PeerRun):
+        returns.append(run.final_return())
+      else:
+        returns.append(results.read(run.path).final_return)
+        commits.append(run.commit())
+    return Cell(np.array(returns, np.float64), seeds, order.seeds, commits)
 
   def shortfalls(self, order: figures.Order) -> list[str]:
     """A line for each task on which the first method is below the bar."""
-    found = []
-    for row in self.rows:
-      cell = self.cell(row, self.methods[0], order)
-      if cell.mean < row.bar:  # False without a finished run.
-        found.append(
-          f'{row.title}: {cell.text()} at {row.frames:,} frames, required: '
-          f'{row.bar:g}'
-        )
-    return found
+    return self._below(
+      [self.cell(row, self.methods[0], order) for row in self.rows]
+    )
+
+  def _below(self, cells: Sequence[Cell]) -> list[str]:
+    """The lines of `shortfalls`, from the first method's returns by task."""
+    return [
+      f'{row.title}: {cell.text()} at {row.frames:,} frames, required: '
+      f'{row.bar:g}'
+      for row, cell in zip(self.rows, cells)
+      if cell.mean < row.bar  # False without a finished run.
+    ]
 
   def make(self, order: figures.Order) -> bool:
     columns = {
@@ -225,9 +231,8 @@ class Scoreboard(figures.Figure):
       row.name: {name: self.cell(row, name, order) for name in columns}
       for row in self.rows
     }
-    if not any(
-      len(cell.returns) for row in cells.values() for cell in row.values()
-    ):
+    flat = [cell for row in cells.values() for cell in row.values()]
+    if not any(len(cell.returns) for cell in flat):
       return False
     chances = {row.name: self.chance(row, order).read() for row in self.rows}
     scores = {  # Float64 [runs], by method and task.
@@ -260,8 +265,8 @@ class Scoreboard(figures.Figure):
       }
       for row in self.rows
     ]
-    short = self.shortfalls(order)
     first = self.methods[0]
+    short = self._below([row[first] for row in cells.values()])
     tried = sum(len(row[first].returns) > 0 for row in cells.values())
     tables.write_markdown(
       f'{path}.md',
@@ -280,7 +285,7 @@ class Scoreboard(figures.Figure):
         'that both have runs of. Square brackets: 95% intervals of '
         'the stratified bootstrap. Definitions: Agarwal et al., 2021.',
         *figures.warning(order),
-        figures.made_by(self._commits(order)),
+        figures.made_by(commit for cell in flat for commit in cell.commits),
       ],
     )
     return True
@@ -319,17 +324,6 @@ class Scoreboard(figures.Figure):
       titles = [row.title for row in self.rows]
       plots.scores(axes[0], titles, means, colours)
       plots.profiles(axes[1], levels, profiles, colours)
-
-  def _commits(self, order: figures.Order) -> list[str | None]:
-    """The commits of the finished runs."""
-    return [
-      run.commit()
-      for row in self.rows
-      for method in self.methods
-      for seed in range(order.seeds)
-      for run in [self.run(row, method, seed, order)]
-      if isinstance(run, runs.Run) and run.is_done()
-    ]
 
 
 def _normalised(returns: np.ndarray, chance: float, bar: float) -> np.ndarray:
