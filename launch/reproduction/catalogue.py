@@ -8,10 +8,13 @@ import operator
 
 from launch.reproduction import extrapolation
 from launch.reproduction import figures
+from launch.reproduction import latency_figure
 from launch.reproduction import peers
 from launch.reproduction import plots
 from launch.reproduction import scoreboard
+from launch.reproduction import scoreboard_rows
 from launch.reproduction import tables
+from launch.reproduction import tasks_figure
 
 # In Meta-Fetch; `python -m ald_acme.environments.tasks.experts` prints it.
 _SCRIPTED = 39.2
@@ -76,180 +79,11 @@ def _ablations(
   plots.bars(axes[1], groups, lambda result: result.area(end), label, '.2f')
 
 
-def _popgym(
-  name: str, title: str, frames: int, bar: float, published: str
-) -> scoreboard.Row:
-  return scoreboard.Row(
-    name,
-    f'POPGym {title}',
-    f'gymnasium:popgym:popgym-{title}-v0',
-    '',
-    frames,
-    bar,
-    published and f'{published}: Morad et al. 2023, table of appendix B',
-    package='popgym',
-  )
-
-
-_MINIGRID = 'ald_acme.environments.adapters.minigrid_adapter:make'
-_ROWS = (
-  scoreboard.Row(
-    'cartpole',
-    'CartPole-v1',
-    'gymnasium:CartPole-v1',
-    '',
-    200_000,
-    475.0,
-    'solved at 475: Gymnasium',
-    package='gymnasium',
-  ),
-  scoreboard.Row(
-    'acrobot',
-    'Acrobot-v1',
-    'gymnasium:Acrobot-v1',
-    '',
-    500_000,
-    -100.0,
-    'solved at -100: Gymnasium',
-    package='gymnasium',
-  ),
-  scoreboard.Row(
-    'i_maze_9', 'I-Maze 9x9', 'i_maze', 'size=9,limit=100', 100_000, 0.95
-  ),
-  scoreboard.Row(
-    'i_maze_15', 'I-Maze 15x15', 'i_maze', 'size=15,limit=250', 450_000, 0.95
-  ),
-  scoreboard.Row('meta_fetch', 'Meta-Fetch', 'meta_fetch', '', 1_000_000, 29.0),
-  scoreboard.Row(
-    'bandits',
-    'Bandits, 5 arms, 10 pulls',
-    'bandit',
-    'arms=5,trial_episodes=10',
-    2_000_000,
-    6.5,
-    'RL^2 6.7, Gittins 6.6, UCB1 6.7, Thompson 5.7: Duan et al. 2016, table 1',
-  ),
-  scoreboard.Row(
-    'empty_8x8',
-    'MiniGrid-Empty-8x8',
-    _MINIGRID,
-    'task=MiniGrid-Empty-8x8-v0',
-    300_000,
-    0.93,
-    package='minigrid',
-  ),
-  scoreboard.Row(
-    'doorkey_5x5',
-    'MiniGrid-DoorKey-5x5',
-    _MINIGRID,
-    'task=MiniGrid-DoorKey-5x5-v0',
-    1_000_000,
-    0.9,
-    package='minigrid',
-  ),
-  scoreboard.Row(
-    'memory_s7',
-    'MiniGrid-MemoryS7, view 3',
-    _MINIGRID,
-    'task=MiniGrid-MemoryS7-v0,agent_view_size=3',
-    3_000_000,
-    0.9,
-    package='minigrid',
-  ),
-  _popgym(
-    'repeat_first_easy', 'RepeatFirstEasy', 500_000, 0.99, 'GRU 1.00 at 15M'
-  ),
-  _popgym(
-    'repeat_previous_easy',
-    'RepeatPreviousEasy',
-    500_000,
-    0.95,
-    'GRU 1.00 at 15M',
-  ),
-  _popgym(
-    'repeat_previous_medium',
-    'RepeatPreviousMedium',
-    5_000_000,
-    0.0,
-    'GRU -0.315, best of 13 models 0.789, at 15M',
-  ),
-  _popgym(
-    'position_only_cartpole',
-    'PositionOnlyCartPoleEasy',
-    1_000_000,
-    0.99,
-    'GRU 1.00 at 15M',
-  ),
-  _popgym(
-    'noisy_position_only_cartpole',
-    'NoisyPositionOnlyCartPoleEasy',
-    1_000_000,
-    0.95,
-    'GRU 0.995 at 15M',
-  ),
-  _popgym(
-    'autoencode', 'AutoencodeEasy', 3_000_000, -0.28, 'GRU -0.283 at 15M'
-  ),
-  _popgym(
-    'higher_lower', 'HigherLowerEasy', 3_000_000, 0.52, 'GRU 0.529 at 15M'
-  ),
-  _popgym(
-    'popgym_bandits',
-    'MultiarmedBanditEasy',
-    3_000_000,
-    0.62,
-    'GRU 0.619 at 15M',
-  ),
-  *(
-    scoreboard.Row(
-      f'bsuite_memory_{length}',
-      f'bsuite memory_len {length}',
-      'bsuite.experiments.memory_len.memory_len:load',
-      f'memory_length={length}',
-      frames,
-      0.95,
-      package='bsuite',
-    )
-    for length, frames in ((30, 200_000), (100, 1_000_000))
-  ),
-)
-
-
 def _task(
   task: str, title: str, methods: Sequence[str] = ('ald',)
 ) -> figures.LearningFigure:
   """One task of a figure with several."""
   return figures.LearningFigure(task, title, task, methods, _curves)
-
-
-_EXTRAPOLATION = [
-  extrapolation.Line('ald', 'actor', 'ALD: actor (LSTM)', '#0072B2'),
-  extrapolation.Line(
-    'ald', 'learner', 'ALD: learner (GTrXL, memory 64)', '#0072B2', dashed=True
-  ),
-  extrapolation.Line(
-    'ald_memory_32', 'actor', 'ALD, memory 32: actor', '#E69F00'
-  ),
-  extrapolation.Line(
-    'ald_memory_32',
-    'learner',
-    'ALD, memory 32: learner',
-    '#E69F00',
-    dashed=True,
-  ),
-  extrapolation.Line(
-    'ald_memory_128', 'actor', 'ALD, memory 128: actor', '#CC79A7'
-  ),
-  extrapolation.Line(
-    'ald_memory_128',
-    'learner',
-    'ALD, memory 128: learner',
-    '#CC79A7',
-    dashed=True,
-  ),
-  extrapolation.Line('gtrxl', 'actor', 'GTrXL alone', '#009E73', dashed=True),
-  extrapolation.Line('lstm', 'actor', 'LSTM alone', '#D55E00'),
-]
 
 
 FIGURES: dict[str, figures.Figure] = {
@@ -379,17 +213,17 @@ FIGURES: dict[str, figures.Figure] = {
       'i_maze_15',
       15,
       [9, 15, 21, 31, 41, 51],
-      _EXTRAPOLATION,
+      extrapolation.LINES,
     ),
     scoreboard.Scoreboard(
       'scoreboard',
       'One default configuration on every task: ALD, each of its networks '
       'alone, and two other projects with their own defaults.',
-      _ROWS,
+      scoreboard_rows.ROWS,
       ['ald', 'gtrxl', 'lstm', 'memoryless'],
       list(peers.PEERS),
     ),
-    figures.TasksFigure(
+    tasks_figure.TasksFigure(
       'control',
       'Continuous, multi-discrete and masked actions, with the defaults.',
       [
@@ -408,7 +242,7 @@ FIGURES: dict[str, figures.Figure] = {
       ['ald_privileged', 'ald_hidden'],
       _curves,
     ),
-    figures.LatencyFigure(
+    latency_figure.LatencyFigure(
       'latency',
       'Latency of a step of acting: LSTM and GTrXL, one environment, one CPU '
       'thread; nothing is learned.',

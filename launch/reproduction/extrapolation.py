@@ -1,6 +1,8 @@
 """Agents trained in a maze of one size, played in mazes of other sizes."""
 
-from collections.abc import Sequence
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
 import csv
 import dataclasses
 import os
@@ -113,6 +115,32 @@ class Line:
   dashed: bool = False
 
 
+LINES = [
+  Line('ald', 'actor', 'ALD: actor (LSTM)', '#0072B2'),
+  Line(
+    'ald', 'learner', 'ALD: learner (GTrXL, memory 64)', '#0072B2', dashed=True
+  ),
+  Line('ald_memory_32', 'actor', 'ALD, memory 32: actor', '#E69F00'),
+  Line(
+    'ald_memory_32',
+    'learner',
+    'ALD, memory 32: learner',
+    '#E69F00',
+    dashed=True,
+  ),
+  Line('ald_memory_128', 'actor', 'ALD, memory 128: actor', '#CC79A7'),
+  Line(
+    'ald_memory_128',
+    'learner',
+    'ALD, memory 128: learner',
+    '#CC79A7',
+    dashed=True,
+  ),
+  Line('gtrxl', 'actor', 'GTrXL alone', '#009E73', dashed=True),
+  Line('lstm', 'actor', 'LSTM alone', '#D55E00'),
+]
+
+
 @dataclasses.dataclass(frozen=True)
 class Extrapolation(figures.Figure):
   """Returns of agents trained in a maze of one size, against the maze's size.
@@ -203,9 +231,7 @@ class Extrapolation(figures.Figure):
     )
     path = order.path(self.name)
     with plots.drawing(1, self.about, caption, path) as (axes,):
-      plots.against_sizes(
-        axes, sizes, {line: returns[line.title] for line in self.lines}
-      )
+      _draw(axes, sizes, {line: returns[line.title] for line in self.lines})
       axes.axvline(self.trained, color='0.3', linestyle=':', linewidth=1)
     rows = [
       {
@@ -240,6 +266,37 @@ class Extrapolation(figures.Figure):
       [self.about, caption, figures.made_by(commits)],
     )
     return True
+
+
+def _draw(
+  axes: plots.Axes,
+  sizes: Sequence[int],
+  lines: Mapping[Line, np.ndarray],
+) -> None:
+  """A line for each policy: its mean return in mazes of several sizes.
+
+  Args:
+    axes: axes to draw on.
+    sizes: sizes of the mazes.
+    lines: returns, float `[seeds, sizes]`, by line.
+  """
+  for line, returns in lines.items():
+    if not len(returns):
+      continue
+    mean, low, high = statistics.estimate(returns)
+    style = '--' if line.dashed else '-'
+    axes.plot(
+      sizes, mean, style, marker='o', color=line.colour, label=line.title, ms=4
+    )
+    axes.fill_between(
+      sizes, low, high, color=line.colour, alpha=0.15, linewidth=0
+    )
+  plots.reference(axes, plots.LOCAL_OPTIMUM, 'without a memory 0.5')
+  axes.set_xticks(sizes)
+  axes.set_xlabel('width of the maze')
+  axes.set_ylim(-0.02, 1.04)
+  axes.set_ylabel('mean return')
+  axes.legend(fontsize=8)
 
 
 def _cell(values: np.ndarray) -> str:

@@ -8,7 +8,6 @@ import dataclasses
 import operator
 import textwrap
 import typing
-from typing import Any
 
 import numpy as np
 
@@ -20,8 +19,6 @@ from launch.reproduction import tables
 if typing.TYPE_CHECKING:
   from matplotlib import axes as matplotlib_axes
   from matplotlib import axis as matplotlib_axis
-
-  from launch.reproduction import extrapolation
 
   Axes = matplotlib_axes.Axes
   Panels = Sequence[matplotlib_axes.Axes]
@@ -208,7 +205,7 @@ def bars(
         place, mean, [[mean - low], [high - mean]], color='0.2', capsize=4
       )
       top = float(high)
-    _above(axes, place, top, format(float(mean), form))
+    write_above(axes, place, top, format(float(mean), form))
   wrapper = textwrap.TextWrapper(11, break_long_words=False)
   axes.set_xticks(
     range(len(groups)), [wrapper.fill(group.title) for group in groups]
@@ -216,37 +213,6 @@ def bars(
   axes.set_ylabel(label)
   axes.margins(y=0.12)
   axes.set_ylim(bottom=0)
-
-
-def against_sizes(
-  axes: Axes,
-  sizes: Sequence[int],
-  lines: Mapping[extrapolation.Line, np.ndarray],
-) -> None:
-  """A line for each policy: its mean return in mazes of several sizes.
-
-  Args:
-    axes: axes to draw on.
-    sizes: sizes of the mazes.
-    lines: returns, float `[seeds, sizes]`, by line.
-  """
-  for line, returns in lines.items():
-    if not len(returns):
-      continue
-    mean, low, high = statistics.estimate(returns)
-    style = '--' if line.dashed else '-'
-    axes.plot(
-      sizes, mean, style, marker='o', color=line.colour, label=line.title, ms=4
-    )
-    axes.fill_between(
-      sizes, low, high, color=line.colour, alpha=0.15, linewidth=0
-    )
-  reference(axes, LOCAL_OPTIMUM, 'without a memory 0.5')
-  axes.set_xticks(sizes)
-  axes.set_xlabel('width of the maze')
-  axes.set_ylim(-0.02, 1.04)
-  axes.set_ylabel('mean return')
-  axes.legend(fontsize=8)
 
 
 def scores(
@@ -304,39 +270,16 @@ def profiles(
   axes.set_ylabel('share of runs above it')
 
 
-def latency(
-  axes: Axes, rows: Sequence[dict[str, Any]], colours: dict[str, str]
-) -> None:
-  """Latencies of a step: median as a bar, 99th percentile as a whisker.
-
-  Args:
-    axes: axes to draw on.
-    rows: rows with 'network', 'preset', 'p50_ms' and 'p99_ms'.
-    colours: colours of the networks.
-  """
-  presets = list(dict.fromkeys(row['preset'] for row in rows))
-  for row in rows:
-    offset = list(colours).index(row['network']) - (len(colours) - 1) / 2
-    place = presets.index(row['preset']) + 0.35 * offset
-    p50, p99 = float(row['p50_ms']), float(row['p99_ms'])
-    axes.bar(
-      place,
-      p50,
-      width=0.3,
-      color=colours[row['network']],
-      label=row['network'] if row['preset'] == presets[0] else None,
-    )
-    axes.errorbar(
-      place, p50, np.array([[0.0], [p99 - p50]]), color='0.2', capsize=4
-    )
-    _above(axes, place, p99, f'{p50:.2g} ms')
-  axes.set_yscale('log')
-  axes.yaxis.set_major_formatter('{x:g}')
-  axes.margins(y=0.12)
-  axes.set_xticks(range(len(presets)), presets)
-  axes.set_xlabel('sizes of the networks')
-  axes.set_ylabel('milliseconds per step')
-  axes.legend()
+def write_above(axes: Axes, x: float, y: float, text: str) -> None:
+  """Writes a text above a point."""
+  axes.annotate(
+    text,
+    (x, y),
+    xytext=(0, 4),
+    textcoords='offset points',
+    horizontalalignment='center',
+    fontsize=8,
+  )
 
 
 def _curve(
@@ -377,14 +320,3 @@ def _thousands(axis: matplotlib_axis.Axis) -> None:
   from matplotlib import ticker
 
   axis.set_major_formatter(ticker.EngFormatter(sep=''))
-
-
-def _above(axes: Axes, x: float, y: float, text: str) -> None:
-  axes.annotate(
-    text,
-    (x, y),
-    xytext=(0, 4),
-    textcoords='offset points',
-    horizontalalignment='center',
-    fontsize=8,
-  )

@@ -6,7 +6,6 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -17,7 +16,6 @@ from ald_acme.environments.interface import observed
 from launch.reproduction import catalogue as reproduction
 from launch.reproduction import experiments
 from launch.reproduction import figures
-from launch.reproduction import jobs
 
 ROOT = os.path.dirname(
   os.path.dirname(os.path.dirname(os.path.dirname(__file__)))
@@ -378,52 +376,6 @@ def test_one_seed(tmp_path, finish):
   assert 'SMOKE RUN' in page and '(no interval)' in page
 
 
-LATENCIES = """\
-network,preset,steps,runtime,p50_ms,p99_ms,commit
-LSTM,small,500,TensorFlow Lite,0.25,0.5,01234567890
-GTrXL,small,500,XLA,1.5,2.5,01234567890
-LSTM,paper,500,TensorFlow Lite,0.25,0.5,01234567890
-GTrXL,paper,500,XLA,11.5,12.5,01234567890
-"""
-
-
-@pytest.mark.parametrize(
-  'was,other',
-  [('500', '30'), ('paper', 'tiny'), ('runtime', 'x'), ('commit', 'x')],
-)
-def test_results_of_other_latencies_are_rejected(was, other, tmp_path):
-  (job,) = reproduction.FIGURES['latency'].needs(
-    figures.Order(str(tmp_path), seeds=5)
-  )
-  with open(job.path, 'w') as file:
-    file.write(LATENCIES.replace(was, other))
-  with pytest.raises(ValueError, match=r'latency.csv .* delete it'):
-    job.is_done()
-
-
-def test_latency(tmp_path):
-  figure = reproduction.FIGURES['latency']
-  order = figures.Order(str(tmp_path), seeds=5)
-  (job,) = figure.needs(order)
-  assert not job.is_done() and not figure.make(order)
-  assert job.command()[2:] == [
-    str(tmp_path / 'latency.csv'),
-    '500',
-    'small',
-    'paper',
-  ]
-  with open(job.path, 'w') as file:
-    file.write(LATENCIES)
-  assert job.is_done() and figure.make(order)
-  page = _read(tmp_path / 'latency.md')
-  assert '| GTrXL | small | 500 | XLA | 1.5 | 2.5 |' in page
-  assert 'Made by commit 0123456789.' in page
-  for ending in ('png', 'svg'):
-    assert os.path.getsize(tmp_path / f'latency.{ending}') > 5_000
-  small = figures.Order(str(tmp_path), seeds=1, small=True)
-  assert figure.needs(small)[0].command()[3:] == ['30', 'small']
-
-
 @pytest.mark.parametrize('small', [False, True])
 @pytest.mark.parametrize('name', ['control', 'privileged'])
 def test_runs_of_other_actions_can_be_created(name, small):
@@ -469,23 +421,6 @@ def test_several_tasks_side_by_side(finish, tmp_path):
   assert 'Made by commit 0123456789.' in page
   assert len(_read(tmp_path / 'control.csv').splitlines()) == 6
   assert os.path.getsize(tmp_path / 'control.png') > 5_000
-
-
-def test_measuring_gives_a_table(tmp_path):
-  """The real thing, for a moment."""
-  order = figures.Order(str(tmp_path), seeds=1, small=True)
-  figure = reproduction.FIGURES['latency']
-  pool = jobs.Pool(figure.needs(order), 1)
-  while pool.step():
-    time.sleep(0.1)
-  assert not pool.failed
-  rows = _read(tmp_path / 'latency.csv').splitlines()
-  assert rows[0] == 'network,preset,steps,runtime,p50_ms,p99_ms,commit'
-  ran = [('LSTM', 'TensorFlow Lite'), ('GTrXL', 'XLA')]
-  for row, (network, runtime) in zip(rows[1:], ran, strict=True):
-    *names, p50, p99, _ = row.split(',')
-    assert names == [network, 'small', '30', runtime]
-    assert 0 < float(p50) <= float(p99)
 
 
 @pytest.mark.parametrize('name', PUBLISHED)

@@ -178,25 +178,6 @@ def test_bars(axes):
   assert labels == ['ALD', 'LSTM', 'no\ndistillation']
 
 
-def test_latency(axes):
-  rows = [
-    {'network': network, 'preset': preset, 'p50_ms': p50, 'p99_ms': p99}
-    for network, preset, p50, p99 in [
-      ('LSTM', 'small', '0.25', '0.5'),
-      ('GTrXL', 'small', '1', '2'),
-      ('LSTM', 'paper', '0.5', '1'),
-      ('GTrXL', 'paper', '10', '20'),
-    ]
-  ]
-  plots.latency(axes, rows, {'LSTM': 'red', 'GTrXL': 'green'})
-  bars = sorted(axes.patches, key=lambda bar: bar.get_x())
-  assert [bar.get_height() for bar in bars] == [0.25, 1, 0.5, 10]
-  texts = [text.get_text() for text in axes.texts]
-  assert texts == ['0.25 ms', '1 ms', '0.5 ms', '10 ms']
-  assert axes.get_yscale() == 'log'
-  assert len(axes.get_legend().get_texts()) == 2
-
-
 def _draw(path):
   with plots.drawing(2, 'A title', 'A caption', path) as panels:
     for axes in panels:
