@@ -65,9 +65,9 @@ def main() -> None:
 
     def make_supervisor(logs: str) -> supervising.Supervisor:
       # Imported here, so that an invalid command line fails fast.
-      from agents import supervision
+      from agents import node_processes
 
-      server = supervision.ForkServer()
+      server = node_processes.ForkServer()
       with processes.without_collection():
         from agents import resources as agents_resources
 
@@ -75,7 +75,9 @@ def main() -> None:
           opts, folder, run.checkpoint, launched
         )
       resources = agents_resources.local(program)
-      return supervision.Supervisor(program, resources, watcher, logs, server)
+      return node_processes.NodeProcesses(
+        program, resources, watcher, logs, server
+      )
 
     sys.exit(
       supervising.supervise(

@@ -12,8 +12,8 @@ import launchpad as lp
 from launchpad.launch import serialization
 from launchpad.nodes.python import addressing
 
+from agents import node_processes
 from agents import resources as agents_resources
-from agents import supervision
 from launch.clusters import addresses
 from launch.clusters import restarts
 from launch.clusters import tasks
@@ -62,7 +62,7 @@ class Host(lp.PyNode):
       while not (codes := _ended(processes)):
         time.sleep(_POLL)
     for name, code in codes.items():
-      print(f'{name} has ended: {supervision.in_words(code)}', flush=True)
+      print(f'{name} has ended: {node_processes.in_words(code)}', flush=True)
     sys.exit(1)
 
   @contextlib.contextmanager
@@ -112,7 +112,7 @@ class Revived(Host):
         code = start(name).wait()
         pause = again.after(time.monotonic() - began)
         follows = 'again and again' if pause is None else f'next in {pause:g} s'
-        ended = supervision.in_words(code)
+        ended = node_processes.in_words(code)
         print(f'{name} has ended: {ended}; {follows}', flush=True)
     sys.exit(1)
 

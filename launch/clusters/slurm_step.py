@@ -7,7 +7,7 @@ import sys
 import time
 import typing
 
-from agents import supervision
+from agents import node_processes
 from launch.clusters import slurm
 from launch.clusters import slurm_hosts
 from launch.clusters import slurm_task
@@ -118,7 +118,7 @@ class Step:
         codes[node] = self._code(node)
       elif kind == slurm_task.AGAIN:
         self._say_once(f'node {node} {self._read(name)}')
-    found = supervision.first_failure(codes) or hosts.first_failure()
+    found = node_processes.first_failure(codes) or hosts.first_failure()
     if not found:
       for node, host in hosts.lost().items():
         self._say_once(f'node {node} is lost with its host {host}')
@@ -141,11 +141,11 @@ class Step:
     """Describes how a node or srun ended."""
     srun, hosts = self._started()
     if name == SRUN:
-      return supervision.in_words(srun.returncode)
+      return node_processes.in_words(srun.returncode)
     host = hosts.lost().get(name)
     if host:
       return f'its host {host} is lost'
-    return supervision.in_words(self._code(name))
+    return node_processes.in_words(self._code(name))
 
   @property
   def lost(self) -> bool:
@@ -180,7 +180,7 @@ class Step:
     """
     if self._srun is None:
       return False
-    return supervision.ask_to_end(self._watcher, reason, failed)
+    return node_processes.ask_to_end(self._watcher, reason, failed)
 
   def stop(self, urgent: Callable[[], bool] = lambda: False) -> None:
     """Ends all tasks and waits for them.

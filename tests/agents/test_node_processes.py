@@ -1,4 +1,4 @@
-"""Supervision of nodes: signals to their group, death of the fork server."""
+"""Processes of nodes: signals to their group, death of the fork server."""
 
 import os
 import shutil
@@ -13,16 +13,16 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(__file__)))
 
 _LAUNCHER = """
 import os, signal, sys, tempfile, time
-from agents import supervision
+from agents import node_processes
 
 folder = sys.argv[1]
 script, log = os.path.join(folder, 'node.py'), os.path.join(folder, 'log')
 heard = []
 for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
   signal.signal(number, lambda number, _: heard.append(number))
-server = supervision.ForkServer(())
+server = node_processes.ForkServer(())
 print(tempfile.gettempdir())
-node = server.start('node', supervision._enter, [script], {}, log)
+node = server.start('node', node_processes._enter, [script], {}, log)
 print(node.pid, flush=True)
 while not (os.path.exists(log) and 'ready' in open(log).read()):
   assert node.is_alive()
@@ -40,7 +40,7 @@ print(node.exitcode, server.has_ended())
 server.stop()
 """
 _SERVER_DIES = """
-os.kill(supervision.internals.fork_server_pid(), signal.SIGKILL)
+os.kill(node_processes.internals.fork_server_pid(), signal.SIGKILL)
 while not server.has_ended():
   time.sleep(0.1)
 print(node.is_alive())
@@ -49,7 +49,7 @@ server.stop()
 print(server.status())
 """
 _SERVER_HANGS = """
-os.kill(supervision.internals.fork_server_pid(), signal.SIGSTOP)
+os.kill(node_processes.internals.fork_server_pid(), signal.SIGSTOP)
 node.kill_group()
 while node.exitcode is None:
   time.sleep(0.1)
@@ -144,13 +144,13 @@ with open('/proc/self/maps') as maps:
 """
 _FRESH = """
 import os, sys
-from agents import cuda, supervision
+from agents import cuda, node_processes
 folder = sys.argv[1]
-server = supervision.ForkServer(('tensorflow',))
+server = node_processes.ForkServer(('tensorflow',))
 for name, environment in (('fresh', {cuda.LOAD: '1'}), ('copy', {})):
   script, log = os.path.join(folder, 'node.py'), os.path.join(folder, name)
   node = server.start(
-    name, supervision._enter, [script], environment, log,
+    name, node_processes._enter, [script], environment, log,
     fresh=bool(environment),
   )
   while node.is_alive():

@@ -1,4 +1,4 @@
-"""Launches a program on one machine and watches its processes."""
+"""The processes of a program's nodes on one machine: start, watch, end."""
 
 from collections.abc import Callable, Mapping, Sequence
 import contextlib
@@ -196,7 +196,7 @@ def ask_to_end(watcher: lp.CourierHandle, reason: str, failed: str) -> bool:
     return False
 
 
-class Supervisor:
+class NodeProcesses:
   """The processes of a program, by the names of their nodes.
 
   Launchpad's own `wait` does not tell which node failed.
