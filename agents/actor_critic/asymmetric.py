@@ -18,11 +18,11 @@ from agents.actor_critic import config as actor_critic_config
 from agents.actor_critic import parts
 
 if typing.TYPE_CHECKING:
-  from agents.actor_critic import agent
   from agents.actor_critic import learner_runner
   from agents.actor_critic import learning
   from agents.actor_critic import networks as actor_critic_networks
   from agents.actor_critic import objectives
+  from agents.actor_critic import turns
   from ald_acme import optimizers
   from ald_acme.acting import observing
   from ald_acme.replay import local
@@ -149,13 +149,13 @@ class AsymmetricBuilder(builder.ActorCriticBuilder):
     replay: local.LocalReplay,
     learner: learning.ActorCriticLearner,
     counter: counting.Counter,
-  ) -> agent.Turns:
-    from agents.actor_critic import agent
+  ) -> turns.Turns:
+    from agents.actor_critic import turns
 
     runner = self.make_learner_runner(
       copy.deepcopy(networks), replay, learner, counter
     )
-    return agent.RunnerTurns(learner, replay, runner)
+    return turns.RunnerTurns(learner, replay, runner)
 
   def nodes(self) -> list[builders.Node]:
     """The learner runner."""

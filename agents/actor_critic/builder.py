@@ -18,10 +18,10 @@ from ald_acme.runs import indicators
 if typing.TYPE_CHECKING:
   import tensorflow as tf
 
-  from agents.actor_critic import agent
   from agents.actor_critic import learning
   from agents.actor_critic import networks as actor_critic_networks
   from agents.actor_critic import objectives
+  from agents.actor_critic import turns
   from ald_acme import optimizers
   from ald_acme.acting import observing
   from ald_acme.networks import protocols
@@ -214,7 +214,7 @@ class ActorCriticBuilder(unroll_builder.UnrollBuilder):
     replay: local.LocalReplay,
     learner: learning.ActorCriticLearner,
     counter: counting.Counter,
-  ) -> agent.Turns:
+  ) -> turns.Turns:
     """Creates the schedule of the other parts in the single-process agent.
 
     Args:
@@ -223,9 +223,9 @@ class ActorCriticBuilder(unroll_builder.UnrollBuilder):
       learner: the agent's learner.
       counter: the agent's counter.
     """
-    from agents.actor_critic import agent
+    from agents.actor_critic import turns
 
-    return agent.Turns(learner)
+    return turns.Turns(learner)
 
   def nodes(self) -> list[builders.Node]:
     """The agent's own nodes: none."""

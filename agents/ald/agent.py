@@ -1,49 +1,15 @@
 """ALD in a single process, for debugging."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
-import acme
 from acme import specs
 from acme.utils import counting
 from acme.utils import loggers
 
 from agents.actor_critic import agent
-from agents.actor_critic import learner_runner
 from agents.ald import builder as ald_builder
 from agents.ald import config as ald_config
-from agents.ald import distilling
-from agents.ald import learner_runner as ald_learner_runner
 from agents.ald import networks as ald_networks
-from ald_acme.replay import local
-from ald_acme.runs import saving
-
-
-class DistillingTurns(agent.RunnerTurns):
-  """Runs the distillers after the learner, at the ratio DpRL."""
-
-  def __init__(
-    self,
-    source: acme.VariableSource,
-    replay: local.LocalReplay,
-    runner: learner_runner.LearnerRunner,
-    distillers: Sequence[distilling.Distiller],
-    dprl: float,
-  ) -> None:
-    super().__init__(source, replay, runner)
-    self._saved = {f'distiller_{i}': d for i, d in enumerate(distillers)}
-    self._distillers, self._dprl = list(distillers), dprl
-    self._due = 0.0  # Distillation updates.
-
-  def saved(self) -> dict[str, saving.Saveable]:
-    return {'actor_parameters': self.source, **self._saved}
-
-  def after_learning(self, updates: int) -> None:
-    self._due += self._dprl * updates
-    if self._replay.can_sample(ald_learner_runner.DISTILL, 1):
-      while self._due >= 1.0:
-        self._distillers[0].step()
-        self._distillers.append(self._distillers.pop(0))  # In turn.
-        self._due -= 1.0
 
 
 class ALD(agent.ActorCritic):

@@ -24,9 +24,9 @@ if typing.TYPE_CHECKING:
   from agents.actor_critic import learner_runner
   from agents.actor_critic import learning
   from agents.actor_critic import objectives
-  from agents.ald import agent
   from agents.ald import distilling
   from agents.ald import networks as ald_networks
+  from agents.ald import turns
   from ald_acme import optimizers
   from ald_acme.acting import observing
   from ald_acme.parameters import shared as shared_parameters
@@ -180,8 +180,8 @@ class ALDBuilder(asymmetric.AsymmetricBuilder):
     replay: local.LocalReplay,
     learner: learning.ActorCriticLearner,
     counter: counting.Counter,
-  ) -> agent.DistillingTurns:
-    from agents.ald import agent
+  ) -> turns.DistillingTurns:
+    from agents.ald import turns
     from ald_acme.parameters import shared
 
     runner = self.make_learner_runner(
@@ -198,7 +198,7 @@ class ALDBuilder(asymmetric.AsymmetricBuilder):
       )
       for worker in range(self._config.num_distillers)
     ]
-    return agent.DistillingTurns(
+    return turns.DistillingTurns(
       parameters, replay, runner, distillers, self._config.dprl
     )
 
