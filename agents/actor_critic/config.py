@@ -77,11 +77,6 @@ class ActorCriticConfig:
   regulariser_cost: float = validation.setting(
     0.0, 'Weight of KL(acting policy || learner) (lambda).', at_least=0.0
   )
-  regulariser_threshold: float = validation.setting(
-    0.01,
-    "KL of a step, in nats, that is not penalised; 0: the paper's regulariser.",
-    at_least=0.0,
-  )
 
   clip_epsilon: float = validation.setting(
     0.2, 'Clipping range of probability ratios (vtrace).', above=0.0

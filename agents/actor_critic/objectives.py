@@ -196,12 +196,11 @@ class ActorCriticObjective(Objective):
     config, mask = self.config, evaluated.mask
     values = evaluated.outputs.value[:-1]
     value_loss = vtrace.value_loss(values, evaluated.targets, mask)
-    regulariser, divergence = distillation.policy_regulariser(
+    regulariser = distillation.policy_regulariser(
       self.network.distribution,
       evaluated.policy,
       evaluated.unroll.behaviour_policy,
       mask,
-      config.regulariser_threshold,
     )
     entropy = masking.masked_mean(
       self.network.distribution.entropy(evaluated.policy), mask
@@ -216,7 +215,7 @@ class ActorCriticObjective(Objective):
       'explained_variance': vtrace.explained_variance(
         values, evaluated.targets, mask
       ),
-      'kl_to_actor': divergence,
+      'kl_to_actor': regulariser,
       'entropy': entropy,
       'return_scale': normalisation.scale,
       'return_mean': normalisation.mean,

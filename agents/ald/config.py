@@ -19,7 +19,7 @@ class ALDConfig(actor_critic_config.AsymmetricConfig):
   """
 
   regulariser_cost: float = validation.setting(
-    0.25, 'Weight of KL(acting policy || learner) (lambda).', at_least=0.0
+    0.1, 'Weight of KL(acting policy || learner) (lambda).', at_least=0.0
   )
 
   # Replay for distillation, in unroll batches.

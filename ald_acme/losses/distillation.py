@@ -61,28 +61,19 @@ def policy_regulariser(
   learner_policy: tf.Tensor,
   actor_policy: tf.Tensor,
   mask: tf.Tensor,
-  threshold: float = 0.0,
-) -> tuple[tf.Tensor, tf.Tensor]:
-  """E[max(KL(pi_A || pi_L) - threshold, 0)], gradient to the learner alone.
+) -> tf.Tensor:
+  """E[KL(pi_A || pi_L)], with gradient to the learner alone.
 
-  It keeps the learner near the policy that gathers its data. The paper's
-  regulariser has a threshold of 0. It pulls the learner back to a policy that
-  has not followed yet, however small the difference; with a threshold, the
-  learner may differ by as much as the actor can soon follow.
+  It keeps the learner near the policy that gathers its data.
 
   Args:
     distribution: distribution of the actions.
     learner_policy: float32 `[T, B, P]`.
     actor_policy: float32 `[T, B, P]`; no gradient flows through them.
     mask: bool `[T, B]`, the steps that count.
-    threshold: KL of a step, in nats, that is not penalised.
 
   Returns:
-    The regulariser and the mean KL, both scalars in nats.
+    A scalar in nats.
   """
   divergence = distribution.kl(tf.stop_gradient(actor_policy), learner_policy)
-  excess = tf.nn.relu(divergence - threshold)
-  return (
-    masking.masked_mean(excess, mask),
-    masking.masked_mean(divergence, mask),
-  )
+  return masking.masked_mean(divergence, mask)

@@ -14,13 +14,9 @@ import tensorflow as tf
 from ald_acme.losses import masking
 
 _RATE = 0.01  # Weight of a batch in the running moments.
-# Share by which the scale may fall per batch. When all episodes become alike,
-# the deviation of their returns falls to the noise of the value, and a division
-# by it would make noise as large as the signal was.
-_FALL = 3e-4
 # Rewards, not returns, show whether there is anything to learn: bootstrapped
 # values of an untrained network vary too.
-_MOMENTS = ('weight', 'mean', 'squares', 'squared_rewards', 'scale')
+_MOMENTS = ('weight', 'mean', 'squares', 'squared_rewards')
 
 
 class Normalisation(NamedTuple):
@@ -29,8 +25,7 @@ class Normalisation(NamedTuple):
   Attributes:
     mean: mean of the returns.
     scale: the returns' standard deviation or the rewards' root mean square,
-      whichever is larger; it rises at once and falls slowly. 1 before the first
-      batch.
+      whichever is larger; 1 before the first batch.
     informative: 1 after the first non-zero reward, else 0. Advantages are
       multiplied by it: without rewards they are noise of the untrained value.
   """
@@ -60,10 +55,10 @@ class _Decay(NamedTuple):
   kept: tf.Tensor
 
   @classmethod
-  def of(cls, mask: tf.Tensor, rate: float = _RATE) -> '_Decay':
+  def of(cls, mask: tf.Tensor) -> '_Decay':
     """The weights of a batch, from its mask `[T, B]`."""
     counts = masking.masked_mean(tf.ones_like(mask, tf.float32), mask)
-    return cls(rate * counts, 1.0 - rate * counts)
+    return cls(_RATE * counts, 1.0 - _RATE * counts)
 
   def mean(self, total: tf.Tensor, value: tf.Tensor) -> tf.Tensor:
     """Adds a batch's mean to a decaying sum."""
@@ -86,18 +81,21 @@ class PopArt:
 
   def __init__(self) -> None:
     # The sum of weights; the mean; squared deviations from it, which stay
-    # precise for a large mean (Chan et al., 1979); squared rewards; the scale.
+    # precise for a large mean (Chan et al., 1979); squared rewards.
     self._moments = tf.Variable(tf.zeros([len(_MOMENTS)]), trainable=False)
     self._observed = tf.Variable(tf.zeros([len(_MOMENTS)]), trainable=False)
 
   @property
   def normalisation(self) -> Normalisation:
     """The current map."""
-    _, mean, _, rewards, scale = tf.unstack(self._moments)
+    weight, mean, squares, rewards = tf.unstack(self._moments)
+    deviation = tf.sqrt(tf.math.divide_no_nan(squares, weight))
+    reward = tf.sqrt(tf.math.divide_no_nan(rewards, weight))
+    scale = tf.maximum(deviation, reward)
     return Normalisation(
       mean=mean,
       scale=tf.where(scale > 0.0, scale, tf.ones_like(scale)),
-      informative=tf.cast(rewards > 0.0, tf.float32),
+      informative=tf.cast(reward > 0.0, tf.float32),
     )
 
   def observe(
@@ -117,23 +115,19 @@ class PopArt:
     spread = masking.masked_mean(tf.square(returns - mean), mask)
     squared_reward = masking.masked_mean(tf.square(rewards), mask)
 
-    weight, old_mean, squares, old_rewards, old_scale = tf.unstack(
-      self._moments
-    )
+    weight, old_mean, squares, old_rewards = tf.unstack(self._moments)
     old = decay.kept * weight
     part = tf.math.divide_no_nan(decay.new, old + decay.new)
     difference = mean - old_mean
     squares = decay.mean(squares, spread)
     squares += old * part * tf.square(difference)
-    weight = old + decay.new
-    rewards = decay.mean(old_rewards, squared_reward)
-    larger = tf.maximum(squares, rewards)
-    scale = tf.maximum(
-      tf.sqrt(tf.math.divide_no_nan(larger, weight)),
-      _Decay.of(mask, _FALL).kept * old_scale,
-    )
     moments = tf.stack(
-      [weight, old_mean + part * difference, squares, rewards, scale]
+      [
+        old + decay.new,
+        old_mean + part * difference,
+        squares,
+        decay.mean(old_rewards, squared_reward),
+      ]
     )
     self._observed.assign(_if_finite(moments, self._moments))
 
@@ -152,7 +146,7 @@ class PopArt:
     )
 
   def save(self) -> np.ndarray:
-    """The moments, float32 `[5]`."""
+    """The moments, float32 `[4]`."""
     return self._moments.numpy()
 
   def restore(self, state: np.ndarray) -> None:

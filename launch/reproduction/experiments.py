@@ -159,7 +159,7 @@ _GREY = '#666666'
 # The actor is the learner, so there is no other policy to regularise towards.
 _ALONE = {'regulariser_cost': 0.0}
 # Or towards the policy that gathered the data, with ALD's weight.
-_REGULARISED = {'regulariser_cost': 0.25}
+_REGULARISED = {'regulariser_cost': 0.1}
 METHODS = {
   'ald': Method('ALD', _BLUE),
   'lstm': Method('LSTM', _RED, 'lstm', _ALONE),

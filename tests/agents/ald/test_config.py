@@ -59,7 +59,6 @@ COSTS = [
   'value_cost',
   'entropy_cost',
   'regulariser_cost',
-  'regulariser_threshold',
   'policy_cost',
   'distill_value_cost',
 ]

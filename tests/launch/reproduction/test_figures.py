@@ -31,9 +31,9 @@ names = pytest.mark.parametrize('figure', LEARNING, ids=lambda f: f.name)
 
 FETCH = {'discount': 0.9}
 # Figures whose runs are all in `results/`.
-PUBLISHED = ['latency']
+PUBLISHED = ['i_maze_15', 'i_maze_15_seeds', 'wall_clock', 'dprl', 'latency']
 SOLVED = {'solved_return': 0.95}
-REGULARISED = {'regulariser_cost': 0.25}
+REGULARISED = {'regulariser_cost': 0.1}
 
 
 def _runs(figure, folder='f', seeds=1, small=False):
