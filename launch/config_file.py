@@ -1,6 +1,6 @@
 """Reads settings from a file: a run's config.json, or fields by name."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 import dataclasses
 import difflib
 import json
@@ -100,14 +100,17 @@ def fields(chosen: Mapping[str, Any], agent: str, path: str) -> dict[str, Any]:
     raise ValueError(f'{_of(path)} {error}') from error
 
 
+def unknown(name: str, known: Iterable[str], agent: str) -> str:
+  """The rest of an error about an unknown setting, with the nearest name."""
+  near = difflib.get_close_matches(name, list(known), 1)
+  cure = f'is {near[0]} meant?' if near else '--help lists the fields.'
+  return f'is not a setting of the agent {agent}; {cure}'
+
+
 def _refuse_unknown(given: Mapping[str, Any], known: Any, agent: str) -> None:
   for name, value in given.items():
     if name not in known:
-      near = difflib.get_close_matches(str(name), list(known), 1)
-      cure = f'is {near[0]} meant?' if near else '--help lists the fields.'
-      raise ValueError(
-        f'{name}={value!r} is not a setting of the agent {agent}; {cure}'
-      )
+      raise ValueError(f'{name}={value!r} {unknown(str(name), known, agent)}')
 
 
 def _number(value: Any, default: Any) -> Any:

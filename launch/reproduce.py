@@ -19,10 +19,10 @@ from rich import console as rich_console
 
 from ald_acme.runs import progress
 from launch import command_line
+from launch.campaigns import jobs
+from launch.campaigns import running
 from launch.reproduction import catalogue
 from launch.reproduction import figures
-from launch.reproduction import jobs
-from launch.reproduction import running
 
 _ALL = 'all'
 _SEEDS, _SMALL_SEEDS = 5, 1

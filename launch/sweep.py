@@ -26,12 +26,12 @@ from ald_acme.environments import registry
 from ald_acme.runs import progress
 from launch import command_line
 from launch import options
+from launch.campaigns import grids
+from launch.campaigns import jobs
+from launch.campaigns import running
+from launch.campaigns import tables
 from launch.clusters import slurm_array
 from launch.clusters import slurm_options
-from launch.reproduction import grids
-from launch.reproduction import jobs
-from launch.reproduction import running
-from launch.reproduction import tables
 
 _UNSUPPORTED = ('workdir', 'resume', 'wandb_project')  # Not in --help.
 for _flag in flags.FLAGS.get_key_flags_for_module(options):

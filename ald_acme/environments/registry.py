@@ -12,11 +12,11 @@ import dm_env
 
 from ald_acme import validation
 from ald_acme.environments import factories
-from ald_acme.environments.adapters import foreign
+from ald_acme.environments.adapters import unsupported
 from ald_acme.environments.batches import checked
 from ald_acme.environments.batches import stacking
 from ald_acme.environments.batches import trials
-from ald_acme.environments.batches import workers as processes
+from ald_acme.environments.batches import workers
 from ald_acme.environments.interface import base
 from ald_acme.environments.interface import masks
 from ald_acme.environments.tasks import bandit
@@ -166,16 +166,16 @@ def make(
   title = f'environment {name!r}'
   if _find_factory(name, arguments).batched:  # Raises before anything starts.
     return _make_batch(name, arguments, batch_size, seed, title)
-  workers, remakes = (
+  processes, remakes = (
     arguments.pop(key, 0) for key in (factories.WORKERS, factories.REMAKES)
   )
-  validation.integer(factories.WORKERS, workers, 0)
+  validation.integer(factories.WORKERS, processes, 0)
   validation.integer(factories.REMAKES, remakes, 0)
   factory = functools.partial(_make_single, name, arguments)
-  if workers and batch_size > 1:
+  if processes and batch_size > 1:
     try:
-      return processes.Workers(
-        factory, batch_size, seed, workers, title, remakes
+      return workers.Workers(
+        factory, batch_size, seed, processes, title, remakes
       )
     except RuntimeError as error:
       raise ValueError(str(error)) from error
@@ -217,7 +217,7 @@ def _make_single(
 
   def make() -> dm_env.Environment:
     environment = factory.make(**own)
-    foreign.check(environment)
+    unsupported.check(environment)
     environment.action_spec()
     if mask is not None:
       environment = masks.Masked(environment, mask, name)
@@ -237,7 +237,7 @@ def _make_batch(
 
   def make() -> base.BatchedEnvironment:
     environment = factory.make(**own)
-    foreign.check_batch(environment, batch_size)
+    unsupported.check_batch(environment, batch_size)
     return checked.Checked(environment, title)
 
   return _attempt(make, name, own)

@@ -5,10 +5,10 @@ import os
 import shlex
 
 from ald_acme.runs import files
+from launch.campaigns import jobs
 from launch.clusters import slurm
 from launch.clusters import slurm_commands
 from launch.clusters import slurm_options
-from launch.reproduction import jobs
 
 # Those of `slurm_options` that an array uses.
 FLAGS = ('partition', 'time', 'cpus', 'mem_per_cpu', 'sbatch')

@@ -1,1 +1,1 @@
-"""The parts of `launch/reproduce.py` and `sweep.py`: runs, results, figures."""
+"""The figures of `launch/reproduce.py`: their runs, and how they are drawn."""

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from ald_acme.runs import statistics
-from launch.reproduction import tables
+from launch.campaigns import tables
 
 _RESAMPLES = 2_000
 _SEED = 0  # The same runs give the same intervals.

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import dataclasses
 import operator
 
+from launch.campaigns import tables
 from launch.reproduction import extrapolation
 from launch.reproduction import figures
 from launch.reproduction import latency_figure
@@ -13,7 +14,6 @@ from launch.reproduction import peers
 from launch.reproduction import plots
 from launch.reproduction import scoreboard
 from launch.reproduction import scoreboard_rows
-from launch.reproduction import tables
 from launch.reproduction import tasks_figure
 
 # In Meta-Fetch; `python -m ald_acme.environments.tasks.experts` prints it.

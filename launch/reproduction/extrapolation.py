@@ -11,11 +11,11 @@ import sys
 import numpy as np
 
 from ald_acme.runs import statistics
+from launch.campaigns import jobs
+from launch.campaigns import runs
+from launch.campaigns import tables
 from launch.reproduction import figures
-from launch.reproduction import jobs
 from launch.reproduction import plots
-from launch.reproduction import runs
-from launch.reproduction import tables
 
 _SCRIPT = os.path.join(
   os.path.dirname(os.path.abspath(__file__)), 'play_elsewhere.py'

@@ -9,12 +9,12 @@ import importlib.util
 import os
 
 from agents import settings
+from launch.campaigns import jobs
+from launch.campaigns import results
+from launch.campaigns import runs
+from launch.campaigns import tables
 from launch.reproduction import experiments
-from launch.reproduction import jobs
 from launch.reproduction import plots
-from launch.reproduction import results
-from launch.reproduction import runs
-from launch.reproduction import tables
 
 MEANS = 'Mean over seeds, not smoothed; band or bar: bootstrap 95% interval.'
 _SECONDS = (
@@ -144,7 +144,7 @@ class LearningFigure(Figure):
 
   def make(self, order: Order) -> bool:
     groups = self.groups(order)
-    found = finished(groups)
+    found = results_of(groups)
     if not found:
       return False
     solvable = experiments.TASKS[self.task].solvable
@@ -167,7 +167,7 @@ class LearningFigure(Figure):
     return True
 
 
-def finished(groups: plots.Groups) -> list[results.Result]:
+def results_of(groups: plots.Groups) -> list[results.Result]:
   """The results of all groups."""
   return [result for group in groups for result in group.results]
 

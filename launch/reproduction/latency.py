@@ -19,7 +19,7 @@ bootstrap.prepare()
 
 from ald_acme.networks import sizes
 from launch import provenance
-from launch.reproduction import tables
+from launch.campaigns import tables
 
 _WARM_UP = 20  # Steps.
 

@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
+from launch.campaigns import jobs
+from launch.campaigns import tables
 from launch.reproduction import experiments
 from launch.reproduction import figures
-from launch.reproduction import jobs
 from launch.reproduction import plots
-from launch.reproduction import tables
 
 _SCRIPT = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'latency.py')
 

@@ -6,7 +6,7 @@ import os
 import sys
 
 from launch import bootstrap
-from launch.reproduction import jobs
+from launch.campaigns import jobs
 
 _FOLDER = os.path.join(bootstrap.ROOT, 'benchmarks', 'peers')
 

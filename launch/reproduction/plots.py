@@ -13,8 +13,8 @@ import numpy as np
 
 from ald_acme.runs import files
 from ald_acme.runs import statistics
-from launch.reproduction import results
-from launch.reproduction import tables
+from launch.campaigns import results
+from launch.campaigns import tables
 
 if typing.TYPE_CHECKING:
   from matplotlib import axes as matplotlib_axes

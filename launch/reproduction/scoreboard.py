@@ -10,15 +10,15 @@ import sys
 import numpy as np
 
 from ald_acme.runs import statistics
+from launch.campaigns import jobs
+from launch.campaigns import results
+from launch.campaigns import runs
+from launch.campaigns import tables
 from launch.reproduction import aggregates
 from launch.reproduction import experiments
 from launch.reproduction import figures
-from launch.reproduction import jobs
 from launch.reproduction import peers
 from launch.reproduction import plots
-from launch.reproduction import results
-from launch.reproduction import runs
-from launch.reproduction import tables
 
 _RANDOM_POLICY = os.path.join(
   os.path.dirname(os.path.abspath(__file__)), 'random_policy.py'

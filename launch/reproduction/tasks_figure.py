@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 import dataclasses
 
+from launch.campaigns import jobs
+from launch.campaigns import tables
 from launch.reproduction import experiments
 from launch.reproduction import figures
-from launch.reproduction import jobs
 from launch.reproduction import plots
-from launch.reproduction import tables
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,9 +33,11 @@ class TasksFigure(figures.Figure):
   def make(self, order: figures.Order) -> bool:
     made = [(part, part.groups(order)) for part in self.parts]
     absent = [
-      part.about for part, groups in made if not figures.finished(groups)
+      part.about for part, groups in made if not figures.results_of(groups)
     ]
-    made = [(part, groups) for part, groups in made if figures.finished(groups)]
+    made = [
+      (part, groups) for part, groups in made if figures.results_of(groups)
+    ]
     if not made:
       return False
     path = order.path(self.name)
@@ -63,7 +65,7 @@ class TasksFigure(figures.Figure):
         ):
           table += [_of_task(part.task, row) for row in of_task]
     tables.write_csv(f'{path}.csv', csv_rows)
-    found = [x for _, groups in made for x in figures.finished(groups)]
+    found = [x for _, groups in made for x in figures.results_of(groups)]
     tables.write_markdown(
       f'{path}.md',
       self.name,
@@ -74,7 +76,7 @@ class TasksFigure(figures.Figure):
 
 
 def _of_task(task: str, row: dict[str, object]) -> dict[str, object]:
-  """Adds the task to a row; renames the area, whose name has its end."""
+  """Adds the task to a row; drops the number of frames from the area's name."""
   named = {
     'area' if 'area' in key else key: value for key, value in row.items()
   }

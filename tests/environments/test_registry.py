@@ -431,7 +431,7 @@ def test_check(name, arguments):
     (f'{HERE}:gym_like', 'Spaces has the old Gym API.*shimmy'),
     (
       f'{HERE}:gymnasium_env',
-      r'is a gymnasium.Env; return ald_acme.*GymnasiumEnvironment\(environment',
+      r'a gymnasium.Env; return ald_acme.*gymnasium_adapter\.wrap\(environment',
     ),
     (
       'gymnasium:MiniGrid-NoSuch-v0',

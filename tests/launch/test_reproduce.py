@@ -11,10 +11,10 @@ import pytest
 from rich import console as rich_console
 
 from launch import reproduce
+from launch.campaigns import jobs
+from launch.campaigns import running
 from launch.reproduction import catalogue
 from launch.reproduction import figures
-from launch.reproduction import jobs
-from launch.reproduction import running
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(__file__)))
 REPRODUCE = os.path.join(ROOT, 'launch', 'reproduce.py')
@@ -22,7 +22,7 @@ REPRODUCE = os.path.join(ROOT, 'launch', 'reproduce.py')
 FAKED = """
 import sys
 from launch import reproduce
-from launch.reproduction import runs
+from launch.campaigns import runs
 runs.LAUNCHER = sys.argv.pop(1)
 sys.exit(reproduce.main())
 """

@@ -13,7 +13,7 @@ FAKED = """
 import sys
 from launch import sweep
 from launch import command_line
-from launch.reproduction import runs
+from launch.campaigns import runs
 runs.LAUNCHER = sys.argv.pop(1)
 command_line.run(sweep.main)
 """

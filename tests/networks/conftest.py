@@ -1,6 +1,7 @@
 """Small cores whose variables are all non-zero."""
 
 import pytest
+import tensorflow as tf
 
 from ald_acme.networks import gtrxl
 from ald_acme.networks import lstm
@@ -17,6 +18,12 @@ def _gtrxl():
 
 def _lstm():
   return lstm.LSTM(WIDTH)
+
+
+@pytest.fixture(autouse=True)
+def seed():
+  """Initial parameters are the same in each run of the tests."""
+  tf.random.set_seed(0)
 
 
 @pytest.fixture(params=[_lstm, _gtrxl], ids=['lstm', 'gtrxl'])

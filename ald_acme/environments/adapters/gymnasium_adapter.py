@@ -13,8 +13,8 @@ from gymnasium.envs import registration
 import numpy as np
 import tree
 
-from ald_acme.environments.adapters import foreign
 from ald_acme.environments.adapters import gymnasium_spaces
+from ald_acme.environments.adapters import unsupported
 from ald_acme.environments.interface import actions
 from ald_acme.environments.interface import masks
 
@@ -210,7 +210,7 @@ class GymnasiumEnvironment(dm_env.Environment):
   def reset(self) -> dm_env.TimeStep:
     observation, info = self._call('reset', 2, seed=self._seed)
     if not isinstance(info, dict):  # An observation of two elements.
-      raise ValueError(f'{self.name} has {foreign.OLD_API}.')
+      raise ValueError(f'{self.name} has {unsupported.OLD_API}.')
     self._seed = None
     self._over = False
     return dm_env.restart(self._encode(observation))
@@ -240,7 +240,7 @@ class GymnasiumEnvironment(dm_env.Environment):
         raise
       old = True
     if old:
-      raise ValueError(f'{self.name} has {foreign.OLD_API}.')
+      raise ValueError(f'{self.name} has {unsupported.OLD_API}.')
     return answer
 
   def observation_spec(self) -> Any:

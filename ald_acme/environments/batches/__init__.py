@@ -1,1 +1,1 @@
-"""Batches of environments: stepped in this process or by workers; wrappers."""
+"""Batches of environments, stepped in this process or by workers; wrappers."""

@@ -1,1 +1,1 @@
-"""The package's own tasks, their scripted experts, and what they share."""
+"""The package's own tasks, their scripted experts, and shared modules."""

@@ -5,10 +5,10 @@ import time
 
 import pytest
 
+from launch.campaigns import jobs
 from launch.reproduction import catalogue
 from launch.reproduction import extrapolation
 from launch.reproduction import figures
-from launch.reproduction import jobs
 
 FIGURE = catalogue.FIGURES['extrapolation']
 

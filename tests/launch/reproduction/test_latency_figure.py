@@ -6,9 +6,9 @@ import time
 from matplotlib import pyplot
 import pytest
 
+from launch.campaigns import jobs
 from launch.reproduction import catalogue
 from launch.reproduction import figures
-from launch.reproduction import jobs
 from launch.reproduction import latency_figure
 
 FIGURE = catalogue.FIGURES['latency']

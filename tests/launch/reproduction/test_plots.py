@@ -7,8 +7,8 @@ from matplotlib import pyplot
 import numpy as np
 import pytest
 
+from launch.campaigns import results
 from launch.reproduction import plots
-from launch.reproduction import results
 
 NAN = float('nan')
 

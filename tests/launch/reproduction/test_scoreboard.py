@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from ald_acme.environments import registry
+from launch.campaigns import jobs
 from launch.reproduction import catalogue
 from launch.reproduction import figures
-from launch.reproduction import jobs
 from launch.reproduction import peers
 from launch.reproduction import scoreboard
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from ald_acme.runs import files
 from ald_acme.runs import statistics
-from launch.reproduction import results
+from launch.campaigns import results
 
 Rows = list[dict[str, object]]
 

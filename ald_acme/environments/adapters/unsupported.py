@@ -4,7 +4,9 @@ from typing import Any
 
 from ald_acme.environments.interface import base
 
-_WRAP = 'ald_acme.environments.GymnasiumEnvironment(environment, seed)'
+_WRAP = (
+  'ald_acme.environments.adapters.gymnasium_adapter.wrap(environment, seed)'
+)
 _BATCH = (
   'give the factory a parameter batch_size and return ald_acme.environments.'
   'VectorEnvironment(vector, seed)'
@@ -12,7 +14,7 @@ _BATCH = (
 OLD_API = (
   'the old Gym API (4 values from step, or reset without info); convert it: '
   'pip install shimmy, and have a factory return '
-  'gymnasium_adapter.GymnasiumEnvironment(shimmy.GymV21CompatibilityV0('
+  'gymnasium_adapter.wrap(shimmy.GymV21CompatibilityV0('
   'env=environment), seed)'
 )
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from launch.reproduction import results
-from launch.reproduction import tables
+from launch.campaigns import results
+from launch.campaigns import tables
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ald_acme.runs import files
-from launch.reproduction import results
+from launch.campaigns import results
 
 NAN, INF = float('nan'), float('inf')
 FIELDS = {'seed': 2, 'max_frames': 100, 'dprl': 2.0}

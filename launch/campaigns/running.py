@@ -8,7 +8,7 @@ from rich import console as rich_console
 from rich import text as rich_text
 
 from ald_acme.runs import progress
-from launch.reproduction import jobs
+from launch.campaigns import jobs
 
 _POLL = 0.25  # Seconds between polls of the processes.
 

@@ -10,7 +10,7 @@ from typing import Any
 from agents import settings
 from ald_acme.runs import files
 from ald_acme.runs import folder as run_folder
-from launch.reproduction import jobs
+from launch.campaigns import jobs
 
 LAUNCHER = os.path.join(
   os.path.dirname(os.path.dirname(os.path.abspath(__file__))), 'local.py'

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from launch.reproduction import jobs
+from launch.campaigns import jobs
 
 MAKE = 'import sys; open(sys.argv[1], "w").close()'
 WAIT = """

@@ -2,18 +2,18 @@
 
 from collections.abc import Sequence
 import dataclasses
-import difflib
 import itertools
 import operator
 import os
 from typing import Any
 
 from agents import settings
+from launch import config_file
 from launch import field_flags
 from launch import options
-from launch.reproduction import results
-from launch.reproduction import runs
-from launch.reproduction import tables
+from launch.campaigns import results
+from launch.campaigns import runs
+from launch.campaigns import tables
 
 _PREFIX = 'config.'
 Axis = tuple[str, list[Any]]  # A field's path, and its values.
@@ -40,12 +40,8 @@ def parse(sweeps: Sequence[str], agent: str) -> list[Axis]:
         f'{text!r}.'
       )
     if path not in known:
-      near = difflib.get_close_matches(path, known, 1)
-      cure = f'is {near[0]} meant?' if near else '--help lists the fields.'
-      raise ValueError(
-        f'--sweep={text}: {path!r} is not a setting of the agent {agent}; '
-        f'{cure}'
-      )
+      reason = config_file.unknown(path, known, agent)
+      raise ValueError(f'--sweep={text}: {path!r} {reason}')
     if path == 'seed':
       raise ValueError(
         f'--sweep={text}: seeds cannot be swept; give --seeds (the number of '

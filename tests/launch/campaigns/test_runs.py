@@ -7,7 +7,7 @@ import os
 import pytest
 
 from ald_acme.networks import sizes
-from launch.reproduction import runs
+from launch.campaigns import runs
 
 FIELDS = {
   'seed': 3,

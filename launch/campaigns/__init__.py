@@ -1,0 +1,1 @@
+"""Many runs at once: a pool of jobs, grids of settings, results, tables."""
