@@ -4,8 +4,11 @@ from collections.abc import Mapping
 import math
 from typing import Any
 
+import numpy as np
+
 _IN_A_ROW = 3  # Consecutive evaluations at `solved_return`.
 _FRAMES, _SECONDS = 'solved_at_frames', 'solved_at_seconds'
+_STREAK = 'solved_streak'
 
 
 class Solving:
@@ -24,7 +27,9 @@ class Solving:
     self._at = {
       name: float(earlier.get(name, math.nan)) for name in (_FRAMES, _SECONDS)
     }
-    self._in_a_row: list[tuple[float, float]] = []  # (frames, seconds)
+    # Frames and seconds of the evaluations in a row, and of the last one.
+    streak = np.reshape(earlier.get(_STREAK, ()), (-1, 2))
+    self._in_a_row = [(float(x), float(y)) for x, y in streak]
     self._last: tuple[float, float] | None = None
 
   def take(self, row: Mapping[str, float], at_target: bool) -> None:
@@ -52,9 +57,10 @@ class Solving:
       self._at = dict(zip((_FRAMES, _SECONDS), self._in_a_row[0]))
 
   @property
-  def saved(self) -> dict[str, float]:
-    """The state for a checkpoint; NaN if not solved."""
-    return self._at
+  def saved(self) -> dict[str, Any]:
+    """The state for a checkpoint; frames and seconds are NaN if not solved."""
+    streak = np.reshape(self._in_a_row, (-1, 2)).astype(np.float64)
+    return {**self._at, _STREAK: streak}
 
   @property
   def summary(self) -> dict[str, float | None]:

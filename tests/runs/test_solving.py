@@ -35,8 +35,17 @@ def test_three_in_a_row_or_two_at_the_target(returns, at_target, at):
   assert again.summary == part.summary
 
 
+def test_a_resumed_run_continues_its_streak():
+  part = solving.Solving(0.9, {})
+  _take(part, 0.1, 0.9, 0.9)
+  again = solving.Solving(0.9, part.saved)
+  again.take({'actor_return': 0.9, 'frames': 3, 'wall_seconds': 6.0}, False)
+  assert again.summary == {'solved_at_frames': 1, 'solved_at_seconds': 2.0}
+
+
 def test_unknown_solved_return():
   part = solving.Solving(None, {})
   _take(part, 1.0, 1.0, 1.0)
   assert part.summary == {}
-  assert all(math.isnan(x) for x in part.saved.values())
+  assert math.isnan(part.saved['solved_at_frames'])
+  assert part.saved['solved_streak'].shape == (0, 2)
