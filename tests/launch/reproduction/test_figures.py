@@ -31,7 +31,16 @@ names = pytest.mark.parametrize('figure', LEARNING, ids=lambda f: f.name)
 
 FETCH = {'discount': 0.9}
 # Figures whose runs are all in `results/`.
-PUBLISHED = ['i_maze_15', 'i_maze_15_seeds', 'wall_clock', 'dprl', 'latency']
+PUBLISHED = [
+  'i_maze_9',
+  'i_maze_15',
+  'i_maze_15_seeds',
+  'wall_clock',
+  'dprl',
+  'ablations',
+  'cores',
+  'latency',
+]
 SOLVED = {'solved_return': 0.95}
 REGULARISED = {'regulariser_cost': 0.1}
 
