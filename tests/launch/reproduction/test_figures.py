@@ -37,6 +37,7 @@ PUBLISHED = [
   'i_maze_15_seeds',
   'wall_clock',
   'dprl',
+  'hogwild',
   'ablations',
   'cores',
   'latency',
