@@ -1,6 +1,7 @@
 """Finds and checks factories of environments by name."""
 
 from collections.abc import Callable, Sequence
+import difflib
 import functools
 import importlib
 import inspect
@@ -12,25 +13,79 @@ import dm_env
 from ald_acme import importing
 
 GYMNASIUM = 'gymnasium'
-GYMNASIUM_VEC = 'gymnasium_vec'
-ENVPOOL = 'envpool'
-CONTROL = 'dm_control'
-# By prefix: the adapter's module, and what to install for it.
-_ADAPTERS = {
-  GYMNASIUM: ('adapters.gymnasium_adapter', '"gymnasium>=0.29"'),
-  GYMNASIUM_VEC: ('adapters.gymnasium_vectors', '"gymnasium>=1.1"'),
-  ENVPOOL: ('adapters.envpool_adapter', '"gymnasium>=1.1"'),
-  CONTROL: (
-    'adapters.control_suite',
+
+
+class Adapter(NamedTuple):
+  """An adapter of another package's environments, which have a prefix.
+
+  Its module has a function `make`, which takes what follows the prefix as the
+  first argument. It may have `arguments`, the names that `make` accepts as
+  `**kwargs`, and `reward_threshold`, the return at which a task counts as
+  solved; both take the same first argument.
+
+  Attributes:
+    module: the module, in `ald_acme.environments.adapters`.
+    install: arguments of `pip install` for the package.
+    form: what follows the prefix.
+    summary: a line for the list of environments.
+    packages: whether the name may start with a package to import, 'package:ID'.
+    starts: starts of the Gymnasium IDs that only this adapter supports.
+  """
+
+  module: str
+  install: str
+  form: str
+  summary: str
+  packages: bool = False
+  starts: tuple[str, ...] = ()
+
+
+# By prefix. A row is all that the commands need to accept a new prefix.
+ADAPTERS = {
+  GYMNASIUM: Adapter(
+    'gymnasium_adapter',
+    '"gymnasium>=0.29"',
+    'ID',
+    'Any Gymnasium environment; see gymnasium.make.',
+    packages=True,
+  ),
+  'gymnasium_vec': Adapter(
+    'gymnasium_vectors',
+    '"gymnasium>=1.1"',
+    'ID',
+    'A Gymnasium vector environment; see gymnasium.make_vec.',
+    packages=True,
+  ),
+  'classic_control': Adapter(
+    'classic_control',
+    '"gymnasium>=0.29"',
+    'ID',
+    'Classic control, velocities=apart (a separate entry) or hidden.',
+  ),
+  'minigrid': Adapter(
+    'minigrid_adapter',
+    '-c requirements.txt "minigrid>=3"',
+    'ID',
+    'A MiniGrid task, such as MiniGrid-MemoryS7-v0, as one-hot cells.',
+    starts=('MiniGrid-', 'BabyAI-'),
+  ),
+  'dm_control': Adapter(
+    'control_suite',
     '-c requirements.txt dm-control==1.0.14 mujoco==2.3.7',
+    'DOMAIN-TASK',
+    'A task of the DeepMind Control Suite, such as cartpole-swingup.',
+  ),
+  'envpool': Adapter(
+    'envpool_adapter',
+    '"gymnasium>=1.1"',
+    'ID',
+    'Any environment of envpool, as a batch.',
   ),
 }
 # Modules of this package whose arguments cannot import code.
 _CLOSED = frozenset(
   f'{__package__}.{name}'
   for name in (
-    'adapters.classic_control',
-    'adapters.minigrid_adapter',
     'tasks.bandit',
     'tasks.i_maze',
     'tasks.knights_tour',
@@ -71,13 +126,14 @@ def find(name: str, arguments: dict[str, Any]) -> Factory:
   """
   module, _, attribute = name.partition(':')
   known = None
-  if module in _ADAPTERS:
+  if module in ADAPTERS:
     found = adapter(module)
     factory = functools.partial(found.make, attribute)
     if hasattr(found, 'arguments'):
       known = found.arguments(attribute)
   else:
     _refuse_pythons_own(name, module)
+    _refuse_adapters(name, module)
     try:
       factory = importing.attribute(f'environment {name!r}', module, attribute)
     except ValueError as error:
@@ -94,10 +150,8 @@ def imports_code(name: str) -> bool:
     name: as for `registry.make`.
   """
   module, _, attribute = name.partition(':')
-  if module in (GYMNASIUM, GYMNASIUM_VEC):
-    return ':' in attribute  # They import the part before a second colon.
-  if module in _ADAPTERS:
-    return False
+  if module in ADAPTERS:
+    return ADAPTERS[module].packages and ':' in attribute
   return bool(attribute) and module not in _CLOSED
 
 
@@ -109,6 +163,16 @@ def _refuse_pythons_own(name: str, module: str | None) -> None:
       f'environment {name!r} cannot be used: {top!r} is in the standard '
       'library; name the module of a factory of a dm_env.Environment.'
     )
+
+
+def _refuse_adapters(name: str, module: str) -> None:
+  """Rejects the modules of adapters, whose environments have a prefix."""
+  for prefix, row in ADAPTERS.items():
+    if module == _module(row):
+      raise ValueError(
+        f'environment {name!r} names an adapter; use '
+        f'"{prefix}:{row.form}" instead.'
+      )
 
 
 def _refuse_other_factories(name: str, factory: Any) -> None:
@@ -153,33 +217,43 @@ def missing_package(name: str, error: BaseException | None) -> None:
     return
   if '.' in module:  # Its package is installed.
     return
+  near = difflib.get_close_matches(module, ADAPTERS, 1)
+  hint = ''
+  if near and name.startswith(f'{module}:'):
+    hint = f'is {near[0]}:{name.partition(":")[2]} meant? If not, '
   package = module.replace('_', '-')
   raise ValueError(
-    f'environment {name!r} needs {module!r}, which is not installed; for a '
-    f'public package: pip install -c requirements.txt {package}; for your own, '
-    'put its folder in PYTHONPATH.'
+    f'environment {name!r} needs {module!r}, which is not installed; {hint}for '
+    f'a public package: pip install -c requirements.txt {package}; for your '
+    'own, put its folder in PYTHONPATH.'
   ) from error
 
 
 def suggest_adapter(name: str, error: BaseException) -> None:
   """Raises ValueError for an unknown Gymnasium ID, with a suggestion."""
   module, _, environment_id = name.partition(':')
-  if module not in (GYMNASIUM, GYMNASIUM_VEC) or type(error).__name__ not in (
-    'NameNotFound',
-    'NamespaceNotFound',
-    'VersionNotFound',
-  ):
+  unknown = ('NameNotFound', 'NamespaceNotFound', 'VersionNotFound')
+  if module not in ADAPTERS or type(error).__name__ not in unknown:
     return
-  cure = f'{module}:package:{environment_id}, with the package that has it'
-  if environment_id.startswith('MiniGrid-'):
-    cure = (
-      'ald_acme.environments.adapters.minigrid_adapter:make with '
-      f'the argument task={environment_id}'
-    )
+  cure = with_prefix(environment_id)
+  if cure == f'{GYMNASIUM}:{environment_id}':
+    cure = f'{module}:package:{environment_id}, with the package that has it'
   raise ValueError(
     f'environment {name!r} cannot be created: Gymnasium does not know the ID '
     f'({error}); try {cure}.'
   ) from error
+
+
+def with_prefix(environment_id: str) -> str:
+  """The name of the environment with a Gymnasium ID."""
+  for prefix, row in ADAPTERS.items():
+    if environment_id.startswith(row.starts):
+      return f'{prefix}:{environment_id}'
+  return f'{GYMNASIUM}:{environment_id}'
+
+
+def _module(row: Adapter) -> str:
+  return f'{__package__}.adapters.{row.module}'
 
 
 def adapter(module: str) -> Any:
@@ -191,13 +265,13 @@ def adapter(module: str) -> Any:
   Raises:
     ValueError: if the package is not installed.
   """
-  file, install = _ADAPTERS[module]
+  row = ADAPTERS[module]
   try:  # An extra, and slow to import.
-    return importlib.import_module(f'{__package__}.{file}')
+    return importlib.import_module(_module(row))
   except ModuleNotFoundError as error:
     raise ValueError(
       f'environment "{module}:..." needs a package that is not installed '
-      f'({error}); install it with: pip install {install}.'
+      f'({error}); install it with: pip install {row.install}.'
     ) from error
 
 

@@ -55,14 +55,11 @@ def describe() -> str:
       'package.module:factory',
       '  Any factory of a dm_env.Environment; with a parameter batch_size, of',
       '  a BatchedEnvironment.',
-      f'{factories.CONTROL}:DOMAIN-TASK',
-      '  A task of the DeepMind Control Suite, such as cartpole-swingup.',
-      f'{factories.GYMNASIUM}:ID',
-      '  Any Gymnasium environment; see gymnasium.make.',
-      f'{factories.GYMNASIUM_VEC}:ID',
-      '  A Gymnasium vector environment; see gymnasium.make_vec.',
-      f'{factories.ENVPOOL}:ID',
-      '  Any environment of envpool, as a batch.',
+      *(
+        line
+        for prefix, row in factories.ADAPTERS.items()
+        for line in (f'{prefix}:{row.form}', f'  {row.summary}')
+      ),
       'every environment of another package that is created one at a time',
       f'    {factories.WORKERS}=N: each batch is stepped by N processes; 0: in '
       'this process',
@@ -138,8 +135,8 @@ def make(
       the arguments (and `seed`, if it has such a parameter) and returns a
       `dm_env.Environment`, or with a parameter `batch_size` a
       `BatchedEnvironment` of that size; 'gymnasium:ID' for `gymnasium.make`;
-      'gymnasium_vec:ID' for `gymnasium.make_vec`; 'envpool:ID'; or
-      'dm_control:DOMAIN-TASK'.
+      'gymnasium_vec:ID' for `gymnasium.make_vec`; 'classic_control:ID';
+      'minigrid:ID'; 'dm_control:DOMAIN-TASK'; or 'envpool:ID'.
     arguments: keyword arguments of the environment. Every environment also
       takes `trial_episodes=N`, for `Trials` of N episodes. Environments of
       other packages also take `workers=N`, to step a batch of more than one in
@@ -185,9 +182,10 @@ def make(
 def solved_return(name: str, arguments: Mapping[str, Any]) -> float | None:
   """The mean return at which a task counts as solved; None if not declared.
 
-  It is the `reward_threshold` of a Gymnasium environment's spec, or else the
-  attribute `solved_return` of the environment's class or factory. It applies to
-  single episodes with the default rewards.
+  It is the `reward_threshold` of a Gymnasium environment's spec (also of
+  `classic_control` and `minigrid`), or else the attribute `solved_return` of
+  the environment's class or factory. It applies to single episodes with the
+  default rewards.
 
   Args:
     name: as for `make`.
@@ -197,9 +195,10 @@ def solved_return(name: str, arguments: Mapping[str, Any]) -> float | None:
   if factories.TRIALS in arguments or rewards:
     return None
   module, _, attribute = name.partition(':')
-  if module in (factories.GYMNASIUM, factories.GYMNASIUM_VEC):
-    adapter = factories.adapter(factories.GYMNASIUM)
-    return adapter.reward_threshold(attribute)
+  if module in factories.ADAPTERS:
+    adapter = factories.adapter(module)
+    if hasattr(adapter, 'reward_threshold'):
+      return adapter.reward_threshold(attribute)
   made = _BATCHED.get(name) or _find_factory(name, dict(arguments)).make
   return getattr(made, 'solved_return', None)
 
@@ -317,12 +316,12 @@ def _find_factory(name: str, arguments: dict[str, Any]) -> factories.Factory:
   if not (module and colon and attribute):
     near = difflib.get_close_matches(name, names(), 1)
     if _GYMNASIUM_ID.fullmatch(name):
-      near = [f'{factories.GYMNASIUM}:{name}']
+      near = [factories.with_prefix(name)]
     cure = f'; is {near[0]} meant?' if near else '.'
+    forms = [f'"{x}:{row.form}"' for x, row in factories.ADAPTERS.items()]
     raise ValueError(
       f'environment must be one of {", ".join(names())}, or '
-      f'"package.module:factory", "{factories.GYMNASIUM}:ID", '
-      f'"{factories.GYMNASIUM_VEC}:ID", "{factories.ENVPOOL}:ID" or '
-      f'"{factories.CONTROL}:DOMAIN-TASK", but received {name!r}{cure}'
+      f'"package.module:factory", {", ".join(forms[:-1])} or {forms[-1]}, but '
+      f'received {name!r}{cure}'
     )
   return factories.find(name, arguments)

@@ -47,7 +47,6 @@ class Method:
   kwargs: str = ''
 
 
-_CLASSIC_CONTROL = 'ald_acme.environments.adapters.classic_control:make'
 _WITH_MEMORYLESS = ('ald', 'lstm', 'memoryless')
 TASKS = {
   'i_maze_9': Task(
@@ -109,16 +108,16 @@ TASKS = {
     solvable=False,
   ),
   'pendulum_hidden': Task(
-    environment=_CLASSIC_CONTROL,
-    kwargs='task=Pendulum-v1,velocities=hidden',
-    small_kwargs='task=Pendulum-v1,velocities=hidden,max_episode_steps=20',
+    environment='classic_control:Pendulum-v1',
+    kwargs='velocities=hidden',
+    small_kwargs='velocities=hidden,max_episode_steps=20',
     max_frames={'ald': 2_000_000},
     solvable=False,
   ),
   'pendulum_privileged': Task(
-    environment=_CLASSIC_CONTROL,
-    kwargs='task=Pendulum-v1',
-    small_kwargs='task=Pendulum-v1,max_episode_steps=20',
+    environment='classic_control:Pendulum-v1',
+    kwargs='',
+    small_kwargs='max_episode_steps=20',
     max_frames={'ald': 1_000_000},
     solvable=False,
   ),

@@ -18,7 +18,6 @@ def _popgym(
   )
 
 
-_MINIGRID = 'ald_acme.environments.adapters.minigrid_adapter:make'
 ROWS = (
   scoreboard.Row(
     'cartpole',
@@ -59,8 +58,8 @@ ROWS = (
   scoreboard.Row(
     'empty_8x8',
     'MiniGrid-Empty-8x8',
-    _MINIGRID,
-    'task=MiniGrid-Empty-8x8-v0',
+    'minigrid:MiniGrid-Empty-8x8-v0',
+    '',
     300_000,
     0.93,
     package='minigrid',
@@ -68,8 +67,8 @@ ROWS = (
   scoreboard.Row(
     'doorkey_5x5',
     'MiniGrid-DoorKey-5x5',
-    _MINIGRID,
-    'task=MiniGrid-DoorKey-5x5-v0',
+    'minigrid:MiniGrid-DoorKey-5x5-v0',
+    '',
     1_000_000,
     0.9,
     package='minigrid',
@@ -77,8 +76,8 @@ ROWS = (
   scoreboard.Row(
     'memory_s7',
     'MiniGrid-MemoryS7, view 3',
-    _MINIGRID,
-    'task=MiniGrid-MemoryS7-v0,agent_view_size=3',
+    'minigrid:MiniGrid-MemoryS7-v0',
+    'agent_view_size=3',
     3_000_000,
     0.9,
     package='minigrid',

@@ -18,6 +18,7 @@ from ald_acme.environments.batches import trials
 from ald_acme.environments.tasks import i_maze
 
 SEEDS = [members.seed_of(7, i) for i in range(3)]
+ADAPTERS = 'ald_acme.environments.adapters'
 HERE = __name__  # This module is 'package.module' of the factories below.
 
 
@@ -267,9 +268,11 @@ def test_describe_lists_every_environment_and_argument():
   assert [line for line in lines if not line.startswith(' ')] == [
     *registry.names(),
     'package.module:factory',
-    'dm_control:DOMAIN-TASK',
     'gymnasium:ID',
     'gymnasium_vec:ID',
+    'classic_control:ID',
+    'minigrid:ID',
+    'dm_control:DOMAIN-TASK',
     'envpool:ID',
     'every environment of another package that is created one at a time',
     'every environment of another package',
@@ -435,7 +438,7 @@ def test_check(name, arguments):
     ),
     (
       'gymnasium:MiniGrid-NoSuch-v0',
-      'does not know the ID.*minigrid_adapter:make with .*task=MiniGrid-NoS',
+      'does not know the ID.*try minigrid:MiniGrid-NoSuch-v0',
     ),
     (
       'gymnasium:NoSuch-v0',
@@ -449,6 +452,11 @@ def test_check(name, arguments):
     ('__main__:main', "'__main__' is in the standard library"),
     ('maze', 'one of bandit, i_maze.* is i_maze meant'),
     ('CartPole-v1', 'is gymnasium:CartPole-v1 meant'),
+    ('MiniGrid-X-v0', 'is minigrid:MiniGrid-X-v0 meant'),
+    ('BabyAI-Synth-v0', 'is minigrid:BabyAI-Synth-v0 meant'),
+    ('minigird:MiniGrid-X-v0', 'is minigrid:MiniGrid-X-v0 meant.*PYTHONPATH'),
+    (f'{ADAPTERS}.minigrid_adapter:make', 'use "minigrid:ID" instead'),
+    (f'{ADAPTERS}.control_suite:make', 'use "dm_control:DOMAIN-TASK" inst'),
     (f'{HERE}:leavs', f"has no 'leavs'; is {HERE}:leaves meant"),
     (f'{HERE}:no_such_factory', 'has no .*; name another'),
   ],
@@ -466,12 +474,14 @@ def test_check_refuses(name, message):
     ('i_maze', False),
     ('gymnasium:CartPole-v1', False),
     ('gymnasium:popgym:popgym-Autoencode-v0', True),
-    ('ald_acme.environments.adapters.minigrid_adapter:make', False),
+    ('classic_control:Pendulum-v1', False),
+    ('minigrid:popgym:MiniGrid-MemoryS7-v0', False),  # It is refused.
+    ('dm_control:cartpole-swingup', False),
     ('ald_acme.environments.tasks.i_maze:BatchedIMaze', False),
     # These import what their arguments name.
     ('ald_acme.environments.registry:make', True),
-    ('ald_acme.environments.adapters.gymnasium_adapter:make', True),
-    ('ald_acme.environments.adapters.gymnasium_vectors:make', True),
+    (f'{ADAPTERS}.gymnasium_adapter:make', True),
+    (f'{ADAPTERS}.gymnasium_vectors:make', True),
     ('my_maze:make', True),
     ('ald_acme_of_others:make', True),
     ('subprocess:getoutput', True),
@@ -490,6 +500,8 @@ def test_which_names_import_code(name, imports):
     ('meta_fetch', {}, None),
     ('gymnasium:CartPole-v1', {}, 475.0),
     ('gymnasium:Blackjack-v1', {}, None),
+    ('classic_control:MountainCar-v0', {'velocities': 'hidden'}, -110.0),
+    ('classic_control:Pendulum-v1', {}, None),
     ('ald_acme.environments.tasks.i_maze:BatchedIMaze', {}, 0.95),
   ],
 )

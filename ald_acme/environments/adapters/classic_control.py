@@ -1,12 +1,10 @@
 """Gymnasium's classic control with velocities separate or hidden.
 
 Needs `pip install "gymnasium>=0.29"`. Examples:
-  python launch/local.py \
-    --environment=ald_acme.environments.adapters.classic_control:make \
-    --environment_kwargs=task=Pendulum-v1,velocities=hidden
-  python launch/local.py \
-    --environment=ald_acme.environments.adapters.classic_control:make \
-    --environment_kwargs=task=Pendulum-v1 --config.actor_observations=position
+  python launch/local.py --environment=classic_control:Pendulum-v1 \
+    --environment_kwargs=velocities=hidden
+  python launch/local.py --environment=classic_control:Pendulum-v1 \
+    --config.actor_observations=position
 """
 
 from typing import Any
@@ -47,7 +45,7 @@ def make(
   """
   if task not in _VELOCITIES:
     raise ValueError(
-      f'task must be one of {", ".join(_VELOCITIES)}, but received {task!r}.'
+      f'classic_control has no task {task!r}; it has {", ".join(_VELOCITIES)}.'
     )
   if velocities not in (_APART, _HIDDEN):
     raise ValueError(
@@ -57,6 +55,23 @@ def make(
     gymnasium.make(task, **kwargs), _VELOCITIES[task], velocities == _HIDDEN
   )
   return gymnasium_adapter.GymnasiumEnvironment(environment, seed)
+
+
+def reward_threshold(task: str) -> float | None:
+  """The mean return at which a task counts as solved, if declared.
+
+  Args:
+    task: as for `make`.
+  """
+  # Gymnasium's adapter would import the package of another 'package:ID'.
+  known = task in _VELOCITIES
+  return gymnasium_adapter.reward_threshold(task) if known else None
+
+
+def arguments(task: str) -> list[str] | None:
+  """Names of the arguments of `make`, as `gymnasium_adapter.arguments`."""
+  known = task in _VELOCITIES  # As above.
+  return gymnasium_adapter.arguments(task) if known else None
 
 
 class _Parts(gymnasium.ObservationWrapper):

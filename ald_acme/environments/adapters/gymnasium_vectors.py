@@ -32,6 +32,7 @@ _ONE_BY_ONE = (
   gymnasium_vector.SyncVectorEnv,
   gymnasium_vector.AsyncVectorEnv,
 )
+reward_threshold = gymnasium_adapter.reward_threshold
 _NOT_ARGUMENTS = ('id', 'num_envs', 'kwargs')
 Mode = gymnasium_vector.AutoresetMode
 

@@ -1,11 +1,11 @@
 """MiniGrid's tasks as `dm_env` environments: one-hot cells, no mission.
 
-Needs `pip install -c requirements.txt minigrid`. Example:
-  python launch/local.py \
-    --environment=ald_acme.environments.adapters.minigrid_adapter:make \
-    --environment_kwargs=task=MiniGrid-MemoryS7-v0,agent_view_size=3,actions=3
+Needs `pip install -c requirements.txt "minigrid>=3"`. Example:
+  python launch/local.py --environment=minigrid:MiniGrid-MemoryS7-v0 \
+    --environment_kwargs=agent_view_size=3,actions=3
 """
 
+import difflib
 from typing import Any
 
 import gymnasium
@@ -44,9 +44,14 @@ def make(
       `max_steps`.
 
   Raises:
-    ValueError: if `actions` is out of range.
+    ValueError: if there is no such task or `actions` is out of range.
   """
-  environment = gymnasium.make(f'minigrid:{task}', **kwargs)
+  tasks = _tasks()
+  if task not in tasks:
+    near = difflib.get_close_matches(task, tasks, 1)
+    cure = f'is {near[0]} meant?' if near else f'it has {", ".join(tasks)}.'
+    raise ValueError(f'MiniGrid has no task {task!r}; {cure}')
+  environment = gymnasium.make(task, **kwargs)
   if actions is not None:
     assert isinstance(environment.action_space, spaces.Discrete)
     count = int(environment.action_space.n)
@@ -68,3 +73,23 @@ def make(
     spaces.Dict({**seen, 'image': spaces.MultiDiscrete(cells)}),
   )
   return gymnasium_adapter.GymnasiumEnvironment(environment, seed)
+
+
+def reward_threshold(task: str) -> float | None:
+  """The mean return at which a task counts as solved, if declared.
+
+  Args:
+    task: as for `make`.
+  """
+  # Gymnasium's adapter would import the package of another 'package:ID'.
+  known = task in _tasks()
+  return gymnasium_adapter.reward_threshold(task) if known else None
+
+
+def _tasks() -> list[str]:
+  """IDs of the tasks, which MiniGrid registers when it is imported."""
+  return [
+    name
+    for name, spec in gymnasium.registry.items()
+    if str(spec.entry_point).startswith('minigrid.')
+  ]

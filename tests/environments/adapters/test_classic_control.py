@@ -1,5 +1,7 @@
 """Velocities as a separate entry, or hidden; the rest is unchanged."""
 
+import sys
+
 import gymnasium
 import numpy as np
 import pytest
@@ -7,7 +9,7 @@ import pytest
 from ald_acme.environments import registry
 from ald_acme.environments.adapters import classic_control
 
-NAME = 'ald_acme.environments.adapters.classic_control:make'
+NAME = 'classic_control:Pendulum-v1'
 
 
 @pytest.mark.parametrize('task', classic_control._VELOCITIES)
@@ -42,18 +44,23 @@ def test_velocity_is_the_change_of_position(task):
 
 
 @pytest.mark.parametrize(
-  'arguments, message',
+  'name, arguments, message',
   [
-    ({'task': 'Walker-v1'}, "one of Acrobot-v1, .* received 'Walker-v1'"),
-    ({'task': 'Pendulum-v1', 'velocities': 'no'}, "apart or hidden.* 'no'"),
+    ('classic_control:Walker-v1', {}, "no task 'Walker-v1'; it has Acrobot"),
+    # The names do not import code, so nothing before the ID is imported.
+    ('classic_control:this:Pendulum-v1', {}, "no task 'this:Pendulum-v1'; it"),
+    (NAME, {'velocities': 'no'}, "apart or hidden.* 'no'"),
+    (NAME, {'task': 'CartPole-v1'}, "no argument 'task'; it has .*, velociti"),
   ],
 )
-def test_misuse(arguments, message):
+def test_misuse(name, arguments, message):
   with pytest.raises(ValueError, match=message):
-    registry.make(NAME, arguments, 1, seed=0)
+    registry.make(name, arguments, 1, seed=0)
+  assert registry.solved_return(name, arguments) is None
+  assert 'this' not in sys.modules
 
 
 def test_on_the_command_line():
-  specs = registry.check(NAME, {'task': 'Pendulum-v1', 'velocities': 'hidden'})
+  specs = registry.check(NAME, {'velocities': 'hidden'})
   seen = {key: x.shape for key, x in specs.observations.items()}
   assert seen == {'position': (2,)}

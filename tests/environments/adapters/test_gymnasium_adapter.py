@@ -510,12 +510,31 @@ def test_unknown_ids_are_named():
     registry.check('gymnasium:NoSuch-v0', {})
 
 
-def test_without_gymnasium(monkeypatch):
-  monkeypatch.delitem(sys.modules, gymnasium_adapter.__name__)
-  monkeypatch.delattr(
-    sys.modules[gymnasium_adapter.__package__], 'gymnasium_adapter'
-  )
-  monkeypatch.setitem(sys.modules, 'gymnasium', None)
-  with pytest.raises(ValueError, match='pip install "gymnasium') as error:
-    registry.check('gymnasium:CartPole-v1', {})
+@pytest.mark.parametrize(
+  'name, module, package, cure',
+  [
+    ('gymnasium:CartPole-v1', 'gymnasium_adapter', 'gymnasium', '"gymnasium>='),
+    (
+      'classic_control:Pendulum-v1',
+      'classic_control',
+      'gymnasium',
+      '"gymnasium>=',
+    ),
+    (
+      'minigrid:MiniGrid-Empty-8x8-v0',
+      'minigrid_adapter',
+      'minigrid.core',
+      '-c requirements.txt "minigrid>=',
+    ),
+  ],
+)
+def test_without_the_package(monkeypatch, name, module, package, cure):
+  adapters = sys.modules[gymnasium_adapter.__package__]
+  monkeypatch.delitem(sys.modules, f'{adapters.__name__}.{module}', False)
+  monkeypatch.delattr(adapters, module, False)
+  monkeypatch.setitem(sys.modules, package, None)
+  with pytest.raises(ValueError, match=f'pip install {cure}') as error:
+    registry.check(name, {})
+  prefix = name.partition(':')[0]
+  assert str(error.value).startswith(f'environment "{prefix}:..." needs a')
   assert '\n' not in str(error.value)

@@ -1,5 +1,7 @@
 """MiniGrid's memory task and its observations."""
 
+import sys
+
 import numpy as np
 import pytest
 
@@ -8,12 +10,12 @@ from ald_acme.environments.batches import members
 
 pytest.importorskip('minigrid')
 
-NAME = 'ald_acme.environments.adapters.minigrid_adapter:make'
-TASK = {'task': 'MiniGrid-MemoryS7-v0', 'agent_view_size': 3}
+NAME = 'minigrid:MiniGrid-MemoryS7-v0'
+VIEW = {'agent_view_size': 3}
 
 
 def _make(seed=0, batch_size=1, **arguments):
-  return registry.make(NAME, {**TASK, **arguments}, batch_size, seed)
+  return registry.make(NAME, {**VIEW, **arguments}, batch_size, seed)
 
 
 def test_specs():
@@ -78,3 +80,31 @@ def test_a_wrong_number_of_actions_is_refused(actions):
   with pytest.raises(ValueError, match='actions must be 1 to 7') as error:
     _make(actions=actions)
   assert repr(actions) in str(error.value)
+
+
+@pytest.mark.parametrize(
+  'name, message',
+  [
+    (
+      'minigrid:MiniGrid-Emty-8x8-v0',
+      "no task 'MiniGrid-Emty-8x8-v0'; is MiniGrid-Empty-8x8-v0 meant",
+    ),
+    ('minigrid:MiniGrid-Empty-8x8-v9', 'is MiniGrid-Empty-8x8-v0 meant'),
+    ('minigrid:Pendulum-v1', "no task 'Pendulum-v1'; it has .*MiniGrid-Mem"),
+    ('minigrid:this:MiniGrid-Empty-8x8-v0', "no task 'this:MiniGrid-Empty"),
+  ],
+)
+def test_unknown_tasks_are_refused(name, message):
+  with pytest.raises(ValueError, match=message):
+    registry.check(name, {})
+  assert registry.solved_return(name, {}) is None
+  assert 'this' not in sys.modules
+
+
+def test_a_declared_threshold_solves_a_task(monkeypatch):
+  import gymnasium
+
+  assert registry.solved_return(NAME, VIEW) is None
+  spec = gymnasium.spec(NAME.partition(':')[2])
+  monkeypatch.setattr(spec, 'reward_threshold', 0.9)
+  assert registry.solved_return(NAME, VIEW) == 0.9
