@@ -194,7 +194,9 @@ class GTrXL(core.UnrollableCore):
     for layer, memory, key, value, position in zip(
       self._layers, *acting_state[:4]
     ):
-      x, *ring = layer.act(x, memory, key, value, position, bias, own, columns)
+      x, *ring = layer.act(
+        x, memory, key, value, position, bias, place, columns
+      )
       rings.append(ring)
     memory, key, value = zip(*rings)
     following = (place + 1) % slots

@@ -132,7 +132,7 @@ class Layer(snt.Module):
     value: tf.Tensor,
     position: tf.Tensor,
     bias: tf.Tensor,
-    own: tf.Tensor,
+    place: tf.Tensor,
     columns: tf.Tensor,
   ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
     """One step of the layer.
@@ -144,18 +144,17 @@ class Layer(snt.Module):
       value: `[B, H, M + 1, D / H]`.
       position: `[H, M + 1, D / H]`.
       bias: `[B, 1, 1, M + 1]`, added to the attention's logits.
-      own: bool `[M + 1]`, the slot of this step.
+      place: int32 scalar, the slot of this step.
       columns: int32 `[M + 1]`, each slot's index among the distances.
 
     Returns:
       `[B, D]`, and memory, key and value with this step.
     """
-    own = own[:, tf.newaxis]
     normed = self._attention_norm(x)[:, tf.newaxis]
-    memory = tf.where(own, x[:, tf.newaxis], memory)
+    memory = _put(memory, x[:, tf.newaxis], place)
     query = self._split(_apply(self._query, normed))  # [B, H, 1, D / H]
     new = tf.split(self._split(_apply(self._key_value, normed)), 2, 1)
-    key, value = (tf.where(own, x, old) for x, old in zip(new, (key, value)))
+    key, value = (_put(old, x, place) for x, old in zip(new, (key, value)))
 
     by_content = tf.matmul(query + self._content_bias, key, transpose_b=True)
     of_distance = tf.transpose(
@@ -241,6 +240,20 @@ def _apply(linear: snt.Linear, x: tf.Tensor) -> tf.Tensor:
   """Applies a linear map to `[B, S, D]` in one product."""
   flat = linear(tf.reshape(x, [-1, x.shape[-1]]))
   return tf.reshape(flat, [-1, x.shape[1], flat.shape[-1]])
+
+
+def _put(ring: tf.Tensor, new: tf.Tensor, place: tf.Tensor) -> tf.Tensor:
+  """Writes `[..., 1, D]` to one slot of `[..., M + 1, D]`.
+
+  XLA updates a variable in place by a scatter, but copies all of it for a
+  `tf.where`.
+  """
+  rows = tf.reshape(ring, [-1, *ring.shape[-2:]])
+  count = tf.shape(rows)[0]
+  index = tf.stack([tf.range(count), tf.fill([count], place)], 1)
+  new = tf.reshape(new, [-1, ring.shape[-1]])
+  rows = tf.tensor_scatter_nd_update(rows, index, new)
+  return tf.reshape(rows, tf.shape(ring))
 
 
 def _linear(x: tf.Tensor, weights: tf.Tensor, bias: tf.Tensor) -> tf.Tensor:

@@ -30,7 +30,7 @@ FLAT = specs.Array((5,), np.float32)
 IMAGE = specs.BoundedArray((16, 16, 3), np.uint8, 0, 255)
 CORES = {
   'lstm': lambda: lstm.LSTM(8),
-  'gtrxl': lambda: gtrxl.GTrXL(8, 2, 2, 16, 6),
+  'gtrxl': lambda: gtrxl.GTrXL(8, 2, 2, 16, 2),  # A ring of 3 slots.
   'feedforward': lambda: feedforward.Feedforward(8),
 }
 RUNTIMES = {'lite': lite.LiteStep, 'xla': xla.XLAStep}
@@ -62,7 +62,7 @@ def _inputs(spec, rng):
 
 
 def _assert_as_network(step, network, spec, seed=0):
-  """Six steps from empty are the network's."""
+  """Six steps from empty are the network's; rings wrap."""
   rng = np.random.RandomState(seed)
   step.reset()
   state = network.initial_state(E)
