@@ -48,11 +48,19 @@ class Parts:
     )
     shape = self.unroll.behaviour_policy.shape
     logits = rng.normal(size=shape).astype(np.float32)
-    targets = learner_runner.Targets(logits, logits[..., 0], np.int64(0))
+    features = rng.normal(size=(*shape[:2], self.networks.learner.feature_size))
+    targets = learner_runner.Targets(
+      policy=logits,
+      value=logits[..., 0],
+      features=features.astype(np.float32),
+      learner_updates=np.int64(0),
+    )
     self.step = {'unroll': self.unroll, 'state': memory, 'targets': targets}
 
   def acting(self):
     """An actor's loop with a writer and a source in this process."""
+
+    import numpy as np
 
     from agents.actor_critic import acting
     from ald_acme.parameters import variables
@@ -67,6 +75,12 @@ class Parts:
       def write(_, step, select):
         self.unroll = step
         return True
+
+      def get_variables(_, names):
+        return [
+          [v.numpy() for v in actor] if name == 'actor' else [np.int64(0)]
+          for name in names
+        ]
 
       def get_vector(_, name, version):
         self.requests.append(name)
@@ -188,7 +202,9 @@ def reading(preset: str) -> float:
 
   network = parts.networks.learner
   near = Near(network)
-  runner = learner_runner.DistillingRunner(network, unrolls(), near, near)
+  runner = learner_runner.DistillingRunner(
+    network, unrolls(), near, near, features=True
+  )
   return _cpu(runner.step)
 
 
@@ -216,5 +232,6 @@ def distilling(preset: str) -> float:
     shared.SharedParameters.attach(store.handle()),
     itertools.repeat([item] * size),
     parts.config,
+    feature_size=parts.networks.learner.feature_size,
   )
   return _cpu(distiller.step) / size

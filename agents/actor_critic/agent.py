@@ -70,12 +70,12 @@ class ActorCritic(acme.Actor, acme.VariableSource):
       environment_spec.actions,
     )
     self._seen = 0  # Number of time steps.
-    actor_critic_networks.check(networks, environment_spec)
     config = dataclasses.replace(
       config or actor_critic_config.ActorCriticConfig(), envs_per_actor=1
     )
     self._counter = counter = counter or counting.Counter()
     builder = make_builder(config)
+    builder.check_networks(networks, environment_spec)
     self._replay = local.LocalReplay(
       builder.tables(), builder.seed_of(unroll_builder.SAMPLING)
     )

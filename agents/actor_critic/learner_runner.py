@@ -63,11 +63,11 @@ class LearnerRunner:
 
     def read(
       vector: tf.Tensor, inputs: types.Inputs, state: types.Nest
-    ) -> tuple[types.Outputs, types.Nest]:
+    ) -> tuple[Any, types.Nest]:
       self._variables.assign_in_graph(vector)
       # The last step belongs to the next unroll.
       inputs = tf.nest.map_structure(lambda x: x[:-1], inputs)
-      return network.unroll(inputs, state)
+      return self._unroll(inputs, state)
 
     self._read = activity.Compiled(graphs.FlatFunction(read), 'its unroll')
 
@@ -99,15 +99,25 @@ class LearnerRunner:
         )
     return written
 
+  def _unroll(
+    self, inputs: types.Inputs, state: types.Nest
+  ) -> tuple[Any, types.Nest]:
+    """Unrolls the network over inputs `[T, E, ...]`; runs in a graph.
+
+    Returns:
+      Outputs for `_written`, and the state after them.
+    """
+    return self._network.unroll(inputs, state)
+
   def _written(
-    self, unroll: types.Unroll, state: types.Nest, outputs: types.Outputs
+    self, unroll: types.Unroll, state: types.Nest, outputs: Any
   ) -> Written:
     """What to write for an unroll.
 
     Args:
       unroll: the unroll.
       state: the network's state before it.
-      outputs: the network's outputs, `[T, E, ...]`.
+      outputs: of `_unroll`, `[T, E, ...]`.
     """
     return {'unroll': unroll, 'state': state}, {
       LEARNER: lambda step: learning.LearnerItem(step['unroll'], step['state'])

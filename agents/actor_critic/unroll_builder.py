@@ -76,12 +76,23 @@ class UnrollBuilder:
       return self._make_networks(environment_spec)
     import tensorflow as tf
 
-    from agents.actor_critic import networks
-
     tf.random.set_seed(self._config.seed)
     made = self._network_factory(environment_spec)
-    networks.check(made, environment_spec)
+    self.check_networks(made, environment_spec)
     return made
+
+  def check_networks(
+    self, made: Any, environment_spec: specs.EnvironmentSpec
+  ) -> None:
+    """Checks networks of the user's; as `agents.actor_critic.networks.check`.
+
+    Raises:
+      ValueError: if a network is missing, lacks a method, or is for other
+        actions.
+    """
+    from agents.actor_critic import networks
+
+    networks.check(made, environment_spec)
 
   def _make_networks(
     self, environment_spec: specs.EnvironmentSpec

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 import copy
 import dataclasses
+import functools
 import typing
 from typing import Any
 
@@ -88,6 +89,15 @@ class ALDBuilder(asymmetric.AsymmetricBuilder):
       config.seed,
     )
 
+  def check_networks(
+    self, made: Any, environment_spec: specs.EnvironmentSpec
+  ) -> None:
+    super().check_networks(made, environment_spec)
+    if self._distils_features():
+      from agents.ald import networks
+
+      networks.check_features(made)
+
   def load_networks(
     self, networks: ald_networks.ALDNetworks, state: dict[str, Any]
   ) -> None:
@@ -124,16 +134,29 @@ class ALDBuilder(asymmetric.AsymmetricBuilder):
     from ald_acme.replay import tables
 
     made = super()._signatures(environment_spec, networks)
-    item = learner_runner.distill_spec(made[tables.QUEUE])
+    item = learner_runner.distill_spec(
+      made[tables.QUEUE], self._feature_size(networks)
+    )
     return {**made, learner_runner.DISTILL: item}
 
   def _stores_state(self) -> bool:
     return True  # Distillers start from it.
 
-  def _learner_runner_class(self) -> type[learner_runner.LearnerRunner]:
+  def _learner_runner_class(
+    self,
+  ) -> Callable[..., learner_runner.DistillingRunner]:
     from agents.ald import learner_runner
 
-    return learner_runner.DistillingRunner
+    return functools.partial(
+      learner_runner.DistillingRunner, features=self._distils_features()
+    )
+
+  def _distils_features(self) -> bool:
+    return self._config.feature_learning_rate > 0.0
+
+  def _feature_size(self, networks: ald_networks.ALDNetworks) -> int:
+    """Size of the learner's features; 0 if they are not distilled."""
+    return networks.learner.feature_size if self._distils_features() else 0
 
   def make_actor_parameters(
     self, networks: ald_networks.ALDNetworks
@@ -172,6 +195,7 @@ class ALDBuilder(asymmetric.AsymmetricBuilder):
       worker,
       counter,
       logger,
+      self._feature_size(networks),
     )
 
   def make_turns(

@@ -60,6 +60,12 @@ class ALDConfig(actor_critic_config.AsymmetricConfig):
   distiller_learning_rate: float = validation.setting(
     1e-3, "Learning rate of the distillers' Adam.", above=0.0
   )
+  feature_learning_rate: float = validation.setting(
+    1e-3,
+    "Learning rate at which the actor also learns to predict the learner's "
+    'features; 0: it does not.',
+    at_least=0.0,
+  )
   distiller_gradient_norm: float = validation.setting(
     1.0, "Maximum norm of the distillers' gradients.", above=0.0
   )

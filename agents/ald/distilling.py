@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from agents.ald import config as ald_config
+from agents.ald import features
 from agents.ald import learner_runner
 from ald_acme import activity
 from ald_acme import finite
@@ -22,6 +23,8 @@ from ald_acme.parameters import variables as parameters
 from ald_acme.replay import items as replay_items
 from ald_acme.replay import reader
 
+_ZERO = tf.UnconnectedGradients.ZERO
+
 
 class Distiller:
   """One HOGWILD worker on the shared actor parameters.
@@ -29,7 +32,9 @@ class Distiller:
   Each step copies the shared vector, computes a gradient of `alpha_pi E[KL] +
   alpha_V E[1/2 (V_L - V_A)^2]`, and adds its update to the shared vector, which
   others may have changed meanwhile. Values are normalised, as the learner's
-  network predicts them. Each worker has its own Adam moments.
+  network predicts them. Each worker has its own Adam moments. With
+  `feature_learning_rate` it adds a step that distils the learner's features
+  (`features`).
   """
 
   def __init__(
@@ -41,8 +46,9 @@ class Distiller:
     worker: int = 0,
     counter: counting.Counter | None = None,
     logger: loggers.Logger | None = None,
+    feature_size: int = 0,
   ) -> None:
-    """Creates the optimiser with zero moments.
+    """Creates the optimisers with zero moments.
 
     Args:
       network: the actor's network, used as scratch space.
@@ -52,6 +58,8 @@ class Distiller:
       worker: index of this distiller, its slot in the shared counters.
       counter: counts `actor_updates`.
       logger: receives a row per update.
+      feature_size: F, size of the learner's features in the batches; if it is
+        not 0, the network must be a `protocols.FeatureNetwork`.
 
     Raises:
       ValueError: if the network has variables that are not trainable.
@@ -71,8 +79,18 @@ class Distiller:
       config.distiller_learning_rate,
       config.distiller_gradient_norm,
     )
+    self._features = self._make_features(feature_size) if feature_size else None
     self._update = activity.Compiled(
       graphs.FlatFunction(self._update_at), 'its update'
+    )
+
+  def _make_features(self, feature_size: int) -> features.FeatureDistillation:
+    return features.FeatureDistillation(
+      self._network.feature_size,
+      feature_size,
+      self._shared.handle.size,
+      self._config.feature_learning_rate,
+      self._config.distiller_gradient_norm,
     )
 
   def _update_at(
@@ -85,8 +103,15 @@ class Distiller:
     self._variables.assign_in_graph(vector)
     inputs = tf.nest.map_structure(lambda x: x[:-1], unroll.inputs)
     mask = tf.logical_not(unroll.is_last)
-    with tf.GradientTape() as tape:
-      outputs, _ = self._network.unroll(inputs, unroll.actor_state)
+    distilled = self._features
+    with tf.GradientTape(persistent=distilled is not None) as tape:
+      if distilled:
+        outputs, own, _ = self._network.unroll_features(
+          inputs, unroll.actor_state
+        )
+        feature_loss = distilled.loss(own, targets.features, mask)
+      else:
+        outputs, _ = self._network.unroll(inputs, unroll.actor_state)
       kl = distillation.policy_distillation_loss(
         self._network.distribution,
         outputs.policy,
@@ -108,11 +133,23 @@ class Distiller:
       'loss': loss,
       'gradient_norm': tf.norm(gradient),
     }
-    difference = finite.step_if(
-      metrics,
-      lambda: self._optimizer.step(gradient),
-      tf.zeros_like(gradient),
-    )
+    if distilled:
+      # The heads do not lead to the features.
+      of_network = tape.gradient(
+        feature_loss, variables, unconnected_gradients=_ZERO
+      )
+      of_map = tape.gradient(feature_loss, distilled.variables)
+      metrics['feature_loss'] = feature_loss
+
+    def step() -> tf.Tensor:
+      difference = self._optimizer.step(gradient)
+      if distilled:
+        difference += distilled.step(
+          optimizers.flatten(of_network), optimizers.flatten(of_map)
+        )
+      return difference
+
+    difference = finite.step_if(metrics, step, tf.zeros_like(gradient))
     return difference, metrics
 
   def step(self) -> None:
@@ -154,11 +191,18 @@ class Distiller:
       pass
 
   def save(self) -> dict[str, Any]:
-    """The state of the optimiser."""
+    """The state of the optimisers."""
     with self._lock:
-      return self._optimizer.save()
+      state = {'optimizer': self._optimizer.save()}
+      if self._features:
+        state['features'] = self._features.save()
+    return state
 
   def restore(self, state: dict[str, Any]) -> None:
     """Restores a state returned by `save`."""
+    # Older checkpoints hold the optimiser's state at the top level.
+    of_optimizer = state.get('optimizer', state)
     with self._lock:
-      self._optimizer.restore(state)
+      self._optimizer.restore(of_optimizer)
+      if self._features and 'features' in state:
+        self._features.restore(state['features'])

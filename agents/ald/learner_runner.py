@@ -1,6 +1,6 @@
 """The learner runner of ALD, and the items that it writes for distillers."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 
@@ -16,12 +16,14 @@ class Targets(NamedTuple):
   Attributes:
     policy: float32 `[T, E, P]`, parameters of the action distribution.
     value: float32 `[T, E]`.
+    features: float32 `[T, E, F]`; F is 0 if they are not distilled.
     learner_updates: int64 scalar, number of updates of the learner that
       computed them.
   """
 
   policy: types.Array
   value: types.Array
+  features: types.Array
   learner_updates: types.Array
 
 
@@ -32,7 +34,7 @@ class DistillItem(NamedTuple):
   targets: Targets
 
 
-def distill_spec(unroll: types.Unroll) -> DistillItem:
+def distill_spec(unroll: types.Unroll, feature_size: int) -> DistillItem:
   """Signature of the `distill` table, from the signature of an unroll."""
   length, batch_size, num_parameters = unroll.behaviour_policy.shape
   return DistillItem(
@@ -40,19 +42,42 @@ def distill_spec(unroll: types.Unroll) -> DistillItem:
     Targets(
       policy=tf.TensorSpec([length, batch_size, num_parameters], tf.float32),
       value=tf.TensorSpec([length, batch_size], tf.float32),
+      features=tf.TensorSpec([length, batch_size, feature_size], tf.float32),
       learner_updates=tf.TensorSpec([], tf.int64),
     ),
   )
 
 
 class DistillingRunner(learner_runner.LearnerRunner):
-  """Attaches the learner's policies and values, the targets of distillation."""
+  """Attaches the targets of distillation: the learner's outputs.
+
+  With `features` they include the learner's features; its network must be a
+  `protocols.FeatureNetwork`.
+  """
+
+  def __init__(self, *args: Any, features: bool, **kwargs: Any) -> None:
+    self._features = features
+    super().__init__(*args, **kwargs)
+
+  def _unroll(
+    self, inputs: types.Inputs, state: types.Nest
+  ) -> tuple[tuple[types.Outputs, tf.Tensor], types.Nest]:
+    if self._features:
+      outputs, features, state = self._network.unroll_features(inputs, state)
+    else:
+      outputs, state = self._network.unroll(inputs, state)
+      features = tf.zeros([*outputs.value.shape, 0])
+    return (outputs, features), state
 
   def _written(
-    self, unroll: types.Unroll, state: types.Nest, outputs: types.Outputs
+    self,
+    unroll: types.Unroll,
+    state: types.Nest,
+    outputs: tuple[types.Outputs, tf.Tensor],
   ) -> learner_runner.Written:
+    (policy, value), features = outputs
     # The learner's item first: it must not wait for the distillers.
     step, tables = super()._written(unroll, state, outputs)
-    step['targets'] = Targets(outputs.policy, outputs.value, self._age)
+    step['targets'] = Targets(policy, value, features, self._age)
     tables[DISTILL] = lambda step: DistillItem(step['unroll'], step['targets'])
     return step, tables

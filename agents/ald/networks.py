@@ -4,6 +4,7 @@ from acme import specs
 
 from agents.actor_critic import networks as actor_critic_networks
 from ald_acme.environments.interface import observed
+from ald_acme.networks import protocols
 
 ALDNetworks = actor_critic_networks.ActorCriticNetworks
 NetworkFactory = actor_critic_networks.NetworkFactory
@@ -34,3 +35,20 @@ def make_default_networks(
     lambda: make(own.learner_core, environment_spec, own, 'learner'),
     seed,
   )
+
+
+def check_features(networks: ALDNetworks) -> None:
+  """Checks that features can be distilled.
+
+  Raises:
+    ValueError: if a network does not show its features.
+  """
+  for name in ('actor', 'learner'):
+    network = getattr(networks, name)
+    if not isinstance(network, protocols.FeatureNetwork):
+      raise ValueError(
+        f'networks.{name} must have `feature_size` and `unroll_features` of '
+        'ald_acme.networks.protocols.FeatureNetwork to distil features, but '
+        f'received {type(network).__name__}; add them, or set '
+        'feature_learning_rate=0.'
+      )

@@ -11,6 +11,7 @@ __getattr__, __dir__, __all__ = lazy.attach(
     'GTrXL': 'gtrxl',
     'GTrXLState': 'gtrxl',
     'LSTM': 'lstm',
+    'FeatureNetwork': 'protocols',
     'LearnerNetwork': 'protocols',
     'MinGRU': 'gru',
     'Network': 'protocols',

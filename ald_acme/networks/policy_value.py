@@ -72,6 +72,18 @@ class PolicyValueNetwork(snt.RNNCore):
     self, inputs: types.Inputs, state: State
   ) -> tuple[types.Outputs, State]:
     """Unrolls inputs `[T, B, ...]` from a state `[B, ...]`."""
+    outputs, _, state = self.unroll_features(inputs, state)
+    return outputs, state
+
+  @property
+  def feature_size(self) -> int:
+    """F, the size of the features."""
+    return self._core.output_size
+
+  def unroll_features(
+    self, inputs: types.Inputs, state: State
+  ) -> tuple[types.Outputs, tf.Tensor, State]:
+    """As `unroll`, with the core's outputs `[T, B, F]` as second result."""
     length, batch = inputs.start_of_episode.shape
     batch = batch or tf.shape(inputs.start_of_episode)[1]
 
@@ -81,10 +93,12 @@ class PolicyValueNetwork(snt.RNNCore):
     )
     features = self._torso(flat)
     features = tf.reshape(features, [length, batch, features.shape[-1]])
-    x, state = self._core.unroll(features, inputs.start_of_episode, state)
-    x = self._head(tf.reshape(x, [length * batch, x.shape[-1]]))
+    features, state = self._core.unroll(
+      features, inputs.start_of_episode, state
+    )
+    x = self._head(tf.reshape(features, [length * batch, features.shape[-1]]))
     x = tf.reshape(x, [length, batch, x.shape[-1]])
-    return self._outputs(x, inputs.observation), state
+    return self._outputs(x, inputs.observation), features, state
 
   def acting_state(self, state: State) -> State:
     """As of the core."""

@@ -71,6 +71,20 @@ class ActingNetwork(Network, Protocol):
 
 
 @typing.runtime_checkable
+class FeatureNetwork(Network, Protocol):
+  """A network that shows the features that its policy and value come from."""
+
+  @property
+  def feature_size(self) -> int:
+    """F, the size of the features."""
+
+  def unroll_features(
+    self, inputs: types.Inputs, state: types.Nest
+  ) -> tuple[types.Outputs, tf.Tensor, types.Nest]:
+    """As `unroll`, with the features, float32 `[T, B, F]`, as second result."""
+
+
+@typing.runtime_checkable
 class LearnerNetwork(Network, Protocol):
   """A network whose value can be rescaled, as PopArt needs."""
 

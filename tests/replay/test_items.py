@@ -83,7 +83,9 @@ def test_specs_match_items(environment):
     'learner': learning.LearnerItem(
       unroll_spec, items.state_spec(networks.learner, E)
     ),
-    'distill': learner_runner.distill_spec(unroll_spec),
+    'distill': learner_runner.distill_spec(
+      unroll_spec, networks.learner.feature_size
+    ),
   }
 
   fake = Fake(networks.learner)
@@ -92,7 +94,7 @@ def test_specs_match_items(environment):
   acting.UnrollLoop(environment, actor, adder, T).step()
   unroll = tree.map_structure(tf.constant, fake.items[tables.QUEUE])
   learner_runner.DistillingRunner(
-    networks.learner, iter([[unroll]]), fake, fake
+    networks.learner, iter([[unroll]]), fake, fake, features=True
   ).step()
   assert fake.items.keys() == expected.keys()
   for table, spec in expected.items():
@@ -146,7 +148,10 @@ def _learner_item(rng):
 
 def _distill_item(rng):
   targets = learner_runner.Targets(
-    _numbers(rng, T, E, 7), _numbers(rng, T, E), np.asarray(_numbers(rng))
+    policy=_numbers(rng, T, E, 7),
+    value=_numbers(rng, T, E),
+    features=_numbers(rng, T, E, 5),
+    learner_updates=np.asarray(_numbers(rng)),
   )
   return learner_runner.DistillItem(_unroll(rng), targets)
 

@@ -230,6 +230,16 @@ class NetworkTestMixin(abc.ABC):
     nests.assert_close(after.value, 3 * before.value - 2, atol=1e-4)
     nests.assert_close(after.policy, before.policy)
 
+  def test_features_come_with_an_unroll(self) -> None:
+    network = self.network()
+    if not isinstance(network, protocols.FeatureNetwork):
+      return
+    state, inputs = self._state(network), self.inputs()
+    outputs, features, state_after = network.unroll_features(inputs, state)
+    expected = network.unroll(inputs, state)
+    nests.assert_close((outputs, state_after), expected, atol=0)
+    assert features.shape == (self.length, self.batch, network.feature_size)
+
   def test_a_graph_is_as_eager(self) -> None:
     network = self.network()
     state, identities = self._state(network), nests.identities(network)

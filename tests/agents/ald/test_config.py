@@ -61,6 +61,7 @@ COSTS = [
   'regulariser_cost',
   'policy_cost',
   'distill_value_cost',
+  'feature_learning_rate',
 ]
 SHARES = ['discount', 'trace_decay']
 CHOICES = ['loss', 'kl_direction']

@@ -14,6 +14,8 @@ from agents.ald import distilling
 from agents.ald import learner_runner
 from ald_acme.parameters import shared as shared_parameters
 
+FEATURES = 6
+
 
 @pytest.fixture
 def make_item(make_unroll, tensors):
@@ -25,6 +27,7 @@ def make_item(make_unroll, tensors):
     targets = learner_runner.Targets(
       policy=rng.randn(*unroll.behaviour_policy.shape).astype(np.float32),
       value=rng.randn(*unroll.action.shape).astype(np.float32),
+      features=rng.randn(*unroll.action.shape, FEATURES).astype(np.float32),
       learner_updates=np.int64(teacher),
     )
     item = learner_runner.DistillItem(unroll, targets)
@@ -52,7 +55,9 @@ def make_distiller(make_networks, make_config):
   """Makes a worker on a store's parameters, and its log."""
   with contextlib.ExitStack() as stack:
 
-    def make(parameters, batches, worker=0, counter=None, **kwargs):
+    def make(
+      parameters, batches, worker=0, counter=None, features=FEATURES, **kwargs
+    ):
       shared = stack.enter_context(
         contextlib.closing(
           shared_parameters.SharedParameters.attach(parameters.handle())
@@ -69,6 +74,7 @@ def make_distiller(make_networks, make_config):
         worker,
         counter,
         logger,
+        features,
       )
       return distiller, logger.data
 
@@ -123,6 +129,63 @@ def test_the_actor_approaches_the_learner(
   assert _actor(parameters)[1] == 60
 
 
+def test_the_actors_features_approach_the_learners(
+  make_store, make_distiller, make_item
+):
+  costs = {'policy_cost': 0.0, 'distill_value_cost': 0.0}
+
+  def distil(features, updates):
+    parameters = make_store()
+    distiller, log = make_distiller(
+      parameters,
+      itertools.repeat([make_item()], updates),
+      features=features,
+      feature_learning_rate=1e-2,
+      **costs,
+    )
+    distiller.run()
+    return _actor(parameters)[0], log
+
+  _, log = distil(FEATURES, 100)
+  losses = [row['feature_loss'] for row in log]
+  assert losses[-1] < 0.6 * losses[0]
+  before = _actor(make_store())[0]
+  after, log = distil(0, 2)
+  np.testing.assert_array_equal(after, before)
+  assert 'feature_loss' not in log[0]
+
+
+def test_the_policys_update_does_not_depend_on_the_features(
+  make_store, make_distiller, make_item
+):
+  """Both have an optimiser of their own, and steps are added."""
+
+  def step(rate, costs):
+    parameters = make_store()
+    before = _actor(parameters)[0]
+    tf.random.set_seed(0)  # Of the map.
+    make_distiller(
+      parameters, [[make_item()]], feature_learning_rate=rate, **costs
+    )[0].step()
+    return _actor(parameters)[0] - before
+
+  none = {'policy_cost': 0.0, 'distill_value_cost': 0.0}
+  both, policy, features = step(1e-3, {}), step(1e-30, {}), step(1e-3, none)
+  assert np.abs(policy).max() > 5e-4 < np.abs(features).max()
+  np.testing.assert_allclose(both, policy + features, atol=1e-6)
+
+
+def test_a_state_of_a_version_without_features(
+  make_store, make_distiller, make_item
+):
+  old, _ = make_distiller(make_store(), [[make_item()]], features=0)
+  old.step()
+  distiller, _ = make_distiller(make_store(), [[make_item()]])
+  distiller.restore(old.save()['optimizer'])
+  distiller.step()
+  assert distiller.save()['optimizer']['step'] == 2
+
+
 @pytest.mark.parametrize(
   'costs, moved',
   [({'policy_cost': 0.0}, 'value_loss'), ({'distill_value_cost': 0.0}, 'kl')],
@@ -152,6 +215,7 @@ def test_masked_steps_do_not_change_the_update(
       assert chosen.any()
       item.targets.policy[chosen] = [9, -9, 0, 0]
       item.targets.value[chosen] = 99.0
+      item.targets.features[chosen] = 99.0
 
     return change
 
@@ -184,7 +248,8 @@ def test_two_workers_update_one_actor(make_store, make_distiller, make_item):
   assert counter.get_counts() == {'actor_updates': 60}
   assert [row['actor_updates'] for row in log_one[:3]] == [1, 4, 7]
   assert [row['actor_updates'] for row in log_other[:4]] == [2, 3, 5, 6]
-  assert other.save()['step'] == 2 * one.save()['step'] == 40
+  steps = [d.save()['optimizer']['step'] for d in (one, other)]
+  assert steps == [20, 40]
   # Each goes on from where the other got to.
   kls = [log_one[0]['kl'], log_other[0]['kl'], log_one[-1]['kl']]
   assert kls[0] > kls[1] > 2 * kls[2]

@@ -60,7 +60,7 @@ class Parameters:
 def run(network, writer, tensors):
   """Has unrolls read; gives the items of both tables."""
 
-  def run(unrolls, parameters=None, counter=None, logger=None):
+  def run(unrolls, parameters=None, counter=None, logger=None, features=True):
     runner = learner_runner.DistillingRunner(
       network,
       iter([[tensors(unroll)] for unroll in unrolls]),
@@ -68,6 +68,7 @@ def run(network, writer, tensors):
       parameters or Parameters(network),
       counter,
       logger,
+      features=features,
     )
     runner.run()
     return [
@@ -87,17 +88,20 @@ def _assert_close(one, other):
 
 
 def _read(network, whole):
-  """Outputs and state after all steps but the bootstrap."""
+  """Outputs, features and state after all steps but the bootstrap."""
   inputs = tree.map_structure(lambda x: tf.constant(x[:-1]), whole.inputs)
-  return network.unroll(inputs, network.initial_state(whole.action.shape[1]))
+  state = network.initial_state(whole.action.shape[1])
+  return network.unroll_features(inputs, state)
 
 
 def _assert_as_one(network, learner_items, distill_items, whole):
   """Items of one stream are as the network's answers on the whole."""
-  outputs, _ = _read(network, whole)
-  logits = np.concatenate([item.targets.policy for item in distill_items])
-  value = np.concatenate([item.targets.value for item in distill_items])
-  _assert_close((logits, value), outputs)
+  outputs, features, _ = _read(network, whole)
+  found = [
+    np.concatenate([getattr(item.targets, name) for item in distill_items])
+    for name in ('policy', 'value', 'features')
+  ]
+  _assert_close(found, (*outputs, features))
   for i, item in enumerate(learner_items):
     if not i:
       expected = network.initial_state(whole.action.shape[1])
@@ -105,7 +109,7 @@ def _assert_as_one(network, learner_items, distill_items, whole):
       until = tree.map_structure(
         lambda x, i=i: x[: i * LENGTH + 1], whole.inputs
       )
-      _, expected = _read(network, whole._replace(inputs=until))
+      *_, expected = _read(network, whole._replace(inputs=until))
     _assert_close(item.learner_state, expected)
 
 
@@ -153,7 +157,7 @@ def test_a_gap_resets_the_memory(run, network, make_stream, sequences):
   empty = network.initial_state(3)
   for i in (0, 2):  # At the beginning and after the gap.
     _assert_close(learner_items[i].learner_state, empty)
-    outputs, _ = _read(network, pieces[i])
+    outputs, *_ = _read(network, pieces[i])
     targets = distill_items[i].targets
     _assert_close((targets.policy, targets.value), outputs)
   assert np.abs(learner_items[1].learner_state.memory).max() > 0.1
@@ -169,6 +173,7 @@ def test_a_restarted_actor_takes_the_place_of_its_memory(
     iter([[tensors(unroll)] for unroll in starts]),
     writer,
     Parameters(network),
+    features=True,
   )
   runner.run()
   assert len(writer.items[base_runner.LEARNER]) == 6
@@ -185,12 +190,12 @@ def test_targets_have_the_learners_age(run, network, make_stream):
 
 def test_targets_are_from_the_newest_parameters(run, network, make_stream):
   (piece,) = make_stream(1)[1]
-  before, _ = _read(network, piece)
+  before, *_ = _read(network, piece)
   parameters = Parameters(network, step=0.1)
   _, (item,) = run([piece], parameters)
   own = variables.Variables(network.trainable_variables)
   own.assign_flat(parameters.vector)
-  outputs, _ = _read(network, piece)
+  outputs, *_ = _read(network, piece)
   _assert_close((item.targets.policy, item.targets.value), outputs)
   assert np.abs(before.policy - outputs.policy).max() > 1e-3
 
@@ -219,3 +224,9 @@ def test_types_of_the_tables_items(run, make_stream):
   assert isinstance(distill_item, learner_runner.DistillItem)
   assert distill_item.targets.policy.shape == (LENGTH, 3, 4)
   assert distill_item.targets.value.shape == (LENGTH, 3)
+
+
+def test_features_are_not_sent_unless_distilled(run, make_stream):
+  _, pieces = make_stream(1)
+  (item,) = run(pieces, features=False)[1]
+  assert item.targets.features.shape == (*item.targets.value.shape, 0)

@@ -4,6 +4,8 @@ import acme
 import pytest
 import tensorflow as tf
 
+from agents.ald import builder
+from agents.ald import config as ald_config
 from agents.ald import networks
 from ald_acme import types
 from ald_acme.environments.tasks import i_maze
@@ -47,3 +49,26 @@ def test_pairs_differ_by_seed():
 
   tf.debugging.assert_equal(weights(1), weights(1))
   assert not tf.reduce_all(weights(1) == weights(2))
+
+
+def test_networks_without_features_are_refused():
+  class Plain:
+    def __init__(self, network):
+      self.distribution = network.distribution
+      self.trainable_variables = network.trainable_variables
+      self.initial_state = network.initial_state
+      self.unroll, self.__class__.__call__ = network.unroll, network.__call__
+      self.rescale_value = network.rescale_value
+
+  spec = acme.make_environment_spec(i_maze.BatchedIMaze(2))
+  made = networks.make_default_networks(spec, sizes.PRESETS['tiny'])
+  made = networks.ALDNetworks(made.actor, Plain(made.learner))
+
+  def make(**fields):
+    config = ald_config.ALDConfig(**fields)
+    return builder.ALDBuilder(config, lambda spec: made).make_networks(spec)
+
+  with pytest.raises(ValueError, match=r'learner must .*rate=0') as error:
+    make()
+  assert 'Plain' in str(error.value)
+  assert make(feature_learning_rate=0.0) is made
