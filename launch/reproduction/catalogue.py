@@ -131,9 +131,17 @@ FIGURES: dict[str, figures.Figure] = {
       'popgym_repeat',
       'POPGym, RepeatPreviousEasy: name the suit shown three cards ago.',
       'popgym_repeat',
-      ['ald', 'lstm', 'memoryless'],
+      ['ald', 'ald_no_features', 'lstm', 'memoryless'],
       _curves,
       reading=_WITHOUT,
+    ),
+    figures.LearningFigure(
+      'long_memory',
+      'bsuite, memory_len: repeat a bit shown 100 steps ago. Unrolls have 20 '
+      'steps.',
+      'long_memory',
+      ['ald', 'ald_no_features', 'gtrxl', 'lstm'],
+      _curves,
     ),
     figures.LearningFigure(
       'bsuite_memory',
@@ -199,6 +207,7 @@ FIGURES: dict[str, figures.Figure] = {
       [
         'ald',
         'ald_no_value_distillation',
+        'ald_no_features',
         'ald_no_regulariser',
         'ald_forward_kl',
         'ald_vmpo',
@@ -211,9 +220,26 @@ FIGURES: dict[str, figures.Figure] = {
       'Policies trained only in the 15x15 I-Maze, played in mazes of 9x9 to '
       '51x51.',
       'i_maze_15',
+      'size',
       15,
       [9, 15, 21, 31, 41, 51],
-      extrapolation.LINES,
+      extrapolation.MAZE_LINES,
+      axis='width of the maze',
+      written='{0}x{0}',
+      without=plots.LOCAL_OPTIMUM,
+    ),
+    extrapolation.Extrapolation(
+      'longer_memory',
+      'Policies trained to repeat a bit after 100 steps, asked after 50 to '
+      '3,000 (bsuite, memory_len).',
+      'long_memory',
+      'memory_length',
+      100,
+      [50, 100, 200, 400, 1000, 3000],
+      extrapolation.MEMORY_LINES,
+      axis='steps between the bit and the question',
+      written='{0} steps',
+      without=0.0,
     ),
     scoreboard.Scoreboard(
       'scoreboard',

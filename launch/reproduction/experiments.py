@@ -100,6 +100,15 @@ TASKS = {
     fields={'solved_return': 0.95},
     package='bsuite',
   ),
+  'long_memory': Task(
+    environment='bsuite.experiments.memory_len.memory_len:load',
+    kwargs='memory_length=100',
+    small_kwargs='memory_length=5',
+    max_frames=dict.fromkeys(('ald', 'gtrxl', 'lstm'), 400_000),
+    # The GTrXL must see the whole episode.
+    fields={'solved_return': 0.95, 'networks.gtrxl_memory': 128},
+    package='bsuite',
+  ),
   'pendulum': Task(
     environment='gymnasium:Pendulum-v1',
     kwargs='',
@@ -184,6 +193,9 @@ METHODS = {
   ),
   'ald_no_value_distillation': Method(
     'no value distillation', _ORANGE, fields={'distill_value_cost': 0.0}
+  ),
+  'ald_no_features': Method(
+    'no features distilled', _SKY, fields={'feature_learning_rate': 0.0}
   ),
   'ald_no_regulariser': Method(
     'no regulariser', _RED, fields={'regulariser_cost': 0.0}

@@ -1,4 +1,4 @@
-"""Agents trained in a maze of one size, played in mazes of other sizes."""
+"""Agents trained on a task of one size, played on it in other sizes."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ class Play(jobs.FileJob):
     }
     if found != asked:
       raise ValueError(
-        f'{self.path} has other policies, mazes or episodes than the figure '
+        f'{self.path} has other policies, sizes or episodes than the figure '
         'requires; delete it to play them again.'
       )
     return True
@@ -115,7 +115,16 @@ class Line:
   dashed: bool = False
 
 
-LINES = [
+MEMORY_LINES = [
+  Line('ald', 'actor', 'ALD: actor (LSTM)', '#0072B2'),
+  Line(
+    'ald', 'learner', 'ALD: learner (GTrXL, memory 128)', '#0072B2', dashed=True
+  ),
+  Line('ald_no_features', 'actor', 'ALD, no features: actor', '#56B4E9'),
+  Line('gtrxl', 'actor', 'GTrXL alone', '#009E73', dashed=True),
+  Line('lstm', 'actor', 'LSTM alone', '#D55E00'),
+]
+MAZE_LINES = [
   Line('ald', 'actor', 'ALD: actor (LSTM)', '#0072B2'),
   Line(
     'ald', 'learner', 'ALD: learner (GTrXL, memory 64)', '#0072B2', dashed=True
@@ -143,24 +152,34 @@ LINES = [
 
 @dataclasses.dataclass(frozen=True)
 class Extrapolation(figures.Figure):
-  """Returns of agents trained in a maze of one size, against the maze's size.
+  """Returns of agents trained on a task of one size, against its size.
 
   Attributes:
-    task: a key of `experiments.TASKS`, a maze; its runs are shared with other
-      figures.
-    trained: size of that maze.
-    sizes: sizes of the mazes to play in.
+    task: a key of `experiments.TASKS`; its runs are shared with other figures.
+    argument: the environment's argument that is the size.
+    trained: size of that task.
+    sizes: sizes to play.
     lines: the lines to draw.
-    episodes: number of episodes in each maze.
+    axis: what the size is.
+    written: format of a size in the table.
+    without: return of the best policy without a memory.
+    episodes: number of episodes of each size.
   """
 
   name: str
   about: str
   task: str
+  argument: str
   trained: int
   sizes: Sequence[int]
   lines: Sequence[Line]
+  axis: str
+  written: str
+  without: float
   episodes: int = 200
+
+  def lacks(self) -> str | None:
+    return figures.lacks(self.task)
 
   def _runs(self, order: figures.Order) -> dict[str, list[runs.Run]]:
     """The runs of each method, by seed."""
@@ -180,7 +199,7 @@ class Extrapolation(figures.Figure):
       path=order.path('runs', self.name, f'{name}.csv'),
       run=run,
       policies=policies,
-      environments=[f'size={size}' for size in sizes],
+      environments=[f'{self.argument}={size}' for size in sizes],
       episodes=4 if order.small else self.episodes,
     )
 
@@ -221,10 +240,10 @@ class Extrapolation(figures.Figure):
       for line in self.lines
     }
     episodes = next(iter(found.values()))[0].episodes
-    asked = f'{episodes} episodes in each maze, sampled actions.'
+    asked = f'{episodes} episodes of each size, sampled actions.'
     caption = ' '.join(
       [
-        f'Trained in {self.trained}x{self.trained} only; {asked}',
+        f'Trained with {self.written.format(self.trained)} only; {asked}',
         figures.MEANS,
         *figures.warning(order),
       ]
@@ -232,13 +251,15 @@ class Extrapolation(figures.Figure):
     path = order.path(self.name)
     with plots.drawing(1, self.about, caption, path) as (axes,):
       _draw(axes, sizes, {line: returns[line.title] for line in self.lines})
+      plots.reference(axes, self.without, f'without a memory {self.without:g}')
+      axes.set_xlabel(self.axis)
       axes.axvline(self.trained, color='0.3', linestyle=':', linewidth=1)
     rows = [
       {
         'policy': line.title,
         'seeds': len(returns[line.title]),
         **{
-          f'{size}x{size}': _cell(returns[line.title][:, place])
+          self.written.format(size): _cell(returns[line.title][:, place])
           for place, size in enumerate(sizes)
         },
       }
@@ -273,11 +294,11 @@ def _draw(
   sizes: Sequence[int],
   lines: Mapping[Line, np.ndarray],
 ) -> None:
-  """A line for each policy: its mean return in mazes of several sizes.
+  """A line for each policy: its mean return by the task's size.
 
   Args:
     axes: axes to draw on.
-    sizes: sizes of the mazes.
+    sizes: sizes of the task.
     lines: returns, float `[seeds, sizes]`, by line.
   """
   for line, returns in lines.items():
@@ -291,10 +312,11 @@ def _draw(
     axes.fill_between(
       sizes, low, high, color=line.colour, alpha=0.15, linewidth=0
     )
-  plots.reference(axes, plots.LOCAL_OPTIMUM, 'without a memory 0.5')
-  axes.set_xticks(sizes)
-  axes.set_xlabel('width of the maze')
-  axes.set_ylim(-0.02, 1.04)
+  if sizes[-1] > 10 * sizes[0]:
+    axes.set_xscale('log')
+    axes.minorticks_off()
+  axes.set_xticks(sizes, [f'{size:,}' for size in sizes])
+  axes.set_ylim(top=1.04)
   axes.set_ylabel('mean return')
   axes.legend(fontsize=8)
 

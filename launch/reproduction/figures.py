@@ -69,6 +69,14 @@ class Figure(abc.ABC):
     return []
 
 
+def lacks(task: str) -> str | None:
+  """The package that a task requires, if it is not installed."""
+  package = experiments.TASKS[task].package
+  if package is None or importlib.util.find_spec(package):
+    return None
+  return package
+
+
 @dataclasses.dataclass(frozen=True)
 class LearningFigure(Figure):
   """A figure of several methods learning one task.
@@ -91,10 +99,7 @@ class LearningFigure(Figure):
   reading: str = MEANS
 
   def lacks(self) -> str | None:
-    package = experiments.TASKS[self.task].package
-    if package is None or importlib.util.find_spec(package):
-      return None
-    return package
+    return lacks(self.task)
 
   def runs_of(self, name: str, order: Order) -> list[runs.Run]:
     """The runs of a method, by seed."""

@@ -1,4 +1,4 @@
-"""Plays a trained agent in mazes of other sizes than the one of its run."""
+"""Plays a trained agent on its task with other arguments."""
 
 import csv
 import dataclasses

@@ -39,6 +39,18 @@ def test_runs_are_those_of_the_maze(tmp_path):
   assert {run.label for run in shared} <= labels
 
 
+def test_a_task_of_another_package(tmp_path, monkeypatch):
+  figure = catalogue.FIGURES['longer_memory']
+  order = figures.Order(str(tmp_path), 1)
+  plays = [
+    job for job in figure.needs(order) if isinstance(job, extrapolation.Play)
+  ]
+  assert plays[0].environments[-1] == 'memory_length=3000'
+  monkeypatch.setattr('importlib.util.find_spec', lambda name: None)
+  assert figure.lacks() == 'bsuite'
+  assert FIGURE.lacks() is None
+
+
 @pytest.mark.parametrize('memory', [32, 128])
 def test_other_memories_are_asked_for(tmp_path, memory):
   """A nested field reaches the run; it was once dropped."""

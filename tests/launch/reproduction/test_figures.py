@@ -43,6 +43,8 @@ PUBLISHED = [
   'latency',
 ]
 SOLVED = {'solved_return': 0.95}
+NO_FEATURES = {'feature_learning_rate': 0.0}
+LONG = {**SOLVED, 'networks.gtrxl_memory': 128}
 REGULARISED = {'regulariser_cost': 0.1}
 
 
@@ -118,8 +120,18 @@ def _need_package(figure):
       'popgym_repeat',
       {
         'ald': ('ald', 500_000, SOLVED),
+        'ald_no_features': ('ald', 500_000, {**SOLVED, **NO_FEATURES}),
         'lstm': ('lstm', 500_000, SOLVED),
         'memoryless': ('memoryless', 500_000, SOLVED),
+      },
+    ),
+    (
+      'long_memory',
+      {
+        'ald': ('ald', 400_000, LONG),
+        'ald_no_features': ('ald', 400_000, {**LONG, **NO_FEATURES}),
+        'gtrxl': ('gtrxl', 400_000, LONG),
+        'lstm': ('lstm', 400_000, LONG),
       },
     ),
     (
@@ -163,6 +175,7 @@ def _need_package(figure):
           200_000,
           {'distill_value_cost': 0.0},
         ),
+        'ald_no_features': ('ald', 200_000, NO_FEATURES),
         'ald_no_regulariser': ('ald', 200_000, {'regulariser_cost': 0.0}),
         'ald_forward_kl': ('ald', 200_000, {'kl_direction': 'forward'}),
         'ald_vmpo': ('ald', 200_000, {'loss': 'vmpo'}),
@@ -199,6 +212,11 @@ def test_runs_of_each_figure(name, expected):
       'bsuite_memory',
       'bsuite.experiments.memory_len.memory_len:load',
       'memory_length=30',
+    ),
+    (
+      'long_memory',
+      'bsuite.experiments.memory_len.memory_len:load',
+      'memory_length=100',
     ),
   ],
 )
