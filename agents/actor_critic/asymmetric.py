@@ -138,7 +138,9 @@ class AsymmetricBuilder(builder.ActorCriticBuilder):
       logger=logger,
     )
 
-  def _learner_runner_class(self) -> type[learner_runner.LearnerRunner]:
+  def _learner_runner_class(
+    self,
+  ) -> Callable[..., learner_runner.LearnerRunner]:
     from agents.actor_critic import learner_runner
 
     return learner_runner.LearnerRunner

@@ -96,7 +96,8 @@ class ALDBuilder(asymmetric.AsymmetricBuilder):
     if self._distils_features():
       from agents.ald import networks
 
-      networks.check_features(made)
+      networks.with_features(made.actor, 'actor')
+      networks.with_features(made.learner, 'learner')
 
   def load_networks(
     self, networks: ald_networks.ALDNetworks, state: dict[str, Any]
@@ -144,7 +145,7 @@ class ALDBuilder(asymmetric.AsymmetricBuilder):
 
   def _learner_runner_class(
     self,
-  ) -> Callable[..., learner_runner.DistillingRunner]:
+  ) -> Callable[..., learner_runner.LearnerRunner]:
     from agents.ald import learner_runner
 
     return functools.partial(
@@ -156,7 +157,11 @@ class ALDBuilder(asymmetric.AsymmetricBuilder):
 
   def _feature_size(self, networks: ald_networks.ALDNetworks) -> int:
     """Size of the learner's features; 0 if they are not distilled."""
-    return networks.learner.feature_size if self._distils_features() else 0
+    if not self._distils_features():
+      return 0
+    from agents.ald import networks as ald_networks
+
+    return ald_networks.with_features(networks.learner, 'learner').feature_size
 
   def make_actor_parameters(
     self, networks: ald_networks.ALDNetworks

@@ -12,6 +12,7 @@ import tensorflow as tf
 from agents.ald import config as ald_config
 from agents.ald import features
 from agents.ald import learner_runner
+from agents.ald import networks
 from ald_acme import activity
 from ald_acme import finite
 from ald_acme import graphs
@@ -79,18 +80,18 @@ class Distiller:
       config.distiller_learning_rate,
       config.distiller_gradient_norm,
     )
-    self._features = self._make_features(feature_size) if feature_size else None
+    self._features = None
+    if feature_size:
+      self._with_features = networks.with_features(network, 'actor')
+      self._features = features.FeatureDistillation(
+        self._with_features.feature_size,
+        feature_size,
+        shared.handle.size,
+        config.feature_learning_rate,
+        config.distiller_gradient_norm,
+      )
     self._update = activity.Compiled(
       graphs.FlatFunction(self._update_at), 'its update'
-    )
-
-  def _make_features(self, feature_size: int) -> features.FeatureDistillation:
-    return features.FeatureDistillation(
-      self._network.feature_size,
-      feature_size,
-      self._shared.handle.size,
-      self._config.feature_learning_rate,
-      self._config.distiller_gradient_norm,
     )
 
   def _update_at(
@@ -106,7 +107,7 @@ class Distiller:
     distilled = self._features
     with tf.GradientTape(persistent=distilled is not None) as tape:
       if distilled:
-        outputs, own, _ = self._network.unroll_features(
+        outputs, own, _ = self._with_features.unroll_features(
           inputs, unroll.actor_state
         )
         feature_loss = distilled.loss(own, targets.features, mask)

@@ -5,7 +5,9 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from agents.actor_critic import learner_runner
+from agents.ald import networks
 from ald_acme import types
+from ald_acme.networks import protocols
 
 DISTILL = 'distill'  # The table that distillers sample.
 
@@ -55,15 +57,25 @@ class DistillingRunner(learner_runner.LearnerRunner):
   `protocols.FeatureNetwork`.
   """
 
-  def __init__(self, *args: Any, features: bool, **kwargs: Any) -> None:
-    self._features = features
-    super().__init__(*args, **kwargs)
+  def __init__(
+    self,
+    network: protocols.Network,
+    *args: Any,
+    features: bool,
+    **kwargs: Any,
+  ) -> None:
+    self._with_features = (
+      networks.with_features(network, 'learner') if features else None
+    )
+    super().__init__(network, *args, **kwargs)
 
   def _unroll(
     self, inputs: types.Inputs, state: types.Nest
   ) -> tuple[tuple[types.Outputs, tf.Tensor], types.Nest]:
-    if self._features:
-      outputs, features, state = self._network.unroll_features(inputs, state)
+    if self._with_features:
+      outputs, features, state = self._with_features.unroll_features(
+        inputs, state
+      )
     else:
       outputs, state = self._network.unroll(inputs, state)
       features = tf.zeros([*outputs.value.shape, 0])

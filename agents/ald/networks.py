@@ -37,18 +37,23 @@ def make_default_networks(
   )
 
 
-def check_features(networks: ALDNetworks) -> None:
-  """Checks that features can be distilled.
+def with_features(
+  network: protocols.Network, name: str
+) -> protocols.FeatureNetwork:
+  """Checks that the features of a network can be distilled.
+
+  Args:
+    network: the network.
+    name: 'actor' or 'learner', for the message.
 
   Raises:
-    ValueError: if a network does not show its features.
+    ValueError: if it does not show its features.
   """
-  for name in ('actor', 'learner'):
-    network = getattr(networks, name)
-    if not isinstance(network, protocols.FeatureNetwork):
-      raise ValueError(
-        f'networks.{name} must have `feature_size` and `unroll_features` of '
-        'ald_acme.networks.protocols.FeatureNetwork to distil features, but '
-        f'received {type(network).__name__}; add them, or set '
-        'feature_learning_rate=0.'
-      )
+  if not isinstance(network, protocols.FeatureNetwork):
+    raise ValueError(
+      f'networks.{name} must have `feature_size` and `unroll_features` of '
+      'ald_acme.networks.protocols.FeatureNetwork to distil features, but '
+      f'received {type(network).__name__}; add them, or set '
+      'feature_learning_rate=0.'
+    )
+  return network
