@@ -232,6 +232,5 @@ def distilling(preset: str) -> float:
     shared.SharedParameters.attach(store.handle()),
     itertools.repeat([item] * size),
     parts.config,
-    feature_size=parts.networks.learner.feature_size,
   )
   return _cpu(distiller.step) / size

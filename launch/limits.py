@@ -102,8 +102,13 @@ def _needs(
       config.learner_batch * item,
     ),
     (
-      ('distill_batch', 'unroll_length', 'envs_per_actor'),
-      distill_batch * frames * _STEP,
+      (
+        'distill_batch',
+        'unroll_length',
+        'envs_per_actor',
+        'networks.gtrxl_width',
+      ),
+      distill_batch * frames * (_STEP + _FLOAT * networks.gtrxl_width),
     ),
     (
       (

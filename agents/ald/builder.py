@@ -200,7 +200,6 @@ class ALDBuilder(asymmetric.AsymmetricBuilder):
       worker,
       counter,
       logger,
-      self._feature_size(networks),
     )
 
   def make_turns(

@@ -24,7 +24,34 @@ from ald_acme.parameters import variables as parameters
 from ald_acme.replay import items as replay_items
 from ald_acme.replay import reader
 
-_ZERO = tf.UnconnectedGradients.ZERO
+
+def _feature_gradients(
+  tape: tf.GradientTape,
+  loss: tf.Tensor,
+  variables: Sequence[tf.Variable],
+  of_map: Sequence[tf.Variable],
+) -> tuple[tf.Tensor, tf.Tensor]:
+  """Flat gradients by the network's variables and the map's.
+
+  Raises:
+    ValueError: if the loss depends on no variable of the network.
+  """
+  gradients = tape.gradient(loss, variables)
+  if all(gradient is None for gradient in gradients):
+    raise ValueError(
+      'the features of `unroll_features` have no gradient for any variable of '
+      'the network: it stops their gradient; remove that, or set '
+      'feature_learning_rate=0.'
+    )
+  # The heads do not lead to the features.
+  of_network = [
+    tf.zeros_like(variable) if gradient is None else gradient
+    for variable, gradient in zip(variables, gradients)
+  ]
+  return (
+    optimizers.flatten(of_network),
+    optimizers.flatten(tape.gradient(loss, of_map)),
+  )
 
 
 class Distiller:
@@ -47,7 +74,6 @@ class Distiller:
     worker: int = 0,
     counter: counting.Counter | None = None,
     logger: loggers.Logger | None = None,
-    feature_size: int = 0,
   ) -> None:
     """Creates the optimisers with zero moments.
 
@@ -59,11 +85,10 @@ class Distiller:
       worker: index of this distiller, its slot in the shared counters.
       counter: counts `actor_updates`.
       logger: receives a row per update.
-      feature_size: F, size of the learner's features in the batches; if it is
-        not 0, the network must be a `protocols.FeatureNetwork`.
 
     Raises:
-      ValueError: if the network has variables that are not trainable.
+      ValueError: if the network has variables that are not trainable; or to
+        distil features, if it is not a `protocols.FeatureNetwork`.
     """
     parameters.check_trainable(network)
     self._network = network
@@ -80,18 +105,30 @@ class Distiller:
       config.distiller_learning_rate,
       config.distiller_gradient_norm,
     )
-    self._features = None
-    if feature_size:
-      self._with_features = networks.with_features(network, 'actor')
-      self._features = features.FeatureDistillation(
-        self._with_features.feature_size,
-        feature_size,
-        shared.handle.size,
-        config.feature_learning_rate,
-        config.distiller_gradient_norm,
-      )
+    # Made when F, the size of the learner's features, is known.
+    self._features: features.FeatureDistillation | None = None
+    self._with_features = (
+      networks.with_features(network, 'actor')
+      if config.feature_learning_rate
+      else None
+    )
     self._update = activity.Compiled(
       graphs.FlatFunction(self._update_at), 'its update'
+    )
+
+  def _prepare(self, items: Sequence[learner_runner.DistillItem]) -> None:
+    """Makes what depends on the size of the learner's features."""
+    if self._with_features and not self._features:
+      self._features = self._make_features(items[0].targets.features.shape[-1])
+
+  def _make_features(self, size: int) -> features.FeatureDistillation:
+    assert self._with_features
+    return features.FeatureDistillation(
+      self._with_features.feature_size,
+      size,
+      self._shared.handle.size,
+      self._config.feature_learning_rate,
+      self._config.distiller_gradient_norm,
     )
 
   def _update_at(
@@ -105,12 +142,15 @@ class Distiller:
     inputs = tf.nest.map_structure(lambda x: x[:-1], unroll.inputs)
     mask = tf.logical_not(unroll.is_last)
     distilled = self._features
+    if distilled:
+      feature_targets, moments = distilled.standardise(targets.features, mask)
     with tf.GradientTape(persistent=distilled is not None) as tape:
       if distilled:
+        assert self._with_features
         outputs, own, _ = self._with_features.unroll_features(
           inputs, unroll.actor_state
         )
-        feature_loss = distilled.loss(own, targets.features, mask)
+        feature_loss = distilled.loss(own, feature_targets, mask)
       else:
         outputs, _ = self._network.unroll(inputs, unroll.actor_state)
       kl = distillation.policy_distillation_loss(
@@ -135,19 +175,18 @@ class Distiller:
       'gradient_norm': tf.norm(gradient),
     }
     if distilled:
-      # The heads do not lead to the features.
-      of_network = tape.gradient(
-        feature_loss, variables, unconnected_gradients=_ZERO
+      of_network, of_map = _feature_gradients(
+        tape, feature_loss, variables, distilled.variables
       )
-      of_map = tape.gradient(feature_loss, distilled.variables)
       metrics['feature_loss'] = feature_loss
+      metrics['feature_gradient_norm'] = tf.norm(
+        tf.concat([of_network, of_map], axis=0)
+      )
 
     def step() -> tf.Tensor:
       difference = self._optimizer.step(gradient)
       if distilled:
-        difference += distilled.step(
-          optimizers.flatten(of_network), optimizers.flatten(of_map)
-        )
+        difference += distilled.step(of_network, of_map, moments)
       return difference
 
     difference = finite.step_if(metrics, step, tf.zeros_like(gradient))
@@ -162,6 +201,7 @@ class Distiller:
         then.
     """
     items = next(self._batches)
+    self._prepare(items)
     with self._lock, activity.doing('update'):
       difference, metrics = self._update(self._shared.read(), items)
       metrics = {name: float(value) for name, value in metrics.items()}
@@ -184,6 +224,7 @@ class Distiller:
     """Distils until the data ends or it is told to stop."""
     items = reader.example(self._batches)
     if items is not None:
+      self._prepare(items)
       self._update.prepare(self._shared.read(), items)
     try:
       while not should_stop():
@@ -205,5 +246,6 @@ class Distiller:
     of_optimizer = state.get('optimizer', state)
     with self._lock:
       self._optimizer.restore(of_optimizer)
-      if self._features and 'features' in state:
+      if self._with_features and 'features' in state:
+        self._features = self._make_features(len(state['features']['bias']))
         self._features.restore(state['features'])

@@ -50,6 +50,18 @@ def distill_spec(unroll: types.Unroll, feature_size: int) -> DistillItem:
   )
 
 
+class Taught(NamedTuple):
+  """What the runner's network answers.
+
+  Attributes:
+    outputs: leaves `[T, E, ...]`.
+    features: float32 `[T, E, F]`; F is 0 if they are not distilled.
+  """
+
+  outputs: types.Outputs
+  features: tf.Tensor
+
+
 class DistillingRunner(learner_runner.LearnerRunner):
   """Attaches the targets of distillation: the learner's outputs.
 
@@ -61,7 +73,7 @@ class DistillingRunner(learner_runner.LearnerRunner):
     self,
     network: protocols.Network,
     *args: Any,
-    features: bool,
+    features: bool = False,
     **kwargs: Any,
   ) -> None:
     self._with_features = (
@@ -71,25 +83,31 @@ class DistillingRunner(learner_runner.LearnerRunner):
 
   def _unroll(
     self, inputs: types.Inputs, state: types.Nest
-  ) -> tuple[tuple[types.Outputs, tf.Tensor], types.Nest]:
+  ) -> tuple[Taught, types.Nest]:
     if self._with_features:
       outputs, features, state = self._with_features.unroll_features(
         inputs, state
       )
+      if features.shape[-1] != self._with_features.feature_size:
+        raise ValueError(
+          "the learner's feature_size must be the size of the features of "
+          f'unroll_features, {features.shape[-1]}, but is '
+          f'{self._with_features.feature_size} (the output_size of its core).'
+        )
     else:
       outputs, state = self._network.unroll(inputs, state)
       features = tf.zeros([*outputs.value.shape, 0])
-    return (outputs, features), state
+    return Taught(outputs, features), state
 
   def _written(
     self,
     unroll: types.Unroll,
     state: types.Nest,
-    outputs: tuple[types.Outputs, tf.Tensor],
+    outputs: Taught,
   ) -> learner_runner.Written:
-    (policy, value), features = outputs
     # The learner's item first: it must not wait for the distillers.
     step, tables = super()._written(unroll, state, outputs)
+    (policy, value), features = outputs
     step['targets'] = Targets(policy, value, features, self._age)
     tables[DISTILL] = lambda step: DistillItem(step['unroll'], step['targets'])
     return step, tables

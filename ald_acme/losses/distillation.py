@@ -11,7 +11,6 @@ from ald_acme.losses import masking
 
 REVERSE, FORWARD = 'reverse', 'forward'
 DIRECTIONS = (REVERSE, FORWARD)
-_LEAST_VARIANCE = 1e-6  # Of a feature that is standardised.
 
 
 def policy_distillation_loss(
@@ -60,32 +59,25 @@ def value_distillation_loss(
 def feature_distillation_loss(
   predicted: tf.Tensor, learner_features: tf.Tensor, mask: tf.Tensor
 ) -> tf.Tensor:
-  """E[1/2 |x - h_L|^2 / F], where h_L are the learner's features, standardised.
+  """E[1/2 |x - h_L|^2 / F], with gradient to the prediction alone.
 
-  The policies differ only where a memory is used, so their KL alone cannot
-  teach the actor to keep a memory for longer than an unroll. The learner's
-  features, which depend on its memory at every step, can ("hints", Romero et
-  al., 2015, "FitNets", https://arxiv.org/abs/1412.6550, equation 3).
+  Two policies that differ only where a memory decides have no divergence
+  before, so their KL teaches a long memory slowly. The learner's features
+  depend on its memory at every step ("hints", Romero et al., 2015, "FitNets",
+  https://arxiv.org/abs/1412.6550, equation 3).
 
   Args:
-    predicted: float32 `[T, B, F]`, predicted from the actor's features.
-    learner_features: float32 `[T, B, F]`; no gradient flows through them. Each
-      has mean 0 and variance 1 over the batch after standardisation.
+    predicted: x, float32 `[T, B, F]`, predicted from the actor's features.
+    learner_features: h_L, float32 `[T, B, F]`, standardised; no gradient flows
+      through them.
     mask: bool `[T, B]`, the steps that count.
 
   Returns:
     A scalar; 0 if no step counts.
   """
   masking.assert_same_shape(predicted=predicted, features=learner_features)
-  weights = tf.cast(mask, tf.float32)[..., tf.newaxis]
-  weights = tf.math.divide_no_nan(weights, tf.reduce_sum(weights))
-
-  def mean(x: tf.Tensor) -> tf.Tensor:
-    return tf.reduce_sum(weights * x, axis=[0, 1])
-
-  centred = learner_features - mean(learner_features)
-  scale = tf.math.rsqrt(mean(tf.square(centred)) + _LEAST_VARIANCE)
-  error = predicted - tf.stop_gradient(centred * scale)
+  error = predicted - tf.stop_gradient(learner_features)
+  error = tf.where(mask[..., tf.newaxis], error, tf.zeros_like(error))
   squares = tf.reduce_mean(0.5 * tf.square(error), axis=-1)
   return masking.masked_mean(squares, mask)
 

@@ -235,10 +235,15 @@ class NetworkTestMixin(abc.ABC):
     if not isinstance(network, protocols.FeatureNetwork):
       return
     state, inputs = self._state(network), self.inputs()
-    outputs, features, state_after = network.unroll_features(inputs, state)
+    with tf.GradientTape() as tape:
+      outputs, features, state_after = network.unroll_features(inputs, state)
+      total = tf.reduce_sum(features)
+    gradients = tape.gradient(total, network.trainable_variables)
+    assert any(gradient is not None for gradient in gradients)
     expected = network.unroll(inputs, state)
     nests.assert_close((outputs, state_after), expected, atol=0)
     assert features.shape == (self.length, self.batch, network.feature_size)
+    assert features.dtype == tf.float32
 
   def test_a_graph_is_as_eager(self) -> None:
     network = self.network()

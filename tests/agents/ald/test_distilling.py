@@ -55,9 +55,7 @@ def make_distiller(make_networks, make_config):
   """Makes a worker on a store's parameters, and its log."""
   with contextlib.ExitStack() as stack:
 
-    def make(
-      parameters, batches, worker=0, counter=None, features=FEATURES, **kwargs
-    ):
+    def make(parameters, batches, worker=0, counter=None, **kwargs):
       shared = stack.enter_context(
         contextlib.closing(
           shared_parameters.SharedParameters.attach(parameters.handle())
@@ -74,7 +72,6 @@ def make_distiller(make_networks, make_config):
         worker,
         counter,
         logger,
-        features,
       )
       return distiller, logger.data
 
@@ -129,29 +126,25 @@ def test_the_actor_approaches_the_learner(
   assert _actor(parameters)[1] == 60
 
 
+NOTHING_ELSE = {'policy_cost': 0.0, 'distill_value_cost': 0.0}
+
+
 def test_the_actors_features_approach_the_learners(
   make_store, make_distiller, make_item
 ):
-  costs = {'policy_cost': 0.0, 'distill_value_cost': 0.0}
-
-  def distil(features, updates):
+  def distil(rate, updates):
     parameters = make_store()
+    batches = itertools.repeat([make_item()], updates)
     distiller, log = make_distiller(
-      parameters,
-      itertools.repeat([make_item()], updates),
-      features=features,
-      feature_learning_rate=1e-2,
-      **costs,
+      parameters, batches, feature_learning_rate=rate, **NOTHING_ELSE
     )
     distiller.run()
     return _actor(parameters)[0], log
 
-  _, log = distil(FEATURES, 100)
-  losses = [row['feature_loss'] for row in log]
-  assert losses[-1] < 0.6 * losses[0]
-  before = _actor(make_store())[0]
-  after, log = distil(0, 2)
-  np.testing.assert_array_equal(after, before)
+  _, log = distil(1e-2, 100)
+  assert log[-1]['feature_loss'] < 0.6 * log[0]['feature_loss']
+  after, log = distil(0.0, 2)
+  np.testing.assert_array_equal(after, _actor(make_store())[0])
   assert 'feature_loss' not in log[0]
 
 
@@ -163,14 +156,13 @@ def test_the_policys_update_does_not_depend_on_the_features(
   def step(rate, costs):
     parameters = make_store()
     before = _actor(parameters)[0]
-    tf.random.set_seed(0)  # Of the map.
     make_distiller(
       parameters, [[make_item()]], feature_learning_rate=rate, **costs
     )[0].step()
     return _actor(parameters)[0] - before
 
-  none = {'policy_cost': 0.0, 'distill_value_cost': 0.0}
-  both, policy, features = step(1e-3, {}), step(1e-30, {}), step(1e-3, none)
+  both, policy = step(1e-3, {}), step(0.0, {})
+  features = step(1e-3, NOTHING_ELSE)
   assert np.abs(policy).max() > 5e-4 < np.abs(features).max()
   np.testing.assert_allclose(both, policy + features, atol=1e-6)
 
@@ -178,12 +170,34 @@ def test_the_policys_update_does_not_depend_on_the_features(
 def test_a_state_of_a_version_without_features(
   make_store, make_distiller, make_item
 ):
-  old, _ = make_distiller(make_store(), [[make_item()]], features=0)
+  old, _ = make_distiller(
+    make_store(), [[make_item()]], feature_learning_rate=0.0
+  )
   old.step()
   distiller, _ = make_distiller(make_store(), [[make_item()]])
   distiller.restore(old.save()['optimizer'])
   distiller.step()
-  assert distiller.save()['optimizer']['step'] == 2
+  saved = distiller.save()
+  assert saved['optimizer']['step'] == 2
+  without, _ = make_distiller(make_store(), [], feature_learning_rate=0.0)
+  without.restore(saved)
+  assert 'features' not in without.save()
+
+
+def test_features_without_a_gradient_are_refused(
+  make_store, make_distiller, make_item
+):
+  distiller, _ = make_distiller(make_store(), [[make_item()]])
+  network = distiller._with_features
+  unroll = network.unroll_features
+
+  def stopped(inputs, state):
+    outputs, features, state = unroll(inputs, state)
+    return outputs, tf.stop_gradient(features), state
+
+  network.unroll_features = stopped
+  with pytest.raises(ValueError, match='stops their gradient'):
+    distiller.step()
 
 
 @pytest.mark.parametrize(
@@ -302,21 +316,25 @@ def test_continues_from_a_saved_state(make_store, make_distiller, make_item):
   assert _actor(again)[1] == 5
 
 
-@pytest.mark.parametrize('value', [np.nan, np.inf])
+@pytest.mark.parametrize(
+  'target, value', [('value', np.nan), ('value', np.inf), ('features', np.inf)]
+)
 def test_updates_that_are_not_finite_are_not_shared(
-  make_store, make_distiller, make_item, value
+  make_store, make_distiller, make_item, target, value
 ):
   def spoil(item):
-    item.targets.value[0, 0] = value
+    getattr(item.targets, target)[0, 0] = value
 
   parameters = make_store()
   distiller, log = make_distiller(
     parameters, [[make_item()], [make_item(0, spoil)]]
   )
   distiller.step()
-  before = _actor(parameters)
-  with pytest.raises(FloatingPointError, match=r'update 2: .*value_loss'):
+  before, saved = _actor(parameters), distiller.save()
+  loss = {'features': 'feature'}.get(target, target)
+  with pytest.raises(FloatingPointError, match=rf'update 2: .*{loss}_loss'):
     distiller.run()
+  tree.map_structure(np.testing.assert_array_equal, distiller.save(), saved)
   for one, other in zip(_actor(parameters), before):
     np.testing.assert_array_equal(one, other)
   assert len(log) == 1

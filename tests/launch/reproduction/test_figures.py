@@ -25,7 +25,10 @@ LEARNING = [
   for figure in reproduction.FIGURES.values()
   if isinstance(figure, figures.LearningFigure)
 ]
-SUITES = ('bsuite', 'popgym')  # Figures begin with their names.
+EXTERNAL = [
+  figure for figure in LEARNING if experiments.TASKS[figure.task].package
+]
+RUN = ('bsuite_memory', 'popgym_repeat')  # One figure of each package.
 names = pytest.mark.parametrize('figure', LEARNING, ids=lambda f: f.name)
 
 
@@ -77,9 +80,8 @@ def _read(path):
 
 
 def _need_package(figure):
-  for suite in SUITES:
-    if figure.name.startswith(suite):
-      pytest.importorskip(suite)
+  if lacks := figure.lacks():
+    pytest.skip(f'{lacks} is not installed')
 
 
 # Requested runs.
@@ -336,7 +338,7 @@ def test_tasks_can_be_made(figure, small):
 
 @pytest.mark.parametrize(
   'figure',
-  [figure for figure in LEARNING if figure.name.startswith(SUITES)],
+  [figure for figure in EXTERNAL if figure.name in RUN],
   ids=lambda figure: figure.name,
 )
 def test_external_tasks_run(figure, tmp_path):
