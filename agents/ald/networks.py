@@ -46,8 +46,11 @@ def with_features(
     network: the network.
     name: 'actor' or 'learner', for the message.
 
+  Returns:
+    The network.
+
   Raises:
-    ValueError: if it does not show its features.
+    ValueError: if it does not expose its features.
   """
   if not isinstance(network, protocols.FeatureNetwork):
     raise ValueError(

@@ -72,7 +72,7 @@ class ActingNetwork(Network, Protocol):
 
 @typing.runtime_checkable
 class FeatureNetwork(Network, Protocol):
-  """A network that shows the features that its policy and value come from."""
+  """A network that exposes the features under its heads."""
 
   @property
   def feature_size(self) -> int:

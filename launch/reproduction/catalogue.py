@@ -230,7 +230,7 @@ FIGURES: dict[str, figures.Figure] = {
     ),
     extrapolation.Extrapolation(
       'longer_memory',
-      'Policies trained to repeat a bit after 100 steps, asked after 50 to '
+      'Policies trained with a delay of 100 steps, played with delays of 50 to '
       '3,000 (bsuite, memory_len).',
       'long_memory',
       'memory_length',

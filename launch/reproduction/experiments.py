@@ -105,7 +105,7 @@ TASKS = {
     kwargs='memory_length=100',
     small_kwargs='memory_length=5',
     max_frames=dict.fromkeys(('ald', 'gtrxl', 'lstm'), 400_000),
-    # The GTrXL must see the whole episode.
+    # Each layer's memory spans the whole episode.
     fields={'solved_return': 0.95, 'networks.gtrxl_memory': 128},
     package='bsuite',
   ),

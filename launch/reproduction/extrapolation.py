@@ -243,7 +243,7 @@ class Extrapolation(figures.Figure):
     asked = f'{episodes} episodes of each size, sampled actions.'
     caption = ' '.join(
       [
-        f'Trained with {self.written.format(self.trained)} only; {asked}',
+        f'Trained at {self.written.format(self.trained)} only; {asked}',
         figures.MEANS,
         *figures.warning(order),
       ]

@@ -4,6 +4,7 @@ import acme
 import pytest
 import tensorflow as tf
 
+from agents.ald import agent
 from agents.ald import builder
 from agents.ald import config as ald_config
 from agents.ald import networks
@@ -62,13 +63,18 @@ def test_networks_without_features_are_refused():
 
   spec = acme.make_environment_spec(i_maze.BatchedIMaze(2))
   made = networks.make_default_networks(spec, sizes.PRESETS['tiny'])
-  made = networks.ALDNetworks(made.actor, Plain(made.learner))
+  pair = networks.ALDNetworks
 
-  def make(**fields):
+  def make(made, **fields):
     config = ald_config.ALDConfig(**fields)
     return builder.ALDBuilder(config, lambda spec: made).make_networks(spec)
 
+  plain = pair(made.actor, Plain(made.learner))
   with pytest.raises(ValueError, match=r'learner must .*rate=0') as error:
-    make()
+    make(plain)
   assert 'Plain' in str(error.value)
-  assert make(feature_learning_rate=0.0) is made
+  assert make(plain, feature_learning_rate=0.0) is plain
+  with pytest.raises(ValueError, match='actor must'):
+    make(pair(Plain(made.actor), made.learner))
+  with pytest.raises(ValueError, match='learner must'):
+    agent.ALD(spec, plain)

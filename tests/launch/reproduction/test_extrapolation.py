@@ -23,9 +23,9 @@ def _finish(play, value):
         file.write(f'{policy},{kwargs},{play.episodes},{result},9.0\n')
 
 
-def _plays(order):
+def _plays(order, figure=FIGURE):
   return [
-    job for job in FIGURE.needs(order) if isinstance(job, extrapolation.Play)
+    job for job in figure.needs(order) if isinstance(job, extrapolation.Play)
   ]
 
 
@@ -42,10 +42,7 @@ def test_runs_are_those_of_the_maze(tmp_path):
 def test_a_task_of_another_package(tmp_path, monkeypatch):
   figure = catalogue.FIGURES['longer_memory']
   order = figures.Order(str(tmp_path), 1)
-  plays = [
-    job for job in figure.needs(order) if isinstance(job, extrapolation.Play)
-  ]
-  assert plays[0].environments[-1] == 'memory_length=3000'
+  assert _plays(order, figure)[0].environments[-1] == 'memory_length=3000'
   monkeypatch.setattr('importlib.util.find_spec', lambda name: None)
   assert figure.lacks() == 'bsuite'
   assert FIGURE.lacks() is None
@@ -63,28 +60,38 @@ def test_other_memories_are_asked_for(tmp_path, memory):
   assert run.fields['networks.gtrxl_memory'] == memory
 
 
-def test_make(tmp_path, fake_run):
+@pytest.mark.parametrize(
+  'name, texts',
+  [
+    ('extrapolation', ('GTrXL, memory 64', '15x15 | 21x21', 'at 15x15 only')),
+    ('longer_memory', ('GTrXL, memory 128', '3000 steps |', '100 steps only')),
+  ],
+)
+def test_make(tmp_path, fake_run, name, texts):
+  figure = catalogue.FIGURES[name]
   order = figures.Order(str(tmp_path), 2)
-  assert not FIGURE.make(order)
-  for play in _plays(order):
+  assert not figure.make(order)
+  for play in _plays(order, figure):
     method, seed = play.label.split('/')[1:]
     if method == 'ald':
       fake_run(
         play.run.path,
         play.run.fields,
+        environment=play.run.environment,
         environment_kwargs=play.run.environment_kwargs,
       )
       _finish(play, 0.5 + 0.5 * int(seed[-1]))
       assert play.is_done()
-  assert FIGURE.make(order)
-  with open(tmp_path / 'extrapolation.md', encoding='utf-8') as file:
+  assert figure.make(order)
+  with open(tmp_path / f'{name}.md', encoding='utf-8') as file:
     page = file.read()
   assert '| ALD: actor (LSTM) | 2 | 0.75 [0.50, 1.00] |' in page
-  assert '| ALD: learner (GTrXL, memory 64) | 2 | 0.38 [0.25, 0.50] |' in page
+  assert f'| ALD: learner ({texts[0]}) | 2 | 0.38 [0.25, 0.50] |' in page
+  assert texts[1] in page and texts[2] in page
   assert '| LSTM alone | 0 | - |' in page
   assert 'Made by commit 0123456789.' in page
   for ending in ('png', 'svg', 'csv'):
-    assert os.path.getsize(tmp_path / f'extrapolation.{ending}') > 500
+    assert os.path.getsize(tmp_path / f'{name}.{ending}') > 500
 
 
 def test_unfinished_runs_are_not_played(tmp_path):
