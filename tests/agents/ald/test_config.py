@@ -90,6 +90,15 @@ def test_any_return_may_be_a_target(name):
   assert settings.read('ald', {'config': fields}).flat()[name] is None
 
 
+@pytest.mark.parametrize(
+  'name', ['learner_average_decay', 'feature_learning_rate']
+)
+def test_runs_of_versions_without_a_field_go_on_as_before(name):
+  fields = _make().flat()
+  assert fields.pop(name)
+  assert settings.read('ald', {'config': fields}).flat()[name] == 0.0
+
+
 def test_every_field_is_tested():
   tested = {*COUNTS, *MAY_BE_0, *POSITIVE, *COSTS, *SHARES, *CHOICES}
   others = {'networks', 'learner_reuse', 'checkpoints_kept'}
