@@ -78,6 +78,10 @@ def _needs(
   distill_batch, num_distillers = (
     getattr(config, name, 0) for name in ('distill_batch', 'num_distillers')
   )
+  features = 0  # Bytes of a step.
+  distilled = getattr(config, 'feature_learning_rate', 0.0)
+  if distilled and not network_factory and networks.learner_core == 'gtrxl':
+    features = _FLOAT * networks.gtrxl_width
   attends = catalogue.attends(made.agent) and network_factory is None
   frames = (config.unroll_length + 1) * config.envs_per_actor
   item = frames * _STEP + config.envs_per_actor * _memories(networks)
@@ -108,7 +112,7 @@ def _needs(
         'envs_per_actor',
         'networks.gtrxl_width',
       ),
-      distill_batch * frames * (_STEP + _FLOAT * networks.gtrxl_width),
+      distill_batch * frames * (_STEP + features),
     ),
     (
       (

@@ -118,8 +118,16 @@ class Distiller:
 
   def _prepare(self, items: Sequence[learner_runner.DistillItem]) -> None:
     """Makes what depends on the size of the learner's features."""
-    if self._with_features and not self._features:
-      self._features = self._make_features(items[0].targets.features.shape[-1])
+    if not self._with_features:
+      return
+    size = items[0].targets.features.shape[-1]
+    if not self._features:
+      self._features = self._make_features(size)
+    elif self._features.size != size:
+      raise ValueError(
+        f"the learner's features have size {size}, but those distilled so far "
+        f'have {self._features.size}; continue with the same networks.'
+      )
 
   def _make_features(self, size: int) -> features.FeatureDistillation:
     assert self._with_features
@@ -247,5 +255,6 @@ class Distiller:
     with self._lock:
       self._optimizer.restore(of_optimizer)
       if self._with_features and 'features' in state:
-        self._features = self._make_features(len(state['features']['bias']))
+        if not self._features:
+          self._features = self._make_features(len(state['features']['bias']))
         self._features.restore(state['features'])

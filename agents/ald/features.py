@@ -50,9 +50,10 @@ class FeatureDistillation:
     self._weights = tf.Variable(weights / np.sqrt(actor_features))
     self._bias = tf.Variable(tf.zeros([learner_features]))
     self.variables: Sequence[tf.Variable] = [self._weights, self._bias]
-    # The sum of weights; means; means of squares.
+    # The sum of weights; means; means of squares. Their difference would lose
+    # a small variance around a large mean in float32.
     self._moments = tf.Variable(
-      tf.zeros([1 + 2 * learner_features]), trainable=False
+      tf.zeros([1 + 2 * learner_features], tf.float64), trainable=False
     )
     self._of_network = optimizers.FlatAdam(
       num_parameters, learning_rate, max_norm
@@ -76,23 +77,25 @@ class FeatureDistillation:
 
     Returns:
       The standardised features, float32 `[T, B, F]`, 0 where a feature never
-      changes; and the new moments, for `step`.
+      changes; and the new moments, float64, for `step`.
     """
+    features = tf.cast(features, tf.float64)
     kept = tf.where(mask[..., tf.newaxis], features, tf.zeros_like(features))
-    count = tf.reduce_sum(tf.cast(mask, tf.float32))
+    count = tf.reduce_sum(tf.cast(mask, tf.float64))
     means = [
       tf.math.divide_no_nan(tf.reduce_sum(x, axis=[0, 1]), count)
       for x in (kept, tf.square(kept))
     ]
-    rate = _RATE * tf.cast(count > 0, tf.float32)
+    rate = _RATE * tf.cast(count > 0, tf.float64)
     moments = (1.0 - rate) * self._moments
-    moments += rate * tf.concat([[1.0], *means], axis=0)
+    one = tf.ones([1], tf.float64)
+    moments += rate * tf.concat([one, *means], axis=0)
 
     weight, mean, squares = tf.split(moments, [1, self.size, self.size])
     mean = tf.math.divide_no_nan(mean, weight)
     variance = tf.math.divide_no_nan(squares, weight) - tf.square(mean)
     scale = tf.math.rsqrt(tf.nn.relu(variance) + _LEAST_VARIANCE)
-    return scale * (features - mean), moments
+    return tf.cast(scale * (features - mean), tf.float32), moments
 
   def loss(
     self, actor: tf.Tensor, targets: tf.Tensor, mask: tf.Tensor

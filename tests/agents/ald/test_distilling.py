@@ -184,6 +184,32 @@ def test_a_state_of_a_version_without_features(
   assert 'features' not in without.save()
 
 
+def test_a_state_restored_between_steps_is_used(
+  make_store, make_distiller, make_item
+):
+  distiller, _ = make_distiller(make_store(), [[make_item()]] * 3)
+  distiller.step()
+  saved = distiller.save()
+  distiller.step()
+  distiller.restore(saved)
+  distiller.step()
+  assert distiller.save()['features']['of_map']['step'] == 2
+
+
+def test_features_of_another_size_are_refused(
+  make_store, make_distiller, make_item
+):
+  item = make_item()
+  targets = item.targets
+  wide = targets._replace(features=tf.tile(targets.features, [1, 1, 2]))
+  distiller, _ = make_distiller(
+    make_store(), [[item], [item._replace(targets=wide)]]
+  )
+  distiller.step()
+  with pytest.raises(ValueError, match=r'size 12, .* have 6'):
+    distiller.step()
+
+
 def test_features_without_a_gradient_are_refused(
   make_store, make_distiller, make_item
 ):

@@ -63,6 +63,15 @@ def test_a_feature_that_never_changes_is_zero(make):
   np.testing.assert_allclose(found, 0.0, atol=1e-3)
 
 
+def test_a_small_variance_around_a_large_mean(make):
+  distillation, rng = make(), np.random.RandomState(0)
+  mask = tf.ones([5, 2], tf.bool)
+  for _ in range(300):
+    values = 100.0 + 0.01 * rng.randn(5, 2, F).astype(np.float32)
+    found = _observe(distillation, tf.constant(values, tf.float32), mask)
+  assert 0.5 < found.std() < 1.5
+
+
 def test_masked_steps_do_not_count(make):
   one, other = make(), make()
   values, mask = _batch(0)
