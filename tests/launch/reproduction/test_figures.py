@@ -39,10 +39,8 @@ PUBLISHED = [
   'i_maze_15',
   'i_maze_15_seeds',
   'wall_clock',
-  'dprl',
-  'hogwild',
-  'ablations',
-  'cores',
+  'long_memory',
+  'longer_memory',
   'latency',
 ]
 SOLVED = {'solved_return': 0.95}
