@@ -41,6 +41,8 @@ PUBLISHED = [
   'wall_clock',
   'long_memory',
   'longer_memory',
+  'dprl',
+  'hogwild',
   'latency',
 ]
 SOLVED = {'solved_return': 0.95}
