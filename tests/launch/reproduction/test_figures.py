@@ -43,6 +43,7 @@ PUBLISHED = [
   'longer_memory',
   'dprl',
   'hogwild',
+  'ablations',
   'latency',
 ]
 SOLVED = {'solved_return': 0.95}
