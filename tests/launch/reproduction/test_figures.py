@@ -41,6 +41,7 @@ PUBLISHED = [
   'wall_clock',
   'long_memory',
   'longer_memory',
+  'popgym_repeat',
   'dprl',
   'hogwild',
   'ablations',
