@@ -20,6 +20,12 @@ def unflatten(
   return [tf.reshape(part, v.shape) for part, v in zip(parts, like)]
 
 
+def add(difference: tf.Tensor, variables: Sequence[tf.Variable]) -> None:
+  """Adds a vector `[P]` to variables, in order."""
+  for variable, part in zip(variables, unflatten(difference, variables)):
+    variable.assign_add(part)
+
+
 def check_gradients(
   gradients: Sequence[tf.Tensor | None], variables: Sequence[tf.Variable]
 ) -> None:

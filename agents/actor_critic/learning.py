@@ -170,10 +170,10 @@ class ActorCriticLearner(acme.Learner):
     }
 
     def step() -> tf.Tensor:
-      _add(self._optimizer.step(gradient), self._variables)
+      optimizers.add(self._optimizer.step(gradient), self._variables)
       if own:
         of_own = optimizers.flatten(gradients[size:])
-        _add(self._own_optimizer.step(of_own), own)
+        optimizers.add(self._own_optimizer.step(of_own), own)
       self._objective.after_gradient()
       self._average.update(optimizers.flatten(self._variables))
       return tf.constant(True)
@@ -325,9 +325,3 @@ class ActorCriticLearner(acme.Learner):
       if self._objective.variables:
         self._own_optimizer.restore(state['dual_optimizer'])
       self._publish(tf.constant(np.array(average, np.float32)))
-
-
-def _add(difference: tf.Tensor, variables: Sequence[tf.Variable]) -> None:
-  parts = optimizers.unflatten(difference, variables)
-  for variable, part in zip(variables, parts):
-    variable.assign_add(part)

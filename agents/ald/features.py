@@ -124,10 +124,7 @@ class FeatureDistillation:
       The step to add to the network's parameters, float32 `[P]`.
     """
     self._moments.assign(moments)
-    difference = self._of_map.step(of_map)
-    parts = optimizers.unflatten(difference, self.variables)
-    for variable, part in zip(self.variables, parts):
-      variable.assign_add(part)
+    optimizers.add(self._of_map.step(of_map), self.variables)
     return self._of_network.step(of_network)
 
   def save(self) -> dict[str, Any]:

@@ -1,7 +1,6 @@
 """The catalogue of figures, and figures from finished runs."""
 
 import dataclasses
-import importlib.util
 import os
 import shutil
 import subprocess
@@ -414,8 +413,7 @@ def test_runs_of_other_actions_can_be_created(name, small):
   """Their environments and fields; with --smoke too."""
   for run in _runs(reproduction.FIGURES[name], small=small):
     assert settings.make(run.agent, run.fields).experiment.max_frames > 0
-    package = experiments.TASKS[run.label.split('/')[0]].package
-    if package is not None and not importlib.util.find_spec(package):
+    if figures.lacks(run.label.split('/')[0]):
       continue
     arguments = registry.parse_arguments(run.environment_kwargs)
     spec = registry.check(run.environment, arguments)
