@@ -121,6 +121,25 @@ def test_learns_the_rewarded_action(
   assert log[-1]['value_loss'] < 0.5 * log[0]['value_loss']
 
 
+def test_the_offset_of_the_value_follows_growing_returns(
+  make_learner, make_item
+):
+  def pay_forever(unroll):
+    unroll.is_last[:] = False
+    unroll.discount[:] = 1.0
+    unroll.reward[:] = 1.0  # The return is 100: values bootstrap from too few.
+
+  biases, losses = [], []
+  for rate in (0.0, 0.1):
+    batches = [[make_item(0, pay_forever)]] * 200
+    learner, log = make_learner(batches, value_offset_rate=rate)
+    learner.run()
+    biases.append(abs(log[-1]['value_bias'] * log[-1]['return_scale']))
+    losses.append(log[50]['value_loss'])
+  assert biases[1] < 0.5 * biases[0]
+  assert losses[1] < 0.1 * losses[0]  # It excludes the mean error.
+
+
 @pytest.mark.parametrize('loss', LOSSES)
 def test_learns_the_rewarded_numbers(
   make_learner, make_unroll, make_config, tensors, loss

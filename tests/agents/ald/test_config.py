@@ -63,7 +63,7 @@ COSTS = [
   'distill_value_cost',
   'feature_learning_rate',
 ]
-SHARES = ['discount', 'trace_decay']
+SHARES = ['discount', 'trace_decay', 'value_offset_rate']
 CHOICES = ['loss', 'kl_direction']
 
 
