@@ -71,6 +71,12 @@ class ActorCriticConfig:
   value_cost: float = validation.setting(
     0.25, 'Weight of the value loss.', at_least=0.0
   )
+  value_offset_rate: float = validation.setting(
+    0.1,
+    'Share of the error common to all values that an update adds to their '
+    'offset; 0: only Adam moves it.',
+    between=(0.0, 1.0),
+  )
   entropy_cost: float = validation.setting(
     0.015, 'Weight of the entropy bonus.', at_least=0.0
   )

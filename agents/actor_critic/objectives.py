@@ -149,6 +149,7 @@ class ActorCriticObjective(Objective):
     super().__init__(network)
     self.config = config
     self._popart = popart.PopArt()
+    self._offset = popart.ValueOffset(config.value_offset_rate)
 
   @abc.abstractmethod
   def policy_loss(self, evaluated: Evaluated) -> Terms:
@@ -194,8 +195,9 @@ class ActorCriticObjective(Objective):
   def loss_of(self, evaluated: Evaluated) -> Terms:
     """The whole loss of an evaluated unroll."""
     config, mask = self.config, evaluated.mask
-    values = evaluated.outputs.value[:-1]
-    value_loss = vtrace.value_loss(values, evaluated.targets, mask)
+    values, targets = evaluated.outputs.value[:-1], evaluated.targets
+    centred = self._offset.centre(targets, values, mask)
+    value_loss = vtrace.value_loss(values, centred, mask)
     regulariser = distillation.policy_regulariser(
       self.network.distribution,
       evaluated.policy,
@@ -212,9 +214,8 @@ class ActorCriticObjective(Objective):
     normalisation = self._popart.normalisation
     return loss, {
       'value_loss': value_loss,
-      'explained_variance': vtrace.explained_variance(
-        values, evaluated.targets, mask
-      ),
+      'value_bias': masking.masked_mean(values - targets, mask),
+      'explained_variance': vtrace.explained_variance(values, targets, mask),
       'kl_to_actor': regulariser,
       'entropy': entropy,
       'return_scale': normalisation.scale,
@@ -223,6 +224,7 @@ class ActorCriticObjective(Objective):
     }
 
   def after_gradient(self) -> None:
+    self._offset.commit(self.network.rescale_value)
     self._popart.commit(self.network.rescale_value)
 
   def save(self) -> dict[str, np.ndarray]:

@@ -204,3 +204,62 @@ class AdvantageScale:
   def restore(self, state: np.ndarray) -> None:
     """Restores a state returned by `save`."""
     self._moments.assign(state)
+
+
+class ValueOffset:
+  """Corrects the error that all values share by the offset of the last layer.
+
+  While returns change, for instance because the policy improves, most of the
+  value's error is the same in all states. An optimiser such as Adam moves the
+  offset by about its learning rate per update, however large the error is.
+  Meanwhile the shared error's gradient reaches all layers; it is larger than
+  the gradients that distinguish states, and can make rectified units constant
+  for good. So the offset follows the shared error at a rate of its own, and the
+  value loss excludes it.
+
+  The shared error of a batch is its mean error `e`, times the ratio of `e^2` to
+  the mean of its squared errors: `e` if all errors are equal, and near 0 if
+  they differ more than they have in common.
+  """
+
+  def __init__(self, rate: float) -> None:
+    """Stores the rate.
+
+    Args:
+      rate: share of the shared error that an update adds to the offset, in
+        [0, 1]; with 0 the offset and the value loss are left alone.
+    """
+    self._rate = rate
+    self._shared = tf.Variable(0.0, trainable=False)
+
+  def centre(
+    self, targets: tf.Tensor, values: tf.Tensor, mask: tf.Tensor
+  ) -> tf.Tensor:
+    """Subtracts the shared error from the targets; `commit` corrects it.
+
+    Args:
+      targets: float32 `[T, B]`, targets of the normalised value.
+      values: float32 `[T, B]`, normalised values.
+      mask: bool `[T, B]`, the steps that count.
+
+    Returns:
+      Float32 `[T, B]`; no gradient flows through it.
+    """
+    targets = tf.stop_gradient(targets)
+    if not self._rate:
+      return targets
+    errors = targets - tf.stop_gradient(values)
+    mean = masking.masked_mean(errors, mask)
+    square = masking.masked_mean(tf.square(errors), mask)
+    shared = mean * tf.math.divide_no_nan(tf.square(mean), square)
+    self._shared.assign(_if_finite(shared, tf.zeros_like(shared)))
+    return targets - shared
+
+  def commit(self, rescale: Callable[[tf.Tensor, tf.Tensor], None]) -> None:
+    """Adds the rate's share of the last shared error to the value.
+
+    Args:
+      rescale: as for `PopArt.commit`.
+    """
+    if self._rate:
+      rescale(tf.constant(1.0), self._rate * self._shared)

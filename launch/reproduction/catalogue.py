@@ -208,6 +208,7 @@ FIGURES: dict[str, figures.Figure] = {
         'ald',
         'ald_no_value_distillation',
         'ald_no_features',
+        'ald_no_offset',
         'ald_no_regulariser',
         'ald_forward_kl',
         'ald_vmpo',

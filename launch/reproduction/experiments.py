@@ -197,6 +197,9 @@ METHODS = {
   'ald_no_features': Method(
     'no features distilled', _SKY, fields={'feature_learning_rate': 0.0}
   ),
+  'ald_no_offset': Method(
+    'no offset of the value', _GREY, fields={'value_offset_rate': 0.0}
+  ),
   'ald_no_regulariser': Method(
     'no regulariser', _RED, fields={'regulariser_cost': 0.0}
   ),

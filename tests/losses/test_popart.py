@@ -159,3 +159,80 @@ def test_the_scale_of_advantages():
     )
   small = popart.AdvantageScale()
   np.testing.assert_allclose(small.update(_returns(0, 0, 0.01), ALL), 0.1)
+
+
+def _correct(head, offset, x, targets):
+  """One update of the offset; the targets of the loss."""
+  centred = offset.centre(targets, head(x), ALL)
+  offset.commit(head.rescale)
+  return centred
+
+
+@pytest.mark.parametrize('rate', [0.1, 0.5])
+@pytest.mark.parametrize('shared', [7.0, -0.01])
+def test_the_offset_follows_an_error_that_all_values_share(rate, shared):
+  head, offset = Head(), popart.ValueOffset(rate)
+  x = tf.constant(_returns(0, 0, 1))
+  for i in range(6):
+    left = shared * (1 - rate) ** i
+    np.testing.assert_allclose(head(x), x + shared - left, atol=1e-5)
+    centred = _correct(head, offset, x, x + shared)
+    np.testing.assert_allclose(centred, x + shared - left, atol=1e-5)
+  assert head.slope == 1.0
+
+
+def test_the_shared_error_of_random_errors():
+  rng = np.random.RandomState(0)
+  errors = (0.3 + rng.randn(*SHAPE)).astype(np.float32)
+  head, offset = Head(), popart.ValueOffset(0.1)
+  mask = rng.rand(*SHAPE) < 0.5
+  wrong = np.where(mask, errors, 1e6).astype(np.float32)  # Masked.
+  centred = offset.centre(wrong, np.zeros(SHAPE, np.float32), mask)
+  offset.commit(head.rescale)
+  mean, square = errors[mask].mean(), np.square(errors[mask]).mean()
+  shared = mean**3 / square
+  np.testing.assert_allclose((errors - centred)[mask], shared, rtol=1e-3)
+  np.testing.assert_allclose(head.offset, 0.1 * shared, rtol=1e-4)
+
+
+def test_with_a_rate_of_0_neither_value_nor_targets_change():
+  head, offset = Head(), popart.ValueOffset(0.0)
+  x = tf.constant(_returns(0, 0, 1))
+  for _ in range(3):
+    np.testing.assert_array_equal(_correct(head, offset, x, x + 7), x + 7)
+  np.testing.assert_array_equal(head(x), x)
+
+
+@pytest.mark.parametrize(
+  'targets, mask',
+  [
+    (np.full(SHAPE, np.nan, np.float32), ALL),
+    (np.full(SHAPE, np.inf, np.float32), ALL),
+    (np.ones(SHAPE, np.float32), tf.zeros(SHAPE, tf.bool)),
+    (np.zeros(SHAPE, np.float32), ALL),
+  ],
+  ids=['nan', 'infinite', 'no step counts', 'no error'],
+)
+def test_the_offset_stays_without_a_finite_error(targets, mask):
+  head, offset = Head(), popart.ValueOffset(0.1)
+  offset.centre(targets, np.zeros(SHAPE, np.float32), mask)
+  offset.commit(head.rescale)
+  assert head.offset == 0.0
+
+
+def test_the_loss_excludes_an_error_that_all_values_share():
+  """It does not change the gradient of the other layers."""
+  x = tf.constant(_returns(0, 0, 1))
+
+  def gradient(offset, shared):
+    slope = tf.Variable(1.0)
+    with tf.GradientTape() as tape:
+      values = slope * x + 0.1 * tf.square(x)
+      centred = offset.centre(values + shared, values, ALL)
+      loss = tf.reduce_mean(tf.square(centred - values))
+    return tape.gradient(loss, slope)
+
+  np.testing.assert_allclose(
+    gradient(popart.ValueOffset(0.1), 9.0), 0, atol=1e-4
+  )
+  assert abs(gradient(popart.ValueOffset(0.0), 9.0)) > 0.1

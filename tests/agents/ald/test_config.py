@@ -63,7 +63,7 @@ COSTS = [
   'distill_value_cost',
   'feature_learning_rate',
 ]
-SHARES = ['discount', 'trace_decay']
+SHARES = ['discount', 'trace_decay', 'value_offset_rate']
 CHOICES = ['loss', 'kl_direction']
 
 
@@ -91,7 +91,8 @@ def test_any_return_may_be_a_target(name):
 
 
 @pytest.mark.parametrize(
-  'name', ['learner_average_decay', 'feature_learning_rate']
+  'name',
+  ['learner_average_decay', 'feature_learning_rate', 'value_offset_rate'],
 )
 def test_runs_of_versions_without_a_field_go_on_as_before(name):
   fields = _make().flat()

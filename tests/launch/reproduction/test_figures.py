@@ -179,6 +179,7 @@ def _need_package(figure):
           {'distill_value_cost': 0.0},
         ),
         'ald_no_features': ('ald', 200_000, NO_FEATURES),
+        'ald_no_offset': ('ald', 200_000, {'value_offset_rate': 0.0}),
         'ald_no_regulariser': ('ald', 200_000, {'regulariser_cost': 0.0}),
         'ald_forward_kl': ('ald', 200_000, {'kl_direction': 'forward'}),
         'ald_vmpo': ('ald', 200_000, {'loss': 'vmpo'}),
