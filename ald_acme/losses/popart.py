@@ -212,10 +212,9 @@ class ValueOffset:
   While returns change, for instance because the policy improves, most of the
   value's error is the same in all states. An optimiser such as Adam moves the
   offset by about its learning rate per update, however large the error is.
-  Meanwhile the error's gradient reaches all layers; it is larger than the
-  gradients that distinguish states, and can make rectified units constant for
-  good. So the offset follows the mean error of each batch at a rate of its own,
-  and the value loss excludes it.
+  Meanwhile the error's gradient reaches all layers, larger than the gradients
+  that distinguish states. So the offset follows the mean error of each batch at
+  a rate of its own, and the value loss excludes it.
   """
 
   def __init__(self, rate: float) -> None:
