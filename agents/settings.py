@@ -99,7 +99,11 @@ def nest(fields: Mapping[str, Any]) -> dict[str, Any]:
 
 
 # Values of fields in the versions that did not have them.
-BEFORE = {'learner_average_decay': 0.0, 'feature_learning_rate': 0.0}
+BEFORE = {
+  'learner_average_decay': 0.0,
+  'feature_learning_rate': 0.0,
+  'value_offset_rate': 0.0,
+}
 
 
 def read(agent: str, saved: Mapping[str, Any]) -> Settings:

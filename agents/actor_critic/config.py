@@ -72,9 +72,9 @@ class ActorCriticConfig:
     0.25, 'Weight of the value loss.', at_least=0.0
   )
   value_offset_rate: float = validation.setting(
-    0.0,
-    "Share of a batch's mean value error that an update corrects by the "
-    "value's offset, outside of the value loss; 0: neither.",
+    0.1,
+    "Share of a dominant mean error of a batch's values that an update "
+    "corrects by the value's offset, outside of the value loss; 0: neither.",
     between=(0.0, 1.0),
   )
   entropy_cost: float = validation.setting(

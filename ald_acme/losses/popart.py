@@ -207,30 +207,38 @@ class AdvantageScale:
 
 
 class ValueOffset:
-  """Corrects the value's mean error by the offset of the last layer.
+  """Corrects an error that the values of all states share, by the last layer.
 
-  While returns change, for instance because the policy improves, most of the
-  value's error is the same in all states. An optimiser such as Adam moves the
-  offset by about its learning rate per update, however large the error is.
-  Meanwhile the error's gradient reaches all layers, larger than the gradients
-  that distinguish states. So the offset follows the mean error of each batch at
-  a rate of its own, and the value loss excludes it.
+  While returns grow, most of the value's error is the same in all states. An
+  optimiser such as Adam moves the last layer's offset by about its learning
+  rate per update, however large the error is. Meanwhile the error's gradient
+  reaches all layers, larger than the gradients that distinguish states. So the
+  value loss excludes a batch's mean error where it dominates, and the offset
+  follows it at a rate of its own.
+
+  A smaller mean error stays in the loss. If the value depends on the time left,
+  a wrong slope gives most states the same error, and only the loss can tell
+  that it is not the offset that is wrong.
   """
+
+  # Of the root mean square of the errors: a smaller mean error stays in the
+  # loss, a larger one is excluded; a part of it in between.
+  _SMALL, _DOMINANT = 0.4, 0.8
 
   def __init__(self, rate: float) -> None:
     """Stores the rate.
 
     Args:
-      rate: share of the mean error that an update adds to the offset, in
+      rate: share of the excluded error that an update adds to the offset, in
         [0, 1]; with 0 the offset and the value loss are left alone.
     """
     self._rate = rate
-    self._error = tf.Variable(0.0, trainable=False)
+    self._excluded = tf.Variable(0.0, trainable=False)
 
   def centre(
     self, targets: tf.Tensor, values: tf.Tensor, mask: tf.Tensor
-  ) -> tf.Tensor:
-    """Subtracts the mean error from the targets; `commit` corrects it.
+  ) -> tuple[tf.Tensor, tf.Tensor]:
+    """Subtracts the excluded error from the targets; `commit` corrects it.
 
     Args:
       targets: float32 `[T, B]`, targets of the normalised value.
@@ -238,20 +246,25 @@ class ValueOffset:
       mask: bool `[T, B]`, the steps that count.
 
     Returns:
-      Float32 `[T, B]`; no gradient flows through it.
+      The targets of the loss, float32 `[T, B]`, and the mean of value less
+      target, a scalar; no gradient flows through them.
     """
-    targets = tf.stop_gradient(targets)
+    errors = tf.stop_gradient(targets - values)
+    mean = masking.masked_mean(errors, mask)
     if not self._rate:
-      return targets
-    error = masking.masked_mean(targets - tf.stop_gradient(values), mask)
-    self._error.assign(_if_finite(error, tf.zeros_like(error)))
-    return targets - error
+      return tf.stop_gradient(targets), -mean
+    size = tf.sqrt(masking.masked_mean(tf.square(errors), mask))
+    ratio = tf.math.divide_no_nan(tf.abs(mean), size)
+    share = (ratio - self._SMALL) / (self._DOMINANT - self._SMALL)
+    excluded = mean * tf.clip_by_value(share, 0.0, 1.0)
+    self._excluded.assign(_if_finite(excluded, tf.zeros_like(excluded)))
+    return tf.stop_gradient(targets) - excluded, -mean
 
   def commit(self, rescale: Callable[[tf.Tensor, tf.Tensor], None]) -> None:
-    """Adds the rate's share of the last batch's mean error to the value.
+    """Adds the rate's share of the last excluded error to the value.
 
     Args:
       rescale: as for `PopArt.commit`.
     """
     if self._rate:
-      rescale(tf.constant(1.0), self._rate * self._error)
+      rescale(tf.constant(1.0), self._rate * self._excluded)

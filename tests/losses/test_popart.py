@@ -163,7 +163,7 @@ def test_the_scale_of_advantages():
 
 def _correct(head, offset, x, targets):
   """One update of the offset; the targets of the loss."""
-  centred = offset.centre(targets, head(x), ALL)
+  centred, _ = offset.centre(targets, head(x), ALL)
   offset.commit(head.rescale)
   return centred
 
@@ -181,17 +181,24 @@ def test_the_offset_follows_an_error_that_all_values_share(rate, shared):
   assert head.slope == 1.0
 
 
-def test_the_offset_follows_the_mean_of_random_errors():
+@pytest.mark.parametrize(
+  'mean, excluded',
+  [(0.1, 0), (0.4, 0), (0.7, 0.525), (-0.7, -0.525), (0.8, 0.8), (0.9, 0.9)],
+)
+def test_only_a_dominant_mean_error_is_excluded(mean, excluded):
+  """Errors with a root mean square of 1; the others are masked."""
   rng = np.random.RandomState(0)
-  errors = (0.3 + rng.randn(*SHAPE)).astype(np.float32)
-  head, offset = Head(), popart.ValueOffset(0.1)
   mask = rng.rand(*SHAPE) < 0.5
-  wrong = np.where(mask, errors, 1e6).astype(np.float32)  # Masked.
-  centred = offset.centre(wrong, np.zeros(SHAPE, np.float32), mask)
+  errors = rng.randn(*SHAPE)
+  errors -= errors[mask].mean()
+  errors *= np.sqrt(1 - mean**2) / errors[mask].std()
+  targets = np.where(mask, errors + mean, 1e6).astype(np.float32)
+  head, offset = Head(), popart.ValueOffset(0.1)
+  centred, bias = offset.centre(targets, np.zeros(SHAPE, np.float32), mask)
   offset.commit(head.rescale)
-  mean = errors[mask].mean()
-  np.testing.assert_allclose((errors - centred)[mask], mean, rtol=1e-3)
-  np.testing.assert_allclose(head.offset, 0.1 * mean, rtol=1e-4)
+  np.testing.assert_allclose(bias, -mean, atol=1e-5)
+  np.testing.assert_allclose((targets - centred)[mask], excluded, atol=1e-3)
+  np.testing.assert_allclose(head.offset, 0.1 * excluded, atol=1e-4)
 
 
 def test_with_a_rate_of_0_neither_value_nor_targets_change():
@@ -227,7 +234,7 @@ def test_the_loss_excludes_an_error_that_all_values_share():
     slope = tf.Variable(1.0)
     with tf.GradientTape() as tape:
       values = slope * x + 0.1 * tf.square(x)
-      centred = offset.centre(values + shared, values, ALL)
+      centred, _ = offset.centre(values + shared, values, ALL)
       loss = tf.reduce_mean(tf.square(centred - values))
     return tape.gradient(loss, slope)
 
