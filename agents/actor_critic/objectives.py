@@ -196,7 +196,7 @@ class ActorCriticObjective(Objective):
     """The whole loss of an evaluated unroll."""
     config, mask = self.config, evaluated.mask
     values, targets = evaluated.outputs.value[:-1], evaluated.targets
-    centred = self._offset.centre(targets, values, mask)
+    centred, bias = self._offset.centre(targets, values, mask)
     value_loss = vtrace.value_loss(values, centred, mask)
     regulariser = distillation.policy_regulariser(
       self.network.distribution,
@@ -214,7 +214,7 @@ class ActorCriticObjective(Objective):
     normalisation = self._popart.normalisation
     return loss, {
       'value_loss': value_loss,
-      'value_bias': masking.masked_mean(values - targets, mask),
+      'value_bias': bias,
       'explained_variance': vtrace.explained_variance(values, targets, mask),
       'kl_to_actor': regulariser,
       'entropy': entropy,

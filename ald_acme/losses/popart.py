@@ -229,7 +229,7 @@ class ValueOffset:
 
   def centre(
     self, targets: tf.Tensor, values: tf.Tensor, mask: tf.Tensor
-  ) -> tf.Tensor:
+  ) -> tuple[tf.Tensor, tf.Tensor]:
     """Subtracts the mean error from the targets; `commit` corrects it.
 
     Args:
@@ -238,14 +238,15 @@ class ValueOffset:
       mask: bool `[T, B]`, the steps that count.
 
     Returns:
-      Float32 `[T, B]`; no gradient flows through it.
+      The targets of the loss, float32 `[T, B]`, and the mean of value less
+      target, a scalar; no gradient flows through them.
     """
     targets = tf.stop_gradient(targets)
-    if not self._rate:
-      return targets
-    error = masking.masked_mean(targets - tf.stop_gradient(values), mask)
-    self._error.assign(_if_finite(error, tf.zeros_like(error)))
-    return targets - error
+    bias = masking.masked_mean(tf.stop_gradient(values) - targets, mask)
+    if self._rate:
+      self._error.assign(_if_finite(-bias, tf.zeros_like(bias)))
+      targets += bias
+    return targets, bias
 
   def commit(self, rescale: Callable[[tf.Tensor, tf.Tensor], None]) -> None:
     """Adds the rate's share of the last batch's mean error to the value.

@@ -163,7 +163,7 @@ def test_the_scale_of_advantages():
 
 def _correct(head, offset, x, targets):
   """One update of the offset; the targets of the loss."""
-  centred = offset.centre(targets, head(x), ALL)
+  centred, _ = offset.centre(targets, head(x), ALL)
   offset.commit(head.rescale)
   return centred
 
@@ -187,9 +187,10 @@ def test_the_offset_follows_the_mean_of_random_errors():
   head, offset = Head(), popart.ValueOffset(0.1)
   mask = rng.rand(*SHAPE) < 0.5
   wrong = np.where(mask, errors, 1e6).astype(np.float32)  # Masked.
-  centred = offset.centre(wrong, np.zeros(SHAPE, np.float32), mask)
+  centred, bias = offset.centre(wrong, np.zeros(SHAPE, np.float32), mask)
   offset.commit(head.rescale)
   mean = errors[mask].mean()
+  np.testing.assert_allclose(bias, -mean, rtol=1e-4)
   np.testing.assert_allclose((errors - centred)[mask], mean, rtol=1e-3)
   np.testing.assert_allclose(head.offset, 0.1 * mean, rtol=1e-4)
 
@@ -227,7 +228,7 @@ def test_the_loss_excludes_an_error_that_all_values_share():
     slope = tf.Variable(1.0)
     with tf.GradientTape() as tape:
       values = slope * x + 0.1 * tf.square(x)
-      centred = offset.centre(values + shared, values, ALL)
+      centred, _ = offset.centre(values + shared, values, ALL)
       loss = tf.reduce_mean(tf.square(centred - values))
     return tape.gradient(loss, slope)
 

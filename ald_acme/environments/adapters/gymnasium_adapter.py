@@ -88,11 +88,15 @@ def reward_threshold(environment_id: str) -> float | None:
   return None if threshold is None else float(threshold)
 
 
-def arguments(environment_id: str) -> list[str] | None:
+def arguments(
+  environment_id: str, forwarding: type | None = None
+) -> list[str] | None:
   """The keyword arguments that `make` takes for an environment.
 
   Args:
     environment_id: as for `make`.
+    forwarding: a class whose subclasses pass their `**kwargs` to their base
+      class; by default, classes with `**kwargs` accept any name.
 
   Returns:
     Their names, the environment's first; None if any name is accepted or the
@@ -108,13 +112,28 @@ def arguments(environment_id: str) -> list[str] | None:
     creator = (
       registration.load_env_creator(entry) if isinstance(entry, str) else entry
     )
-    parameters = inspect.signature(creator).parameters.values()
+    names: list[str] = []
+    for called in [creator, *_bases(creator, forwarding)]:
+      kinds = {
+        p.name: p.kind for p in inspect.signature(called).parameters.values()
+      }
+      rest = [x for x in kinds if kinds[x] is inspect.Parameter.VAR_KEYWORD]
+      names += [x for x in kinds if x not in (*rest, *names)]
+      if not rest:
+        break
+    else:
+      return None
   except Exception:  # User code; `make` reports the error.
     return None
-  if any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters):
-    return None
   _, *common, _ = inspect.signature(gymnasium.make).parameters  # ID, kwargs.
-  return [*(p.name for p in parameters), *common]
+  return [*names, *(x for x in common if x not in names)]
+
+
+def _bases(creator: Any, forwarding: type | None) -> list[type]:
+  """Base classes that receive the `**kwargs` of a class, nearest first."""
+  if forwarding is None:
+    return []
+  return [x for x in creator.__mro__[1:] if issubclass(x, forwarding)]
 
 
 class _MaskObservation(gymnasium.Wrapper):

@@ -11,6 +11,7 @@ from typing import Any
 import gymnasium
 from gymnasium import spaces
 from gymnasium import wrappers
+from minigrid import minigrid_env
 from minigrid.core import constants
 import numpy as np
 
@@ -73,6 +74,13 @@ def make(
     spaces.Dict({**seen, 'image': spaces.MultiDiscrete(cells)}),
   )
   return gymnasium_adapter.GymnasiumEnvironment(environment, seed)
+
+
+def arguments(task: str) -> list[str] | None:
+  """Names of the arguments of `make`, as `gymnasium_adapter.arguments`."""
+  if task not in _tasks():
+    return None
+  return gymnasium_adapter.arguments(task, minigrid_env.MiniGridEnv)
 
 
 def reward_threshold(task: str) -> float | None:

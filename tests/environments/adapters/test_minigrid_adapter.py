@@ -101,6 +101,20 @@ def test_unknown_tasks_are_refused(name, message):
   assert 'this' not in sys.modules
 
 
+@pytest.mark.parametrize(
+  'task, own',
+  [
+    ('MiniGrid-MemoryS7-v0', 'random_length'),
+    ('BabyAI-GoToRedBall-v0', 'room_size'),
+  ],
+)
+def test_arguments_of_base_classes_are_known(task, own):
+  wrong = f'has no argument .siz.; it has .*{own}, .*agent_view_size, .*actions'
+  with pytest.raises(ValueError, match=wrong):
+    registry.check(f'minigrid:{task}', {'siz': 7})
+  registry.make(f'minigrid:{task}', {'agent_view_size': 5}, 1, seed=0)
+
+
 def test_a_declared_threshold_solves_a_task(monkeypatch):
   import gymnasium
 
