@@ -84,15 +84,11 @@ class Slurm:
       with contextlib.suppress(psutil.NoSuchProcess):
         process.kill()
     self._hosts[name].wait()
-    self._set_state(name, 'down')
+    down = ['scontrol', 'update', f'nodename={name}', 'state=down']
+    self.run(*down, 'reason=test')
 
   def bring_host_back(self, name):
-    self.start_host(name)
-    self._set_state(name, 'resume')
-
-  def _set_state(self, name, state):
-    command = ['scontrol', 'update', f'nodename={name}', f'state={state}']
-    self.run(*command, 'reason=test')
+    self.start_host(name)  # ReturnToService=2: it needs no `resume`.
 
 
 @pytest.fixture(scope='session')
