@@ -1,6 +1,8 @@
 """The catalogue of figures, and figures from finished runs."""
 
 import dataclasses
+import glob
+import json
 import os
 import shutil
 import subprocess
@@ -462,6 +464,16 @@ def test_published_runs_match_the_catalogue(name):
     if not job.is_done()
   ]
   assert not missing
+
+
+def test_published_runs_hold_no_path_of_a_machine():
+  pattern = os.path.join(ROOT, 'results', 'runs', '**', 'config.json')
+  paths = glob.glob(pattern, recursive=True)
+  assert paths
+  for path in paths:
+    with open(path, encoding='utf-8') as file:
+      command = json.load(file)['command']
+    assert not [x for x in command if '=/' in x or x.startswith('/')], path
 
 
 def test_files_kept_in_git(tmp_path):
