@@ -114,19 +114,17 @@ def arguments(
     )
     names: list[str] = []
     for called in [creator, *_bases(creator, forwarding)]:
-      kinds = {
-        p.name: p.kind for p in inspect.signature(called).parameters.values()
-      }
-      rest = [x for x in kinds if kinds[x] is inspect.Parameter.VAR_KEYWORD]
-      names += [x for x in kinds if x not in (*rest, *names)]
-      if not rest:
+      parameters = inspect.signature(called).parameters.values()
+      rest = inspect.Parameter.VAR_KEYWORD
+      names += [p.name for p in parameters if p.kind is not rest]
+      if all(p.kind is not rest for p in parameters):
         break
     else:
       return None
   except Exception:  # User code; `make` reports the error.
     return None
   _, *common, _ = inspect.signature(gymnasium.make).parameters  # ID, kwargs.
-  return [*names, *(x for x in common if x not in names)]
+  return [*names, *common]
 
 
 def _bases(creator: Any, forwarding: type | None) -> list[type]:
